@@ -1,0 +1,19 @@
+#pragma once
+/// ADMIN: answers the admin socket's requests (protocol/README.md) by asking the others.
+
+#include "actors/child.hpp"
+
+#include <functional>
+
+namespace phi {
+
+struct admin_state {
+  child_identity who;
+  uint64_t requests = 0;
+};
+
+/// `attach` is called once with this actor; from then on it gets every request line.
+admin_actor::behavior_type admin_behavior(admin_actor::stateful_pointer<admin_state> self, child_identity who,
+                                 std::function<std::string(admin_actor)> attach);
+
+} // namespace phi

@@ -1,0 +1,79 @@
+#include "actors/batch.hpp"
+
+#include <algorithm>
+
+namespace phi {
+
+void batch_queue::push(ingest_request request, reply_sink_ptr waiting, time_point now) {
+  events_ += request.events.size();
+  waiting_events_ += request.events.size();
+  bytes_ += request.bytes;
+  awaited_ += waiting != nullptr;
+  queue_.push_back({std::move(request), std::move(waiting), now});
+}
+
+cut_batch batch_queue::cut() {
+  cut_batch out{std::make_shared<commit_batch>(), {}, {}};
+  auto& batch = *out.batch;
+  batch.number = next_number_++;
+  while (!queue_.empty()) {
+    auto& next = queue_.front();
+    if (batch.events > 0 && batch.events + next.request.events.size() > with_.batch_events)
+      break;
+    batch.events += next.request.events.size();
+    awaited_ -= next.waiting != nullptr;
+    out.fates.push_back(next.waiting ? cut_batch::fate::awaited : cut_batch::fate::unawaited);
+    out.waiting.push_back(std::move(next.waiting));
+    batch.requests.push_back(std::move(next.request));
+    queue_.pop_front();
+  }
+  waiting_events_ -= batch.events;
+  return out;
+}
+
+void batch_queue::forget(const ingest_request& request) {
+  events_ -= request.events.size();
+  bytes_ -= request.bytes;
+}
+
+void batch_queue::done(const commit_batch& batch) {
+  for (const auto& request : batch.requests)
+    forget(request);
+}
+
+void batch_queue::put_back(cut_batch failed, time_point now) {
+  auto& requests = failed.batch->requests;
+  for (size_t i = requests.size(); i-- > 0;) {
+    if (failed.fates[i] == cut_batch::fate::unawaited) {
+      waiting_events_ += requests[i].events.size();
+      queue_.push_front({std::move(requests[i]), nullptr, now});
+    } else {
+      forget(requests[i]);
+    }
+  }
+}
+
+std::vector<turned_away> batch_queue::take_awaited() {
+  std::vector<turned_away> out;
+  std::deque<item> rest;
+  for (auto& next : queue_) {
+    if (!next.waiting) {
+      rest.push_back(std::move(next));
+      continue;
+    }
+    forget(next.request);
+    waiting_events_ -= next.request.events.size();
+    out.push_back({std::move(next.request), std::move(next.waiting)});
+  }
+  awaited_ = 0;
+  queue_ = std::move(rest);
+  return out;
+}
+
+std::optional<time_point> batch_queue::oldest() const {
+  if (queue_.empty())
+    return std::nullopt;
+  return queue_.front().since;
+}
+
+} // namespace phi

@@ -1,0 +1,77 @@
+#include "actors/fault_point.hpp"
+
+#ifdef PHI_FAULT_INJECTION
+
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+namespace phi {
+namespace {
+
+struct fault {
+  std::string action;
+  long from_pass = 1;
+  long passes = 0;
+};
+
+std::map<std::string, fault, std::less<>> read_faults() {
+  std::map<std::string, fault, std::less<>> out;
+  const char* text = std::getenv("PHI_FAULTS");
+  std::string rest = text ? text : "";
+  while (!rest.empty()) {
+    auto comma = rest.find(',');
+    auto one = rest.substr(0, comma);
+    rest = comma == std::string::npos ? "" : rest.substr(comma + 1);
+    auto equals = one.find('=');
+    fault what{.action = one.substr(equals + 1)};
+    if (auto at = what.action.find('@'); at != std::string::npos) {
+      what.from_pass = std::stol(what.action.substr(at + 1));
+      what.action.erase(at);
+    }
+    out[one.substr(0, equals)] = what;
+  }
+  return out;
+}
+
+void act(const std::string& action) {
+  using namespace std::chrono_literals;
+  if (action == "spin") {
+    for (volatile bool forever = true; forever;) {
+    }
+  } else if (action == "block") {
+    for (;;)
+      std::this_thread::sleep_for(1h);
+  } else if (action.starts_with("block:")) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{std::stol(action.substr(6))});
+  } else if (action == "throw") {
+    throw std::runtime_error("injected fault");
+  } else if (action == "kill") {
+    ::raise(SIGKILL);
+  }
+}
+
+} // namespace
+
+void fault_point(std::string_view where) {
+  static auto faults = read_faults();
+  static std::mutex guard;
+  std::string action;
+  {
+    std::lock_guard lock{guard};
+    auto found = faults.find(where);
+    if (found == faults.end() || ++found->second.passes < found->second.from_pass)
+      return;
+    action = found->second.action;
+  }
+  act(action);
+}
+
+} // namespace phi
+
+#endif

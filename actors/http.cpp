@@ -1,0 +1,81 @@
+#include "actors/http.hpp"
+
+namespace phi {
+namespace {
+
+using self_ptr = http_actor::stateful_pointer<http_state>;
+
+void close_doors(self_ptr self, const stop_order& order) {
+  auto& state = self->state;
+  fault_point("http.stop");
+  if (!state.stop_at) {
+    state.stop_at = now_of(self);
+    state.at_stop = state.port->counts();
+    state.port->close_doors();
+  }
+  if (order.mode >= stop_mode::fast)
+    state.port->hurry();
+}
+
+void all_gone(self_ptr self) {
+  auto& state = self->state;
+  if (!state.stop_at)
+    return;
+  state.left = true;
+  auto now = state.port->counts();
+  auto refused = now.refused - state.at_stop.refused;
+  stopped_report report{
+    .did = {{"requests_finished", now.requests - state.at_stop.requests - refused},
+            {"requests_refused", refused},
+            {"connections_closed", state.at_stop.connections}}};
+  if (state.at_stop.in_flight > 0)
+    report.waits.push_back({"stats", now_of(self) - *state.stop_at});
+  else if (state.at_stop.connections > 0)
+    report.waits.push_back({"clients", now_of(self) - *state.stop_at});
+  leave(self, std::move(report));
+}
+
+actor_status tell_status(self_ptr self) {
+  const auto& state = self->state;
+  auto counts = state.port->counts();
+  std::string what = std::to_string(counts.in_flight) + " requests in flight on "
+                     + std::to_string(counts.connections) + " connections";
+  return {.actor = state.who.name,
+          .doing = counts.connections == 0 ? "idle" : what,
+          .progress = counts.requests,
+          .gauges = {{"connections", counts.connections},
+                     {"in_flight", counts.in_flight},
+                     {"requests", counts.requests},
+                     {"refused", counts.refused}}};
+}
+
+} // namespace
+
+http_actor::behavior_type http_behavior(self_ptr self, child_identity who, http_port_ptr port) {
+  set_up_child(self, std::move(who));
+  auto& state = self->state;
+  state.port = std::move(port);
+  fault_point("http.open");
+  auto trouble = state.port->open([me = http_actor{self}] {
+    tell_from_outside(me, atom::drained_v);
+  });
+  if (!trouble.empty())
+    fail_to_start(self, trouble);
+  return {
+    [self](atom::stop, const stop_order& order) { close_doors(self, order); },
+    [self](atom::release, const release_order& order) {
+      fault_point("http.release");
+      if (order.mode >= stop_mode::fast)
+        self->state.port->hurry();
+    },
+    [self](atom::ping) {
+      fault_point("http.ping");
+      return pong{self->state.port->counts().requests};
+    },
+    [self](atom::status) { return tell_status(self); },
+    [self](atom::ready, bool ready) { self->state.port->set_ready(ready); },
+    [self](atom::drained) { all_gone(self); },
+  };
+}
+
+} // namespace phi

@@ -1,0 +1,37 @@
+#pragma once
+/// Keeps the ledger. Each event enters once (`receive`) and leaves the queue once (`settle`,
+/// `refuse`); so the identity holds after every call.
+
+#include "protocol/ledger.hpp"
+
+namespace phi {
+
+class ledger {
+public:
+  /// `valid` events entered the queue; `invalid` ones were refused by their form.
+  void receive(uint64_t valid, uint64_t invalid) {
+    counts_.received += valid + invalid;
+    counts_.in_queue += valid;
+    counts_.rejected += invalid;
+  }
+
+  /// Events that were in the queue are committed, or known already.
+  void settle(uint64_t stored, uint64_t duplicates) {
+    counts_.in_queue -= stored + duplicates;
+    counts_.stored += stored;
+    counts_.duplicates += duplicates;
+  }
+
+  /// Events that were in the queue are given up, and their sender is told.
+  void refuse(uint64_t events) {
+    counts_.in_queue -= events;
+    counts_.rejected += events;
+  }
+
+  const ledger_counts& counts() const { return counts_; }
+
+private:
+  ledger_counts counts_;
+};
+
+} // namespace phi

@@ -1,0 +1,63 @@
+#pragma once
+/// What the http actor needs of an HTTP server, and what an HTTP server needs of the actors.
+
+#include "protocol/ingest.hpp"
+#include "protocol/lifecycle.hpp"
+#include "protocol/query.hpp"
+#include "protocol/status.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace phi {
+
+/// The actors, as the HTTP server sees them. Thread-safe; never blocks.
+class backend_port {
+public:
+  virtual ~backend_port() = default;
+  virtual void submit(ingest_turn_ptr turn) = 0;
+  /// A question about what was counted.
+  virtual void ask(asked_query_ptr question) = 0;
+  /// A question about the state of the queue and the ledger.
+  virtual void ask_health(asked_query_ptr question) = 0;
+};
+
+/// What happens on the listener now.
+struct http_counts {
+  uint64_t connections = 0;
+  uint64_t in_flight = 0;        ///< requests received whole and not yet answered
+  uint64_t requests = 0;         ///< answered since the start
+  uint64_t refused = 0;          ///< of these, answered 503
+  duration oldest_in_flight{};
+};
+
+/// The HTTP server, as the http actor sees it. Thread-safe; never blocks.
+class http_port {
+public:
+  virtual ~http_port() = default;
+
+  /// Starts to serve. Empty: it listens; else what is wrong. Called again after the actor died: the
+  /// connections go on, only `drained` is replaced.
+  virtual std::string open(std::function<void()> drained) = 0;
+
+  virtual void set_ready(bool ready) = 0;
+
+  /// Closes the listener (its own copy only), answers what is in flight with `Connection: close`,
+  /// ends idle connections after their grace, and calls `drained` when no connection is left.
+  virtual void close_doors() = 0;
+
+  /// Answers the questions in flight with 503 and ends all connections that have no request in
+  /// flight.
+  virtual void hurry() = 0;
+
+  /// Ends every connection. What is in flight is answered as well as it can be.
+  virtual void cut() = 0;
+
+  virtual http_counts counts() const = 0;
+};
+
+using http_port_ptr = std::shared_ptr<http_port>;
+
+} // namespace phi

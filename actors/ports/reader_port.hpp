@@ -1,0 +1,27 @@
+#pragma once
+/// What the reader actor needs of a database.
+
+#include "protocol/query.hpp"
+
+#include <memory>
+#include <string>
+
+namespace phi {
+
+/// One reading connection. Used by one thread.
+class reader_port {
+public:
+  virtual ~reader_port() = default;
+
+  /// Empty: ready; else what is wrong.
+  virtual std::string open() = 0;
+
+  /// Answers within the query time-out. Never throws.
+  virtual query_answer answer(const query& what) = 0;
+
+  virtual void close() = 0;
+};
+
+using reader_port_ptr = std::shared_ptr<reader_port>;
+
+} // namespace phi

@@ -1,0 +1,34 @@
+#pragma once
+/// What the store actor needs of a database.
+
+#include "protocol/ingest.hpp"
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+namespace phi {
+
+/// One writing connection. Used by one thread; `activity` by any.
+class store_port {
+public:
+  virtual ~store_port() = default;
+
+  /// Opens the database, migrates it, and says what was found. Empty: it is ready; else what is
+  /// wrong, for people. Blocks up to the busy time-out.
+  virtual std::string open() = 0;
+
+  /// One transaction: events, identities and roll-ups. Never throws; blocks up to the busy time-out.
+  /// Asks `batch.begin_commit()` right before COMMIT and rolls back when that says no.
+  virtual commit_result commit(commit_batch& batch) = 0;
+
+  /// Writes everything out and closes. Returns what went wrong, or an empty text.
+  virtual std::string close() = 0;
+
+  /// What the connection is doing now, such as "COMMIT"; any thread.
+  virtual std::string activity() const = 0;
+};
+
+using store_port_ptr = std::shared_ptr<store_port>;
+
+} // namespace phi

@@ -1,0 +1,19 @@
+#pragma once
+/// The READER: answers questions on a reading connection of its own, so that they never block
+/// ingest. Blocks; wiring gives it a thread of its own.
+
+#include "actors/child.hpp"
+#include "actors/ports/reader_port.hpp"
+
+namespace phi {
+
+struct reader_state {
+  child_identity who;
+  reader_port_ptr port;
+  uint64_t answered = 0;
+};
+
+reader_actor::behavior_type reader_behavior(reader_actor::stateful_pointer<reader_state> self,
+                                   child_identity who, reader_port_ptr port);
+
+} // namespace phi

@@ -1,0 +1,258 @@
+#include "actors/shutdown_plan.hpp"
+
+#include <algorithm>
+
+namespace phi {
+
+using kind = plan_action::kind;
+
+namespace {
+
+plan_action say(log_level level, std::string text) {
+  return {.what = kind::say, .level = level, .text = std::move(text)};
+}
+
+std::optional<duration> since(const std::optional<time_point>& t, time_point t0) {
+  return t ? std::optional{*t - t0} : std::nullopt;
+}
+
+} // namespace
+
+shutdown_plan::shutdown_plan(std::vector<child> children, settings with)
+  : children_(std::move(children)), with_(with), states_(children_.size()) {}
+
+plan_actions shutdown_plan::begin(stop_mode mode, stop_reason reason, std::string detail,
+                                  time_point now, const std::vector<size_t>& not_started) {
+  if (begun_)
+    return escalate(mode, now);
+  begun_ = true;
+  mode_ = mode;
+  reason_ = reason;
+  detail_ = std::move(detail);
+  t0_ = now;
+  for (auto i : not_started)
+    states_[i].state = phase::gone;
+  plan_actions out;
+  if (with_.drain_delay > duration::zero() && mode_ == stop_mode::graceful)
+    out.push_back(say(log_level::info, "keeps accepting for " + show_duration(with_.drain_delay)));
+  else
+    broadcast(out, now);
+  return out;
+}
+
+plan_actions shutdown_plan::escalate(stop_mode mode, time_point now) {
+  plan_actions out;
+  if (!begun_ || finished_ || mode <= mode_)
+    return out;
+  mode_ = mode;
+  if (mode_ == stop_mode::immediate)
+    reason_ = stop_reason::user_forced;
+  broadcast(out, now);
+  for (size_t i = 0; i < states_.size(); ++i)
+    if (states_[i].state == phase::released)
+      out.push_back({.what = kind::release, .child = i, .mode = mode_});
+  return out;
+}
+
+void shutdown_plan::broadcast(plan_actions& out, time_point now) {
+  broadcast_done_ = true;
+  for (size_t i = 0; i < states_.size(); ++i) {
+    if (states_[i].state == phase::gone)
+      continue;
+    if (!states_[i].stop_sent)
+      states_[i].stop_sent = now;
+    out.push_back({.what = kind::stop, .child = i, .mode = mode_});
+  }
+  release_ready(out, now);
+  finish_if_done(out);
+}
+
+bool shutdown_plan::out_of_the_way(size_t child) const {
+  // A killed child handles no further message, so it no longer needs those who serve it.
+  return states_[child].state == phase::gone || states_[child].state == phase::killed;
+}
+
+void shutdown_plan::release_ready(plan_actions& out, time_point now) {
+  for (size_t i = 0; i < states_.size(); ++i) {
+    const auto& users = children_[i].users;
+    if (states_[i].state != phase::waiting
+        || !std::all_of(users.begin(), users.end(), [&](size_t u) { return out_of_the_way(u); }))
+      continue;
+    states_[i].state = phase::released;
+    states_[i].released = now;
+    auto mode = deadline_passed_ ? std::max(mode_, stop_mode::fast) : mode_;
+    out.push_back({.what = kind::release, .child = i, .mode = mode});
+  }
+}
+
+plan_actions shutdown_plan::on_stopped(size_t child, stopped_report report, time_point now) {
+  plan_actions out;
+  auto& state = states_[child];
+  if (state.stopped) {
+    out.push_back(say(log_level::warn, children_[child].name + " reported twice; the first counts"));
+    return out;
+  }
+  state.stopped = now;
+  if (!report.trouble.empty())
+    state.trouble = report.trouble;
+  state.report = std::move(report);
+  return out;
+}
+
+plan_actions shutdown_plan::on_down(size_t child, const std::string& trouble, time_point now) {
+  plan_actions out;
+  auto& state = states_[child];
+  if (state.state == phase::gone)
+    return out;
+  bool was_killed = state.state == phase::killed;
+  state.state = phase::gone;
+  state.gone = now;
+  if (!state.stopped && !was_killed)
+    state.trouble = trouble.empty() ? "left without a report" : trouble;
+  if (was_killed && state.trouble.empty())
+    state.trouble = "killed";
+  if (!state.stopped && !was_killed)
+    out.push_back(say(log_level::error, children_[child].name + " died in the stop: " + state.trouble));
+  if (broadcast_done_)
+    release_ready(out, now);
+  finish_if_done(out);
+  return out;
+}
+
+void shutdown_plan::finish_if_done(plan_actions& out) {
+  if (finished_ || !std::all_of(states_.begin(), states_.end(),
+                                [](const progress& p) { return p.state == phase::gone; }))
+    return;
+  finished_ = true;
+  out.push_back({.what = kind::finish});
+}
+
+time_point shutdown_plan::limit(size_t child) const {
+  // Limits are sums of the budgets so far, counted from T0: what one leaves unused passes on.
+  auto at = t0_ + with_.drain_delay;
+  for (size_t i = 0; i <= child; ++i)
+    at += children_[i].budget;
+  return std::min(at, deadline());
+}
+
+void shutdown_plan::hurry_late(plan_actions& out, time_point now) {
+  bool someone = false;
+  for (size_t i = 0; i < states_.size(); ++i) {
+    auto& state = states_[i];
+    if (state.state != phase::released || now < limit(i))
+      continue;
+    state.state = phase::late;
+    state.hurried = now;
+    someone = true;
+    out.push_back(say(log_level::warn, children_[i].name + " is late: released "
+                                         + show_duration(now - *state.released) + " ago, its budget is over"));
+    out.push_back({.what = kind::release, .child = i, .mode = std::max(mode_, stop_mode::fast)});
+  }
+  // Whom the late one waits for must hurry as well, or it cannot.
+  if (someone && mode_ < stop_mode::fast)
+    for (size_t i = 0; i < states_.size(); ++i)
+      if (states_[i].state == phase::waiting)
+        out.push_back({.what = kind::stop, .child = i, .mode = stop_mode::fast});
+}
+
+void shutdown_plan::pass_deadline(plan_actions& out, time_point now) {
+  deadline_passed_ = true;
+  for (size_t i = 0; i < states_.size(); ++i) {
+    auto& state = states_[i];
+    if (state.state != phase::released && state.state != phase::late)
+      continue;
+    out.push_back(say(log_level::error, children_[i].name + " holds the exit past the deadline: released "
+                                          + show_duration(now - *state.released) + " ago"));
+    if (!with_.force)
+      continue;
+    state.state = phase::killed;
+    out.push_back({.what = kind::kill, .child = i});
+  }
+  if (with_.force)
+    release_ready(out, now);
+}
+
+plan_actions shutdown_plan::on_time(time_point now) {
+  plan_actions out;
+  if (!begun_ || finished_)
+    return out;
+  if (!broadcast_done_ && now >= t0_ + with_.drain_delay)
+    broadcast(out, now);
+  if (!deadline_passed_)
+    hurry_late(out, now);
+  if (!deadline_passed_ && now >= deadline())
+    pass_deadline(out, now);
+  return out;
+}
+
+std::optional<time_point> shutdown_plan::next_wakeup() const {
+  if (!begun_ || finished_)
+    return std::nullopt;
+  std::optional<time_point> next;
+  auto consider = [&](time_point t) { next = next ? std::min(*next, t) : t; };
+  if (!broadcast_done_)
+    consider(t0_ + with_.drain_delay);
+  if (!deadline_passed_) {
+    consider(deadline());
+    for (size_t i = 0; i < states_.size(); ++i)
+      if (states_[i].state == phase::released)
+        consider(limit(i));
+  }
+  return next;
+}
+
+std::vector<size_t> shutdown_plan::holders() const {
+  std::vector<size_t> out;
+  for (size_t i = 0; i < states_.size(); ++i)
+    if (states_[i].state != phase::waiting && states_[i].state != phase::gone)
+      out.push_back(i);
+  return out;
+}
+
+bool shutdown_plan::died_in_stop() const {
+  return std::any_of(states_.begin(), states_.end(), [](const progress& p) {
+    return p.gone && !p.stopped && !p.trouble.empty() && p.trouble != "killed";
+  });
+}
+
+exit_code shutdown_plan::verdict(const std::optional<ledger_counts>& ledger) const {
+  if (mode_ == stop_mode::immediate || reason_ == stop_reason::user_forced)
+    return exit_code::forced_by_user;
+  if (deadline_passed_ && with_.force)
+    return exit_code::forced_by_deadline;
+  if (reason_ == stop_reason::startup_failed)
+    return exit_code::startup_failed;
+  if (reason_ == stop_reason::child_died || died_in_stop())
+    return exit_code::child_died;
+  if (ledger && !ledger->settled())
+    return exit_code::unaccounted;
+  return exit_code::clean;
+}
+
+exit_row shutdown_plan::row(size_t child) const {
+  static constexpr std::string_view names[] = {"waiting", "released", "late", "killed", "gone"};
+  const auto& p = states_[child];
+  return {.actor = children_[child].name,
+          .state = std::string{names[static_cast<size_t>(p.state)]},
+          .stop_sent = since(p.stop_sent, t0_),
+          .released = since(p.released, t0_),
+          .hurried = since(p.hurried, t0_),
+          .stopped = since(p.stopped, t0_),
+          .gone = since(p.gone, t0_),
+          .report = p.report,
+          .trouble = p.trouble};
+}
+
+exit_report shutdown_plan::report(const std::optional<ledger_counts>& ledger, time_point now) const {
+  exit_report out{.mode = mode_,
+                  .reason = reason_,
+                  .code = verdict(ledger),
+                  .detail = detail_,
+                  .took = begun_ ? now - t0_ : duration::zero(),
+                  .ledger = ledger};
+  for (size_t i = 0; i < children_.size(); ++i)
+    out.actors.push_back(row(i));
+  return out;
+}
+
+} // namespace phi

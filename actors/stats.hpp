@@ -1,0 +1,55 @@
+#pragma once
+/// STATS: the queue before the store, its bounds, the batches, and the ledger.
+
+#include "actors/batch.hpp"
+#include "actors/child.hpp"
+#include "actors/ledger.hpp"
+#include "actors/rate_meter.hpp"
+
+#include <optional>
+#include <string>
+
+namespace phi {
+
+struct stats_settings {
+  batch_queue::limits queue;
+  duration flush_interval{};
+  duration commit_overdue{}; ///< a store silent for this long loses the batch, if it still can
+  duration commit_retry{};
+  durability answer_after = durability::full;
+};
+
+struct stats_state {
+  /// The batch that the store has.
+  struct commit_under_way {
+    cut_batch cut;
+    time_point since{};
+    bool abandoned = false; ///< the store will not commit it
+  };
+
+  child_identity who;
+  stats_settings with;
+  store_actor store;
+  batch_queue queue{{}};
+  ledger book;
+  rate_meter rate;
+  std::optional<commit_under_way> under_way;
+
+  bool store_refuses = false;         ///< its last answer was an error
+  std::string refusal;
+  std::optional<time_point> retry_at; ///< not before, unless somebody waits
+  uint64_t flush_timer = 0;           ///< the number of the current timer; others are stale
+  bool flush_armed = false;
+
+  bool hurried = false;               ///< what somebody waits for is refused
+  bool releasing = false;             ///< `release` has come
+  bool doors_seen_shut = false;       ///< everything sent before `release` was handled
+  std::optional<time_point> stop_at;
+  uint64_t settled_before_stop = 0;
+  duration waited_for_store{};
+};
+
+stats_actor::behavior_type stats_behavior(stats_actor::stateful_pointer<stats_state> self,
+                                 child_identity who, store_actor store, stats_settings with);
+
+} // namespace phi

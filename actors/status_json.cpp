@@ -1,0 +1,110 @@
+#include "actors/status_json.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+
+namespace phi {
+
+using json = nlohmann::ordered_json;
+
+namespace {
+
+json to_json(const std::vector<counted>& counts) {
+  json out = json::object();
+  for (const auto& [what, count] : counts)
+    out[what] = count;
+  return out;
+}
+
+json to_json(const exit_row& row) {
+  json out{{"actor", row.actor}, {"state", row.state}};
+  auto add = [&](const char* name, const std::optional<duration>& at) {
+    if (at)
+      out[name] = milliseconds(*at);
+  };
+  add("stopSentMs", row.stop_sent);
+  add("releasedMs", row.released);
+  add("hurriedMs", row.hurried);
+  add("stoppedMs", row.stopped);
+  add("goneMs", row.gone);
+  if (row.released && row.gone)
+    out["tookMs"] = milliseconds(*row.gone - *row.released);
+  if (row.report) {
+    out["did"] = to_json(row.report->did);
+    json waits = json::array();
+    for (const auto& wait : row.report->waits)
+      waits.push_back({{"for", wait.whom}, {"ms", milliseconds(wait.for_how_long)}});
+    out["waited"] = std::move(waits);
+  }
+  if (!row.trouble.empty())
+    out["trouble"] = row.trouble;
+  return out;
+}
+
+} // namespace
+
+double milliseconds(duration d) {
+  return std::round(std::chrono::duration<double, std::micro>(d).count()) / 1000;
+}
+
+json to_json(const ledger_counts& c) {
+  return {{"received", c.received},     {"stored", c.stored},   {"duplicates", c.duplicates},
+          {"rejected", c.rejected},     {"spooled", c.spooled}, {"inQueue", c.in_queue},
+          {"balanced", c.balanced()}};
+}
+
+json to_json(const actor_status& status) {
+  json out{{"doing", status.doing}, {"progress", status.progress}, {"gauges", to_json(status.gauges)}};
+  if (status.backlog_s > 0)
+    out["backlogSeconds"] = status.backlog_s;
+  return out;
+}
+
+json to_json(const service_status& status) {
+  json actors = json::array();
+  for (const auto& child : status.children) {
+    json row{{"actor", child.actor}, {"state", child.state}, {"restarts", child.restarts}};
+    if (child.says)
+      row["says"] = to_json(*child.says);
+    actors.push_back(std::move(row));
+  }
+  json out{{"state", to_string(status.state)},
+           {"uptimeSeconds", std::chrono::duration<double>(status.uptime).count()},
+           {"actors", std::move(actors)}};
+  if (status.reason != stop_reason::none)
+    out["stop"] = {{"mode", to_string(status.mode)}, {"reason", to_string(status.reason)}};
+  if (status.ledger)
+    out["ledger"] = to_json(*status.ledger);
+  return out;
+}
+
+json to_json(const exit_report& report) {
+  json actors = json::array();
+  for (const auto& row : report.actors)
+    actors.push_back(to_json(row));
+  json out{{"mode", to_string(report.mode)},
+           {"reason", to_string(report.reason)},
+           {"exitCode", static_cast<int>(report.code)},
+           {"exitText", describe(report.code)},
+           {"tookMs", milliseconds(report.took)},
+           {"blame", blame_chain(report)},
+           {"actors", std::move(actors)}};
+  if (!report.detail.empty())
+    out["detail"] = report.detail;
+  if (report.ledger)
+    out["ledger"] = to_json(*report.ledger);
+  return out;
+}
+
+std::string health_json(const actor_status& stats, bool degraded) {
+  json out{{"status", degraded ? "degraded" : "ok"},
+           {"service", "phi-backend"},
+           {"version", PHI_VERSION},
+           {"queue", to_json(stats)}};
+  if (stats.ledger)
+    out["ledger"] = to_json(*stats.ledger);
+  return out.dump();
+}
+
+} // namespace phi

@@ -1,0 +1,71 @@
+#include "actors/store.hpp"
+
+namespace phi {
+namespace {
+
+using self_ptr = store_actor::stateful_pointer<store_state>;
+
+void commit(self_ptr self, commit_batch& batch, const commit_listener_actor& listener) {
+  auto& state = self->state;
+  doing now{*state.who.activity, "COMMIT"};
+  fault_point("store.commit");
+  auto result = state.port->commit(batch);
+  if (result.error == error_code::none) {
+    ++state.batches;
+    state.events += batch.events;
+  }
+  fault_point("store.committed");
+  tell(self, listener, atom::committed_v, std::move(result));
+}
+
+void close_and_leave(self_ptr self) {
+  auto& state = self->state;
+  auto began = clock::now();
+  std::string trouble;
+  {
+    doing now{*state.who.activity, "closing the database"};
+    fault_point("store.release");
+    trouble = state.port->close();
+  }
+  leave(self, {.did = {{"batches", state.batches}, {"events", state.events}},
+               .waits = {{"the database to close", clock::now() - began}},
+               .trouble = trouble});
+}
+
+} // namespace
+
+store_actor::behavior_type store_behavior(self_ptr self, child_identity who, store_port_ptr port) {
+  set_up_child(self, std::move(who));
+  auto& state = self->state;
+  state.port = std::move(port);
+  std::string trouble;
+  {
+    doing now{*state.who.activity, "opening the database"};
+    fault_point("store.open");
+    trouble = state.port->open();
+  }
+  if (!trouble.empty())
+    fail_to_start(self, trouble);
+  return {
+    [](atom::stop, const stop_order&) {
+      fault_point("store.stop"); // no doors of its own: only stats knows it
+    },
+    [self](atom::release, const release_order&) { close_and_leave(self); },
+    [self](atom::ping) {
+      fault_point("store.ping");
+      return pong_of(self->state.who);
+    },
+    [self](atom::status) {
+      const auto& state = self->state;
+      return actor_status{.actor = state.who.name,
+                          .doing = state.port->activity(),
+                          .progress = state.who.activity->progress(),
+                          .gauges = {{"batches", state.batches}, {"events", state.events}}};
+    },
+    [self](atom::commit, const commit_batch_ptr& batch, const commit_listener_actor& listener) {
+      commit(self, *batch, listener);
+    },
+  };
+}
+
+} // namespace phi

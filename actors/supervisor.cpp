@@ -1,0 +1,407 @@
+#include "actors/supervisor.hpp"
+
+#include "actors/fault_point.hpp"
+#include "config/defaults.hpp"
+#include "protocol/errors.hpp"
+
+#include <algorithm>
+#include <memory>
+
+namespace phi {
+namespace {
+
+using self_ptr = supervisor_actor::stateful_pointer<supervisor_state>;
+using life = supervisor_state::life;
+
+void start_next(self_ptr self);
+void arm_timer(self_ptr self);
+
+// -- telling ------------------------------------------------------------------------------------------
+
+void become(self_ptr self, service_state state, const std::string& text) {
+  self->state.state = state;
+  self->state.service->state_changed(state, text);
+}
+
+std::string life_text(const supervisor_state& state, size_t i) {
+  switch (state.children[i].state) {
+    case life::absent: return "absent";
+    case life::starting: return "starting";
+    case life::running: return state.plan->begun() ? "stopping" : "running";
+    case life::waiting_for_restart: return "restarting";
+    case life::gone: return "gone";
+  }
+  return "?";
+}
+
+/// One round of `status` through all children; `then` gets what came within the time-out.
+struct status_round {
+  service_status status;
+  size_t open = 0;
+  std::function<void(service_status)> then;
+};
+
+service_status own_status(self_ptr self) {
+  const auto& state = self->state;
+  service_status out{.state = state.state, .uptime = now_of(self) - state.born, .ledger = state.last_ledger};
+  if (state.plan->begun()) {
+    out.mode = state.plan->mode();
+    out.reason = state.plan->reason();
+  }
+  for (size_t i = 0; i < state.children.size(); ++i)
+    out.children.push_back({.actor = state.children[i].spec.name,
+                            .state = life_text(state, i),
+                            .restarts = state.children[i].restarts});
+  return out;
+}
+
+void ask_everybody(self_ptr self, std::function<void(service_status)> then) {
+  auto& state = self->state;
+  auto round = std::make_shared<status_round>();
+  round->status = own_status(self);
+  round->then = std::move(then);
+  round->open = 1;
+  auto close_one = [round] {
+    if (--round->open == 0)
+      round->then(std::move(round->status));
+  };
+  for (size_t i = 0; i < state.children.size(); ++i) {
+    if (state.children[i].state != life::running)
+      continue;
+    ++round->open;
+    self->request<caf::message_priority::high>(state.children[i].actor,
+                                               defaults::status_answer_timeout, atom::status_v)
+      .then(
+        [round, i, close_one](const actor_status& says) {
+          round->status.children[i].says = says;
+          if (says.ledger)
+            round->status.ledger = says.ledger;
+          close_one();
+        },
+        [close_one](const caf::error&) { close_one(); });
+  }
+  close_one();
+}
+
+void dump(self_ptr self) {
+  log_info("supervisor", "dumps the state", {{"state", to_string(self->state.state)}});
+  ask_everybody(self, [self](const service_status& status) {
+    for (size_t i = 0; i < status.children.size(); ++i) {
+      const auto& child = status.children[i];
+      const auto& seen_at = self->state.children[i].spec.seen_at;
+      log_fields fields{{"actor", child.actor}, {"state", child.state}};
+      fields.emplace_back("doing", child.says ? child.says->doing
+                                              : "no answer, seen in: " + seen_at->show());
+      if (child.says)
+        for (const auto& [what, count] : child.says->gauges)
+          fields.emplace_back(what, count);
+      log_info("supervisor", "dumps an actor", fields);
+    }
+    if (const auto& book = status.ledger)
+      log_info("supervisor", "dumps the ledger",
+               {{"received", book->received}, {"stored", book->stored},
+                {"duplicates", book->duplicates}, {"rejected", book->rejected},
+                {"spooled", book->spooled}, {"in_queue", book->in_queue},
+                {"balanced", book->balanced()}});
+  });
+}
+
+// -- stopping -----------------------------------------------------------------------------------------
+
+exit_report draft(self_ptr self) {
+  auto& state = self->state;
+  auto report = state.plan->report(state.last_ledger, now_of(self));
+  for (size_t i = 0; i < report.actors.size(); ++i)
+    if (!report.actors[i].gone && state.children[i].spec.seen_at->now_doing())
+      report.actors[i].trouble = "in " + state.children[i].spec.seen_at->show();
+  return report;
+}
+
+void finish(self_ptr self) {
+  auto& state = self->state;
+  become(self, service_state::stopped, "stopped");
+  state.service->finished(draft(self));
+  for (auto& child : state.children)
+    child.actor = nullptr;
+  self->quit();
+}
+
+void carry_out(self_ptr self, const plan_actions& actions) {
+  auto& state = self->state;
+  for (const auto& action : actions) {
+    auto& child = state.children[action.child];
+    switch (action.what) {
+      case plan_action::kind::stop:
+        tell_urgent(self, child.actor, atom::stop_v,
+                    stop_order{action.mode, state.plan->reason(), state.plan->deadline()});
+        break;
+      case plan_action::kind::release:
+        tell_urgent(self, child.actor, atom::release_v,
+                    release_order{action.mode, state.plan->deadline()});
+        break;
+      case plan_action::kind::kill:
+        log_error("supervisor", "kills an actor",
+                  {{"actor", child.spec.name}, {"doing", child.spec.seen_at->show()}});
+        kill_now(child.actor);
+        break;
+      case plan_action::kind::say:
+        log(action.level, "supervisor", "says: " + action.text);
+        break;
+      case plan_action::kind::finish:
+        return finish(self);
+    }
+  }
+  state.service->stop_moved(draft(self));
+  arm_timer(self);
+}
+
+std::vector<size_t> not_living(const supervisor_state& state) {
+  std::vector<size_t> out;
+  for (size_t i = 0; i < state.children.size(); ++i)
+    if (state.children[i].state != life::running && state.children[i].state != life::starting)
+      out.push_back(i);
+  return out;
+}
+
+void begin_stop(self_ptr self, stop_mode mode, stop_reason reason, const std::string& detail) {
+  auto& state = self->state;
+  auto now = now_of(self);
+  if (mode == stop_mode::immediate)
+    return state.service->leave_now();
+  if (state.plan->begun()) {
+    auto actions = state.plan->escalate(mode, now);
+    if (!actions.empty())
+      log_warn("supervisor", "hurries the stop", {{"mode", to_string(mode)}});
+    return carry_out(self, actions);
+  }
+  log_info("supervisor", "begins to stop", {{"mode", to_string(mode)}, {"reason", to_string(reason)},
+                                            {"detail", detail}});
+  auto actions = state.plan->begin(mode, reason, detail, now, not_living(state));
+  state.next_progress = now + defaults::stop_progress_interval;
+  std::optional<time_point> hard;
+  if (state.with.stop.force)
+    hard = state.plan->deadline() + state.with.stop.force_delay;
+  state.service->stop_begun(draft(self), hard);
+  become(self, service_state::stopping, std::string{"stopping: "} + std::string{to_string(reason)});
+  carry_out(self, actions);
+}
+
+/// "draining: stats: 4100 events queued, about 0.3 s; 28.1 s to the deadline"
+std::string progress_text(self_ptr self, const service_status& status) {
+  auto& state = self->state;
+  std::string out = "draining: ";
+  for (auto i : state.plan->holders()) {
+    const auto& child = status.children[i];
+    out += child.actor + ": ";
+    out += child.says ? child.says->doing
+                      : "no answer, seen in: " + state.children[i].spec.seen_at->show();
+    if (child.says && child.says->backlog_s > 0)
+      out += ", about " + show_duration(std::chrono::duration_cast<duration>(
+                            std::chrono::duration<double>{child.says->backlog_s}));
+    out += "; ";
+  }
+  auto left = state.plan->deadline() - now_of(self);
+  return out + (left > duration::zero() ? show_duration(left) + " to the deadline"
+                                        : show_duration(-left) + " past the deadline");
+}
+
+void tell_progress(self_ptr self) {
+  self->state.next_progress = now_of(self) + defaults::stop_progress_interval;
+  ask_everybody(self, [self](const service_status& status) {
+    if (self->state.plan->finished())
+      return;
+    auto text = progress_text(self, status);
+    log_info("supervisor", text);
+    self->state.service->state_changed(service_state::stopping, text);
+  });
+}
+
+// -- time ---------------------------------------------------------------------------------------------
+
+void arm_timer(self_ptr self) {
+  auto& state = self->state;
+  std::optional<time_point> next;
+  auto consider = [&](time_point t) { next = next ? std::min(*next, t) : t; };
+  if (state.state == service_state::starting)
+    consider(state.start_deadline);
+  if (state.plan->begun() && !state.plan->finished()) {
+    consider(state.next_progress);
+    if (auto wakeup = state.plan->next_wakeup())
+      consider(*wakeup);
+  }
+  if (next)
+    tell_later(self, std::max(duration::zero(), *next - now_of(self)), atom::tick_v, ++state.timer);
+}
+
+void start_is_late(self_ptr self) {
+  auto& state = self->state;
+  for (auto& child : state.children)
+    if (child.state == life::starting) {
+      auto text = child.spec.name + " did not start within " + show_duration(state.with.start_timeout)
+                  + ", seen in: " + child.spec.seen_at->show();
+      log_error("supervisor", "gives up the start", {{"cause", text}});
+      return begin_stop(self, stop_mode::graceful, stop_reason::startup_failed, text);
+    }
+}
+
+void on_tick(self_ptr self, uint64_t number) {
+  auto& state = self->state;
+  fault_point("supervisor.tick");
+  if (number != state.timer)
+    return;
+  auto now = now_of(self);
+  if (state.state == service_state::starting && now >= state.start_deadline)
+    return start_is_late(self);
+  if (!state.plan->begun() || state.plan->finished())
+    return;
+  if (now >= state.next_progress)
+    tell_progress(self);
+  carry_out(self, state.plan->on_time(now));
+}
+
+// -- starting -----------------------------------------------------------------------------------------
+
+void bring_to_life(self_ptr self, size_t i) {
+  auto& child = self->state.children[i];
+  child.state = life::starting;
+  child.actor = child.spec.start(supervisor_actor{self});
+  self->monitor(child.actor);
+  // It handles messages only once it has started: its first pong is the proof.
+  self->request<caf::message_priority::high>(child.actor, self->state.with.start_timeout * 2, atom::ping_v)
+    .then(
+      [self, i](const pong&) {
+        auto& child = self->state.children[i];
+        if (child.state != life::starting)
+          return;
+        child.state = life::running;
+        log_debug("supervisor", "has started an actor", {{"actor", child.spec.name}});
+        if (self->state.state == service_state::starting)
+          start_next(self);
+      },
+      [](const caf::error&) {}); // its DOWN or the start's deadline says more
+}
+
+/// Starts the last child in the list that is not there yet; none left: ready.
+void start_next(self_ptr self) {
+  auto& state = self->state;
+  if (state.plan->begun())
+    return;
+  for (size_t i = state.children.size(); i-- > 0;)
+    if (state.children[i].state == life::absent)
+      return bring_to_life(self, i);
+  become(self, service_state::ready, "ready");
+}
+
+void revive(self_ptr self, uint32_t i) {
+  auto& state = self->state;
+  if (state.plan->begun() || state.children[i].state != life::waiting_for_restart)
+    return;
+  ++state.children[i].restarts;
+  log_info("supervisor", "starts an actor again",
+           {{"actor", state.children[i].spec.name}, {"restarts", state.children[i].restarts}});
+  bring_to_life(self, i);
+}
+
+void child_died(self_ptr self, size_t i, const std::string& why) {
+  auto& state = self->state;
+  auto& child = state.children[i];
+  log_error("supervisor", "loses an actor", {{"actor", child.spec.name}, {"cause", why}});
+  child.actor = nullptr;
+  child.state = life::gone;
+  if (state.state == service_state::starting)
+    return begin_stop(self, stop_mode::graceful, stop_reason::startup_failed, child.spec.name + ": " + why);
+  if (child.spec.restartable)
+    if (auto wait = state.restarts->on_death(now_of(self))) {
+      child.state = life::waiting_for_restart;
+      return tell_later(self, *wait, atom::revive_v, static_cast<uint32_t>(i));
+    }
+  begin_stop(self, stop_mode::graceful, stop_reason::child_died, child.spec.name + ": " + why);
+}
+
+void on_down(self_ptr self, const caf::down_msg& down) {
+  auto& state = self->state;
+  auto at = std::find_if(state.children.begin(), state.children.end(), [&](const auto& child) {
+    return child.actor && child.actor.address() == down.source;
+  });
+  if (at == state.children.end())
+    return;
+  auto i = static_cast<size_t>(at - state.children.begin());
+  auto why = down.reason ? render(self->system(), down.reason) : std::string{};
+  if (!state.plan->begun())
+    return child_died(self, i, why.empty() ? "left without being told" : why);
+  at->state = life::gone;
+  at->actor = nullptr;
+  carry_out(self, state.plan->on_down(i, why, now_of(self)));
+}
+
+void on_stopped(self_ptr self, const stopped_report& report) {
+  auto& state = self->state;
+  if (report.ledger)
+    state.last_ledger = report.ledger;
+  for (size_t i = 0; i < state.children.size(); ++i)
+    if (state.children[i].spec.name == report.actor)
+      return carry_out(self, state.plan->on_stopped(i, report, now_of(self)));
+  log_warn("supervisor", "hears an unknown actor", {{"actor", report.actor}});
+}
+
+void set_lame_duck(self_ptr self, bool on) {
+  auto& state = self->state;
+  auto from = on ? service_state::ready : service_state::lame_duck;
+  if (state.state != from)
+    return log_warn("supervisor", "ignores lame duck", {{"state", to_string(state.state)}});
+  become(self, on ? service_state::lame_duck : service_state::ready, on ? "lame duck" : "ready");
+}
+
+shutdown_plan make_plan(const std::vector<child_spec>& specs, const shutdown_plan::settings& with) {
+  std::vector<shutdown_plan::child> children;
+  for (const auto& spec : specs)
+    children.push_back({spec.name, spec.budget, spec.users});
+  return {std::move(children), with};
+}
+
+} // namespace
+
+supervisor_actor::behavior_type supervisor_behavior(self_ptr self, std::vector<child_spec> children,
+                                           supervisor_settings with, service_port_ptr service) {
+  auto& state = self->state;
+  die_of_exceptions_aloud(self, static_cast<uint8_t>(error_code::actor_failed));
+  self->set_down_handler([self](const caf::down_msg& down) { on_down(self, down); });
+  state.plan.emplace(make_plan(children, with.stop));
+  state.restarts.emplace(with.restarts);
+  for (auto& spec : children)
+    state.children.push_back({.spec = std::move(spec)});
+  state.with = with;
+  state.service = std::move(service);
+  state.born = now_of(self);
+  state.start_deadline = state.born + with.start_timeout;
+  become(self, service_state::starting, "starting");
+  start_next(self);
+  arm_timer(self);
+  return {
+    [self](atom::terminate, stop_mode mode, stop_reason reason) {
+      if (mode == stop_mode::lame_duck)
+        return set_lame_duck(self, true);
+      begin_stop(self, mode, reason, {});
+    },
+    [self](atom::lame_duck, bool on) { set_lame_duck(self, on); },
+    [self](atom::lame_duck) { set_lame_duck(self, self->state.state == service_state::ready); },
+    [self](atom::dump) { dump(self); },
+    [self](atom::stopped, const stopped_report& report) { on_stopped(self, report); },
+    [self](atom::status) {
+      auto promise = self->make_response_promise<service_status>();
+      ask_everybody(self, [promise](service_status status) mutable {
+        promise.deliver(std::move(status));
+      });
+      return promise;
+    },
+    [self](atom::stalled, const std::string& actor) {
+      log_error("supervisor", "hears of a stuck actor", {{"actor", actor}});
+      dump(self);
+      self->state.service->stuck(actor);
+    },
+    [self](atom::tick, uint64_t number) { on_tick(self, number); },
+    [self](atom::revive, uint32_t i) { revive(self, i); },
+  };
+}
+
+} // namespace phi

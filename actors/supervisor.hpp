@@ -1,0 +1,62 @@
+#pragma once
+/// The SUPERVISOR: starts the children, restarts those that die, and carries a stop through to its
+/// end. Decides nothing about a stop itself: shutdown_plan does. Wiring gives it a thread of its own.
+
+#include "actors/activity.hpp"
+#include "actors/ports/service_port.hpp"
+#include "actors/restart_policy.hpp"
+#include "actors/shutdown_plan.hpp"
+#include "protocol/actors.hpp"
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace phi {
+
+/// One child, as wiring describes it. The list is in stop order; a start goes through it backwards.
+struct child_spec {
+  std::string name;
+  duration budget{};
+  std::vector<size_t> users;
+  bool restartable = false;
+  activity_ptr seen_at;
+  /// Spawns it and tells those who use it. Called in the supervisor's thread.
+  std::function<child_actor(supervisor_actor)> start;
+};
+
+struct supervisor_settings {
+  shutdown_plan::settings stop;
+  duration start_timeout{};
+  restart_policy::settings restarts;
+};
+
+struct supervisor_state {
+  enum class life : uint8_t { absent, starting, running, waiting_for_restart, gone };
+
+  struct child {
+    child_spec spec;
+    child_actor actor;
+    life state = life::absent;
+    uint32_t restarts = 0;
+  };
+
+  std::vector<child> children;
+  supervisor_settings with;
+  service_port_ptr service;
+  std::optional<shutdown_plan> plan;
+  std::optional<restart_policy> restarts;
+  service_state state = service_state::starting;
+  time_point born{};
+  time_point start_deadline{};
+  std::optional<ledger_counts> last_ledger; ///< as stats left it
+  uint64_t timer = 0;                       ///< number of the current timer
+  time_point next_progress{};               ///< of the progress lines of a stop
+};
+
+supervisor_actor::behavior_type
+supervisor_behavior(supervisor_actor::stateful_pointer<supervisor_state> self,
+           std::vector<child_spec> children, supervisor_settings with, service_port_ptr service);
+
+} // namespace phi

@@ -1,0 +1,107 @@
+#pragma once
+/// Every default and every internal time-out, each with its unit and its reason. Nothing else in the
+/// project holds such a number.
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace phi::defaults {
+
+using namespace std::chrono_literals;
+
+inline constexpr int64_t kib = 1024;
+inline constexpr int64_t mib = 1024 * kib;
+
+// -- [server] ----------------------------------------------------------------------------------------
+
+inline constexpr int64_t port = 3939;                       // the original's
+inline constexpr int64_t threads = 1;                       // one event loop serves 50 000 requests/s
+inline constexpr int64_t drain_delay_ms = 0;                // only useful behind a load balancer
+inline constexpr int64_t keepalive_grace_ms = 100;          // a busy client's next request is on its way
+inline constexpr int64_t partial_grace_ms = 1000;           // a half-received request may be completed
+inline constexpr int64_t keepalive_timeout_secs = 75;       // longer than the 60 s of common proxies
+inline constexpr int64_t header_timeout_ms = 10'000;        // slow senders are cut here, with 408
+inline constexpr int64_t body_timeout_ms = 30'000;          // 1 MiB at 280 kbit/s
+inline constexpr int64_t request_timeout_ms = 20'000;       // longer than a busy store (5 s) and a query
+inline constexpr int64_t write_timeout_ms = 10'000;         // a client that does not read is cut here
+inline constexpr int64_t max_connections = 4096;
+inline constexpr int64_t max_uri_bytes = 8 * kib;
+inline constexpr int64_t max_header_bytes = 16 * kib;
+inline constexpr int64_t max_header_count = 100;
+inline constexpr int64_t max_body_bytes = 1 * mib;
+inline constexpr int64_t max_expanded_bytes = 8 * mib;      // after gzip or zstd
+
+// -- [stats] -------------------------------------------------------------------------------------------
+
+inline constexpr int64_t batch_size = 10'000;               // events a transaction; bounds its time
+inline constexpr int64_t flush_interval_ms = 200;           // upper bound, not a floor
+inline constexpr int64_t queue_max_events = 200'000;
+inline constexpr int64_t queue_max_bytes = 256 * mib;
+inline constexpr int64_t max_events_per_request = 10'000;
+inline constexpr int64_t max_event_bytes = 16 * kib;        // the JSON text of one event
+inline constexpr int64_t max_text_bytes = 256;              // feature, action, route, instance, ...
+inline constexpr int64_t max_extra_bytes = 4 * kib;
+inline constexpr int64_t max_future_secs = 300;             // clocks of senders drift
+inline constexpr int64_t max_age_days = 3660;               // ten years, for imports
+inline constexpr int64_t busy_timeout_ms = 5000;            // another process holds the database
+inline constexpr int64_t query_timeout_ms = 10'000;
+inline constexpr int64_t max_range_days = 366;
+
+// -- [shutdown] ----------------------------------------------------------------------------------------
+
+inline constexpr int64_t timeout_secs = 30;                 // the original's
+inline constexpr bool force_quit = true;                    // the original's
+inline constexpr int64_t force_delay_secs = 10;             // the original's
+inline constexpr int64_t start_timeout_secs = 30;           // a large WAL is replayed on opening
+inline constexpr int64_t restart_limit = 5;                 // restarts of children within the window
+inline constexpr int64_t restart_window_secs = 60;
+
+// Shares of timeout_secs, in percent; they add up to less than 100 (checked).
+inline constexpr int64_t http_budget_percent = 40;
+inline constexpr int64_t stats_budget_percent = 25;
+inline constexpr int64_t store_budget_percent = 15;
+inline constexpr int64_t reader_budget_percent = 5;
+inline constexpr int64_t admin_budget_percent = 3;
+inline constexpr int64_t watchdog_budget_percent = 2;
+inline constexpr int64_t signal_budget_percent = 2;
+
+inline constexpr bool watchdog_enabled = false;             // the original's
+inline constexpr int64_t watchdog_timeout_secs = 60;        // the original's
+inline constexpr int64_t watchdog_interval_secs = 10;       // the original's
+
+// -- not configurable ------------------------------------------------------------------------------------
+
+/// How long the supervisor waits for a child's `status` before it shows "no answer".
+inline constexpr auto status_answer_timeout = 300ms;
+/// How long the admin actor and GET /health wait for the whole answer.
+inline constexpr auto service_status_timeout = 1000ms;
+/// Between two progress lines of a stop.
+inline constexpr auto stop_progress_interval = 1000ms;
+/// First wait before a died child is started again; doubles each time.
+inline constexpr auto restart_backoff = 100ms;
+inline constexpr auto restart_backoff_max = 5000ms;
+/// A store that does not answer a commit within busy_timeout plus this is overdue: its batch is
+/// abandoned and the waiting requests are answered.
+inline constexpr auto commit_overdue_margin = 3000ms;
+/// Between two tries to store events that nobody waits for, while the store refuses.
+inline constexpr auto commit_retry_interval = 250ms;
+/// The time the last words may take on a forced exit: log and last-exit.json.
+inline constexpr auto forced_report_limit = 30ms;
+/// After everything has stopped, the actor system gets this long to come down before it is left.
+inline constexpr auto teardown_limit = 1000ms;
+/// How often connections are checked against their time-outs while there are any.
+inline constexpr auto connection_sweep_interval = 250ms;
+/// The longest a refused connection is read from after its answer, so that the answer arrives.
+inline constexpr auto linger_limit = 1000ms;
+inline constexpr size_t linger_max_bytes = 16 * 1024 * 1024;
+/// Connections of the admin socket, and how long one may be silent.
+inline constexpr size_t admin_max_connections = 32;
+inline constexpr auto admin_idle_timeout = 30'000ms;
+/// Bounds of Retry-After, in seconds.
+inline constexpr uint32_t retry_after_min_s = 1;
+inline constexpr uint32_t retry_after_max_s = 60;
+/// Log lines that wait for a slow reader of the log; the oldest are dropped, and counted.
+inline constexpr size_t log_queue_lines = 8192;
+
+} // namespace phi::defaults

@@ -1,0 +1,171 @@
+#include "config/keys.hpp"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+namespace phi {
+namespace {
+
+constexpr int64_t many = 1'000'000'000;
+constexpr int64_t day_ms = 86'400'000;
+
+// PHI_KEY(section.name, what, ...): the path is written once and is also the place in the struct.
+#define PHI_KEY(path, ...)                                                                         \
+  config_key {                                                                                     \
+    #path, [](config& c) -> key_target { return &c.path; }, __VA_ARGS__                            \
+  }
+
+const std::array keys{
+  PHI_KEY(server.host, "Address to listen on. Any other than loopback needs a token in [auth]."),
+  PHI_KEY(server.port, "Port to listen on; 0 lets the system pick one.", 0, 65535),
+  PHI_KEY(server.state_dir, "Directory of phi.db and last-exit.json. Default: $STATE_DIRECTORY, else ./data."),
+  PHI_KEY(server.instance, "Name of this instance in its own events. Default: the host's name."),
+  PHI_KEY(server.threads, "Event loops of the public listener.", 1, 64),
+  PHI_KEY(server.drain_delay_ms, "At a stop, keep accepting for this long, in ms, so that load balancers can move away.", 0, 600'000),
+  PHI_KEY(server.keepalive_grace_ms, "At a stop, an idle connection may send one more request within this many ms.", 0, 60'000),
+  PHI_KEY(server.partial_grace_ms, "At a stop, a half-received request may be completed within this many ms.", 0, 60'000),
+  PHI_KEY(server.keepalive_timeout_secs, "An idle connection is closed after this many seconds.", 1, 86'400),
+  PHI_KEY(server.header_timeout_ms, "A request's header must arrive within this many ms (else 408).", 1, day_ms),
+  PHI_KEY(server.body_timeout_ms, "A request's body must arrive within this many ms (else 408).", 1, day_ms),
+  PHI_KEY(server.request_timeout_ms, "A request is answered within this many ms, if need be with 503.", 100, day_ms),
+  PHI_KEY(server.write_timeout_ms, "An answer must be taken by the client within this many ms.", 1, day_ms),
+  PHI_KEY(server.max_connections, "Connections at a time; more wait in the listen queue.", 1, 1'000'000),
+  PHI_KEY(server.max_uri_bytes, "Longest request target (else 414).", 64, 65'536),
+  PHI_KEY(server.max_header_bytes, "Largest request header (else 431).", 256, 65'536),
+  PHI_KEY(server.max_header_count, "Most header fields of a request (else 431).", 1, 1000),
+  PHI_KEY(server.max_body_bytes, "Largest body as sent (else 413).", 1, many),
+  PHI_KEY(server.max_expanded_bytes, "Largest body after gzip or zstd (else 413).", 1, many),
+  PHI_KEY(server.trusted_proxies, "Addresses or networks (10.0.0.0/8) whose X-Forwarded-For is believed."),
+  PHI_KEY(api.prefix, "Path before /events and /stats."),
+  PHI_KEY(cors.allowed_origins, "Origins that browsers may call from; \"*\" for any."),
+  PHI_KEY(auth.token, "Bearer token that events and questions need. Secret: best given by APP_AUTH_TOKEN_FILE."),
+  PHI_KEY(auth.allow_anonymous, "Allow to listen on other addresses than loopback without a token."),
+  PHI_KEY(logging.level, "Least level that is logged.", 0, 0, {"trace", "debug", "info", "warn", "error"}),
+  PHI_KEY(logging.format, "Shape of log lines.", 0, 0, {"full", "compact", "pretty", "json"}),
+  PHI_KEY(stats.enabled, "Take events and answer questions; off leaves only the health routes."),
+  PHI_KEY(stats.storage, "Where events are kept.", 0, 0, {"sqlite"}),
+  PHI_KEY(stats.sqlite_path, "Database file. Default: phi.db in the state directory."),
+  PHI_KEY(stats.sqlite_wal, "Use SQLite's write-ahead log; off is slower and blocks questions during commits."),
+  PHI_KEY(stats.batch_size, "Most events a transaction, unless one request has more.", 1, 1'000'000),
+  PHI_KEY(stats.flush_interval_ms, "Longest that events nobody waits for stay in memory, in ms. Not a floor.", 1, 3'600'000),
+  PHI_KEY(stats.user_hash_salt, "Key of the hashes of users and addresses; without it none are stored. Secret."),
+  PHI_KEY(stats.timezone, "IANA zone of questions that name none."),
+  PHI_KEY(stats.start_at, "Events before this time (RFC 3339) are refused and not counted. Default: none."),
+  PHI_KEY(stats.durability, "full: flushed to disk before the answer. normal: survives a kill, not a power cut. queued: answered first, lossy on kill.", 0, 0, {"full", "normal", "queued"}),
+  PHI_KEY(stats.track_requests, "Record the service's own requests as events."),
+  PHI_KEY(stats.queue_max_events, "Most events waiting in memory (else 503).", 1, many),
+  PHI_KEY(stats.queue_max_bytes, "Most bytes of events waiting in memory (else 503).", 1024, int64_t{1} << 40),
+  PHI_KEY(stats.max_events_per_request, "Most events in one request (else 413).", 1, 1'000'000),
+  PHI_KEY(stats.max_event_bytes, "Longest JSON text of one event.", 64, 16'777'216),
+  PHI_KEY(stats.max_text_bytes, "Longest feature, action, route, instance, id, source, user.", 8, 65'536),
+  PHI_KEY(stats.max_extra_bytes, "Longest JSON text of `extra`.", 2, 16'777'216),
+  PHI_KEY(stats.max_future_secs, "How far an event's time may lie ahead of ours.", 0, 31'536'000),
+  PHI_KEY(stats.max_age_days, "How far an event's time may lie back.", 1, 36'600),
+  PHI_KEY(stats.busy_timeout_ms, "How long a commit waits for a database that another process holds.", 1, 600'000),
+  PHI_KEY(stats.query_timeout_ms, "A question that takes longer is answered 503.", 1, 600'000),
+  PHI_KEY(stats.max_range_days, "Longest range of a question, in days.", 1, 36'600),
+  PHI_KEY(shutdown.timeout_secs, "The deadline of a stop, in seconds.", 1, 86'400),
+  PHI_KEY(shutdown.force_quit, "Force the exit force_delay_secs after the deadline; off waits without limit."),
+  PHI_KEY(shutdown.force_delay_secs, "From the deadline to the forced exit, in seconds.", 0, 86'400),
+  PHI_KEY(shutdown.start_timeout_secs, "The deadline of a start, in seconds.", 1, 86'400),
+  PHI_KEY(shutdown.restart_limit, "Restarts of died actors within the window, then the service stops.", 0, 1000),
+  PHI_KEY(shutdown.restart_window_secs, "The window of restart_limit, in seconds.", 1, 86'400),
+  PHI_KEY(shutdown.http_budget_percent, "Share of timeout_secs for requests in flight.", 1, 99),
+  PHI_KEY(shutdown.stats_budget_percent, "Share of timeout_secs for the queue.", 1, 99),
+  PHI_KEY(shutdown.store_budget_percent, "Share of timeout_secs for closing the database.", 1, 99),
+  PHI_KEY(shutdown.reader_budget_percent, "Share of timeout_secs for the read connection.", 1, 99),
+  PHI_KEY(shutdown.admin_budget_percent, "Share of timeout_secs for the admin socket.", 1, 99),
+  PHI_KEY(shutdown.watchdog_budget_percent, "Share of timeout_secs for the watchdog.", 1, 99),
+  PHI_KEY(shutdown.signal_budget_percent, "Share of timeout_secs for the signal actor.", 1, 99),
+  PHI_KEY(shutdown.watchdog.enabled, "Run the health quorum."),
+  PHI_KEY(shutdown.watchdog.timeout_secs, "An actor silent for this long is stuck.", 1, 86'400),
+  PHI_KEY(shutdown.watchdog.interval_secs, "Between two rounds of the quorum, in seconds.", 1, 86'400),
+  PHI_KEY(shutdown.watchdog.abort, "Abort the process when an actor is stuck."),
+  PHI_KEY(admin.socket, "Path of the admin socket. Default: admin.sock in $RUNTIME_DIRECTORY, else in the state directory."),
+};
+
+#undef PHI_KEY
+
+constexpr std::array<std::string_view, 16> reserved{
+  "stats.postgres_url",       "stats.retention_hot_days", "stats.daily_aggregate_time",
+  "stats.archive.enabled",    "stats.archive.dir",        "stats.archive.compress",
+  "spool.path",               "spool.max_bytes",          "spool.min_free_bytes",
+  "admin.http",               "logging.file_dir",         "logging.file_prefix",
+  "logging.rotation",         "server.prefix",            "server.request_logging",
+  "server.cors",
+};
+
+std::string quoted(const std::string& text) {
+  std::string out = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\')
+      out += '\\';
+    out += c;
+  }
+  return out + '"';
+}
+
+struct shower {
+  std::string operator()(const bool* value) const { return *value ? "true" : "false"; }
+  std::string operator()(const int64_t* value) const { return std::to_string(*value); }
+  std::string operator()(const std::string* value) const { return quoted(*value); }
+  std::string operator()(const secret* value) const { return value->empty() ? "(not set)" : "(set)"; }
+  std::string operator()(const std::vector<std::string>* values) const {
+    std::string out = "[";
+    for (const auto& value : *values)
+      out += (out.size() > 1 ? ", " : "") + quoted(value);
+    return out + "]";
+  }
+};
+
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      size_t above = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
+      diagonal = above;
+    }
+  }
+  return row[b.size()];
+}
+
+} // namespace
+
+std::span<const config_key> all_keys() {
+  return keys;
+}
+
+std::span<const std::string_view> reserved_keys() {
+  return reserved;
+}
+
+std::string environment_name(std::string_view path) {
+  std::string name = "APP_";
+  for (char c : path)
+    name += c == '.' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return name;
+}
+
+std::string show_value(const config_key& key, const config& values) {
+  return std::visit(shower{}, key.in(const_cast<config&>(values)));
+}
+
+std::string closest(std::string_view name, std::span<const std::string> known) {
+  std::string best;
+  size_t best_distance = std::max<size_t>(2, name.size() / 3) + 1;
+  for (const auto& candidate : known) {
+    auto distance = edit_distance(name, candidate);
+    if (distance < best_distance) {
+      best_distance = distance;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+} // namespace phi

@@ -1,0 +1,380 @@
+#include "config/loader.hpp"
+
+#include "config/keys.hpp"
+#include "config/time_text.hpp"
+
+#include <toml.hpp>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <unistd.h>
+
+extern char** environ; // NOLINT: POSIX
+
+namespace phi {
+namespace {
+
+std::vector<std::string> paths_of_keys() {
+  std::vector<std::string> paths;
+  for (const auto& key : all_keys())
+    paths.emplace_back(key.path);
+  return paths;
+}
+
+const config_key* find_key(std::string_view path) {
+  for (const auto& key : all_keys())
+    if (key.path == path)
+      return &key;
+  return nullptr;
+}
+
+std::string did_you_mean(std::string_view name, const std::vector<std::string>& known) {
+  auto best = closest(name, known);
+  return best.empty() ? "" : "; did you mean " + best + "?";
+}
+
+/// `FILE:LINE`, then the line itself with the offending text underlined.
+std::string show_place(const toml::value& at, const std::string& message) {
+  auto where = at.location();
+  std::string out = where.file_name() + ":" + std::to_string(where.line()) + ": " + message + "\n";
+  out += "    " + where.line_str() + "\n    ";
+  out += std::string(where.column() > 0 ? where.column() - 1 : 0, ' ');
+  out += std::string(std::max<size_t>(1, std::min<size_t>(where.region(), where.line_str().size())), '^');
+  return out;
+}
+
+std::string range_text(const config_key& key) {
+  return "a whole number from " + std::to_string(key.min) + " to " + std::to_string(key.max);
+}
+
+std::string choices_text(const config_key& key) {
+  std::string out = "one of";
+  for (auto choice : key.choices)
+    out += std::string{out == "one of" ? " " : ", "} + "\"" + std::string{choice} + "\"";
+  return out;
+}
+
+/// Whether `text` may be the value of `key`; else what would be right.
+std::string wrong_text(const config_key& key, const std::string& text) {
+  if (!key.choices.empty() && std::find(key.choices.begin(), key.choices.end(), text) == key.choices.end())
+    return "expected " + choices_text(key);
+  return {};
+}
+
+std::string wrong_number(const config_key& key, int64_t number) {
+  if (number < key.min || number > key.max)
+    return "expected " + range_text(key);
+  return {};
+}
+
+/// Puts a TOML value in its place. Returns what is wrong with it, or an empty text.
+struct toml_setter {
+  const config_key& key;
+  const toml::value& from;
+
+  std::string operator()(bool* to) const {
+    if (!from.is_boolean())
+      return "expected true or false";
+    *to = from.as_boolean();
+    return {};
+  }
+  std::string operator()(int64_t* to) const {
+    if (!from.is_integer())
+      return "expected " + range_text(key);
+    *to = from.as_integer();
+    return wrong_number(key, *to);
+  }
+  std::string operator()(std::string* to) const {
+    if (!from.is_string())
+      return key.choices.empty() ? "expected a text in quotes" : "expected " + choices_text(key);
+    *to = from.as_string().str;
+    return wrong_text(key, *to);
+  }
+  std::string operator()(secret* to) const { return (*this)(&to->value); }
+  std::string operator()(std::vector<std::string>* to) const {
+    if (!from.is_array())
+      return "expected a list of texts, such as [\"a\", \"b\"]";
+    to->clear();
+    for (const auto& item : from.as_array()) {
+      if (!item.is_string())
+        return "expected a list of texts, such as [\"a\", \"b\"]";
+      to->push_back(item.as_string().str);
+    }
+    return {};
+  }
+};
+
+/// The same for a text from the environment.
+struct text_setter {
+  const config_key& key;
+  const std::string& from;
+
+  std::string operator()(bool* to) const {
+    if (from != "true" && from != "false" && from != "1" && from != "0")
+      return "expected true or false";
+    *to = from == "true" || from == "1";
+    return {};
+  }
+  std::string operator()(int64_t* to) const {
+    size_t used = 0;
+    try {
+      *to = std::stoll(from, &used);
+    } catch (const std::exception&) {
+      used = 0;
+    }
+    if (from.empty() || used != from.size())
+      return "expected " + range_text(key);
+    return wrong_number(key, *to);
+  }
+  std::string operator()(std::string* to) const {
+    *to = from;
+    return wrong_text(key, from);
+  }
+  std::string operator()(secret* to) const {
+    to->value = from;
+    return {};
+  }
+  std::string operator()(std::vector<std::string>* to) const {
+    to->clear();
+    for (size_t at = 0; at < from.size();) {
+      auto end = std::min(from.find(',', at), from.size());
+      if (end > at)
+        to->push_back(from.substr(at, end - at));
+      at = end + 1;
+    }
+    return {};
+  }
+};
+
+/// One load under way.
+class loading {
+public:
+  explicit loading(loaded_config& out) : out_(out) {
+    for (const auto& key : all_keys())
+      out_.origins[std::string{key.path}] = "default";
+  }
+
+  void read_file(const std::string& file) {
+    try {
+      if (std::filesystem::is_directory(file) || !std::ifstream{file})
+        return problem("cannot read the configuration file " + file
+                       + "; name an existing file with --config, or leave --config out");
+      read_table("", toml::parse(file));
+    } catch (const toml::exception& e) {
+      problem(one_place(e));
+    } catch (const std::exception& e) {
+      problem("cannot read " + file + ": " + e.what());
+    }
+  }
+
+  void read_environment(const environment& env) {
+    auto names = names_of_keys();
+    for (const auto& [name, value] : env)
+      if (name.starts_with("APP_"))
+        read_variable(name, value, names);
+  }
+
+private:
+  void problem(std::string text) { out_.problems.push_back({std::move(text)}); }
+
+  /// The parser's own message already shows file, line and text; drop its "[error]" decoration.
+  static std::string one_place(const toml::exception& e) {
+    auto where = e.location();
+    std::string text = e.what();
+    if (auto bar = text.find("] "); text.starts_with("[error]") && bar != std::string::npos)
+      text = text.substr(bar + 2);
+    return where.file_name() + ":" + std::to_string(where.line()) + ": not valid TOML: " + text;
+  }
+
+  void read_table(const std::string& prefix, const toml::value& table) {
+    for (const auto& [name, value] : table.as_table()) {
+      auto path = prefix.empty() ? name : prefix + "." + name;
+      if (value.is_table())
+        read_section(path, value);
+      else
+        read_key(path, value);
+    }
+  }
+
+  void read_section(const std::string& path, const toml::value& table) {
+    bool known = false;
+    std::vector<std::string> sections;
+    auto consider = [&](std::string_view key_path) {
+      known |= key_path.starts_with(path + ".");
+      for (auto dot = key_path.find('.'); dot != key_path.npos; dot = key_path.find('.', dot + 1))
+        sections.emplace_back(key_path.substr(0, dot));
+    };
+    for (const auto& key : all_keys())
+      consider(key.path);
+    for (auto reserved : reserved_keys())
+      consider(reserved);
+    if (known)
+      read_table(path, table);
+    else
+      problem(show_place(table, "unknown section [" + path + "]" + did_you_mean(path, sections)));
+  }
+
+  void read_key(const std::string& path, const toml::value& value) {
+    if (const auto* key = find_key(path)) {
+      auto wrong = std::visit(toml_setter{*key, value}, key->in(out_.values));
+      if (!wrong.empty())
+        return problem(show_place(value, path + ": " + wrong));
+      auto where = value.location();
+      out_.origins[path] = where.file_name() + ":" + std::to_string(where.line());
+    } else if (is_reserved(path)) {
+      out_.warnings.push_back(path + " has no effect in this version");
+    } else {
+      problem(show_place(value, "unknown key " + path + did_you_mean(path, paths_of_keys())));
+    }
+  }
+
+  static bool is_reserved(std::string_view path) {
+    auto reserved = reserved_keys();
+    return std::find(reserved.begin(), reserved.end(), path) != reserved.end();
+  }
+
+  static std::vector<std::string> names_of_keys() {
+    std::vector<std::string> names;
+    for (const auto& key : all_keys()) {
+      names.push_back(environment_name(key.path));
+      if (is_secret(key))
+        names.push_back(names.back() + "_FILE");
+    }
+    return names;
+  }
+
+  static bool is_secret(const config_key& key) {
+    config probe;
+    return std::holds_alternative<secret*>(key.in(probe));
+  }
+
+  void read_variable(const std::string& name, const std::string& value,
+                     const std::vector<std::string>& names) {
+    for (const auto& key : all_keys()) {
+      auto own = environment_name(key.path);
+      if (name == own)
+        return set_from_text(key, value, "environment " + name);
+      if (is_secret(key) && name == own + "_FILE")
+        return set_from_secret_file(key, value, name);
+    }
+    for (auto reserved : reserved_keys())
+      if (name == environment_name(reserved))
+        return out_.warnings.push_back(name + " has no effect in this version");
+    out_.warnings.push_back("unknown setting " + name + " in the environment"
+                            + did_you_mean(name, names));
+  }
+
+  void set_from_text(const config_key& key, const std::string& text, const std::string& origin) {
+    auto wrong = std::visit(text_setter{key, text}, key.in(out_.values));
+    if (wrong.empty())
+      out_.origins[std::string{key.path}] = origin;
+    else
+      problem(origin + ": " + wrong + ", got \"" + (is_secret(key) ? "..." : text) + "\"");
+  }
+
+  void set_from_secret_file(const config_key& key, const std::string& file, const std::string& name) {
+    std::ifstream in{file};
+    std::string text;
+    if (!in || !std::getline(in, text) || text.empty())
+      return problem("environment " + name + ": cannot read a secret from " + file);
+    set_from_text(key, text, "environment " + name);
+  }
+
+  loaded_config& out_;
+};
+
+std::string variable(const environment& env, std::string_view name) {
+  for (const auto& [key, value] : env)
+    if (key == name)
+      return value;
+  return {};
+}
+
+/// systemd gives a list separated by `:` when a unit names several directories.
+std::string first_of_list(const std::string& list) {
+  return list.substr(0, list.find(':'));
+}
+
+void resolve(config& values, const environment& env) {
+  auto& r = values.resolved;
+  r.state_dir = values.server.state_dir;
+  if (r.state_dir.empty())
+    r.state_dir = first_of_list(variable(env, "STATE_DIRECTORY"));
+  if (r.state_dir.empty())
+    r.state_dir = "./data";
+  r.sqlite_path = values.stats.sqlite_path.empty() ? r.state_dir + "/phi.db" : values.stats.sqlite_path;
+  auto runtime = first_of_list(variable(env, "RUNTIME_DIRECTORY"));
+  r.admin_socket = !values.admin.socket.empty() ? values.admin.socket
+                                                : (runtime.empty() ? r.state_dir : runtime) + "/admin.sock";
+  char host[256] = {};
+  ::gethostname(host, sizeof host - 1);
+  r.instance = values.server.instance.empty() ? host : values.server.instance;
+  if (!values.stats.start_at.empty())
+    r.start_at_us = parse_rfc3339(values.stats.start_at);
+}
+
+bool is_loopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+} // namespace
+
+environment process_environment() {
+  environment out;
+  for (char** entry = environ; entry && *entry; ++entry) {
+    std::string text = *entry;
+    if (auto equals = text.find('='); equals != std::string::npos)
+      out.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+  }
+  return out;
+}
+
+std::vector<config_problem> check_config(const config& c) {
+  std::vector<config_problem> problems;
+  auto require = [&](bool holds, std::string text) {
+    if (!holds)
+      problems.push_back({std::move(text)});
+  };
+  require(is_loopback(c.server.host) || !c.auth.token.empty() || c.auth.allow_anonymous,
+          "server.host = \"" + c.server.host + "\" lets other machines in, and there is no auth.token;"
+          " set APP_AUTH_TOKEN_FILE, or listen on 127.0.0.1, or say auth.allow_anonymous = true");
+  require(c.api.prefix.empty() || (c.api.prefix.front() == '/' && c.api.prefix.back() != '/'),
+          "api.prefix = \"" + c.api.prefix + "\" must begin with / and not end with it, as in /api/v1");
+  require(c.server.max_expanded_bytes >= c.server.max_body_bytes,
+          "server.max_expanded_bytes must not be less than server.max_body_bytes");
+  require(c.stats.max_event_bytes <= c.server.max_expanded_bytes,
+          "stats.max_event_bytes must not be more than server.max_expanded_bytes");
+  require(c.stats.queue_max_events >= c.stats.max_events_per_request,
+          "stats.queue_max_events must not be less than stats.max_events_per_request,"
+          " or a full request could never be taken");
+  require(c.stats.start_at.empty() || c.resolved.start_at_us.has_value(),
+          "stats.start_at = \"" + c.stats.start_at + "\" is no RFC 3339 time, such as 2026-01-31T00:00:00Z");
+  require(c.server.request_timeout_ms > c.stats.busy_timeout_ms,
+          "server.request_timeout_ms must be more than stats.busy_timeout_ms,"
+          " or requests give up before the store does");
+  const auto& s = c.shutdown;
+  auto shares = s.http_budget_percent + s.stats_budget_percent + s.store_budget_percent
+                + s.reader_budget_percent + s.admin_budget_percent + s.watchdog_budget_percent
+                + s.signal_budget_percent;
+  require(shares < 100, "the shares shutdown.*_budget_percent add up to " + std::to_string(shares)
+                          + "; they must stay below 100, the whole of shutdown.timeout_secs");
+  require(!s.watchdog.enabled || s.watchdog.interval_secs * 2 <= s.watchdog.timeout_secs,
+          "shutdown.watchdog.interval_secs must be at most half of shutdown.watchdog.timeout_secs");
+  return problems;
+}
+
+loaded_config load_config(const std::string& file, const environment& env) {
+  loaded_config out;
+  loading load{out};
+  if (!file.empty())
+    load.read_file(file);
+  load.read_environment(env);
+  resolve(out.values, env);
+  if (out.ok())
+    out.problems = check_config(out.values);
+  return out;
+}
+
+} // namespace phi

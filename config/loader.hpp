@@ -1,0 +1,42 @@
+#pragma once
+/// Reads the configuration: built-in defaults, then the file, then the environment.
+
+#include "config/config.hpp"
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace phi {
+
+/// One thing that is wrong: what, where, and what would be right.
+struct config_problem {
+  std::string text; ///< several lines when it shows the place in the file
+};
+
+struct loaded_config {
+  config values;
+  std::map<std::string, std::string> origins; ///< path -> "default", "FILE:LINE", "environment NAME"
+  std::vector<std::string> warnings;
+  std::vector<config_problem> problems; ///< not empty: the values must not be used
+
+  bool ok() const { return problems.empty(); }
+};
+
+/// The environment as a list of "NAME=value", so that tests can give their own.
+using environment = std::vector<std::pair<std::string, std::string>>;
+
+/// The environment of this process.
+environment process_environment();
+
+/// Loads, resolves and checks. `file` may be empty: then only defaults and environment count. Never
+/// throws; all problems are collected, not only the first.
+loaded_config load_config(const std::string& file, const environment& env);
+
+/// Checks that need several keys: impossible combinations, budgets, unsafe settings.
+std::vector<config_problem> check_config(const config& values);
+
+} // namespace phi

@@ -1,0 +1,156 @@
+#pragma once
+/// Every typed actor interface, one comment a message. A review of the protocol is a review of this
+/// folder; README.md says how the messages follow each other.
+
+#include "protocol/admin.hpp"
+#include "protocol/caf_dialect.hpp"
+#include "protocol/ingest.hpp"
+#include "protocol/query.hpp"
+#include "protocol/status.hpp"
+
+#include <caf/typed_actor.hpp>
+
+#include <cstdint>
+#include <string>
+
+namespace phi::atom {
+
+PHI_ATOM(stop);
+PHI_ATOM(release);
+PHI_ATOM(stopped);
+PHI_ATOM(ping);
+PHI_ATOM(status);
+PHI_ATOM(signaled);
+PHI_ATOM(terminate);
+PHI_ATOM(lame_duck);
+PHI_ATOM(dump);
+PHI_ATOM(tick);
+PHI_ATOM(revive);
+PHI_ATOM(ingest);
+PHI_ATOM(drained);
+PHI_ATOM(flush);
+PHI_ATOM(overdue);
+PHI_ATOM(commit);
+PHI_ATOM(committed);
+PHI_ATOM(use);
+PHI_ATOM(ask);
+PHI_ATOM(ready);
+PHI_ATOM(stalled);
+PHI_ATOM(command);
+
+} // namespace phi::atom
+
+namespace phi {
+
+// -- roles: what every actor under the supervisor understands ------------------------------------
+
+using stoppable_actor = caf::typed_actor<
+  // Close your doors; take only what those before you still hand on.
+  accepts<atom::stop, stop_order>,
+  // Nobody needs you any more: finish, report `stopped` and quit. Again with `fast`: hurry.
+  accepts<atom::release, release_order>>;
+
+using pingable_actor = caf::typed_actor<
+  // Are you alive? The answer carries a progress counter.
+  replies<pong>::to<atom::ping>>;
+
+using status_source_actor = caf::typed_actor<
+  // What are you doing?
+  replies<actor_status>::to<atom::status>>;
+
+using child_actor
+  = stoppable_actor::extend_with<pingable_actor>::extend_with<status_source_actor>;
+
+// -- the supervisor --------------------------------------------------------------------------------
+
+using supervisor_actor = caf::typed_actor<
+  // Stop the service, or escalate a stop under way.
+  accepts<atom::terminate, stop_mode, stop_reason>,
+  // Lame duck on (true) or off (false).
+  accepts<atom::lame_duck, bool>,
+  // Lame duck: the other way round.
+  accepts<atom::lame_duck>,
+  // Write the state of everything to the log.
+  accepts<atom::dump>,
+  // A child's last words. Its DOWN is the proof.
+  accepts<atom::stopped, stopped_report>,
+  // How is the service? Answers within a second even when actors are stuck.
+  replies<service_status>::to<atom::status>,
+  // An actor missed the health quorum past the limit.
+  accepts<atom::stalled, std::string>,
+  // Own timer; the number tells a stale one from the current.
+  accepts<atom::tick, uint64_t>,
+  // Own timer: start child number N again.
+  accepts<atom::revive, uint32_t>>;
+
+// -- the children ------------------------------------------------------------------------------------
+
+/// Turns signals into what they mean for the service.
+using signal_actor = child_actor::extend<
+  // The signal `number` arrived.
+  accepts<atom::signaled, int>>;
+
+/// Who learns what became of a batch.
+using commit_listener_actor = caf::typed_actor<
+  // What became of a batch.
+  accepts<atom::committed, commit_result>>;
+
+/// The one writing connection.
+using store_actor = child_actor::extend<
+  // Commit this batch and tell the listener. Not a request: its answer counts however late.
+  accepts<atom::commit, commit_batch_ptr, commit_listener_actor>>;
+
+/// Read connections: questions are answered here and never block ingest.
+using reader_actor = child_actor::extend<
+  // Answer this question.
+  accepts<atom::ask, asked_query_ptr>>;
+
+/// The queue, its bounds, batches, and the ledger.
+using stats_actor = child_actor::extend_with<commit_listener_actor>::extend<
+  // Take these requests in, or refuse them at once.
+  accepts<atom::ingest, ingest_turn_ptr>,
+  // From now on this is the store (after it was restarted).
+  accepts<atom::use, store_actor>,
+  // Answer with state and ledger, for GET /health.
+  accepts<atom::ask, asked_query_ptr>,
+  // Own timer: the oldest event has waited long enough.
+  accepts<atom::flush, uint64_t>,
+  // Own timer: batch N is overdue.
+  accepts<atom::overdue, uint64_t>,
+  // Own message: everything sent before `release` has been handled.
+  accepts<atom::drained>>;
+
+/// The public listener and all that happens on it.
+using http_actor = child_actor::extend<
+  // Say ready or not ready on /health/ready.
+  accepts<atom::ready, bool>,
+  // All connections are gone.
+  accepts<atom::drained>>;
+
+/// Health quorum.
+using watchdog_actor = child_actor::extend<
+  // Own timer: next round.
+  accepts<atom::tick, uint64_t>,
+  // From now on this is the actor `name`.
+  accepts<atom::use, std::string, child_actor>>;
+
+/// Requests of the admin socket.
+using admin_actor = child_actor::extend<
+  // Do what this line asks and answer it.
+  accepts<atom::command, admin_request_ptr>>;
+
+} // namespace phi
+
+PHI_MESSAGE(phi::stop_order)
+PHI_MESSAGE(phi::release_order)
+PHI_MESSAGE(phi::stopped_report)
+PHI_MESSAGE(phi::actor_status)
+PHI_MESSAGE(phi::pong)
+PHI_MESSAGE(phi::service_status)
+PHI_MESSAGE(phi::stop_mode)
+PHI_MESSAGE(phi::stop_reason)
+PHI_MESSAGE(phi::ingest_turn_ptr)
+PHI_MESSAGE(phi::commit_batch_ptr)
+PHI_MESSAGE(phi::commit_result)
+PHI_MESSAGE(phi::asked_query_ptr)
+PHI_MESSAGE(phi::admin_request_ptr)

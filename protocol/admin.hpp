@@ -1,0 +1,38 @@
+#pragma once
+/// The wire format of the admin socket: JSON-RPC 2.0, one object a line. Described in README.md.
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace phi {
+
+namespace admin_wire {
+
+/// Longest request or answer line, in bytes, with its newline.
+inline constexpr size_t max_line_bytes = 1 << 20;
+
+inline constexpr std::string_view method_status = "status";
+inline constexpr std::string_view method_stop = "stop";
+
+// Error codes of JSON-RPC 2.0.
+inline constexpr int parse_error = -32700;
+inline constexpr int invalid_request = -32600;
+inline constexpr int method_not_found = -32601;
+inline constexpr int invalid_params = -32602;
+inline constexpr int internal_error = -32603;
+
+} // namespace admin_wire
+
+/// One line that came in, and where its answer goes. `answer` is thread-safe, is called once, and
+/// takes a line without its newline.
+struct admin_request {
+  std::string line;
+  std::function<void(std::string)> answer;
+};
+
+using admin_request_ptr = std::shared_ptr<admin_request>;
+
+} // namespace phi

@@ -1,0 +1,139 @@
+#pragma once
+/// The only file that spells what differs between CAF versions (ours: 0.17.6).
+///
+/// Actors use these names and nothing else of CAF's changing surface, so that moving to 0.18 or
+/// 1.0 is a change of this file (see README.md, "Moving to another CAF").
+
+#include <caf/actor_clock.hpp>
+#include <caf/actor_ostream.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/event_based_actor.hpp>
+#include <caf/exit_reason.hpp>
+#include <caf/sec.hpp>
+#include <caf/send.hpp>
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include <chrono>
+#include <exception>
+#include <string>
+#include <utility>
+
+static_assert(CAF_VERSION >= 1706 && CAF_VERSION < 1800,
+              "protocol/caf_dialect.hpp is written for CAF 0.17.6 and later 0.17");
+
+/// Declares message atom `name` and its value `name_v`. CAF 0.17 packs the text into 64 bits, so a
+/// name has at most 10 characters (checked by the compiler).
+#define PHI_ATOM(name)                                                                             \
+  using name = caf::atom_constant<caf::atom(#name)>;                                               \
+  constexpr auto name##_v = name::value
+
+/// Declares that `type` travels between actors of this process only (never over a wire).
+#define PHI_MESSAGE(type) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(type)
+
+namespace phi {
+
+using clock = std::chrono::steady_clock;
+using time_point = clock::time_point;
+using duration = clock::duration;
+
+/// `replies<R>::to<A...>`: a message `A...` that is answered with one `R`.
+template <class Result>
+struct replies {
+  template <class... Args>
+  using to = typename caf::replies_to<Args...>::template with<Result>;
+};
+
+/// `accepts<A...>`: a message `A...` without an answer.
+template <class... Args>
+using accepts = caf::reacts_to<Args...>;
+
+/// Sends behind what waits already.
+template <class Self, class Handle, class... Args>
+void tell(Self* self, const Handle& to, Args&&... args) {
+  if (to)
+    self->send(to, std::forward<Args>(args)...);
+}
+
+/// Sends ahead of the backlog: for control messages only (`stop`, `release`, `ping`, `status`).
+template <class Self, class Handle, class... Args>
+void tell_urgent(Self* self, const Handle& to, Args&&... args) {
+  if (to)
+    self->template send<caf::message_priority::high>(to, std::forward<Args>(args)...);
+}
+
+/// Sends from a thread that is no actor. Never use a shared scoped_actor for this.
+template <class Handle, class... Args>
+void tell_from_outside(const Handle& to, Args&&... args) {
+  if (to)
+    caf::anon_send(to, std::forward<Args>(args)...);
+}
+
+/// As `tell_from_outside`, ahead of the backlog.
+template <class Handle, class... Args>
+void tell_urgent_from_outside(const Handle& to, Args&&... args) {
+  if (to)
+    caf::anon_send<caf::message_priority::high>(to, std::forward<Args>(args)...);
+}
+
+/// Sends to `self` after `delay`, on the actor clock (virtual in tests).
+template <class Self, class... Args>
+void tell_later(Self* self, duration delay, Args&&... args) {
+  self->delayed_send(self, delay, std::forward<Args>(args)...);
+}
+
+/// Ends `target` ahead of its backlog. Acts between two messages only: nothing interrupts a running
+/// handler.
+template <class Handle>
+void kill_now(const Handle& target) {
+  auto actor = caf::actor_cast<caf::actor>(target);
+  caf::anon_send<caf::message_priority::high>(
+    actor, caf::exit_msg{actor.address(), caf::make_error(caf::exit_reason::kill)});
+}
+
+/// The clock that time-outs of `self` run on.
+template <class Self>
+time_point now_of(Self* self) {
+  return self->clock().now();
+}
+
+inline caf::atom_value phi_error_category() {
+  return caf::atom("phi");
+}
+
+/// An error that carries `text` for people; `code` is an `error_code` in protocol/errors.hpp.
+inline caf::error make_failure(uint8_t code, std::string text) {
+  return caf::error{code, phi_error_category(), caf::make_message(std::move(text))};
+}
+
+/// The text of an error, for logs and reports.
+inline std::string render(const caf::actor_system& system, const caf::error& error) {
+  if (error.category() == phi_error_category() && error.context().match_elements<std::string>())
+    return error.context().get_as<std::string>(0);
+  return system.render(error);
+}
+
+/// Quits `self` so that its monitors see `text` as the cause.
+template <class Self>
+void fail_with(Self* self, uint8_t code, std::string text) {
+  self->quit(make_failure(code, std::move(text)));
+}
+
+/// An exception in a handler ends the actor; its monitors learn the exception's text. (CAF's own
+/// handler prints to stdout.)
+template <class Self>
+void die_of_exceptions_aloud(Self* self, uint8_t code) {
+  self->set_exception_handler([code](std::exception_ptr& thrown) -> caf::error {
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const std::exception& e) {
+      return make_failure(code, std::string{"exception: "} + e.what());
+    } catch (...) {
+      return make_failure(code, "exception of an unknown type");
+    }
+  });
+}
+
+} // namespace phi

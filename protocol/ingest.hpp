@@ -1,0 +1,88 @@
+#pragma once
+/// Events on their way from a request to the store.
+
+#include "protocol/errors.hpp"
+#include "protocol/event.hpp"
+#include "protocol/reply.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace phi {
+
+/// The events of one request. `awaited` is false for the service's own events: nobody waits for
+/// them, and they count as taken from the start.
+struct ingest_request {
+  ticket to = 0;
+  bool awaited = true;
+  uint32_t rejected = 0; ///< events of the same request that were not valid
+  size_t bytes = 0;      ///< sum of the events' footprints
+  std::vector<event> events;
+};
+
+/// Everything that one turn of an event loop took in: one message instead of one a request (the
+/// difference is a factor of two in throughput). Destroyed with requests still in it, it answers
+/// them `stopping`: nothing of them was stored.
+class ingest_turn {
+public:
+  explicit ingest_turn(reply_sink_ptr replies) : replies(std::move(replies)) {}
+  ingest_turn(const ingest_turn&) = delete;
+  ingest_turn& operator=(const ingest_turn&) = delete;
+  ~ingest_turn();
+
+  reply_sink_ptr replies;
+  std::vector<ingest_request> requests;
+};
+
+using ingest_turn_ptr = std::shared_ptr<ingest_turn>;
+
+/// One transaction's worth of requests. The store reads the events; whoever gives up waiting
+/// abandons the batch, and `phase` decides between the two once and for all: a batch is either
+/// committed or was refused, never both.
+class commit_batch {
+public:
+  enum class phase : uint8_t { open, committing, abandoned };
+
+  uint64_t number = 0;
+  size_t events = 0;
+  std::vector<ingest_request> requests;
+
+  /// The store asks this right before COMMIT. False: roll back.
+  bool begin_commit() { return leave_open(phase::committing); }
+
+  /// True: the store will never commit it.
+  bool abandon() { return leave_open(phase::abandoned); }
+
+  /// The store failed before COMMIT and rolled back: the batch may be tried again.
+  void reopen() { phase_.store(phase::open); }
+
+private:
+  bool leave_open(phase to) {
+    auto expected = phase::open;
+    return phase_.compare_exchange_strong(expected, to) || expected == to;
+  }
+
+  std::atomic<phase> phase_{phase::open};
+};
+
+using commit_batch_ptr = std::shared_ptr<commit_batch>;
+
+/// What the store did with a batch.
+struct commit_result {
+  struct counts {
+    uint32_t stored = 0;
+    uint32_t duplicates = 0;
+  };
+
+  uint64_t number = 0;
+  error_code error = error_code::none; ///< `store_unavailable`: nothing of it is stored
+  std::string detail;
+  std::vector<counts> requests;        ///< parallel to commit_batch::requests
+  std::chrono::nanoseconds took{};     ///< the whole transaction
+};
+
+} // namespace phi

@@ -1,0 +1,68 @@
+#include "protocol/lifecycle.hpp"
+
+namespace phi {
+
+std::string_view to_string(service_state state) {
+  switch (state) {
+    case service_state::starting: return "starting";
+    case service_state::ready: return "ready";
+    case service_state::reloading: return "reloading";
+    case service_state::lame_duck: return "lame_duck";
+    case service_state::stopping: return "stopping";
+    case service_state::stopped: return "stopped";
+    case service_state::forced: return "forced";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(stop_mode mode) {
+  switch (mode) {
+    case stop_mode::lame_duck: return "lame_duck";
+    case stop_mode::graceful: return "graceful";
+    case stop_mode::fast: return "fast";
+    case stop_mode::immediate: return "immediate";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(stop_reason reason) {
+  switch (reason) {
+    case stop_reason::none: return "none";
+    case stop_reason::interrupt: return "interrupt";
+    case stop_reason::terminate: return "terminate";
+    case stop_reason::hangup_console: return "hangup_console";
+    case stop_reason::admin: return "admin";
+    case stop_reason::child_died: return "child_died";
+    case stop_reason::startup_failed: return "startup_failed";
+    case stop_reason::deadline: return "deadline";
+    case stop_reason::user_forced: return "user_forced";
+  }
+  return "unknown";
+}
+
+std::string_view describe(exit_code code) {
+  switch (code) {
+    case exit_code::clean: return "clean stop, ledger balanced";
+    case exit_code::startup_failed: return "start-up failed";
+    case exit_code::usage: return "usage or configuration error";
+    case exit_code::child_died: return "an actor died and could not be restarted";
+    case exit_code::forced_by_deadline: return "forced by the deadline";
+    case exit_code::forced_by_user: return "forced by the user";
+    case exit_code::unaccounted: return "stopped, but events are unaccounted for";
+  }
+  return "unknown";
+}
+
+std::optional<stop_mode> parse_stop_mode(std::string_view text) {
+  if (text == "lame-duck" || text == "lame_duck")
+    return stop_mode::lame_duck;
+  if (text == "graceful")
+    return stop_mode::graceful;
+  if (text == "fast")
+    return stop_mode::fast;
+  if (text == "immediate")
+    return stop_mode::immediate;
+  return std::nullopt;
+}
+
+} // namespace phi

@@ -1,0 +1,56 @@
+#pragma once
+/// States, stop modes, reasons and exit codes of the service: the vocabulary of its life cycle.
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace phi {
+
+/// `starting -> ready <-> lame_duck`, `ready <-> reloading`, then `stopping -> stopped | forced`.
+enum class service_state : uint8_t { starting, ready, reloading, lame_duck, stopping, stopped, forced };
+
+/// How a stop is carried out. A stop may only escalate: the order of the values is the ladder.
+enum class stop_mode : uint8_t {
+  lame_duck, ///< readiness fails, everything still works; can be undone
+  graceful,  ///< requests in flight are finished, queued events are committed
+  fast,      ///< requests in flight are answered 503, queued events are still committed
+  immediate, ///< exit now; what was acknowledged is durable already
+};
+
+/// Why the service stops.
+enum class stop_reason : uint8_t {
+  none,
+  interrupt,       ///< SIGINT, SIGQUIT
+  terminate,       ///< SIGTERM
+  hangup_console,  ///< a console was closed (Windows)
+  admin,           ///< the admin socket asked for it
+  child_died,      ///< an actor died and could not be restarted
+  startup_failed,  ///< an actor could not start
+  deadline,        ///< the deadline of a stop forced it
+  user_forced,     ///< a third signal, or mode immediate
+};
+
+/// The process's exit status. `README.md` of protocol/ and of deploy/ print this table; a test
+/// compares them.
+enum class exit_code : uint8_t {
+  clean = 0,
+  startup_failed = 1,
+  usage = 2,
+  child_died = 3,
+  forced_by_deadline = 4,
+  forced_by_user = 5,
+  unaccounted = 6,
+};
+
+std::string_view to_string(service_state);
+std::string_view to_string(stop_mode);
+std::string_view to_string(stop_reason);
+
+/// One sentence a person understands, as in the table of exit codes.
+std::string_view describe(exit_code);
+
+/// `graceful`, `fast`, `immediate` or `lame-duck`; nothing for any other text.
+std::optional<stop_mode> parse_stop_mode(std::string_view text);
+
+} // namespace phi

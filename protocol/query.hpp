@@ -1,0 +1,48 @@
+#pragma once
+/// Questions about what was counted.
+
+#include "protocol/reply.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace phi {
+
+enum class query_kind : uint8_t { daily, daily_features, daily_dau, daily_http, summary };
+
+/// What `include=` of a summary asks for.
+struct summary_parts {
+  bool routes = false;
+  bool methods = false;
+  bool status = false;
+  bool instances = false;
+  bool actions = false;
+  bool latency = false;
+  bool unique_ips = false;
+  bool user_kinds = false;
+};
+
+/// A valid question. Days are days since 1970-01-01 in `zone`, both ends included.
+struct query {
+  query_kind kind = query_kind::daily;
+  std::string zone = "UTC";
+  std::optional<int32_t> first_day;
+  std::optional<int32_t> last_day;
+  std::optional<std::string> feature;
+  std::optional<std::string> route;
+  std::optional<std::string> method;
+  summary_parts include;
+  uint32_t top = 20;
+};
+
+/// A question and the duty to answer it.
+struct asked_query {
+  query what;
+  query_reply reply;
+};
+
+using asked_query_ptr = std::shared_ptr<asked_query>;
+
+} // namespace phi

@@ -1,0 +1,84 @@
+#pragma once
+/// Orders and reports between the supervisor and the actors under it.
+
+#include "protocol/caf_dialect.hpp"
+#include "protocol/ledger.hpp"
+#include "protocol/lifecycle.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace phi {
+
+/// `stop`: close your doors. Take only what those before you still hand on.
+struct stop_order {
+  stop_mode mode = stop_mode::graceful;
+  stop_reason reason = stop_reason::none;
+  time_point deadline{};
+};
+
+/// `release`: nobody needs you any more; finish and leave. Given again with mode `fast` to an actor
+/// that is late.
+struct release_order {
+  stop_mode mode = stop_mode::graceful;
+  time_point deadline{};
+};
+
+/// A named number in a report, for example {"requests_finished", 12}.
+struct counted {
+  std::string what;
+  uint64_t count = 0;
+};
+
+/// Time that an actor spent waiting for another, or for the outside world.
+struct waited {
+  std::string whom; ///< an actor, or words such as "COMMIT"
+  duration for_how_long{};
+};
+
+/// `stopped`: an actor's last words.
+struct stopped_report {
+  std::string actor;
+  std::vector<counted> did;
+  std::vector<waited> waits;
+  std::optional<ledger_counts> ledger; ///< from stats only
+  std::string trouble;                 ///< empty = none
+};
+
+/// Answer to `status`.
+struct actor_status {
+  std::string actor;
+  std::string doing;                      ///< what it does now: "idle", "COMMIT of 812 events for 0.4 s"
+  uint64_t progress = 0;                  ///< grows with each piece of work done
+  std::vector<counted> gauges;
+  double backlog_s = 0;                   ///< estimate of the time its backlog takes
+  std::optional<ledger_counts> ledger;
+};
+
+/// Answer to `ping`.
+struct pong {
+  uint64_t progress = 0;
+};
+
+/// One row of the supervisor's table, for `status` and dumps.
+struct child_status {
+  std::string actor;
+  std::string state; ///< starting, running, restarting, releasing, late, gone
+  uint32_t restarts = 0;
+  std::optional<actor_status> says; ///< nothing when it did not answer in time
+};
+
+/// Answer of the supervisor to `status`.
+struct service_status {
+  service_state state = service_state::starting;
+  stop_mode mode = stop_mode::graceful;
+  stop_reason reason = stop_reason::none;
+  duration uptime{};
+  std::vector<child_status> children;
+  std::optional<ledger_counts> ledger;
+};
+
+} // namespace phi

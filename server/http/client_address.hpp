@@ -1,0 +1,30 @@
+#pragma once
+/// Whose request it is, behind proxies.
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace phi::http {
+
+/// Addresses and networks of trusted proxies, IPv4 and IPv6.
+class trusted_proxies {
+public:
+  /// Throws std::invalid_argument naming the entry that is no address or network.
+  explicit trusted_proxies(const std::vector<std::string>& entries);
+
+  bool contains(const std::string& address) const;
+
+  /// The client's address: the peer's own, unless the peer is trusted; then the rightmost address of
+  /// X-Forwarded-For that is not itself a trusted proxy.
+  std::string client(const std::string& peer, std::string_view forwarded_for) const;
+
+private:
+  struct network {
+    std::vector<unsigned char> bytes;
+    int bits = 0;
+  };
+  std::vector<network> networks_;
+};
+
+} // namespace phi::http

@@ -1,0 +1,128 @@
+#include "server/http/connection_link.hpp"
+
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <vector>
+
+namespace phi::http {
+
+asio_ns::execution_context::id link_registry::id;
+
+connection_link::~connection_link() {
+  if (known_ && registry_.open_.erase(this) > 0 && registry_.on_change)
+    registry_.on_change();
+}
+
+request_framing::verdict connection_link::look(const char* data, size_t size) {
+  auto before = framing_.now();
+  auto verdict = framing_.feed(data, size);
+  if (framing_.now() != before)
+    since_ = clock::now();
+  if (verdict.wants_continue) {
+    // No answer is under way while a request is being read, so this cannot interleave.
+    static constexpr char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    [[maybe_unused]] auto sent = ::send(socket.native_handle(), interim, sizeof interim - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+  }
+  return verdict;
+}
+
+void connection_link::say_no(std::function<void()> then) {
+  answer_ = registry_.make_answer(refused_);
+  lingers_ = true;
+  writing_ = true;
+  writing_since_ = clock::now();
+  asio_ns::async_write(socket, asio_ns::buffer(answer_),
+                       [self = shared_from_this(), then = std::move(then)](const asio_ns::error_code&, size_t) {
+                         self->writing_ = false;
+                         then();
+                       });
+}
+
+void connection_link::refuse(error_code why) {
+  if (refused_ != error_code::none)
+    return;
+  refused_ = why;
+  if (reading_)
+    socket.cancel();
+}
+
+void connection_link::end() {
+  end_wanted_ = true;
+  if (reading_)
+    socket.cancel();
+}
+
+void connection_link::cut() {
+  end_wanted_ = true;
+  if (socket.is_open())
+    ::shutdown(socket.native_handle(), SHUT_RDWR);
+}
+
+void connection_link::close() {
+  int unread = 0;
+  bool sends_on = socket.is_open() && (lingers_ || receiving()
+                                       || (::ioctl(socket.native_handle(), FIONREAD, &unread) == 0 && unread > 0));
+  if (!sends_on) {
+    asio_ns::error_code ignored;
+    socket.shutdown(asio_ns::ip::tcp::socket::shutdown_both, ignored);
+    socket.close(ignored);
+  } else {
+    ::shutdown(socket.native_handle(), SHUT_WR);
+    since_ = clock::now();
+    lingers_ = true;
+    registry_.lingering_.insert(shared_from_this());
+    linger();
+  }
+  if (registry_.open_.erase(this) > 0 && registry_.on_change)
+    registry_.on_change();
+}
+
+void connection_link::linger() {
+  socket.async_read_some(asio_ns::buffer(drop_),
+                         [this, self = shared_from_this()](const asio_ns::error_code& error, size_t size) {
+                           dropped_bytes_ += size;
+                           if (!error && dropped_bytes_ < defaults::linger_max_bytes)
+                             return linger();
+                           asio_ns::error_code ignored;
+                           socket.close(ignored);
+                           if (registry_.lingering_.erase(self) > 0 && registry_.on_change)
+                             registry_.on_change();
+                         });
+}
+
+void connection_link::check(time_point now, const link_limits& limits) {
+  if (registry_.lingering_.contains(shared_from_this())) {
+    if (now - since_ > defaults::linger_limit)
+      cut();
+    return;
+  }
+  if (writing_ && now - writing_since_ > limits.write_timeout)
+    return cut();
+  if (!reading_)
+    return;
+  switch (framing_.now()) {
+    case request_framing::stage::between:
+      if (now - since_ > limits.keepalive_timeout)
+        end();
+      break;
+    case request_framing::stage::header:
+      if (now - since_ > limits.header_timeout)
+        refuse(error_code::request_timeout);
+      break;
+    case request_framing::stage::body:
+      if (now - since_ > limits.body_timeout)
+        refuse(error_code::request_timeout);
+      break;
+  }
+}
+
+void link_registry::for_each(const std::function<void(connection_link&)>& visit) {
+  std::vector<std::shared_ptr<connection_link>> all(lingering_.begin(), lingering_.end());
+  for (auto* link : open_)
+    all.push_back(link->shared_from_this());
+  for (const auto& link : all)
+    visit(*link);
+}
+
+} // namespace phi::http

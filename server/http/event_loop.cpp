@@ -1,0 +1,617 @@
+#include "server/http/event_loop.hpp"
+
+#include "actors/log.hpp"
+#include "server/http/connection_link.hpp"
+#include "server/http/content_coding.hpp"
+#include "server/http/event_reader.hpp"
+#include "server/http/exchanges.hpp"
+#include "server/http/problem.hpp"
+#include "server/http/query_params.hpp"
+#include "server/platform/digest.hpp"
+
+#include <restinio/all.hpp>
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <future>
+#include <optional>
+#include <thread>
+
+namespace phi::http {
+namespace {
+
+using restinio::request_handle_t;
+
+struct loop_traits : restinio::default_single_thread_traits_t {
+  using logger_t = restinio::null_logger_t;
+  using timer_manager_t = restinio::null_timer_manager_t; // connection_link::check does it all
+  using stream_socket_t = guarded_socket;
+  static constexpr bool use_connection_count_limiter = true;
+};
+
+using server_type = restinio::http_server_t<loop_traits>;
+
+/// Longest wait for connections that the system has accepted for us but we have not seen yet.
+constexpr auto backlog_limit = std::chrono::milliseconds{20};
+/// On a hurry, how long answers being written may still take.
+constexpr auto hurry_write_limit = std::chrono::milliseconds{250};
+
+int64_t wall_clock_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+           std::chrono::system_clock::now().time_since_epoch())
+    .count();
+}
+
+link_limits limits_of(const config& c) {
+  using std::chrono::milliseconds;
+  const auto& s = c.server;
+  auto bytes = [](int64_t n) { return static_cast<size_t>(n); };
+  return {.framing = {bytes(s.max_uri_bytes), bytes(s.max_header_bytes), bytes(s.max_header_count),
+                      bytes(s.max_body_bytes)},
+          .keepalive_timeout = std::chrono::seconds{s.keepalive_timeout_secs},
+          .header_timeout = milliseconds{s.header_timeout_ms},
+          .body_timeout = milliseconds{s.body_timeout_ms},
+          .write_timeout = milliseconds{s.write_timeout_ms}};
+}
+
+event_limits event_limits_of(const config& c) {
+  const auto& s = c.stats;
+  return {.events = static_cast<size_t>(s.max_events_per_request),
+          .event_bytes = static_cast<size_t>(s.max_event_bytes),
+          .text_bytes = static_cast<size_t>(s.max_text_bytes),
+          .extra_bytes = static_cast<size_t>(s.max_extra_bytes),
+          .max_future_us = s.max_future_secs * 1'000'000,
+          .max_age_us = s.max_age_days * 86'400'000'000,
+          .start_at_us = c.resolved.start_at_us};
+}
+
+/// "application/json" of "Application/JSON; charset=utf-8".
+std::string media_type(std::string_view header) {
+  std::string out;
+  for (char c : header.substr(0, header.find(';')))
+    if (c != ' ' && c != '\t')
+      out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return out;
+}
+
+class loop;
+
+/// The sink that actors answer to. It outlives no loop: the actor system comes down first.
+class loop_replies : public reply_sink {
+public:
+  explicit loop_replies(loop& owner) : owner_(owner) {}
+  void deliver(std::vector<ingest_answer> answers) noexcept override;
+  void deliver(ticket to, query_answer answer) noexcept override;
+
+private:
+  loop& owner_;
+};
+
+class loop : public event_loop {
+public:
+  explicit loop(std::shared_ptr<loop_shared> shared)
+    : shared_(std::move(shared)), settings_(shared_->settings), links_(asio_ns::use_service<link_registry>(io_)),
+      sweep_(io_), replies_(std::make_shared<loop_replies>(*this)),
+      reader_(event_limits_of(settings_), settings_.stats.user_hash_salt.value),
+      addresses_(settings_.stats.user_hash_salt.value),
+      question_defaults_{settings_.stats.timezone, settings_.stats.max_range_days},
+      exchanges_(random_bits()) {
+    links_.limits = limits_of(settings_);
+    links_.make_answer = [this](error_code why) { return refusal(why); };
+    links_.on_change = [this] { tell_if_drained(); };
+  }
+
+  ~loop() override {
+    if (thread_.joinable()) {
+      io_.stop();
+      thread_.join();
+    }
+    server_.reset();
+  }
+
+  std::string start(int listener) override {
+    listener_ = listener;
+    std::promise<std::string> opened;
+    auto result = opened.get_future();
+    thread_ = std::thread([this, &opened] {
+      opened.set_value(open());
+      auto work = asio_ns::make_work_guard(io_);
+      io_.run();
+    });
+    return result.get();
+  }
+
+  void close_doors(std::function<void()> drained) override {
+    asio_ns::post(io_, [this, drained = std::move(drained)]() mutable {
+      on_drained_ = std::move(drained);
+      draining_ = true;
+      close_listener(clock::now() + backlog_limit);
+    });
+  }
+
+  void hurry() override {
+    asio_ns::post(io_, [this] { end_what_can_end(); });
+  }
+
+  void cut() override {
+    asio_ns::post(io_, [this] { cut_everything(); });
+  }
+
+  http_counts counts() const override {
+    http_counts out;
+    out.connections = connections_.load(std::memory_order_relaxed);
+    out.in_flight = in_flight_.load(std::memory_order_relaxed);
+    out.requests = requests_.load(std::memory_order_relaxed);
+    out.refused = refused_.load(std::memory_order_relaxed);
+    return out;
+  }
+
+  void deliver(std::vector<ingest_answer> answers) {
+    asio_ns::post(io_, [this, answers = std::move(answers)] {
+      for (const auto& [to, outcome] : answers)
+        answer_ingest(to, outcome);
+    });
+  }
+
+  void deliver(ticket to, query_answer answer) {
+    asio_ns::post(io_, [this, to, answer = std::move(answer)] { answer_question(to, answer); });
+  }
+
+private:
+  // -- the listener -------------------------------------------------------------------------------
+
+  std::string open() {
+    try {
+      server_ = std::make_unique<server_type>(restinio::external_io_context(io_), [this](auto& settings) {
+        settings.port(0).address("127.0.0.1"); // a throw-away: the hook below brings the real one
+        settings.acceptor_post_bind_hook([this](asio_ns::ip::tcp::acceptor& acceptor) { adopt(acceptor); });
+        settings.max_parallel_connections(static_cast<size_t>(
+          std::max<int64_t>(1, settings_.server.max_connections / settings_.server.threads)));
+        settings.buffer_size(16 * 1024);
+        settings.request_handler([this](request_handle_t request) { return take(std::move(request)); });
+      });
+      server_->open_sync();
+      return {};
+    } catch (const std::exception& e) {
+      return e.what();
+    }
+  }
+
+  void adopt(asio_ns::ip::tcp::acceptor& acceptor) {
+    acceptor.close();
+    int family = AF_INET;
+    socklen_t size = sizeof family;
+    ::getsockopt(listener_, SOL_SOCKET, SO_DOMAIN, &family, &size);
+    acceptor.assign(family == AF_INET6 ? asio_ns::ip::tcp::v6() : asio_ns::ip::tcp::v4(), ::dup(listener_));
+  }
+
+  /// Connections that wait in the listen queue would be reset by the close: they are taken first.
+  void close_listener(time_point give_up_at) {
+    pollfd waiting{listener_, POLLIN, 0};
+    if (::poll(&waiting, 1, 0) > 0 && clock::now() < give_up_at)
+      return asio_ns::post(io_, [this, give_up_at] { close_listener(give_up_at); });
+    server_->close_sync();
+    listener_closed_ = true;
+    after(std::chrono::milliseconds{settings_.server.keepalive_grace_ms}, [this] { end_idle(); });
+    after(std::chrono::milliseconds{settings_.server.partial_grace_ms}, [this] { refuse_partial(); });
+    tell_if_drained();
+  }
+
+  // -- a request comes in -------------------------------------------------------------------------
+
+  restinio::request_handling_status_t take(request_handle_t request) {
+    if (!sweep_armed_)
+      arm_sweep();
+    auto& now = exchanges_.add(std::move(request), wall_clock_us());
+    in_flight_.store(exchanges_.size(), std::memory_order_relaxed);
+    connections_.store(links_.open_count(), std::memory_order_relaxed);
+    try {
+      dispatch(now);
+    } catch (const std::exception& e) {
+      log_error("http", "fails at a request", {{"id", now.request_id}, {"cause", e.what()}});
+      fail(now, error_code::internal);
+    }
+    return restinio::request_accepted();
+  }
+
+  void dispatch(exchange& now) {
+    const auto& header = now.request->header();
+    bool http11 = header.http_major() == 1 && header.http_minor() >= 1;
+    if (http11 && !header.has_field(restinio::http_field::host))
+      return fail(now, error_code::missing_host);
+    auto target = std::string_view{header.request_target()};
+    auto path = target.substr(0, target.find('?'));
+    auto method = std::string_view{header.method().c_str()};
+    now.query_string = path.size() < target.size() ? target.substr(path.size() + 1) : std::string_view{};
+    now.head = method == "HEAD";
+    now.origin = allowed_origin(header.get_field_or(restinio::http_field::origin, ""));
+    if (method == "OPTIONS" && !now.origin.empty())
+      return answer_later(now, 204, "", "");
+    auto [route, allowed] = shared_->routes.find(method, path);
+    now.route = route;
+    if (!route && !allowed.empty())
+      return fail(now, error_code::method_not_allowed, "this path knows " + allowed);
+    if (!route)
+      return fail(now, error_code::not_found, settings_.stats.enabled ? "" : "statistics are switched off (stats.enabled)");
+    if (route->needs_token && !authorized(header))
+      return fail(now, error_code::unauthorized);
+    serve(now);
+  }
+
+  void serve(exchange& now) {
+    switch (now.route->what) {
+      case action::ingest: return ingest(now);
+      case action::question: return ask(now);
+      case action::health:
+        return shared_->backend->ask_health(question_of(now, {}));
+      case action::live: return answer_later(now, 200, R"({"status":"ok"})");
+      case action::ready:
+        if (!shared_->ready)
+          return fail(now, error_code::not_ready, draining_ ? "the service is stopping" : "");
+        return answer_later(now, 200, R"({"status":"ready"})");
+      case action::startup:
+        if (!shared_->started)
+          return fail(now, error_code::not_ready, "the service is starting");
+        return answer_later(now, 200, R"({"status":"started"})");
+    }
+  }
+
+  bool authorized(const restinio::http_request_header_t& header) const {
+    const auto& token = settings_.auth.token.value;
+    if (token.empty())
+      return true;
+    auto given = std::string_view{header.get_field_or(restinio::http_field::authorization, "")};
+    constexpr std::string_view scheme = "Bearer ";
+    return given.starts_with(scheme) && same_token(given.substr(scheme.size()), token);
+  }
+
+  std::string allowed_origin(std::string_view origin) const {
+    if (!origin.empty())
+      for (const auto& allowed : settings_.cors.allowed_origins)
+        if (allowed == "*" || allowed == origin)
+          return std::string{origin};
+    return {};
+  }
+
+  // -- events -------------------------------------------------------------------------------------
+
+  void ingest(exchange& now) {
+    if (!read_flags(now))
+      return;
+    const auto& header = now.request->header();
+    auto type = media_type(header.get_field_or(restinio::http_field::content_type, ""));
+    bool lines = type == "application/x-ndjson" || type == "application/ndjson";
+    if (!lines && type != "application/json")
+      return fail(now, error_code::unsupported_media_type,
+                  "send application/json (one event or an array) or application/x-ndjson (one event a line)");
+    std::string_view body{now.request->body()};
+    auto coding = media_type(header.get_field_or(restinio::http_field::content_encoding, ""));
+    expanded_body expanded;
+    if (!coding.empty() && coding != "identity") {
+      expanded = expand(coding, body, static_cast<size_t>(settings_.server.max_expanded_bytes));
+      if (expanded.error != error_code::none)
+        return fail(now, expanded.error, "gzip and zstd are understood");
+      body = expanded.text;
+    }
+    hand_on(now, lines ? reader_.read_ndjson(body, now.wall_us) : reader_.read_json(body, now.wall_us));
+  }
+
+  /// `?atomic=true`.
+  bool read_flags(exchange& now) {
+    auto list = parse_query_string(now.query_string);
+    bool fine = list.has_value();
+    for (const auto& [name, value] : list.value_or(std::vector<std::pair<std::string, std::string>>{})) {
+      fine = fine && name == "atomic" && (value == "true" || value == "false");
+      now.atomic = value == "true";
+    }
+    if (!fine)
+      fail(now, error_code::invalid_query, "the only parameter here is atomic=true or atomic=false");
+    return fine;
+  }
+
+  void hand_on(exchange& now, read_events read) {
+    if (read.error != error_code::none)
+      return fail(now, read.error, read.detail);
+    ingest_request request{.to = now.to};
+    bool refused = read.events.empty() || (now.atomic && !read.rejected.empty());
+    request.rejected = static_cast<uint32_t>(read.rejected.size() + (refused ? read.events.size() : 0));
+    if (refused) {
+      // Nothing to store, but the ledger counts what came in.
+      request.awaited = false;
+      turn().requests.push_back(std::move(request));
+      return fail(now, read.events.empty() ? error_code::nothing_valid : error_code::atomic_refused, {}, read.rejected);
+    }
+    for (const auto& e : read.events)
+      request.bytes += e.footprint();
+    request.events = std::move(read.events);
+    now.rejected = std::move(read.rejected);
+    turn().requests.push_back(std::move(request));
+  }
+
+  void answer_ingest(ticket to, const ingest_outcome& outcome) {
+    auto* now = exchanges_.find(to);
+    if (!now)
+      return;
+    if (outcome.error != error_code::none)
+      return respond_problem(*now, outcome.error, {}, {}, outcome.retry_after_s);
+    respond(*now, 200, ingest_json(outcome.stored, outcome.duplicates, now->rejected,
+                                   outcome.queued ? "queued" : "committed"));
+  }
+
+  // -- questions ----------------------------------------------------------------------------------
+
+  void ask(exchange& now) {
+    auto read = read_question(now.route->question, now.query_string, question_defaults_);
+    if (!read.errors.empty())
+      return fail(now, error_code::invalid_query, {}, read.errors);
+    shared_->backend->ask(question_of(now, std::move(read.what)));
+  }
+
+  asked_query_ptr question_of(const exchange& now, query what) {
+    return std::make_shared<asked_query>(std::move(what), query_reply{replies_, now.to});
+  }
+
+  void answer_question(ticket to, const query_answer& answer) {
+    auto* now = exchanges_.find(to);
+    if (!now)
+      return;
+    if (answer.error != error_code::none)
+      return respond_problem(*now, answer.error, answer.detail, {}, defaults::retry_after_min_s);
+    respond(*now, 200, answer.body);
+  }
+
+  // -- the end of a turn ---------------------------------------------------------------------------
+
+  /// What this turn of the loop has taken in; handed on in one message when the turn is over.
+  ingest_turn& turn() {
+    if (!turn_) {
+      turn_ = std::make_shared<ingest_turn>(replies_);
+      end_turn_soon();
+    }
+    return *turn_;
+  }
+
+  void end_turn_soon() {
+    if (!std::exchange(turn_ends_, true))
+      asio_ns::post(io_, [this] { end_turn(); });
+  }
+
+  void end_turn() {
+    turn_ends_ = false;
+    // Never answered inside the request handler: RESTinio would read on before the answer is out.
+    for (auto& later : std::exchange(later_, {}))
+      if (auto* now = exchanges_.find(later.to))
+        respond(*now, later.status, std::move(later.body), later.type, later.retry_after_s);
+    if (!own_events_.empty()) {
+      ingest_request own{.awaited = false, .events = std::exchange(own_events_, {})};
+      for (const auto& e : own.events)
+        own.bytes += e.footprint();
+      turn().requests.push_back(std::move(own));
+    }
+    if (turn_)
+      shared_->backend->submit(std::exchange(turn_, nullptr));
+    tell_if_drained();
+  }
+
+  struct later_answer {
+    ticket to;
+    int status;
+    std::string body;
+    std::string_view type;
+    uint32_t retry_after_s;
+  };
+
+  void answer_later(exchange& now, int status, std::string body, std::string_view type = "application/json",
+                    uint32_t retry_after_s = 0) {
+    later_.push_back({now.to, status, std::move(body), type, retry_after_s});
+    end_turn_soon();
+  }
+
+  void fail(exchange& now, error_code code, std::string_view detail = {},
+            const std::vector<problem_detail>& errors = {}) {
+    answer_later(now, facts(code).http_status, problem_json(code, detail, now.request_id, errors),
+                 "application/problem+json", facts(code).http_status == 503 ? defaults::retry_after_min_s : 0);
+  }
+
+  // -- an answer goes out ---------------------------------------------------------------------------
+
+  void respond_problem(exchange& now, error_code code, std::string_view detail,
+                       const std::vector<problem_detail>& errors, uint32_t retry_after_s) {
+    respond(now, facts(code).http_status, problem_json(code, detail, now.request_id, errors),
+            "application/problem+json", facts(code).http_status == 503 ? retry_after_s : 0);
+  }
+
+  void respond(exchange& now, int status, std::string body, std::string_view type = "application/json",
+               uint32_t retry_after_s = 0) {
+    auto response = now.request->create_response(
+      restinio::http_status_line_t{restinio::http_status_code_t{static_cast<uint16_t>(status)},
+                                   std::string{reason_phrase(status)}});
+    response.append_header("X-Request-Id", now.request_id);
+    if (!body.empty())
+      response.append_header(restinio::http_field::content_type, std::string{type});
+    if (retry_after_s > 0)
+      response.append_header(restinio::http_field::retry_after, std::to_string(retry_after_s));
+    if (status == 401)
+      response.append_header(restinio::http_field::www_authenticate, "Bearer");
+    if (!now.origin.empty())
+      add_cors(response, now);
+    // An upgrade that we do not take: RESTinio would call the handler again for the same request.
+    bool upgrade = now.request->header().connection() == restinio::http_connection_header_t::upgrade;
+    if (draining_ || upgrade)
+      response.connection_close();
+    if (!now.head)
+      response.set_body(std::move(body));
+    response.done();
+    requests_.fetch_add(1, std::memory_order_relaxed);
+    if (status == 503)
+      refused_.fetch_add(1, std::memory_order_relaxed);
+    record(now, status);
+    exchanges_.remove(now.to);
+    in_flight_.store(exchanges_.size(), std::memory_order_relaxed);
+  }
+
+  template <class Response>
+  void add_cors(Response& response, const exchange& now) {
+    response.append_header("Access-Control-Allow-Origin", now.origin);
+    response.append_header("Vary", "Origin");
+    if (now.request->header().method() == restinio::http_method_options()) {
+      response.append_header("Access-Control-Allow-Methods", "GET, POST");
+      response.append_header("Access-Control-Allow-Headers", "Authorization, Content-Type, Content-Encoding, X-Request-Id");
+      response.append_header("Access-Control-Max-Age", "600");
+    }
+  }
+
+  /// The service's own request, as an event.
+  void record(const exchange& now, int status) {
+    if (!settings_.stats.enabled || !settings_.stats.track_requests || !now.route || !now.route->tracked)
+      return;
+    event own{.time_us = now.wall_us, .identity = uuids_.next(now.wall_us)};
+    own.route = now.route->path;
+    own.method = now.route->method;
+    own.status = status;
+    own.duration_us = (clock::now() - now.began) / std::chrono::microseconds{1};
+    own.instance = settings_.resolved.instance;
+    if (!settings_.stats.user_hash_salt.empty()) {
+      auto peer = now.request->remote_endpoint().address().to_string();
+      auto forwarded = now.request->header().get_field_or("X-Forwarded-For", "");
+      own.address_hash = addresses_.of(shared_->proxies.client(peer, forwarded));
+    }
+    own_events_.push_back(std::move(own));
+    end_turn_soon();
+  }
+
+  /// A whole answer for a request that RESTinio never sees.
+  std::string refusal(error_code why) {
+    requests_.fetch_add(1, std::memory_order_relaxed);
+    return problem_answer(why, exchanges_.next_request_id());
+  }
+
+  // -- time ------------------------------------------------------------------------------------------
+
+  void after(duration wait, std::function<void()> then) {
+    auto timer = std::make_shared<asio_ns::steady_timer>(io_, wait);
+    timer->async_wait([timer, then = std::move(then)](const asio_ns::error_code& error) {
+      if (!error)
+        then();
+    });
+  }
+
+  void arm_sweep() {
+    sweep_armed_ = true;
+    sweep_.expires_after(defaults::connection_sweep_interval);
+    sweep_.async_wait([this](const asio_ns::error_code& error) {
+      sweep_armed_ = false;
+      if (error)
+        return;
+      sweep();
+      if (links_.count() > 0 || exchanges_.size() > 0)
+        arm_sweep();
+    });
+  }
+
+  void sweep() {
+    auto now = clock::now();
+    links_.for_each([&](connection_link& link) { link.check(now, links_.limits); });
+    auto limit = std::chrono::milliseconds{settings_.server.request_timeout_ms};
+    for (auto to : exchanges_.older_than(now - limit))
+      give_up(to, error_code::query_timeout);
+    connections_.store(links_.open_count(), std::memory_order_relaxed);
+  }
+
+  /// Nobody answers in time. Whether its events were stored is not known here.
+  void give_up(ticket to, error_code why) {
+    if (auto* now = exchanges_.find(to))
+      respond_problem(*now, now->is_ingest() ? error_code::outcome_unknown : why,
+                      now->is_ingest() ? "send them again with the same ids" : "", {}, defaults::retry_after_min_s);
+  }
+
+  // -- stopping --------------------------------------------------------------------------------------
+
+  void end_idle() {
+    links_.for_each([](connection_link& link) {
+      if (link.idle())
+        link.end();
+    });
+  }
+
+  void refuse_partial() {
+    links_.for_each([](connection_link& link) {
+      if (link.receiving())
+        link.refuse(error_code::request_timeout);
+    });
+  }
+
+  void end_what_can_end() {
+    for (auto to : exchanges_.older_than(clock::now()))
+      if (auto* now = exchanges_.find(to); now && !now->is_ingest())
+        give_up(to, error_code::stopping);
+    end_idle();
+    refuse_partial();
+    after(hurry_write_limit, [this] {
+      links_.for_each([](connection_link& link) {
+        if (link.writing() || link.receiving() || link.idle())
+          link.cut();
+      });
+    });
+  }
+
+  void cut_everything() {
+    for (auto to : exchanges_.older_than(clock::now()))
+      give_up(to, error_code::stopping);
+    links_.for_each([](connection_link& link) { link.cut(); });
+  }
+
+  void tell_if_drained() {
+    connections_.store(links_.open_count(), std::memory_order_relaxed);
+    if (!listener_closed_ || links_.count() > 0 || exchanges_.size() > 0 || turn_ || !own_events_.empty())
+      return;
+    if (auto tell = std::exchange(on_drained_, {}))
+      tell();
+  }
+
+  std::shared_ptr<loop_shared> shared_;
+  const config& settings_;
+  asio_ns::io_context io_{1};
+  link_registry& links_;
+  asio_ns::steady_timer sweep_;
+  std::shared_ptr<loop_replies> replies_;
+  event_reader reader_;
+  keyed_hash addresses_;
+  uuid7_source uuids_;
+  query_defaults question_defaults_;
+  exchange_table exchanges_;
+  std::unique_ptr<server_type> server_;
+  std::thread thread_;
+  int listener_ = -1;
+
+  ingest_turn_ptr turn_;
+  bool turn_ends_ = false;
+  std::vector<later_answer> later_;
+  std::vector<event> own_events_;
+  bool sweep_armed_ = false;
+  bool draining_ = false;
+  bool listener_closed_ = false;
+  std::function<void()> on_drained_;
+
+  std::atomic<uint64_t> connections_{0};
+  std::atomic<uint64_t> in_flight_{0};
+  std::atomic<uint64_t> requests_{0};
+  std::atomic<uint64_t> refused_{0};
+};
+
+void loop_replies::deliver(std::vector<ingest_answer> answers) noexcept {
+  owner_.deliver(std::move(answers));
+}
+
+void loop_replies::deliver(ticket to, query_answer answer) noexcept {
+  owner_.deliver(to, std::move(answer));
+}
+
+} // namespace
+
+std::unique_ptr<event_loop> make_event_loop(std::shared_ptr<loop_shared> shared) {
+  return std::make_unique<loop>(std::move(shared));
+}
+
+} // namespace phi::http

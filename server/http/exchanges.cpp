@@ -1,0 +1,72 @@
+#include "server/http/exchanges.hpp"
+
+#include <restinio/all.hpp>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace phi::http {
+namespace {
+
+/// Whether a client's X-Request-Id may be used: `[A-Za-z0-9._-]{1,128}`.
+bool acceptable(std::string_view id) {
+  return !id.empty() && id.size() <= 128 && std::all_of(id.begin(), id.end(), [](unsigned char c) {
+    return std::isalnum(c) || c == '.' || c == '_' || c == '-';
+  });
+}
+
+} // namespace
+
+exchange& exchange_table::add(restinio::request_handle_t request, int64_t wall_us) {
+  if (free_.empty()) {
+    free_.push_back(static_cast<uint32_t>(slots_.size()));
+    slots_.emplace_back();
+  }
+  auto at = free_.back();
+  free_.pop_back();
+  auto& slot = slots_[at];
+  slot.used = true;
+  ++slot.generation;
+  ++size_;
+  slot.what = exchange{.request = std::move(request)};
+  slot.what.to = (ticket{slot.generation} << 32) | at;
+  slot.what.wall_us = wall_us;
+  slot.what.began = clock::now();
+  std::string_view given{slot.what.request->header().get_field_or("X-Request-Id", "")};
+  slot.what.request_id = acceptable(given) ? std::string{given} : next_request_id();
+  return slot.what;
+}
+
+exchange* exchange_table::find(ticket to) {
+  auto at = static_cast<uint32_t>(to);
+  if (at >= slots_.size() || !slots_[at].used || slots_[at].generation != to >> 32)
+    return nullptr;
+  return &slots_[at].what;
+}
+
+void exchange_table::remove(ticket to) {
+  if (!find(to))
+    return;
+  auto at = static_cast<uint32_t>(to);
+  slots_[at].used = false;
+  slots_[at].what = {};
+  free_.push_back(at);
+  --size_;
+}
+
+std::vector<ticket> exchange_table::older_than(time_point limit) const {
+  std::vector<ticket> out;
+  for (const auto& slot : slots_)
+    if (slot.used && slot.what.began <= limit)
+      out.push_back(slot.what.to);
+  return out;
+}
+
+std::string exchange_table::next_request_id() {
+  char text[40];
+  std::snprintf(text, sizeof text, "%016llx-%llx", static_cast<unsigned long long>(seed_),
+                static_cast<unsigned long long>(++counter_));
+  return text;
+}
+
+} // namespace phi::http

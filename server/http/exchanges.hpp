@@ -1,0 +1,63 @@
+#pragma once
+/// The requests of one event loop that are not answered yet.
+
+#include "protocol/caf_dialect.hpp"
+#include "protocol/reply.hpp"
+#include "server/http/problem.hpp"
+#include "server/http/routes.hpp"
+
+#include <restinio/request_handler.hpp>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace phi::http {
+
+/// One request and what is known of it. `query_string` is a view into the request.
+struct exchange {
+  restinio::request_handle_t request;
+  ticket to = 0;
+  const http::route* route = nullptr;
+  std::string_view query_string;
+  std::string request_id;
+  std::string origin;                   ///< allowed by CORS; empty: none
+  std::vector<problem_detail> rejected; ///< invalid events beside valid ones
+  int64_t wall_us = 0;
+  time_point began{};
+  bool head = false;
+  bool atomic = false;
+
+  bool is_ingest() const { return route && route->what == action::ingest; }
+};
+
+/// A ticket is a slot and a generation, so that a late answer never meets another request.
+class exchange_table {
+public:
+  explicit exchange_table(uint64_t seed) : seed_(seed) {}
+
+  exchange& add(restinio::request_handle_t request, int64_t wall_us);
+  /// Null for a request that was answered already.
+  exchange* find(ticket to);
+  void remove(ticket to);
+  size_t size() const { return size_; }
+  std::vector<ticket> older_than(time_point limit) const;
+
+  /// An id of our own: 16 hex digits of the process, then a counter.
+  std::string next_request_id();
+
+private:
+  struct slot {
+    exchange what;
+    uint32_t generation = 0;
+    bool used = false;
+  };
+
+  std::vector<slot> slots_;
+  std::vector<uint32_t> free_;
+  size_t size_ = 0;
+  uint64_t seed_;
+  uint64_t counter_ = 0;
+};
+
+} // namespace phi::http

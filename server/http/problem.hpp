@@ -1,0 +1,36 @@
+#pragma once
+/// Error answers: RFC 9457 problem+json.
+
+#include "protocol/errors.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace phi::http {
+
+/// One thing that is wrong inside a request.
+struct problem_detail {
+  std::optional<uint32_t> index; ///< of the event in the request
+  error_code code = error_code::none;
+  std::string pointer;           ///< JSON pointer into the event, "/status"
+  std::string message;
+};
+
+/// The body `{type, title, status, detail, code, requestId, errors}`.
+std::string problem_json(error_code code, std::string_view detail, std::string_view request_id,
+                         const std::vector<problem_detail>& errors = {});
+
+/// A whole HTTP answer with `Connection: close`, for requests that RESTinio never sees.
+std::string problem_answer(error_code code, std::string_view request_id);
+
+/// The body of a successful ingest answer.
+std::string ingest_json(uint32_t stored, uint32_t duplicates, const std::vector<problem_detail>& rejected,
+                        std::string_view durability);
+
+/// "OK", "Bad Request", ...
+std::string_view reason_phrase(int status);
+
+} // namespace phi::http

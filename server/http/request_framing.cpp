@@ -1,0 +1,126 @@
+#include "server/http/request_framing.hpp"
+
+#include <http_parser.h>
+
+#include <strings.h>
+#include <utility>
+
+namespace phi::http {
+
+struct request_framing::parser {
+  explicit parser(const framing_limits& l) : limits(l) {
+    http_parser_init(&machine, HTTP_REQUEST);
+    machine.data = this;
+    http_parser_settings_init(&callbacks);
+    callbacks.on_message_begin = [](http_parser* p) { return self(p).begin(); };
+    callbacks.on_url = [](http_parser* p, const char*, size_t n) { return self(p).url(n); };
+    callbacks.on_header_field = [](http_parser* p, const char* at, size_t n) { return self(p).field(at, n); };
+    callbacks.on_header_value = [](http_parser* p, const char* at, size_t n) { return self(p).value(at, n); };
+    callbacks.on_headers_complete = [](http_parser* p) { return self(p).headers_complete(); };
+    callbacks.on_body = [](http_parser* p, const char*, size_t n) { return self(p).add_body(n); };
+    callbacks.on_message_complete = [](http_parser* p) { return self(p).complete(); };
+  }
+
+  static parser& self(http_parser* p) { return *static_cast<parser*>(p->data); }
+
+  int fail(error_code code) {
+    error = code;
+    return -1; // any other value than 0, 1 and 2 stops the parser
+  }
+
+  int begin() {
+    now = stage::header;
+    uri = header = count = body = 0;
+    in_value = expect_field = wants_continue = false;
+    return 0;
+  }
+
+  int url(size_t n) {
+    uri += n;
+    return uri > limits.uri_bytes ? fail(error_code::uri_too_long) : 0;
+  }
+
+  int add_header(size_t n) {
+    header += n;
+    return header > limits.header_bytes ? fail(error_code::header_too_large) : 0;
+  }
+
+  // A name may come in pieces; only "Expect" interests us, and one that comes in pieces is let be.
+  int field(const char* at, size_t n) {
+    if (in_value || count == 0) {
+      if (++count > limits.header_count)
+        return fail(error_code::header_too_large);
+      expect_field = n == 6 && strncasecmp(at, "expect", 6) == 0;
+    }
+    in_value = false;
+    return add_header(n);
+  }
+
+  int value(const char* at, size_t n) {
+    in_value = true;
+    if (expect_field && n == 12 && strncasecmp(at, "100-continue", 12) == 0)
+      wants_continue = true;
+    return add_header(n);
+  }
+
+  int headers_complete() {
+    if (machine.http_major != 1)
+      return fail(error_code::bad_http);
+    bool has_length = machine.content_length != UINT64_MAX;
+    if (has_length && machine.content_length > limits.body_bytes)
+      return fail(error_code::body_too_large);
+    now = stage::body;
+    return 0;
+  }
+
+  int add_body(size_t n) {
+    body += n; // chunked bodies have no length before
+    return body > limits.body_bytes ? fail(error_code::body_too_large) : 0;
+  }
+
+  int complete() {
+    now = stage::between;
+    http_parser_pause(&machine, 1); // so that the end of each message is known
+    return 0;
+  }
+
+  framing_limits limits;
+  http_parser machine{};
+  http_parser_settings callbacks{};
+  stage now = stage::between;
+  error_code error = error_code::none;
+  size_t uri = 0, header = 0, count = 0, body = 0;
+  bool in_value = false, expect_field = false, wants_continue = false;
+};
+
+request_framing::request_framing(const framing_limits& limits)
+  : parser_(std::make_unique<parser>(limits)) {}
+
+request_framing::~request_framing() = default;
+
+request_framing::stage request_framing::now() const {
+  return parser_->now;
+}
+
+request_framing::verdict request_framing::feed(const char* data, size_t size) {
+  auto& p = *parser_;
+  size_t at = 0;
+  size_t last_end = 0;
+  while (at < size) {
+    at += http_parser_execute(&p.machine, &p.callbacks, data + at, size - at);
+    if (HTTP_PARSER_ERRNO(&p.machine) == HPE_PAUSED) {
+      http_parser_pause(&p.machine, 0);
+      last_end = at;
+    } else if (HTTP_PARSER_ERRNO(&p.machine) != HPE_OK) {
+      return {last_end, p.error == error_code::none ? error_code::bad_http : p.error};
+    }
+    // After a request with "Upgrade" the parser treats the rest as another protocol, which we do
+    // not speak: that request is answered and the connection closed.
+    if (p.machine.upgrade && p.now == stage::between)
+      return {size, error_code::none};
+  }
+  bool waits_for_body = p.now == stage::body && last_end == 0 && p.body == 0;
+  return {size, error_code::none, waits_for_body && std::exchange(p.wants_continue, false)};
+}
+
+} // namespace phi::http

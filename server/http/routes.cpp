@@ -1,0 +1,35 @@
+#include "server/http/routes.hpp"
+
+namespace phi::http {
+
+route_table::route_table(const std::string& prefix, bool stats) {
+  if (stats) {
+    auto ask = [&](const char* path, query_kind kind) {
+      routes_.push_back({.path = prefix + path, .method = "GET", .what = action::question,
+                         .question = kind, .tracked = true, .needs_token = true});
+    };
+    routes_.push_back({.path = prefix + "/events", .method = "POST", .what = action::ingest,
+                       .tracked = true, .needs_token = true});
+    ask("/stats/daily", query_kind::daily);
+    ask("/stats/daily/features", query_kind::daily_features);
+    ask("/stats/summary", query_kind::summary);
+  }
+  routes_.push_back({.path = "/health", .method = "GET", .what = action::health});
+  routes_.push_back({.path = "/health/live", .method = "GET", .what = action::live});
+  routes_.push_back({.path = "/health/ready", .method = "GET", .what = action::ready});
+  routes_.push_back({.path = "/health/startup", .method = "GET", .what = action::startup});
+}
+
+route_table::match route_table::find(std::string_view method, std::string_view path) const {
+  match out;
+  for (const auto& route : routes_) {
+    if (route.path != path)
+      continue;
+    if (route.method == method || (method == "HEAD" && route.method == "GET"))
+      return {&route, {}};
+    out.allowed += (out.allowed.empty() ? "" : ", ") + std::string{route.method};
+  }
+  return out;
+}
+
+} // namespace phi::http

@@ -1,0 +1,46 @@
+#pragma once
+/// The one table of routes.
+
+#include "protocol/query.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace phi::http {
+
+enum class action : uint8_t {
+  ingest,
+  question,       ///< answered by the reader
+  health,         ///< state of queue and ledger
+  live, ready, startup,
+};
+
+struct route {
+  std::string path;           ///< with the prefix
+  std::string_view method;    ///< "GET" also serves HEAD
+  action what;
+  query_kind question = query_kind::daily;
+  bool tracked = false;       ///< recorded as an event of the service itself
+  bool needs_token = false;
+};
+
+class route_table {
+public:
+  /// `prefix` as in api.prefix. With `stats` off only the health routes are there.
+  route_table(const std::string& prefix, bool stats);
+
+  struct match {
+    const route* found = nullptr;
+    std::string allowed; ///< the methods the path has, when the method is wrong
+  };
+
+  match find(std::string_view method, std::string_view path) const;
+
+private:
+  std::vector<route> routes_;
+};
+
+} // namespace phi::http

@@ -1,0 +1,96 @@
+#include "server/last_resort.hpp"
+
+#include "config/defaults.hpp"
+
+#include <cstdlib>
+#include <pthread.h>
+
+namespace phi {
+
+last_resort::last_resort(std::function<void(const exit_report&)> last_words)
+  : last_words_(std::move(last_words)), speaker_([this] { speak(); }), thread_([this] { wait(); }) {}
+
+last_resort::~last_resort() {
+  {
+    std::lock_guard lock{guard_};
+    disarmed_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+  speaker_.join();
+}
+
+void last_resort::arm(time_point hard) {
+  std::lock_guard lock{guard_};
+  at_ = hard;
+  changed_.notify_all();
+}
+
+void last_resort::keep(const exit_report& draft) {
+  std::lock_guard lock{guard_};
+  draft_ = draft;
+}
+
+void last_resort::leave_now() {
+  std::lock_guard lock{guard_};
+  now_ = true;
+  changed_.notify_all();
+}
+
+void last_resort::leave_quietly(time_point at, exit_code code) {
+  std::lock_guard lock{guard_};
+  at_ = at;
+  quiet_code_ = code;
+  changed_.notify_all();
+}
+
+void last_resort::wait() {
+  pthread_setname_np(pthread_self(), "phi-last-resort");
+  std::unique_lock lock{guard_};
+  while (!disarmed_) {
+    if (quiet_code_ && (now_ || clock::now() >= *at_))
+      std::_Exit(static_cast<int>(*quiet_code_));
+    if (now_) {
+      lock.unlock();
+      end(exit_code::forced_by_user, stop_reason::user_forced);
+    }
+    if (at_ && clock::now() >= *at_) {
+      lock.unlock();
+      end(exit_code::forced_by_deadline, stop_reason::deadline);
+    }
+    if (at_)
+      changed_.wait_until(lock, *at_);
+    else
+      changed_.wait(lock);
+  }
+}
+
+void last_resort::end(exit_code code, stop_reason reason) {
+  std::unique_lock lock{guard_};
+  words_ = draft_;
+  words_.code = code;
+  if (reason == stop_reason::user_forced) {
+    words_.mode = stop_mode::immediate;
+    words_.reason = reason;
+  }
+  speak_ = true;
+  changed_.notify_all();
+  changed_.wait_for(lock, defaults::forced_report_limit, [this] { return spoken_; });
+  std::_Exit(static_cast<int>(code));
+}
+
+void last_resort::speak() {
+  pthread_setname_np(pthread_self(), "phi-last-words");
+  std::unique_lock lock{guard_};
+  changed_.wait(lock, [this] { return speak_ || disarmed_; });
+  if (!speak_)
+    return;
+  auto words = words_;
+  lock.unlock();
+  last_words_(words);
+  lock.lock();
+  spoken_ = true;
+  changed_.notify_all();
+}
+
+} // namespace phi

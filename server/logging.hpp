@@ -1,0 +1,37 @@
+#pragma once
+/// Log lines on stderr, by spdlog. A slow reader of the log never holds an actor up: lines wait in a
+/// bounded queue, and when it is full the oldest are dropped and counted.
+
+#include "actors/log.hpp"
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace phi {
+
+/// `trace`, `debug`, `info`, `warn` or `error`.
+std::optional<log_level> parse_log_level(const std::string& text);
+
+class process_log : public log_sink {
+public:
+  /// `format`: full, compact, pretty or json. Sets itself as the process's sink.
+  process_log(log_level level, const std::string& format);
+  ~process_log() override;
+
+  bool wants(log_level level) const noexcept override { return level >= level_; }
+  void write(log_level level, std::string_view actor, std::string_view text,
+             const log_fields& fields) noexcept override;
+
+  /// Waits until everything said so far is written, `limit` at most. True when it is.
+  bool flush(std::chrono::milliseconds limit) noexcept;
+
+private:
+  struct back_end;
+  log_level level_;
+  bool json_ = false;
+  std::unique_ptr<back_end> back_end_;
+};
+
+} // namespace phi

@@ -1,0 +1,81 @@
+#include "config/keys.hpp"
+#include "config/loader.hpp"
+#include "server/wiring.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <sys/stat.h>
+
+namespace {
+
+using namespace phi;
+
+constexpr auto footer
+  = "Settings come from the built-in defaults, then FILE, then the environment: APP_ and the key's\n"
+    "path in capitals, such as APP_SERVER_PORT=8080. PHI_LOG=debug sets the log level.\n\n"
+    "Example:\n  phi-backend --config /etc/phi-backend/config.toml --check\n\n"
+    "Exit status: 0 clean stop, 1 start-up failed, 2 usage or configuration error, 3 an actor died,\n"
+    "4 forced by the deadline, 5 forced by the user, 6 events are unaccounted for.";
+
+void print_config(const loaded_config& loaded) {
+  for (const auto& key : all_keys())
+    std::cout << key.path << " = " << show_value(key, loaded.values) << "  # "
+              << loaded.origins.at(std::string{key.path}) << "\n";
+}
+
+int report_problems(const loaded_config& loaded) {
+  for (const auto& problem : loaded.problems)
+    std::cerr << "phi-backend: " << problem.text << "\n";
+  return static_cast<int>(exit_code::usage);
+}
+
+log_level level_of(const config& settings) {
+  const char* wish = std::getenv("PHI_LOG");
+  if (wish && *wish)
+    if (auto level = parse_log_level(wish))
+      return *level;
+  return parse_log_level(settings.logging.level).value_or(log_level::info);
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  block_signals();
+  ::umask(0077);
+  CLI::App app{"phi-backend: counts usage events, each exactly once", "phi-backend"};
+  std::string file;
+  bool check = false;
+  bool print = false;
+  app.add_option("--config", file, "Configuration file (TOML)")->type_name("FILE");
+  app.add_flag("--check", check, "Check the configuration and start nothing");
+  app.add_flag("--print-config", print, "Print the values in effect and where each came from");
+  app.set_version_flag("--version", "phi-backend " PHI_VERSION);
+  app.footer(footer);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : static_cast<int>(exit_code::usage);
+  }
+  auto loaded = load_config(file, process_environment());
+  if (loaded.ok())
+    for (auto& problem : check_environment(loaded.values))
+      loaded.problems.push_back({std::move(problem)});
+  if (!loaded.ok())
+    return report_problems(loaded);
+  if (check || print) {
+    for (const auto& warning : loaded.warnings)
+      std::cerr << "phi-backend: warning: " << warning << "\n";
+    if (print)
+      print_config(loaded);
+    else
+      std::cout << "The configuration is fine.\n";
+    return 0;
+  }
+  process_log log{level_of(loaded.values), loaded.values.logging.format};
+  for (const auto& warning : loaded.warnings)
+    log_warn("config", "warns: " + warning);
+  return static_cast<int>(run_service(loaded.values, log));
+}

@@ -1,0 +1,160 @@
+#include "server/platform/admin_socket.hpp"
+
+#include "actors/log.hpp"
+#include "config/defaults.hpp"
+
+#include <asio.hpp>
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <deque>
+#include <mutex>
+#include <thread>
+
+namespace phi {
+namespace {
+
+using stream = asio::local::stream_protocol;
+using handler_type = std::function<void(admin_request_ptr)>;
+
+/// Whether the peer is root or the user that we run as.
+bool may_enter(stream::socket& peer) {
+  ucred who{};
+  socklen_t size = sizeof who;
+  return ::getsockopt(peer.native_handle(), SOL_SOCKET, SO_PEERCRED, &who, &size) == 0
+         && (who.uid == 0 || who.uid == ::geteuid());
+}
+
+/// One connection: requests are answered one after the other, in order.
+class admin_session : public std::enable_shared_from_this<admin_session> {
+public:
+  admin_session(stream::socket socket, std::shared_ptr<handler_type> handler, std::shared_ptr<size_t> count)
+    : socket_(std::move(socket)), idle_(socket_.get_executor()), handler_(std::move(handler)), count_(std::move(count)) {
+    ++*count_;
+  }
+  ~admin_session() { --*count_; }
+
+  void read() {
+    idle_.expires_after(defaults::admin_idle_timeout);
+    idle_.async_wait([self = weak_from_this()](const asio::error_code& error) {
+      if (auto session = self.lock(); session && !error)
+        session->socket_.close();
+    });
+    asio::async_read_until(socket_, asio::dynamic_buffer(input_, admin_wire::max_line_bytes), '\n',
+                           [self = shared_from_this()](const asio::error_code& error, size_t size) {
+                             if (!error)
+                               self->ask(size);
+                           });
+  }
+
+private:
+  void ask(size_t size) {
+    auto request = std::make_shared<admin_request>();
+    request->line = input_.substr(0, size - 1);
+    input_.erase(0, size);
+    request->answer = [self = shared_from_this()](std::string line) {
+      asio::post(self->socket_.get_executor(), [self, line = std::move(line)]() mutable { self->write(std::move(line)); });
+    };
+    (*handler_)(std::move(request));
+  }
+
+  void write(std::string line) {
+    output_ = std::move(line) + '\n';
+    asio::async_write(socket_, asio::buffer(output_), [self = shared_from_this()](const asio::error_code& error, size_t) {
+      if (!error)
+        self->read();
+    });
+  }
+
+  stream::socket socket_;
+  asio::steady_timer idle_;
+  std::shared_ptr<handler_type> handler_;
+  std::shared_ptr<size_t> count_;
+  std::string input_;
+  std::string output_;
+};
+
+} // namespace
+
+class admin_socket::server {
+public:
+  explicit server(std::string path) : path_(std::move(path)), acceptor_(io_) {}
+
+  ~server() {
+    if (thread_.joinable()) {
+      io_.stop();
+      thread_.join();
+      ::unlink(path_.c_str());
+    }
+  }
+
+  std::string open(handler_type handler) {
+    {
+      std::lock_guard lock{guard_};
+      current_ = std::move(handler);
+    }
+    if (thread_.joinable())
+      return {};
+    try {
+      if (somebody_lives_there())
+        return "cannot listen on " + path_ + ": another process answers there";
+      ::unlink(path_.c_str());
+      acceptor_.open();
+      acceptor_.bind(stream::endpoint{path_});
+      ::chmod(path_.c_str(), 0660);
+      acceptor_.listen();
+    } catch (const std::exception& e) {
+      return "cannot listen on " + path_ + ": " + e.what() + "; choose another path with admin.socket";
+    }
+    *handler_ = [this](admin_request_ptr request) { hand_on(std::move(request)); };
+    accept();
+    thread_ = std::thread([this] { io_.run(); });
+    return {};
+  }
+
+private:
+  bool somebody_lives_there() {
+    stream::socket probe{io_};
+    asio::error_code error;
+    probe.connect(stream::endpoint{path_}, error);
+    return !error;
+  }
+
+  void hand_on(admin_request_ptr request) {
+    std::lock_guard lock{guard_};
+    if (current_)
+      current_(std::move(request));
+  }
+
+  void accept() {
+    acceptor_.async_accept([this](const asio::error_code& error, stream::socket peer) {
+      if (error == asio::error::operation_aborted)
+        return;
+      if (!error && *count_ < defaults::admin_max_connections && may_enter(peer))
+        std::make_shared<admin_session>(std::move(peer), handler_, count_)->read();
+      else if (!error)
+        log_warn("admin", "turns a connection away", {{"open", *count_}});
+      accept();
+    });
+  }
+
+  std::string path_;
+  asio::io_context io_{1};
+  stream::acceptor acceptor_;
+  std::mutex guard_;
+  handler_type current_;
+  std::shared_ptr<handler_type> handler_ = std::make_shared<handler_type>();
+  std::shared_ptr<size_t> count_ = std::make_shared<size_t>(0);
+  std::thread thread_;
+};
+
+admin_socket::admin_socket(std::string path) : server_(std::make_unique<server>(std::move(path))) {}
+admin_socket::~admin_socket() = default;
+
+std::string admin_socket::open(std::function<void(admin_request_ptr)> handler) {
+  return server_->open(std::move(handler));
+}
+
+} // namespace phi

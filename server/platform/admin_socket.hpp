@@ -1,0 +1,27 @@
+#pragma once
+/// The local admin socket: lines in, lines out. What they mean is the admin actor's business.
+
+#include "protocol/admin.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace phi {
+
+class admin_socket {
+public:
+  explicit admin_socket(std::string path);
+  ~admin_socket(); ///< ends all connections and removes the socket file
+
+  /// Listens, with mode 0660, for root and the own user only. `handler` gets each request, in this
+  /// object's thread. A socket file of a dead process is replaced, a live one is not. Empty, or
+  /// what is wrong. Called again after the actor died: only the handler is replaced.
+  std::string open(std::function<void(admin_request_ptr)> handler);
+
+private:
+  class server;
+  std::unique_ptr<server> server_;
+};
+
+} // namespace phi

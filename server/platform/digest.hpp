@@ -1,0 +1,57 @@
+#pragma once
+/// Digests, keyed hashes, identifiers and token checks.
+
+#include "protocol/event.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace phi {
+
+/// The identity of an event: 128 bits of SHA-256 over (source, id). One instance a thread.
+class identity_digest {
+public:
+  identity_digest();
+  ~identity_digest();
+  digest of(std::string_view source, std::string_view id);
+
+private:
+  struct context;
+  std::unique_ptr<context> context_;
+};
+
+/// HMAC-SHA256(salt, value), first 16 bytes as 32 hex digits. Without a salt every hash is empty.
+/// One instance a thread.
+class keyed_hash {
+public:
+  explicit keyed_hash(const std::string& salt);
+  ~keyed_hash();
+  std::string of(std::string_view value);
+
+private:
+  struct context;
+  std::unique_ptr<context> context_;
+};
+
+/// UUIDv7 (RFC 9562): sorts by time, so that fresh identities go to the end of their index. One
+/// instance a thread; two instances never meet but by chance of 1 in 2^62 in the same millisecond.
+class uuid7_source {
+public:
+  uuid7_source();
+  digest next(int64_t now_us);
+
+private:
+  uint64_t random_;
+  uint64_t counter_ = 0;
+};
+
+/// Compares in a time that does not depend on how much of `given` is right.
+bool same_token(std::string_view given, std::string_view expected);
+
+/// 64 random bits from the system.
+uint64_t random_bits();
+
+} // namespace phi

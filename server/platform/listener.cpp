@@ -1,0 +1,63 @@
+#include "server/platform/listener.hpp"
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+namespace phi {
+namespace {
+
+constexpr int listen_queue = 4096;
+
+uint16_t port_of(int fd) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0)
+    return 0;
+  return ntohs(address.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6&>(address).sin6_port
+                                             : reinterpret_cast<sockaddr_in&>(address).sin_port);
+}
+
+std::string explain(const std::string& where, int error) {
+  auto text = "cannot listen on " + where + ": " + std::strerror(error);
+  if (error == EADDRINUSE)
+    text += "; another program uses the port, choose another with server.port";
+  if (error == EACCES)
+    text += "; ports below 1024 need a privilege, choose another with server.port";
+  if (error == EADDRNOTAVAIL)
+    text += "; this machine has no such address, see server.host";
+  return text;
+}
+
+} // namespace
+
+void owned_fd::reset(int fd) {
+  if (fd_ >= 0)
+    ::close(fd_);
+  fd_ = fd;
+}
+
+opened_listener open_listener(const std::string& host, uint16_t port) {
+  auto where = host + ":" + std::to_string(port);
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE;
+  addrinfo* list = nullptr;
+  if (int error = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &list); error != 0)
+    return {.error = "cannot listen on " + where + ": " + ::gai_strerror(error) + ", see server.host"};
+  std::unique_ptr<addrinfo, void (*)(addrinfo*)> guard{list, &::freeaddrinfo};
+  owned_fd fd{::socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  int yes = 1;
+  if (!fd || ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0
+      || ::bind(fd.get(), list->ai_addr, list->ai_addrlen) != 0 || ::listen(fd.get(), listen_queue) != 0)
+    return {.error = explain(where, errno)};
+  auto actual = port_of(fd.get());
+  return {.fd = std::move(fd), .port = actual};
+}
+
+} // namespace phi

@@ -1,0 +1,97 @@
+#include "server/platform/state_directory.hpp"
+
+#include "actors/status_json.hpp"
+#include "config/time_text.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <chrono>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <sys/file.h>
+#include <unistd.h>
+
+namespace phi {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+constexpr const char* lock_name = "phi.lock";
+constexpr const char* mark_name = "running.json";
+constexpr const char* report_name = "last-exit.json";
+
+std::string now_text() {
+  return format_rfc3339(std::chrono::duration_cast<std::chrono::microseconds>(
+                          std::chrono::system_clock::now().time_since_epoch())
+                          .count());
+}
+
+} // namespace
+
+state_directory::state_directory(std::string path) : path_(std::move(path)), started_at_(now_text()) {
+  std::error_code error;
+  std::filesystem::create_directories(path_, error);
+  lock_.reset(::open(file(lock_name).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!lock_)
+    trouble_ = "cannot write to the state directory " + path_ + ": " + std::strerror(errno)
+               + "; name another with server.state_dir, or give the user the right to write there";
+  else if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0)
+    trouble_ = "another phi-backend uses the state directory " + path_
+               + "; stop it, or name another directory with server.state_dir";
+  else
+    look_for_crash();
+}
+
+void state_directory::look_for_crash() {
+  std::ifstream in{file(mark_name)};
+  if (!in)
+    return;
+  auto mark = json::parse(in, nullptr, false);
+  auto started = mark.is_object() ? mark.value("startedAt", "?") : "?";
+  auto pid = mark.is_object() ? mark.value("pid", 0) : 0;
+  crash_notice_ = "the last run (pid " + std::to_string(pid) + ", started " + started
+                  + ") ended without a report: a crash, a kill or a power cut";
+  json report{{"crashed", true}, {"exitCode", nullptr}, {"exitText", "ended without a report"},
+              {"pid", pid}, {"startedAt", started}, {"noticedAt", now_text()}};
+  try {
+    write_file(report_name, report.dump(2) + "\n");
+  } catch (const std::exception&) {
+    // The notice is in the log as well.
+  }
+}
+
+void state_directory::write_file(const std::string& name, const std::string& text) const {
+  auto temporary = file(name.c_str()) + ".new";
+  std::ofstream out{temporary, std::ios::trunc};
+  out << text;
+  out.close();
+  if (!out)
+    throw std::runtime_error("cannot write " + temporary);
+  std::filesystem::rename(temporary, file(name.c_str()));
+}
+
+void state_directory::begin_run() {
+  json mark{{"pid", ::getpid()}, {"startedAt", started_at_}, {"version", PHI_VERSION}};
+  try {
+    write_file(mark_name, mark.dump() + "\n");
+  } catch (const std::exception& e) {
+    trouble_ = e.what();
+  }
+}
+
+std::string state_directory::end_run(const exit_report& report) noexcept {
+  try {
+    json out{{"version", PHI_VERSION}, {"pid", ::getpid()}, {"startedAt", started_at_}, {"endedAt", now_text()}};
+    out.update(to_json(report));
+    write_file(report_name, out.dump(2) + "\n");
+    std::filesystem::remove(file(mark_name));
+    return {};
+  } catch (const std::exception& e) {
+    return e.what();
+  }
+}
+
+} // namespace phi

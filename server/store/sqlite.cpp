@@ -1,0 +1,118 @@
+#include "server/store/sqlite.hpp"
+
+#include <sqlite3.h>
+
+namespace phi::store {
+
+void database::open(const std::string& file, access how) {
+  close();
+  int flags = how == access::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  if (sqlite3_open_v2(file.c_str(), &handle_, flags | SQLITE_OPEN_NOMUTEX, nullptr) != SQLITE_OK) {
+    int code = handle_ ? sqlite3_extended_errcode(handle_) : SQLITE_CANTOPEN;
+    std::string text = handle_ ? sqlite3_errmsg(handle_) : "out of memory";
+    close();
+    throw sqlite_error{code, "cannot open " + file + ": " + text};
+  }
+  sqlite3_extended_result_codes(handle_, 1);
+}
+
+void database::close() noexcept {
+  if (handle_)
+    sqlite3_close_v2(handle_);
+  handle_ = nullptr;
+}
+
+void database::fail(const std::string& what) const {
+  throw sqlite_error{sqlite3_extended_errcode(handle_), what + ": " + sqlite3_errmsg(handle_)};
+}
+
+void database::run(const std::string& sql) {
+  if (sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK)
+    fail(sql.substr(0, sql.find_first_of("\n(")));
+}
+
+int64_t database::changes() const {
+  return sqlite3_changes64(handle_);
+}
+
+bool database::autocommit() const {
+  return sqlite3_get_autocommit(handle_) != 0;
+}
+
+statement::statement(database& on, std::string_view sql) : on_(on) {
+  if (sqlite3_prepare_v3(on.handle(), sql.data(), static_cast<int>(sql.size()),
+                         SQLITE_PREPARE_PERSISTENT, &handle_, nullptr)
+      != SQLITE_OK)
+    on_.fail("prepare");
+}
+
+statement::~statement() {
+  sqlite3_finalize(handle_);
+}
+
+statement::statement(statement&& other) noexcept : on_(other.on_), handle_(other.handle_) {
+  other.handle_ = nullptr;
+}
+
+statement& statement::bind(int at, int64_t value) {
+  sqlite3_bind_int64(handle_, at, value);
+  return *this;
+}
+
+statement& statement::bind(int at, std::string_view text) {
+  sqlite3_bind_text(handle_, at, text.data() ? text.data() : "", static_cast<int>(text.size()), SQLITE_STATIC);
+  return *this;
+}
+
+statement& statement::bind_blob(int at, const void* data, size_t size) {
+  sqlite3_bind_blob(handle_, at, data, static_cast<int>(size), SQLITE_STATIC);
+  return *this;
+}
+
+statement& statement::bind_null(int at) {
+  sqlite3_bind_null(handle_, at);
+  return *this;
+}
+
+statement& statement::bind_or_null(int at, std::string_view text) {
+  return text.empty() ? bind_null(at) : bind(at, text);
+}
+
+bool statement::step() {
+  int code = sqlite3_step(handle_);
+  if (code == SQLITE_ROW)
+    return true;
+  if (code == SQLITE_DONE)
+    return false;
+  on_.fail("step");
+}
+
+void statement::execute() {
+  try {
+    while (step()) {
+    }
+  } catch (...) {
+    reset();
+    throw;
+  }
+  reset();
+}
+
+void statement::reset() {
+  sqlite3_reset(handle_);
+}
+
+int64_t statement::integer(int column) const {
+  return sqlite3_column_int64(handle_, column);
+}
+
+std::string statement::text(int column) const {
+  const auto* data = reinterpret_cast<const char*>(sqlite3_column_text(handle_, column));
+  return data ? std::string{data, static_cast<size_t>(sqlite3_column_bytes(handle_, column))} : std::string{};
+}
+
+bool statement::null(int column) const {
+  return sqlite3_column_type(handle_, column) == SQLITE_NULL;
+}
+
+} // namespace phi::store

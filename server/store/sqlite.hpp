@@ -1,0 +1,84 @@
+#pragma once
+/// A thin, owning face of SQLite's C interface. Included in this folder only.
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace phi::store {
+
+/// Thrown inside this folder; the ports turn it into values.
+class sqlite_error : public std::runtime_error {
+public:
+  sqlite_error(int code, const std::string& text) : std::runtime_error(text), code_(code) {}
+  int code() const { return code_; }
+
+private:
+  int code_;
+};
+
+/// One connection. Used by one thread.
+class database {
+public:
+  enum class access : uint8_t { read_write, read_only };
+
+  database() = default;
+  ~database() { close(); }
+  database(const database&) = delete;
+  database& operator=(const database&) = delete;
+
+  void open(const std::string& file, access how);
+  /// Closes; every statement must be gone. Harmless when closed already.
+  void close() noexcept;
+  bool is_open() const { return handle_ != nullptr; }
+
+  /// Runs statements without results.
+  void run(const std::string& sql);
+  /// Rows changed by the last statement.
+  int64_t changes() const;
+  /// Whether no transaction is open.
+  bool autocommit() const;
+
+  sqlite3* handle() const { return handle_; }
+  [[noreturn]] void fail(const std::string& what) const;
+
+private:
+  sqlite3* handle_ = nullptr;
+};
+
+/// One prepared statement.
+class statement {
+public:
+  statement(database& on, std::string_view sql);
+  ~statement();
+  statement(statement&& other) noexcept;
+  statement& operator=(statement&&) = delete;
+
+  /// Binds from 1 on. Texts and blobs must live until the next `reset`.
+  statement& bind(int at, int64_t value);
+  statement& bind(int at, std::string_view text);
+  statement& bind_blob(int at, const void* data, size_t size);
+  statement& bind_null(int at);
+  /// An empty text becomes NULL.
+  statement& bind_or_null(int at, std::string_view text);
+
+  /// True while there is a row.
+  bool step();
+  /// Runs to the end and makes it ready for the next binding.
+  void execute();
+  void reset();
+
+  int64_t integer(int column) const;
+  std::string text(int column) const;
+  bool null(int column) const;
+
+private:
+  database& on_;
+  sqlite3_stmt* handle_ = nullptr;
+};
+
+} // namespace phi::store

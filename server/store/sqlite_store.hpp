@@ -1,0 +1,27 @@
+#pragma once
+/// The embedded database: the writing and the reading connection.
+
+#include "actors/ports/reader_port.hpp"
+#include "actors/ports/store_port.hpp"
+#include "protocol/event.hpp"
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace phi::store {
+
+struct sqlite_settings {
+  std::string file;
+  bool wal = true;
+  durability how = durability::full;
+  std::chrono::milliseconds busy_timeout{};
+  std::chrono::milliseconds query_timeout{};
+  std::optional<int64_t> start_at_us; ///< nothing before it is counted
+};
+
+store_port_ptr make_sqlite_store(sqlite_settings with);
+reader_port_ptr make_sqlite_reader(sqlite_settings with);
+
+} // namespace phi::store

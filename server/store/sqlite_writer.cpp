@@ -1,0 +1,201 @@
+#include "server/store/sqlite_store.hpp"
+
+#include "actors/fault_point.hpp"
+#include "actors/log.hpp"
+#include "server/store/rollup.hpp"
+#include "server/store/schema.hpp"
+#include "server/store/sqlite.hpp"
+#include "server/store/statements.hpp"
+
+#include <atomic>
+#include <filesystem>
+
+namespace phi::store {
+namespace {
+
+/// The statements of the writing connection; they live as long as it is open.
+struct writing {
+  explicit writing(database& db)
+    : identity(db, sql::insert_identity), event(db, sql::insert_event), count(db, sql::add_count),
+      status(db, sql::add_status), instance(db, sql::add_instance), latency(db, sql::add_latency),
+      user(db, sql::add_user), address(db, sql::add_address), begin(db, "BEGIN IMMEDIATE"),
+      commit(db, "COMMIT"), rollback(db, "ROLLBACK") {}
+
+  statement identity, event, count, status, instance, latency, user, address, begin, commit, rollback;
+};
+
+class sqlite_writer : public store_port {
+public:
+  explicit sqlite_writer(sqlite_settings with) : with_(std::move(with)) {}
+
+  std::string open() override {
+    try {
+      open_file();
+      return {};
+    } catch (const std::exception& e) {
+      statements_.reset();
+      db_.close();
+      return with_.file + ": " + e.what();
+    }
+  }
+
+  commit_result commit(commit_batch& batch) override {
+    auto began = std::chrono::steady_clock::now();
+    commit_result result{.number = batch.number};
+    try {
+      run_transaction(batch, result);
+    } catch (const std::exception& e) {
+      result.error = error_code::store_unavailable;
+      result.detail = e.what();
+      roll_back();
+      batch.reopen();
+    }
+    sums_.clear();
+    activity_ = "idle";
+    result.took = std::chrono::steady_clock::now() - began;
+    return result;
+  }
+
+  std::string close() override {
+    activity_ = "checkpoint";
+    std::string trouble;
+    try {
+      statements_.reset();
+      if (db_.is_open() && with_.wal)
+        db_.run("PRAGMA wal_checkpoint(TRUNCATE)");
+    } catch (const std::exception& e) {
+      // Nothing is lost: the next opening reads the write-ahead log.
+      trouble = e.what();
+    }
+    db_.close();
+    activity_ = "closed";
+    return trouble;
+  }
+
+  std::string activity() const override { return activity_.load(); }
+
+private:
+  void open_file() {
+    activity_ = "opening";
+    auto folder = std::filesystem::path{with_.file}.parent_path();
+    if (!folder.empty())
+      std::filesystem::create_directories(folder);
+    statements_.reset();
+    db_.open(with_.file, database::access::read_write);
+    db_.run("PRAGMA busy_timeout = " + std::to_string(with_.busy_timeout.count()));
+    db_.run(with_.wal ? "PRAGMA journal_mode = WAL" : "PRAGMA journal_mode = DELETE");
+    db_.run(with_.how == durability::full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+    // Fewer, larger checkpoints: 4000 pages of 4 KiB. The log is cut back to that afterwards.
+    db_.run("PRAGMA wal_autocheckpoint = 4000");
+    db_.run("PRAGMA journal_size_limit = 16777216");
+    db_.run("PRAGMA cache_size = -16384");
+    auto found = migrate(db_);
+    if (found != current_schema())
+      log_info("store", found == 0 ? "creates the database" : "migrates the database",
+               {{"file", with_.file}, {"from_schema", found}, {"to_schema", current_schema()}});
+    statements_.emplace(db_);
+    activity_ = "idle";
+  }
+
+  void run_transaction(commit_batch& batch, commit_result& result) {
+    if (!statements_)
+      open_file();
+    activity_ = "BEGIN";
+    statements_->begin.execute();
+    activity_ = "INSERT";
+    result.requests.reserve(batch.requests.size());
+    for (const auto& request : batch.requests)
+      result.requests.push_back(insert(request));
+    activity_ = "roll-ups";
+    write_rollups();
+    fault_point("store.before_commit");
+    if (!batch.begin_commit()) {
+      roll_back();
+      result.error = error_code::store_unavailable;
+      result.detail = "abandoned";
+      return;
+    }
+    activity_ = "COMMIT";
+    statements_->commit.execute();
+  }
+
+  commit_result::counts insert(const ingest_request& request) {
+    commit_result::counts counts;
+    for (const auto& e : request.events) {
+      auto day = day_of_slot(slot_of(e.time_us));
+      statements_->identity.bind_blob(1, e.identity.data(), e.identity.size()).bind(2, day).execute();
+      if (db_.changes() == 0) {
+        ++counts.duplicates;
+        continue;
+      }
+      insert_row(e);
+      sums_.add(e);
+      ++counts.stored;
+    }
+    return counts;
+  }
+
+  void insert_row(const event& e) {
+    auto& row = statements_->event;
+    row.bind(1, e.time_us).bind_blob(2, e.identity.data(), e.identity.size());
+    row.bind_or_null(3, e.feature).bind_or_null(4, e.action).bind_or_null(5, e.route);
+    row.bind_or_null(6, e.method).bind_or_null(9, e.user_hash).bind_or_null(10, e.user_kind);
+    row.bind_or_null(11, e.address_hash).bind_or_null(12, e.instance).bind_or_null(13, e.extra);
+    e.status != 0 ? row.bind(7, int64_t{e.status}) : row.bind_null(7);
+    e.duration_us >= 0 ? row.bind(8, e.duration_us) : row.bind_null(8);
+    row.execute();
+  }
+
+  void write_rollups() {
+    for (const auto& [key, sums] : sums_.counts)
+      write_count(key, sums);
+    for (const auto& [key, n] : sums_.statuses)
+      statements_->status.bind(1, key.slot).bind(2, key.a).bind(3, key.number).bind(4, n).execute();
+    for (const auto& [key, n] : sums_.instances)
+      statements_->instance.bind(1, key.slot).bind(2, key.a).bind(3, key.b).bind(4, n).execute();
+    for (const auto& [key, n] : sums_.latencies)
+      statements_->latency.bind(1, key.slot).bind(2, key.a).bind(3, key.b).bind(4, key.c)
+        .bind(5, key.number).bind(6, n).execute();
+    for (const auto& [key, slots] : sums_.users)
+      statements_->user.bind(1, key.slot).bind(2, key.a).bind(3, key.b).bind(4, key.c)
+        .bind(5, static_cast<int64_t>(slots.low)).bind(6, static_cast<int64_t>(slots.high)).execute();
+    for (const auto& [key, slots] : sums_.addresses)
+      statements_->address.bind(1, key.slot).bind(2, key.a)
+        .bind(3, static_cast<int64_t>(slots.low)).bind(4, static_cast<int64_t>(slots.high)).execute();
+  }
+
+  void write_count(const rollup_key& key, const count_sums& sums) {
+    auto& row = statements_->count;
+    row.bind(1, key.slot).bind(2, key.a).bind(3, key.b).bind(4, key.c).bind(5, key.d);
+    row.bind(6, key.number).bind(7, sums.n).bind(8, sums.errors).bind(9, sums.first_us);
+    row.bind(10, sums.last_us).bind(11, sums.timed).bind(12, sums.sum_us);
+    sums.timed > 0 ? row.bind(13, sums.min_us) : row.bind_null(13);
+    sums.timed > 0 ? row.bind(14, sums.max_us) : row.bind_null(14);
+    row.execute();
+  }
+
+  void roll_back() noexcept {
+    try {
+      if (db_.is_open() && !db_.autocommit())
+        statements_->rollback.execute();
+    } catch (const std::exception& e) {
+      log_error("store", "cannot roll back; opens the database anew", {{"cause", e.what()}});
+      statements_.reset();
+      db_.close();
+    }
+  }
+
+  sqlite_settings with_;
+  database db_;
+  std::optional<writing> statements_;
+  rollup sums_;
+  std::atomic<const char*> activity_{"closed"};
+};
+
+} // namespace
+
+store_port_ptr make_sqlite_store(sqlite_settings with) {
+  return std::make_shared<sqlite_writer>(std::move(with));
+}
+
+} // namespace phi::store
