@@ -34,6 +34,7 @@ ingest_outcome refusal(const stats_state& state, error_code why) {
 }
 
 void maybe_commit(self_ptr self);
+void settle_batch(self_ptr self, const commit_result& result);
 
 // -- taking in --------------------------------------------------------------------------------------
 
@@ -74,8 +75,12 @@ void take_turn(self_ptr self, ingest_turn& turn) {
 void hand_to_store(self_ptr self) {
   auto& state = self->state;
   const auto& batch = state.under_way->cut.batch;
+  if (!state.store)
+    return settle_batch(self, {.number = batch->number,
+                               .error = error_code::store_unavailable,
+                               .detail = "the store is gone"});
   tell(self, state.store, atom::commit_v, batch, commit_listener_actor{self});
-  tell_later(self, state.with.commit_overdue, atom::overdue_v, batch->number);
+  tell_later(self, state.with.commit_overdue, atom::overdue_v, ++state.overdue_timer);
 }
 
 void commit_next(self_ptr self) {
@@ -93,22 +98,22 @@ void arm_flush_timer(self_ptr self, time_point at) {
   tell_later(self, wait, atom::flush_v, ++state.flush_timer);
 }
 
-void leave_if_done(self_ptr self) {
+/// Leaves when `release` has come and nothing can be done any more; whether it did.
+bool leave_if_done(self_ptr self) {
   auto& state = self->state;
-  if (!state.doors_seen_shut)
-    return;
   bool empty = state.queue.empty() && !state.under_way;
-  bool hopeless = state.hurried && state.store_refuses && !state.under_way;
-  if (!empty && !hopeless)
-    return;
+  bool hopeless = (state.hurried || !state.store) && state.store_refuses && !state.under_way;
+  if (!state.doors_seen_shut || (!empty && !hopeless))
+    return false;
   const auto& book = state.book.counts();
   auto flushed = book.stored + book.duplicates - state.settled_before_stop;
-  auto trouble = hopeless ? std::to_string(book.in_queue) + " events could not be stored: " + state.refusal
-                          : std::string{};
+  auto trouble = empty ? std::string{}
+                       : std::to_string(book.in_queue) + " events could not be stored: " + state.refusal;
   leave(self, {.did = {{"events_flushed", flushed}},
                .waits = {{"store", state.waited_for_store}},
                .ledger = book,
                .trouble = trouble});
+  return true;
 }
 
 /// Commits at once when somebody waits, a batch is full, or it is time; else sets the timer.
@@ -116,8 +121,10 @@ void maybe_commit(self_ptr self) {
   auto& state = self->state;
   if (state.under_way)
     return;
-  if (state.queue.empty())
-    return leave_if_done(self);
+  if (state.queue.empty()) {
+    leave_if_done(self);
+    return;
+  }
   auto now = now_of(self);
   auto due = *state.queue.oldest() + state.with.flush_interval;
   if (state.releasing)
@@ -126,7 +133,7 @@ void maybe_commit(self_ptr self) {
     due = std::max(due, *state.retry_at);
   if (state.queue.someone_waits() || (state.queue.full_batch() && !state.retry_at) || now >= due)
     commit_next(self);
-  else
+  else if (!leave_if_done(self))
     arm_flush_timer(self, due);
 }
 
@@ -163,10 +170,11 @@ void batch_refused(self_ptr self, const commit_result& result) {
   }
   answers out;
   auto& cut = under_way.cut;
+  auto why = under_way.maybe_committed ? error_code::outcome_unknown : error_code::store_unavailable;
   for (size_t i = 0; i < cut.fates.size(); ++i) {
     const auto& request = cut.batch->requests[i];
     if (cut.fates[i] == fate::awaited)
-      out.add(cut.waiting[i], request.to, refusal(state, error_code::store_unavailable));
+      out.add(cut.waiting[i], request.to, refusal(state, why));
     if (cut.fates[i] == fate::awaited || cut.fates[i] == fate::unknown)
       state.book.refuse(event_count(request));
   }
@@ -210,9 +218,9 @@ void give_up_batch(self_ptr self, error_code why) {
   }
 }
 
-void batch_overdue(self_ptr self, uint64_t number) {
+void batch_overdue(self_ptr self, uint64_t timer) {
   auto& state = self->state;
-  if (!state.under_way || state.under_way->cut.batch->number != number)
+  if (!state.under_way || timer != state.overdue_timer)
     return;
   log_error("stats", "gives up waiting for the store",
             {{"events", state.under_way->cut.batch->events},
@@ -231,6 +239,7 @@ void use_store(self_ptr self, store_actor store) {
     return settle_batch(self, {.number = state.under_way->cut.batch->number,
                                .error = error_code::store_unavailable,
                                .detail = "the store died"});
+  state.under_way->maybe_committed |= state.under_way->cut.batch->committing();
   state.under_way->cut.batch->reopen();
   hand_to_store(self);
 }
@@ -326,7 +335,7 @@ stats_actor::behavior_type stats_behavior(self_ptr self, child_identity who, sto
       self->state.flush_armed = false;
       maybe_commit(self);
     },
-    [self](atom::overdue, uint64_t number) { batch_overdue(self, number); },
+    [self](atom::overdue, uint64_t timer) { batch_overdue(self, timer); },
     [self](atom::drained) {
       self->state.doors_seen_shut = true;
       maybe_commit(self);

@@ -24,12 +24,13 @@ struct stats_state {
   struct commit_under_way {
     cut_batch cut;
     time_point since{};
-    bool abandoned = false; ///< the store will not commit it
+    bool abandoned = false;       ///< the store will not commit it
+    bool maybe_committed = false; ///< a store died in its COMMIT
   };
 
   child_identity who;
   stats_settings with;
-  store_actor store;
+  store_actor store;                  ///< null: it is gone for good
   batch_queue queue{{}};
   ledger book;
   rate_meter rate;
@@ -38,6 +39,7 @@ struct stats_state {
   bool store_refuses = false;         ///< its last answer was an error
   std::string refusal;
   std::optional<time_point> retry_at; ///< not before, unless somebody waits
+  uint64_t overdue_timer = 0;         ///< as flush_timer
   uint64_t flush_timer = 0;           ///< the number of the current timer; others are stale
   bool flush_armed = false;
 

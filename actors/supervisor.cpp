@@ -163,6 +163,11 @@ std::vector<size_t> not_living(const supervisor_state& state) {
   return out;
 }
 
+void give_up(supervisor_state::child& child) {
+  if (child.spec.given_up)
+    child.spec.given_up();
+}
+
 void begin_stop(self_ptr self, stop_mode mode, stop_reason reason, const std::string& detail) {
   auto& state = self->state;
   auto now = now_of(self);
@@ -176,6 +181,9 @@ void begin_stop(self_ptr self, stop_mode mode, stop_reason reason, const std::st
   }
   log_info("supervisor", "begins to stop", {{"mode", to_string(mode)}, {"reason", to_string(reason)},
                                             {"detail", detail}});
+  for (auto& child : state.children)
+    if (child.state == life::waiting_for_restart)
+      give_up(child);
   auto actions = state.plan->begin(mode, reason, detail, now, not_living(state));
   state.next_progress = now + defaults::stop_progress_interval;
   std::optional<time_point> hard;
@@ -315,6 +323,7 @@ void child_died(self_ptr self, size_t i, const std::string& why) {
       child.state = life::waiting_for_restart;
       return tell_later(self, *wait, atom::revive_v, static_cast<uint32_t>(i));
     }
+  give_up(child);
   begin_stop(self, stop_mode::graceful, stop_reason::child_died, child.spec.name + ": " + why);
 }
 
@@ -331,6 +340,7 @@ void on_down(self_ptr self, const caf::down_msg& down) {
     return child_died(self, i, why.empty() ? "left without being told" : why);
   at->state = life::gone;
   at->actor = nullptr;
+  give_up(*at);
   carry_out(self, state.plan->on_down(i, why, now_of(self)));
 }
 

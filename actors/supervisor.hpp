@@ -24,6 +24,8 @@ struct child_spec {
   activity_ptr seen_at;
   /// Spawns it and tells those who use it. Called in the supervisor's thread.
   std::function<child_actor(supervisor_actor)> start;
+  /// It died and will not be started again: tells those who use it. May be empty.
+  std::function<void()> given_up;
 };
 
 struct supervisor_settings {

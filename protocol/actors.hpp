@@ -109,13 +109,13 @@ using reader_actor = child_actor::extend<
 using stats_actor = child_actor::extend_with<commit_listener_actor>::extend<
   // Take these requests in, or refuse them at once.
   accepts<atom::ingest, ingest_turn_ptr>,
-  // From now on this is the store (after it was restarted).
+  // From now on this is the store (after it was restarted); null: there is none any more.
   accepts<atom::use, store_actor>,
   // Answer with state and ledger, for GET /health.
   accepts<atom::ask, asked_query_ptr>,
   // Own timer: the oldest event has waited long enough.
   accepts<atom::flush, uint64_t>,
-  // Own timer: batch N is overdue.
+  // Own timer: the batch under way is overdue.
   accepts<atom::overdue, uint64_t>,
   // Own message: everything sent before `release` has been handled.
   accepts<atom::drained>>;

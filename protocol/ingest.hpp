@@ -57,6 +57,9 @@ public:
   /// True: the store will never commit it.
   bool abandon() { return leave_open(phase::abandoned); }
 
+  /// Whether COMMIT was begun and nothing has been heard since.
+  bool committing() const { return phase_.load() == phase::committing; }
+
   /// The store failed before COMMIT and rolled back: the batch may be tried again.
   void reopen() { phase_.store(phase::open); }
 

@@ -114,6 +114,7 @@ public:
     describe(out, store_child, "store", s.store_budget_percent, {stats_child, reader_child}, true, &house::start_store);
     describe(out, admin_child, "admin", s.admin_budget_percent, {store_child}, true, &house::start_admin);
     describe(out, watchdog_child, "watchdog", s.watchdog_budget_percent, {admin_child}, true, &house::start_watchdog);
+    out[store_child].given_up = [this] { tell_from_outside(stats_handle_, atom::use_v, store_actor{}); };
     describe(out, signal_child, "signal", s.signal_budget_percent, {watchdog_child}, false, &house::start_signal);
     return out;
   }

@@ -96,10 +96,11 @@ public:
   static asio_ns::execution_context::id id;
 
   explicit link_registry(asio_ns::execution_context& on) : service(on) {}
-  void shutdown() override { on_change = {}; }
+  void shutdown() override { on_open = on_change = {}; }
 
   link_limits limits;
   std::function<std::string(error_code)> make_answer; ///< the whole HTTP text of an error answer
+  std::function<void()> on_open;                      ///< a connection has come
   std::function<void()> on_change;                    ///< a connection has gone
 
   /// Safe against connections that go meanwhile.
@@ -109,6 +110,12 @@ public:
 
 private:
   friend class connection_link;
+
+  void add(connection_link* link) {
+    open_.insert(link);
+    if (on_open)
+      on_open();
+  }
 
   std::unordered_set<connection_link*> open_;
   std::unordered_set<std::shared_ptr<connection_link>> lingering_;
@@ -183,7 +190,7 @@ connection_link::connection_link(ContextOrExecutor&& on, link_registry& registry
 template <class Buffer, class Handler>
 void connection_link::async_read_some(const Buffer& buffer, Handler&& handler) {
   if (!std::exchange(known_, true))
-    registry_.open_.insert(this);
+    registry_.add(this);
   // Shared, because say_no keeps its continuation in a copyable function.
   auto shared = std::make_shared<std::decay_t<Handler>>(std::forward<Handler>(handler));
   auto eof = [shared] { (*shared)(asio_ns::error::make_error_code(asio_ns::error::eof), 0); };

@@ -8,6 +8,7 @@
 #include "server/http/problem.hpp"
 #include "server/http/query_params.hpp"
 #include "server/platform/digest.hpp"
+#include "server/platform/listener.hpp"
 
 #include <restinio/all.hpp>
 
@@ -99,6 +100,10 @@ public:
       exchanges_(random_bits()) {
     links_.limits = limits_of(settings_);
     links_.make_answer = [this](error_code why) { return refusal(why); };
+    links_.on_open = [this] {
+      if (!sweep_armed_)
+        arm_sweep();
+    };
     links_.on_change = [this] { tell_if_drained(); };
   }
 
@@ -111,7 +116,7 @@ public:
   }
 
   std::string start(int listener) override {
-    listener_ = listener;
+    listener_.reset(listener);
     std::promise<std::string> opened;
     auto result = opened.get_future();
     thread_ = std::thread([this, &opened] {
@@ -182,16 +187,17 @@ private:
     acceptor.close();
     int family = AF_INET;
     socklen_t size = sizeof family;
-    ::getsockopt(listener_, SOL_SOCKET, SO_DOMAIN, &family, &size);
-    acceptor.assign(family == AF_INET6 ? asio_ns::ip::tcp::v6() : asio_ns::ip::tcp::v4(), ::dup(listener_));
+    ::getsockopt(listener_.get(), SOL_SOCKET, SO_DOMAIN, &family, &size);
+    acceptor.assign(family == AF_INET6 ? asio_ns::ip::tcp::v6() : asio_ns::ip::tcp::v4(), ::dup(listener_.get()));
   }
 
   /// Connections that wait in the listen queue would be reset by the close: they are taken first.
   void close_listener(time_point give_up_at) {
-    pollfd waiting{listener_, POLLIN, 0};
+    pollfd waiting{listener_.get(), POLLIN, 0};
     if (::poll(&waiting, 1, 0) > 0 && clock::now() < give_up_at)
       return asio_ns::post(io_, [this, give_up_at] { close_listener(give_up_at); });
     server_->close_sync();
+    listener_.reset();
     listener_closed_ = true;
     after(std::chrono::milliseconds{settings_.server.keepalive_grace_ms}, [this] { end_idle(); });
     after(std::chrono::milliseconds{settings_.server.partial_grace_ms}, [this] { refuse_partial(); });
@@ -201,8 +207,6 @@ private:
   // -- a request comes in -------------------------------------------------------------------------
 
   restinio::request_handling_status_t take(request_handle_t request) {
-    if (!sweep_armed_)
-      arm_sweep();
     auto& now = exchanges_.add(std::move(request), wall_clock_us());
     in_flight_.store(exchanges_.size(), std::memory_order_relaxed);
     connections_.store(links_.open_count(), std::memory_order_relaxed);
@@ -583,7 +587,7 @@ private:
   exchange_table exchanges_;
   std::unique_ptr<server_type> server_;
   std::thread thread_;
-  int listener_ = -1;
+  owned_fd listener_;
 
   ingest_turn_ptr turn_;
   bool turn_ends_ = false;

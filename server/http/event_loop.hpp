@@ -28,7 +28,7 @@ class event_loop {
 public:
   virtual ~event_loop() = default; ///< ends the thread; every connection still there is cut
 
-  /// Starts the thread, which accepts from `listener` (a copy of it). Empty, or what is wrong.
+  /// Starts the thread, which accepts from `listener` and owns it. Empty, or what is wrong.
   virtual std::string start(int listener) = 0;
 
   // From any thread; none of them blocks.

@@ -1,0 +1,245 @@
+// The database fails: locked, read-only, full. No acknowledged event is lost, and the exit code tells.
+
+#include "tests/support/doctest.hpp"
+#include "tests/support/http_client.hpp"
+#include "tests/support/load.hpp"
+#include "tests/support/service_process.hpp"
+#include "tests/support/stored.hpp"
+
+#include <csignal>
+#include <fstream>
+#include <sqlite3.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <thread>
+#include <unistd.h>
+
+using namespace phi::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+const std::string one_event = R"({"feature":"f","action":"a"})";
+
+/// Holds the write lock of a database from another connection, as another process would.
+class database_lock {
+public:
+  explicit database_lock(const std::string& file) {
+    sqlite3_open(file.c_str(), &db_);
+    sqlite3_busy_timeout(db_, 5000);
+    REQUIRE(sqlite3_exec(db_, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr) == SQLITE_OK);
+  }
+  ~database_lock() {
+    sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
+    sqlite3_close(db_);
+  }
+
+private:
+  sqlite3* db_ = nullptr;
+};
+
+/// A small file system of its own; needs the right to mount.
+class small_disk {
+public:
+  explicit small_disk(const std::string& at) : at_(at) {
+    ::mkdir(at.c_str(), 0700);
+    mounted_ = ::mount("phi-test", at.c_str(), "tmpfs", 0, "size=3m") == 0;
+  }
+  ~small_disk() {
+    if (mounted_)
+      ::umount2(at_.c_str(), MNT_DETACH);
+  }
+  bool mounted() const { return mounted_; }
+
+private:
+  std::string at_;
+  bool mounted_;
+};
+
+} // namespace
+
+TEST_CASE("a locked database: 503 with Retry-After after the busy time-out, then it goes on") {
+  temp_dir dir;
+  service_process service{dir.path(), {{"APP_STATS_BUSY_TIMEOUT_MS", "300"}}};
+  {
+    database_lock held{service.database()};
+    auto answer = post(service.port(), "/api/v1/events", one_event);
+    CHECK(answer.status == 503);
+    CHECK(answer.headers.contains("retry-after"));
+    CHECK(answer.body.find("store_unavailable") != std::string::npos);
+    CHECK(get(service.port(), "/health").body.find("degraded") != std::string::npos);
+    CHECK(get(service.port(), "/health/live").status == 200);
+  }
+  CHECK(post(service.port(), "/api/v1/events", one_event).status == 200);
+  CHECK(get(service.port(), "/health").body.find("\"status\":\"ok\"") != std::string::npos);
+  CHECK(service.stop().code == 0);
+  CHECK(ask_database(service.database(), "SELECT count(*) FROM event WHERE feature='f'") == 1);
+}
+
+TEST_CASE("flaw 9: the database refuses writes at the stop: code 6, the events are counted as unaccounted for") {
+  temp_dir dir;
+  service_process service{dir.path(), {{"APP_STATS_BUSY_TIMEOUT_MS", "100"},
+                                       {"APP_SHUTDOWN_TIMEOUT_SECS", "2"},
+                                       {"APP_STATS_DURABILITY", "queued"}}};
+  CHECK(post(service.port(), "/api/v1/events", one_event).body.find("queued") != std::string::npos);
+  std::this_thread::sleep_for(500ms);
+  database_lock held{service.database()};
+  for (int i = 0; i < 5; ++i)
+    CHECK(post(service.port(), "/api/v1/events", one_event).status == 200);
+  auto end = service.stop();
+  CHECK(end.code == 6);
+  CHECK(service.logged("events could not be stored"));
+  CHECK(service.last_exit().find("\"inQueue\": 0") == std::string::npos);
+}
+
+TEST_CASE("the database is locked at the stop and freed in time: code 0, everything is stored") {
+  temp_dir dir;
+  service_process service{dir.path(), {{"APP_STATS_BUSY_TIMEOUT_MS", "100"}, {"APP_STATS_DURABILITY", "queued"}}};
+  auto held = std::make_unique<database_lock>(service.database());
+  for (int i = 0; i < 5; ++i)
+    CHECK(post(service.port(), "/api/v1/events", one_event).status == 200);
+  service.signal(SIGTERM);
+  std::this_thread::sleep_for(700ms);
+  CHECK(service.running());
+  held.reset();
+  CHECK(service.wait().code == 0);
+  CHECK(ask_database(service.database(), "SELECT count(*) FROM event WHERE feature='f'") == 5);
+}
+
+TEST_CASE("a full disk: refused events are told so, acknowledged ones are there after the restart") {
+  temp_dir dir;
+  small_disk disk{dir.path("disk")};
+  if (!disk.mounted()) {
+    MESSAGE("needs the right to mount a small file system");
+    return;
+  }
+  load_result seen;
+  {
+    service_process service{dir.path(), {{"APP_STATS_SQLITE_PATH", dir.path("disk/phi.db")},
+                                         {"APP_STATS_TRACK_REQUESTS", "false"},
+                                         {"APP_SHUTDOWN_TIMEOUT_SECS", "4"}}};
+    load clients{service.port(), "load", 4, 100};
+    CHECK(service.wait_for_log("is refused by the store"));
+    std::this_thread::sleep_for(300ms);
+    seen = clients.finish();
+    CHECK(seen.refused.size() > 0);
+    CHECK(seen.acknowledged.size() > 0);
+    auto end = service.stop();
+    CHECK(end.code == 0); // everything that came in was answered: nothing is unaccounted for
+  }
+  // Room again: the same file, opened by a service with space, has it all.
+  temp_dir roomy;
+  run_program({"/bin/sh", "-c", "cp " + dir.path("disk") + "/phi.db* " + roomy.path() + "/"});
+  service_process again{roomy.path()};
+  CHECK(again.stop().code == 0);
+  auto stored = stored_actions(again.database(), "load");
+  size_t missing = 0;
+  size_t refused_but_stored = 0;
+  for (const auto& id : seen.acknowledged)
+    missing += !stored.contains(id);
+  for (const auto& [id, n] : stored)
+    refused_but_stored += seen.refused.contains(id);
+  CHECK(missing == 0);
+  CHECK(refused_but_stored == 0);
+  CHECK(rollup_mismatch(again.database()) == "");
+}
+
+TEST_CASE("a full disk with events that nobody waits for: code 6") {
+  temp_dir dir;
+  small_disk disk{dir.path("disk")};
+  if (!disk.mounted()) {
+    MESSAGE("needs the right to mount a small file system");
+    return;
+  }
+  service_process service{dir.path(), {{"APP_STATS_SQLITE_PATH", dir.path("disk/phi.db")},
+                                       {"APP_STATS_DURABILITY", "queued"},
+                                       {"APP_SHUTDOWN_TIMEOUT_SECS", "2"}}};
+  load clients{service.port(), "load", 4, 100};
+  CHECK(service.wait_for_log("is refused by the store"));
+  clients.finish();
+  CHECK(service.stop().code == 6);
+}
+
+TEST_CASE("a read-only database: the start says what is wrong, code 1") {
+  temp_dir dir;
+  { service_process{dir.path()}.stop(); }
+  run_program({"/bin/sh", "-c", "mkdir " + dir.path("ro") + " && cp " + dir.path("phi.db") + " " + dir.path("ro")});
+  // Root may write to anything: a read-only mount is what stops it too.
+  if (::mount(dir.path("ro").c_str(), dir.path("ro").c_str(), nullptr, MS_BIND, nullptr) != 0) {
+    MESSAGE("needs the right to mount read-only");
+    return;
+  }
+  ::mount(nullptr, dir.path("ro").c_str(), nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY, nullptr);
+  service_process service{dir.path(), {{"APP_STATS_SQLITE_PATH", dir.path("ro/phi.db")}}, false};
+  auto end = service.wait();
+  ::umount2(dir.path("ro").c_str(), MNT_DETACH);
+  CHECK(end.code == 1);
+  CHECK(service.logged("ro/phi.db"));
+}
+
+TEST_CASE("a database that becomes read-only under way: 503, nothing acknowledged is lost") {
+  temp_dir dir;
+  small_disk disk{dir.path("disk")};
+  if (!disk.mounted()) {
+    MESSAGE("needs the right to mount a small file system");
+    return;
+  }
+  service_process service{dir.path(), {{"APP_STATS_SQLITE_PATH", dir.path("disk/phi.db")}, {"APP_STATS_TRACK_REQUESTS", "false"}}};
+  CHECK(post(service.port(), "/api/v1/events", one_event).status == 200);
+  sqlite3* db = nullptr;
+  sqlite3_open(dir.path("disk/phi.db").c_str(), &db);
+  CHECK(sqlite3_exec(db, "CREATE TRIGGER refuse BEFORE INSERT ON event BEGIN SELECT raise(ABORT, 'read only'); END",
+                     nullptr, nullptr, nullptr) == SQLITE_OK);
+  CHECK(post(service.port(), "/api/v1/events", one_event).status == 503);
+  CHECK(sqlite3_exec(db, "DROP TRIGGER refuse", nullptr, nullptr, nullptr) == SQLITE_OK);
+  sqlite3_close(db);
+  CHECK(post(service.port(), "/api/v1/events", one_event).status == 200);
+  CHECK(service.stop().code == 0);
+}
+
+TEST_CASE("flaw 10: overload is refused with 503 and Retry-After, and the ledger still balances") {
+  REQUIRE(has_faults());
+  temp_dir dir;
+  service_process service{dir.path(), {{"PHI_FAULTS", "store.commit=block:100"},
+                                       {"APP_STATS_QUEUE_MAX_EVENTS", "200"},
+                                       {"APP_STATS_MAX_EVENTS_PER_REQUEST", "100"}}};
+  load clients{service.port(), "load", 8, 60};
+  std::this_thread::sleep_for(1500ms);
+  auto seen = clients.finish();
+  CHECK(seen.refused.size() > 0);
+  CHECK(seen.acknowledged.size() > 0);
+  CHECK(seen.other_answers == 0);
+  auto health = get(service.port(), "/health").body;
+  CHECK(health.find("\"balanced\":true") != std::string::npos);
+  CHECK(service.stop().code == 0);
+  CHECK(stored_actions(service.database(), "load").size() == seen.acknowledged.size());
+}
+
+TEST_CASE("flaw 11: a steady trickle of events that nobody waits for does not postpone the flush") {
+  temp_dir dir;
+  service_process service{dir.path(), {{"APP_STATS_DURABILITY", "queued"}, {"APP_STATS_FLUSH_INTERVAL_MS", "200"}}};
+  http_client client{service.port()};
+  for (int i = 0; i < 15; ++i) {
+    CHECK(client.post("/api/v1/events", one_event).status == 200);
+    std::this_thread::sleep_for(50ms);
+  }
+  CHECK(ask_database(service.database(), "SELECT count(*) FROM event WHERE feature='f'") >= 8);
+  CHECK(service.stop().code == 0);
+  CHECK(ask_database(service.database(), "SELECT count(*) FROM event WHERE feature='f'") == 15);
+}
+
+TEST_CASE("a store that does not come back from COMMIT: the senders learn that the outcome is unknown") {
+  REQUIRE(has_faults());
+  temp_dir dir;
+  // after the COMMIT, before anybody knows
+  service_process service{dir.path(), {{"PHI_FAULTS", "store.committed=block:5000"},
+                                       {"APP_STATS_BUSY_TIMEOUT_MS", "100"}}};
+  auto answer = post(service.port(), "/api/v1/events", R"({"feature":"f","id":"x"})");
+  CHECK(answer.status == 500);
+  CHECK(answer.body.find("outcome_unknown") != std::string::npos);
+  std::this_thread::sleep_for(3s);
+  CHECK(post(service.port(), "/api/v1/events", R"({"feature":"f","id":"x"})").status != 0);
+  service.kill();
+  service_process again{dir.path()};
+  CHECK(post(again.port(), "/api/v1/events", R"({"feature":"f","id":"x"})").body.find("\"duplicates\":1") != std::string::npos);
+}

@@ -1,0 +1,69 @@
+#include "tests/support/load.hpp"
+
+#include "tests/support/http_client.hpp"
+
+#include <memory>
+
+namespace phi::testing {
+
+load::load(uint16_t port, const std::string& feature, int clients, int events_per_request) {
+  for (int i = 0; i < clients; ++i)
+    clients_.emplace_back([=, this] { run(i, port, feature, events_per_request); });
+}
+
+load::~load() {
+  finish();
+}
+
+load_result load::finish() {
+  stop_ = true;
+  for (auto& client : clients_)
+    if (client.joinable())
+      client.join();
+  return result_;
+}
+
+void load::run(int client, uint16_t port, const std::string& feature, int events) {
+  using namespace std::chrono_literals;
+  bool keeps = client % 2 == 0;
+  load_result mine;
+  std::unique_ptr<http_client> connection;
+  for (uint64_t number = 0; !stop_;) {
+    if (!connection || !keeps)
+      connection = std::make_unique<http_client>(port);
+    if (!connection->connected()) {
+      connection.reset();
+      std::this_thread::sleep_for(1ms);
+      continue;
+    }
+    std::vector<std::string> ids;
+    std::string body;
+    for (int i = 0; i < events; ++i) {
+      ids.push_back("c" + std::to_string(client) + "-" + std::to_string(number++));
+      body += R"({"feature":")" + feature + R"(","id":")" + ids.back() + R"(","action":")" + ids.back()
+              + R"(","status":200,"durationMs":1.5,"userHash":"0123456789abcdef0123456789abcdef"})" + "\n";
+    }
+    auto answer = connection->post("/api/v1/events", body, "application/x-ndjson");
+    ++mine.requests;
+    if (answer.status == 200) {
+      mine.acknowledged.insert(ids.begin(), ids.end());
+      acknowledged_ += ids.size();
+    } else if (answer.status == 503) {
+      mine.refused.insert(ids.begin(), ids.end());
+    } else if (answer.status == 0) {
+      ++mine.resets_after_send;
+    } else {
+      ++mine.other_answers;
+    }
+    if (answer.status == 0 || answer.closes())
+      connection.reset();
+  }
+  std::lock_guard lock{guard_};
+  result_.acknowledged.merge(mine.acknowledged);
+  result_.refused.merge(mine.refused);
+  result_.requests += mine.requests;
+  result_.resets_after_send += mine.resets_after_send;
+  result_.other_answers += mine.other_answers;
+}
+
+} // namespace phi::testing

@@ -1,0 +1,194 @@
+#include "tests/support/service_process.hpp"
+
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <fstream>
+#include <poll.h>
+#include <spawn.h>
+#include <sstream>
+#include <stdexcept>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+
+extern char** environ; // NOLINT: POSIX
+
+namespace phi::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using steady = std::chrono::steady_clock;
+
+/// The environment of the child: ours without settings of the service, and `env`.
+std::vector<std::string> child_environment(const settings& env) {
+  std::vector<std::string> out;
+  for (char** entry = environ; *entry; ++entry)
+    if (std::strncmp(*entry, "APP_", 4) != 0 && std::strncmp(*entry, "PHI_", 4) != 0)
+      out.emplace_back(*entry);
+  for (const auto& [name, value] : env)
+    out.push_back(name + "=" + value);
+  return out;
+}
+
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+  std::vector<char*> out;
+  for (auto& text : texts)
+    out.push_back(text.data());
+  out.push_back(nullptr);
+  return out;
+}
+
+/// Starts a program with its outputs on the given descriptors, in an own process group.
+pid_t start(std::vector<std::string> args, const settings& env, int out, int err) {
+  auto environment = child_environment(env);
+  auto argv = pointers(args);
+  auto envp = pointers(environment);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, out, 1);
+  posix_spawn_file_actions_adddup2(&actions, err, 2);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  pid_t pid = -1;
+  int error = posix_spawn(&pid, argv[0], &actions, &attributes, argv.data(), envp.data());
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  if (error != 0)
+    throw std::runtime_error("cannot start " + args[0] + ": " + std::strerror(error));
+  return pid;
+}
+
+uint16_t port_in(const std::string& log) {
+  auto at = log.find("http listens");
+  at = at == log.npos ? at : log.find("port=", at);
+  return at == log.npos ? 0 : static_cast<uint16_t>(std::stoi(log.substr(at + 5)));
+}
+
+} // namespace
+
+temp_dir::temp_dir() {
+  std::string pattern = (std::filesystem::temp_directory_path() / "phi-test-XXXXXX").string();
+  if (!::mkdtemp(pattern.data()))
+    throw std::runtime_error("cannot make a temporary directory");
+  path_ = pattern;
+}
+
+temp_dir::~temp_dir() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+std::string read_file(const std::string& path) {
+  std::ifstream in{path};
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+program_result run_program(const std::vector<std::string>& args, const settings& env) {
+  temp_dir dir;
+  int out = ::open(dir.path("out").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+  int err = ::open(dir.path("err").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+  auto pid = start(args, env, out, err);
+  ::close(out);
+  ::close(err);
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(dir.path("out")), read_file(dir.path("err"))};
+}
+
+service_process::service_process(const std::string& dir, settings env, bool wait_until_ready)
+  : dir_(dir), log_file_(dir + "/log-" + std::to_string(steady::now().time_since_epoch().count())) {
+  env.try_emplace("APP_SERVER_STATE_DIR", dir);
+  env.try_emplace("APP_SERVER_PORT", "0");
+  int log = ::open(log_file_.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+  pid_ = start({binary()}, env, log, log);
+  ::close(log);
+  if (!wait_until_ready)
+    return;
+  if (!wait_for_log("supervisor is ready"))
+    throw std::runtime_error("the service did not become ready:\n" + this->log());
+  port_ = port_in(this->log());
+}
+
+service_process::~service_process() {
+  if (pid_ > 0) {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+}
+
+void service_process::signal(int number) const {
+  ::kill(pid_, number);
+}
+
+bool service_process::running() {
+  siginfo_t info{};
+  return pid_ > 0 && ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0
+         && info.si_pid == 0;
+}
+
+ended service_process::wait(std::chrono::milliseconds limit) {
+  auto began = steady::now();
+  int status = 0;
+  while (::waitpid(pid_, &status, WNOHANG) == 0) {
+    if (steady::now() - began > limit)
+      throw std::runtime_error("the service did not end:\n" + log());
+    std::this_thread::sleep_for(1ms);
+  }
+  pid_ = -1;
+  auto took = std::chrono::duration_cast<std::chrono::milliseconds>(steady::now() - began);
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, WIFSIGNALED(status) ? WTERMSIG(status) : 0, took};
+}
+
+ended service_process::stop() {
+  signal(SIGTERM);
+  return wait();
+}
+
+void service_process::kill() {
+  signal(SIGKILL);
+  wait();
+}
+
+std::string service_process::log() const {
+  return read_file(log_file_);
+}
+
+bool service_process::wait_for_log(const std::string& text, std::chrono::milliseconds limit) {
+  for (auto end = steady::now() + limit; !logged(text); std::this_thread::sleep_for(2ms))
+    if (steady::now() > end || !running())
+      return logged(text);
+  return true;
+}
+
+std::string service_process::last_exit() const {
+  return read_file(dir_ + "/last-exit.json");
+}
+
+std::string binary() {
+  const char* given = std::getenv("PHI_TEST_BINARY");
+  return given ? given : PHI_TEST_BINARY;
+}
+
+bool has_faults() {
+#ifdef PHI_FAULT_INJECTION
+  return true;
+#else
+  return false;
+#endif
+}
+
+bool has_sanitizer() {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  return true;
+#else
+  return false;
+#endif
+}
+
+} // namespace phi::testing
