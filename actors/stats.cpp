@@ -203,8 +203,8 @@ void give_up_batch(self_ptr self, error_code why) {
   auto& state = self->state;
   if (!state.under_way)
     return;
-  auto& [cut, since, abandoned] = *state.under_way;
-  abandoned = cut.batch->abandon();
+  auto& cut = state.under_way->cut;
+  bool abandoned = state.under_way->abandoned = cut.batch->abandon();
   answers out;
   for (size_t i = 0; i < cut.fates.size(); ++i) {
     if (cut.fates[i] != fate::awaited)

@@ -37,7 +37,7 @@ constexpr std::array table{
   error_facts{out_of_range, "out_of_range", 0, "The value is out of range"},
   error_facts{too_long, "too_long", 0, "The text is too long"},
   error_facts{event_too_large, "event_too_large", 0, "The event is too large"},
-  error_facts{too_deep, "too_deep", 0, "The value is nested too deeply"},
+  error_facts{too_deep, "too_deep", 400, "The value is nested too deeply"},
   error_facts{forbidden_character, "forbidden_character", 0, "The text holds a forbidden character"},
   error_facts{missing_field, "missing_field", 0, "A required field is missing"},
   error_facts{invalid_time, "invalid_time", 0, "The time is not valid or too far from now"},

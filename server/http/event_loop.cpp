@@ -229,7 +229,7 @@ private:
     auto method = std::string_view{header.method().c_str()};
     now.query_string = path.size() < target.size() ? target.substr(path.size() + 1) : std::string_view{};
     now.head = method == "HEAD";
-    now.origin = allowed_origin(header.get_field_or(restinio::http_field::origin, ""));
+    now.origin = allowed_origin(field_of(header, restinio::http_field::origin));
     if (method == "OPTIONS" && !now.origin.empty())
       return answer_later(now, 204, "", "");
     auto [route, allowed] = shared_->routes.find(method, path);
@@ -265,7 +265,7 @@ private:
     const auto& token = settings_.auth.token.value;
     if (token.empty())
       return true;
-    auto given = std::string_view{header.get_field_or(restinio::http_field::authorization, "")};
+    auto given = field_of(header, restinio::http_field::authorization);
     constexpr std::string_view scheme = "Bearer ";
     return given.starts_with(scheme) && same_token(given.substr(scheme.size()), token);
   }
@@ -284,13 +284,13 @@ private:
     if (!read_flags(now))
       return;
     const auto& header = now.request->header();
-    auto type = media_type(header.get_field_or(restinio::http_field::content_type, ""));
+    auto type = media_type(field_of(header, restinio::http_field::content_type));
     bool lines = type == "application/x-ndjson" || type == "application/ndjson";
     if (!lines && type != "application/json")
       return fail(now, error_code::unsupported_media_type,
                   "send application/json (one event or an array) or application/x-ndjson (one event a line)");
     std::string_view body{now.request->body()};
-    auto coding = media_type(header.get_field_or(restinio::http_field::content_encoding, ""));
+    auto coding = media_type(field_of(header, restinio::http_field::content_encoding));
     expanded_body expanded;
     if (!coding.empty() && coding != "identity") {
       expanded = expand(coding, body, static_cast<size_t>(settings_.server.max_expanded_bytes));
@@ -478,7 +478,7 @@ private:
     own.instance = settings_.resolved.instance;
     if (!settings_.stats.user_hash_salt.empty()) {
       auto peer = now.request->remote_endpoint().address().to_string();
-      auto forwarded = now.request->header().get_field_or("X-Forwarded-For", "");
+      auto forwarded = field_of(now.request->header(), "X-Forwarded-For");
       own.address_hash = addresses_.of(shared_->proxies.client(peer, forwarded));
     }
     own_events_.push_back(std::move(own));

@@ -32,7 +32,7 @@ exchange& exchange_table::add(restinio::request_handle_t request, int64_t wall_u
   slot.what.to = (ticket{slot.generation} << 32) | at;
   slot.what.wall_us = wall_us;
   slot.what.began = clock::now();
-  std::string_view given{slot.what.request->header().get_field_or("X-Request-Id", "")};
+  auto given = field_of(slot.what.request->header(), "X-Request-Id");
   slot.what.request_id = acceptable(given) ? std::string{given} : next_request_id();
   return slot.what;
 }

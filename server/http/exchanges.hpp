@@ -6,6 +6,7 @@
 #include "server/http/problem.hpp"
 #include "server/http/routes.hpp"
 
+#include <restinio/http_headers.hpp>
 #include <restinio/request_handler.hpp>
 
 #include <string>
@@ -13,6 +14,14 @@
 #include <vector>
 
 namespace phi::http {
+
+/// A header field, empty when it is not there. A view into the request (RESTinio's get_field_or makes
+/// a copy that is gone at once).
+template <class Name>
+std::string_view field_of(const restinio::http_request_header_t& header, Name name) {
+  auto value = header.opt_value_of(name);
+  return value ? std::string_view{value->data(), value->size()} : std::string_view{};
+}
 
 /// One request and what is known of it. `query_string` is a view into the request.
 struct exchange {

@@ -2,6 +2,7 @@
 
 #include <http_parser.h>
 
+#include <cstring>
 #include <strings.h>
 #include <utility>
 
@@ -53,6 +54,9 @@ struct request_framing::parser {
       expect_field = n == 6 && strncasecmp(at, "expect", 6) == 0;
     }
     in_value = false;
+    // The library's lenient build takes spaces in names; RFC 9112 does not, and proxies differ.
+    if (std::memchr(at, ' ', n))
+      return fail(error_code::bad_http);
     return add_header(n);
   }
 
