@@ -1,0 +1,123 @@
+#include "actors/exit_report.hpp"
+#include "server/platform/digest.hpp"
+#include "server/platform/listener.hpp"
+#include "server/platform/state_directory.hpp"
+#include "server/platform/time_zones.hpp"
+#include "tests/support/doctest.hpp"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+using namespace phi;
+
+namespace {
+
+constexpr int64_t hour_us = 3'600'000'000;
+
+int32_t day(int year, unsigned month, unsigned d) {
+  using namespace std::chrono;
+  return sys_days{year_month_day{std::chrono::year{year}, std::chrono::month{month}, std::chrono::day{d}}}.time_since_epoch().count();
+}
+
+int64_t hours_of(const char* zone, int32_t which) {
+  auto range = day_in_zone(zone, which);
+  return (range.end_us - range.begin_us) / hour_us;
+}
+
+} // namespace
+
+TEST_CASE("days have the length that the clocks showed") {
+  CHECK(hours_of("Europe/Berlin", day(2025, 3, 30)) == 23);
+  CHECK(hours_of("Europe/Berlin", day(2025, 10, 26)) == 25);
+  CHECK(hours_of("America/New_York", day(2025, 3, 9)) == 23);
+  CHECK(hours_of("UTC", day(2025, 3, 30)) == 24);
+  CHECK(hours_of("Asia/Kathmandu", day(2025, 6, 1)) == 24);
+  // Midnight itself was skipped: the day begins after the gap.
+  CHECK(hours_of("America/Sao_Paulo", day(2018, 11, 4)) == 23);
+  // Samoa had no 30 December 2011 at all.
+  CHECK(hours_of("Pacific/Apia", day(2011, 12, 30)) == 0);
+  CHECK(day_in_zone("Asia/Kathmandu", 0).begin_us == -(5 * hour_us + hour_us / 2));
+  auto lord_howe = day_in_zone("Australia/Lord_Howe", day(2025, 10, 5));
+  CHECK(lord_howe.end_us - lord_howe.begin_us == 23 * hour_us + hour_us / 2);
+}
+
+TEST_CASE("each day ends where the next begins, all year, in every kind of zone") {
+  for (auto zone : {"Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe", "America/Sao_Paulo", "Pacific/Chatham"})
+    for (int32_t d = day(2024, 12, 31); d < day(2026, 1, 2); ++d) {
+      auto today = day_in_zone(zone, d);
+      REQUIRE(today.end_us == day_in_zone(zone, d + 1).begin_us);
+      REQUIRE(today.begin_us % 900'000'000 == 0); // what the 15-minute slots rely on
+    }
+}
+
+TEST_CASE("unknown zones are found out, with the closest name") {
+  CHECK(is_time_zone("Europe/Berlin"));
+  CHECK_FALSE(is_time_zone("Europe/Berln"));
+  CHECK_FALSE(is_time_zone(""));
+  CHECK_FALSE(is_time_zone("../../etc/passwd"));
+  CHECK(closest_time_zone("Europe/Berln") == "Europe/Berlin");
+  CHECK(closest_time_zone("xqzwv").empty());
+}
+
+TEST_CASE("keyed hashes are those of HMAC-SHA256") {
+  // RFC 4231, test case 2, first 16 bytes
+  keyed_hash hash{"Jefe"};
+  CHECK(hash.of("what do ya want for nothing?") == "5bdcc146bf60754e6a042426089575c7");
+  CHECK(hash.of("what do ya want for nothing?") == "5bdcc146bf60754e6a042426089575c7"); // the key stays
+  CHECK(keyed_hash{""}.of("x").empty());
+}
+
+TEST_CASE("UUIDv7: version, variant, sorted by time, never twice") {
+  uuid7_source source;
+  std::set<digest> seen;
+  digest last{};
+  for (int i = 0; i < 20'000; ++i) {
+    auto now = source.next(1'767'323'045'000'000 + i * 1000);
+    CHECK_MESSAGE((now[6] >> 4) == 7, "version");
+    CHECK_MESSAGE((now[8] >> 6) == 2, "variant");
+    REQUIRE(seen.insert(now).second);
+    REQUIRE(last < now);
+    last = now;
+  }
+  for (int i = 0; i < 20'000; ++i)
+    REQUIRE(seen.insert(source.next(1'767'323'045'000'000)).second);
+}
+
+TEST_CASE("tokens compare equal only when they are") {
+  CHECK(same_token("abc", "abc"));
+  CHECK_FALSE(same_token("abc", "abd"));
+  CHECK_FALSE(same_token("", "abc"));
+  CHECK_FALSE(same_token("abcd", "abc"));
+}
+
+TEST_CASE("the listener says why it cannot listen") {
+  auto first = open_listener("127.0.0.1", 0);
+  REQUIRE(first.error.empty());
+  CHECK(first.port != 0);
+  CHECK(open_listener("127.0.0.1", first.port).error.find("another program uses the port") != std::string::npos);
+  CHECK(open_listener("203.0.113.77", 0).error.find("server.host") != std::string::npos);
+  CHECK(open_listener("no such host", 0).error.find("server.host") != std::string::npos);
+}
+
+TEST_CASE("the state directory: one owner, a report, and the notice of a crash") {
+  char name[] = "/tmp/phi-state-XXXXXX";
+  REQUIRE(::mkdtemp(name) != nullptr);
+  std::string path = std::string{name} + "/deeper";
+  {
+    state_directory first{path};
+    CHECK(first.trouble().empty());
+    CHECK(first.crash_notice().empty());
+    CHECK(state_directory{path}.trouble().find("another phi-backend") != std::string::npos);
+    first.begin_run();
+  } // ended without a report
+  {
+    state_directory second{path};
+    CHECK(second.crash_notice().find("ended without a report") != std::string::npos);
+    second.begin_run();
+    CHECK(second.end_run(exit_report{}).empty());
+  }
+  CHECK(state_directory{path}.crash_notice().empty());
+  std::filesystem::remove_all(name);
+}
