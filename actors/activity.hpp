@@ -1,6 +1,7 @@
 #pragma once
-/// What an actor is doing, readable while it is stuck. Messages are how actors talk; this is how one
-/// that can no longer talk is seen: the health quorum, the state dump and the forced exit read it.
+/// What an actor is doing, readable while it is stuck. Messages are how actors talk; this is how
+/// one that can no longer talk is seen: the health quorum, the state dump and the forced exit read
+/// it.
 
 #include "protocol/caf_dialect.hpp"
 

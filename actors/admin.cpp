@@ -16,12 +16,14 @@ std::string answer_line(const json& id, json result) {
 }
 
 std::string error_line(const json& id, int code, const std::string& message) {
-  return json{{"jsonrpc", "2.0"}, {"id", id}, {"error", {{"code", code}, {"message", message}}}}.dump();
+  return json{{"jsonrpc", "2.0"}, {"id", id}, {"error", {{"code", code}, {"message", message}}}}
+    .dump();
 }
 
 void tell_status(self_ptr self, const admin_request_ptr& request, const json& id) {
-  self->request<caf::message_priority::high>(self->state.who.supervisor,
-                                             defaults::service_status_timeout, atom::status_v)
+  self
+    ->request<caf::message_priority::high>(self->state.who.supervisor,
+                                           defaults::service_status_timeout, atom::status_v)
     .then(
       [request, id](const service_status& status) {
         auto result = to_json(status);
@@ -29,16 +31,19 @@ void tell_status(self_ptr self, const admin_request_ptr& request, const json& id
         request->answer(answer_line(id, std::move(result)));
       },
       [request, id](const caf::error&) {
-        request->answer(error_line(id, admin_wire::internal_error, "the supervisor does not answer"));
+        request->answer(
+          error_line(id, admin_wire::internal_error, "the supervisor does not answer"));
       });
 }
 
-void stop_service(self_ptr self, const admin_request_ptr& request, const json& id, const json& params) {
+void stop_service(self_ptr self, const admin_request_ptr& request, const json& id,
+                  const json& params) {
   auto text = params.value("mode", std::string{"graceful"});
   auto mode = parse_stop_mode(text);
   if (!mode)
-    return request->answer(error_line(id, admin_wire::invalid_params,
-                                      "mode \"" + text + "\" is not one of lame-duck, graceful, fast, immediate"));
+    return request->answer(
+      error_line(id, admin_wire::invalid_params,
+                 "mode \"" + text + "\" is not one of lame-duck, graceful, fast, immediate"));
   request->answer(answer_line(id, {{"accepted", true}, {"mode", to_string(*mode)}}));
   tell_urgent(self, self->state.who.supervisor, atom::terminate_v, *mode, stop_reason::admin);
 }
@@ -47,7 +52,8 @@ void obey(self_ptr self, const admin_request_ptr& request) {
   ++self->state.requests;
   auto call = json::parse(request->line, nullptr, false);
   if (call.is_discarded())
-    return request->answer(error_line(nullptr, admin_wire::parse_error, "the line is not valid JSON"));
+    return request->answer(
+      error_line(nullptr, admin_wire::parse_error, "the line is not valid JSON"));
   auto id = call.is_object() && call.contains("id") ? call["id"] : json{};
   if (!call.is_object() || call.value("jsonrpc", json{}) != "2.0" || !call.contains("method")
       || !call["method"].is_string())
@@ -55,7 +61,8 @@ void obey(self_ptr self, const admin_request_ptr& request) {
                                       R"(expected {"jsonrpc":"2.0","id":1,"method":"..."})"));
   auto params = call.value("params", json::object());
   if (!params.is_object() || (params.contains("mode") && !params["mode"].is_string()))
-    return request->answer(error_line(id, admin_wire::invalid_params, "params must be an object of texts"));
+    return request->answer(
+      error_line(id, admin_wire::invalid_params, "params must be an object of texts"));
   auto method = call["method"].get<std::string>();
   if (method == admin_wire::method_status)
     return tell_status(self, request, id);
@@ -68,7 +75,7 @@ void obey(self_ptr self, const admin_request_ptr& request) {
 } // namespace
 
 admin_actor::behavior_type admin_behavior(self_ptr self, child_identity who,
-                                 std::function<std::string(admin_actor)> attach) {
+                                          std::function<std::string(admin_actor)> attach) {
   set_up_child(self, std::move(who));
   auto trouble = attach(admin_actor{self});
   if (!trouble.empty())

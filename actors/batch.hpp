@@ -11,8 +11,8 @@
 
 namespace phi {
 
-/// A batch and who waits for it, in the order of its requests. The requests themselves belong to the
-/// store until it has answered: they must only be read meanwhile.
+/// A batch and who waits for it, in the order of its requests. The requests themselves belong to
+/// the store until it has answered: they must only be read meanwhile.
 struct cut_batch {
   enum class fate : uint8_t {
     awaited,   ///< somebody waits for the answer
@@ -35,7 +35,7 @@ struct turned_away {
 class batch_queue {
 public:
   struct limits {
-    size_t max_events = 0;   ///< waiting and under way together
+    size_t max_events = 0; ///< waiting and under way together
     size_t max_bytes = 0;
     size_t batch_events = 0; ///< of one batch; a larger request is a batch of its own
   };
@@ -55,8 +55,8 @@ public:
   /// The batch has left: its events no longer count against the bounds.
   void done(const commit_batch& batch);
 
-  /// The store did not commit this batch and is done with it. What nobody waits for goes back to the
-  /// front, in order; the rest leaves the queue.
+  /// The store did not commit this batch and is done with it. What nobody waits for goes back to
+  /// the front, in order; the rest leaves the queue.
   void put_back(cut_batch failed, time_point now);
 
   /// Takes all waiting requests that somebody waits for out of the queue.

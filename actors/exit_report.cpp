@@ -50,7 +50,8 @@ std::string blame_chain(const exit_report& report) {
         if (wait.for_how_long >= noticeable)
           add(row.actor + " waited " + show_duration(wait.for_how_long) + " for " + wait.whom);
     } else if (row.released) {
-      add(row.actor + " did not report for " + show_duration(row.gone.value_or(report.took) - *row.released));
+      add(row.actor + " did not report for "
+          + show_duration(row.gone.value_or(report.took) - *row.released));
     }
   }
   return out;
@@ -66,7 +67,8 @@ std::string survivors(const exit_report& report) {
 }
 
 std::vector<std::string> closing_table(const exit_report& report) {
-  std::vector<std::string> lines{row_text("actor", "state", "released", "gone", "took", "what it did")};
+  std::vector<std::string> lines{
+    row_text("actor", "state", "released", "gone", "took", "what it did")};
   for (const auto& row : report.actors) {
     std::optional<duration> took;
     if (row.released)
@@ -74,7 +76,8 @@ std::vector<std::string> closing_table(const exit_report& report) {
     auto did = row.report ? join(row.report->did) : std::string{};
     if (!row.trouble.empty())
       did += (did.empty() ? "" : "; ") + row.trouble;
-    lines.push_back(row_text(row.actor, row.state, cell(row.released), cell(row.gone), cell(took), did));
+    lines.push_back(
+      row_text(row.actor, row.state, cell(row.released), cell(row.gone), cell(took), did));
   }
   return lines;
 }

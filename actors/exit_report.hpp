@@ -12,23 +12,23 @@ namespace phi {
 /// One actor's part in a stop. Times count from the first stop signal.
 struct exit_row {
   std::string actor;
-  std::string state;                    ///< waiting, released, late, killed, gone
+  std::string state; ///< waiting, released, late, killed, gone
   std::optional<duration> stop_sent;
-  std::optional<duration> released;     ///< its users were gone
-  std::optional<duration> hurried;      ///< its budget was over
-  std::optional<duration> stopped;      ///< its last words
-  std::optional<duration> gone;         ///< its DOWN: the proof
+  std::optional<duration> released; ///< its users were gone
+  std::optional<duration> hurried;  ///< its budget was over
+  std::optional<duration> stopped;  ///< its last words
+  std::optional<duration> gone;     ///< its DOWN: the proof
   std::optional<stopped_report> report;
-  std::string trouble;                  ///< died, gave no report, ...
+  std::string trouble; ///< died, gave no report, ...
 };
 
 struct exit_report {
   stop_mode mode = stop_mode::graceful;
   stop_reason reason = stop_reason::none;
   exit_code code = exit_code::clean;
-  std::string detail;                   ///< of the reason: which actor, which error
+  std::string detail; ///< of the reason: which actor, which error
   duration took{};
-  std::vector<exit_row> actors;         ///< in stop order
+  std::vector<exit_row> actors; ///< in stop order
   std::optional<ledger_counts> ledger;
 };
 

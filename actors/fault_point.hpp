@@ -8,8 +8,8 @@ namespace phi {
 #ifdef PHI_FAULT_INJECTION
 
 /// Does what the environment's PHI_FAULTS asks for at `where`: `where=spin`, `=block`, `=block:MS`,
-/// `=throw`, `=kill` (SIGKILL to this process), several separated by `,`. `where=ACTION@N` acts from
-/// the Nth pass on. tests/README.md lists the places.
+/// `=throw`, `=kill` (SIGKILL to this process), several separated by `,`. `where=ACTION@N` acts
+/// from the Nth pass on. tests/README.md lists the places.
 void fault_point(std::string_view where);
 
 #else

@@ -13,7 +13,7 @@ class health_quorum {
 public:
   struct late_member {
     std::string name;
-    duration silent{}; ///< since its last answer or progress
+    duration silent{};  ///< since its last answer or progress
     bool stuck = false; ///< silent for the limit or longer
   };
 

@@ -56,9 +56,8 @@ http_actor::behavior_type http_behavior(self_ptr self, child_identity who, http_
   auto& state = self->state;
   state.port = std::move(port);
   fault_point("http.open");
-  auto trouble = state.port->open([me = http_actor{self}] {
-    tell_from_outside(me, atom::drained_v);
-  });
+  auto trouble =
+    state.port->open([me = http_actor{self}] { tell_from_outside(me, atom::drained_v); });
   if (!trouble.empty())
     fail_to_start(self, trouble);
   return {

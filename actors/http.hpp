@@ -24,7 +24,7 @@ struct http_state {
   }
 };
 
-http_actor::behavior_type http_behavior(http_actor::stateful_pointer<http_state> self, child_identity who,
-                               http_port_ptr port);
+http_actor::behavior_type http_behavior(http_actor::stateful_pointer<http_state> self,
+                                        child_identity who, http_port_ptr port);
 
 } // namespace phi

@@ -1,6 +1,6 @@
 #pragma once
-/// How actors log: a line is *subject verb object*, the actor is the subject, values are fields. The
-/// sink is a port; server/logging puts spdlog behind it, tests a recorder.
+/// How actors log: a line is *subject verb object*, the actor is the subject, values are fields.
+/// The sink is a port; server/logging puts spdlog behind it, tests a recorder.
 
 #include <concepts>
 #include <cstdint>
@@ -23,7 +23,8 @@ struct log_field {
   log_field(std::string_view k, double v) : key(k), value(v) {}
   log_field(std::string_view k, bool v) : key(k), value(std::string{v ? "true" : "false"}) {}
   template <std::integral T>
-  log_field(std::string_view k, T v) : key(k), value(static_cast<int64_t>(v)) {}
+  log_field(std::string_view k, T v) : key(k),
+                                       value(static_cast<int64_t>(v)) {}
 };
 
 using log_fields = std::vector<log_field>;
@@ -40,9 +41,11 @@ public:
 /// Sets the sink of this process; null: log nothing. The sink must outlive its use.
 void set_log_sink(log_sink* sink) noexcept;
 
-void log(log_level level, std::string_view actor, std::string_view text, const log_fields& fields = {});
+void log(log_level level, std::string_view actor, std::string_view text,
+         const log_fields& fields = {});
 
-inline void log_debug(std::string_view actor, std::string_view text, const log_fields& fields = {}) {
+inline void log_debug(std::string_view actor, std::string_view text,
+                      const log_fields& fields = {}) {
   log(log_level::debug, actor, text, fields);
 }
 inline void log_info(std::string_view actor, std::string_view text, const log_fields& fields = {}) {
@@ -51,7 +54,8 @@ inline void log_info(std::string_view actor, std::string_view text, const log_fi
 inline void log_warn(std::string_view actor, std::string_view text, const log_fields& fields = {}) {
   log(log_level::warn, actor, text, fields);
 }
-inline void log_error(std::string_view actor, std::string_view text, const log_fields& fields = {}) {
+inline void log_error(std::string_view actor, std::string_view text,
+                      const log_fields& fields = {}) {
   log(log_level::error, actor, text, fields);
 }
 

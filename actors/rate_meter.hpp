@@ -28,8 +28,8 @@ public:
   /// The value of a Retry-After header for a sender that finds `backlog` events before it.
   uint32_t retry_after_s(uint64_t backlog) const {
     auto seconds = std::ceil(seconds_for(backlog));
-    return static_cast<uint32_t>(std::clamp<double>(seconds, defaults::retry_after_min_s,
-                                                    defaults::retry_after_max_s));
+    return static_cast<uint32_t>(
+      std::clamp<double>(seconds, defaults::retry_after_min_s, defaults::retry_after_max_s));
   }
 
 private:

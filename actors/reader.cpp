@@ -3,7 +3,7 @@
 namespace phi {
 
 reader_actor::behavior_type reader_behavior(reader_actor::stateful_pointer<reader_state> self,
-                                   child_identity who, reader_port_ptr port) {
+                                            child_identity who, reader_port_ptr port) {
   set_up_child(self, std::move(who));
   auto& state = self->state;
   state.port = std::move(port);

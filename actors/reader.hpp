@@ -14,6 +14,6 @@ struct reader_state {
 };
 
 reader_actor::behavior_type reader_behavior(reader_actor::stateful_pointer<reader_state> self,
-                                   child_identity who, reader_port_ptr port);
+                                            child_identity who, reader_port_ptr port);
 
 } // namespace phi

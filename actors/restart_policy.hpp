@@ -1,6 +1,6 @@
 #pragma once
-/// Decides whether a died child is started again, and after how long. One for the whole service: the
-/// limit counts the restarts of all children together.
+/// Decides whether a died child is started again, and after how long. One for the whole service:
+/// the limit counts the restarts of all children together.
 
 #include "protocol/caf_dialect.hpp"
 

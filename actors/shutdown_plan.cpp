@@ -19,7 +19,9 @@ std::optional<duration> since(const std::optional<time_point>& t, time_point t0)
 } // namespace
 
 shutdown_plan::shutdown_plan(std::vector<child> children, settings with)
-  : children_(std::move(children)), with_(with), states_(children_.size()) {}
+  : children_(std::move(children)),
+    with_(with),
+    states_(children_.size()) {}
 
 plan_actions shutdown_plan::begin(stop_mode mode, stop_reason reason, std::string detail,
                                   time_point now, const std::vector<size_t>& not_started) {
@@ -89,7 +91,8 @@ plan_actions shutdown_plan::on_stopped(size_t child, stopped_report report, time
   plan_actions out;
   auto& state = states_[child];
   if (state.stopped) {
-    out.push_back(say(log_level::warn, children_[child].name + " reported twice; the first counts"));
+    out.push_back(
+      say(log_level::warn, children_[child].name + " reported twice; the first counts"));
     return out;
   }
   state.stopped = now;
@@ -112,7 +115,8 @@ plan_actions shutdown_plan::on_down(size_t child, const std::string& trouble, ti
   if (was_killed && state.trouble.empty())
     state.trouble = "killed";
   if (!state.stopped && !was_killed)
-    out.push_back(say(log_level::error, children_[child].name + " died in the stop: " + state.trouble));
+    out.push_back(
+      say(log_level::error, children_[child].name + " died in the stop: " + state.trouble));
   if (broadcast_done_)
     release_ready(out, now);
   finish_if_done(out);
@@ -120,8 +124,9 @@ plan_actions shutdown_plan::on_down(size_t child, const std::string& trouble, ti
 }
 
 void shutdown_plan::finish_if_done(plan_actions& out) {
-  if (finished_ || !std::all_of(states_.begin(), states_.end(),
-                                [](const progress& p) { return p.state == phase::gone; }))
+  if (finished_ || !std::all_of(states_.begin(), states_.end(), [](const progress& p) {
+        return p.state == phase::gone;
+      }))
     return;
   finished_ = true;
   out.push_back({.what = kind::finish});
@@ -145,7 +150,8 @@ void shutdown_plan::hurry_late(plan_actions& out, time_point now) {
     state.hurried = now;
     someone = true;
     out.push_back(say(log_level::warn, children_[i].name + " is late: released "
-                                         + show_duration(now - *state.released) + " ago, its budget is over"));
+                                         + show_duration(now - *state.released)
+                                         + " ago, its budget is over"));
     out.push_back({.what = kind::release, .child = i, .mode = std::max(mode_, stop_mode::fast)});
   }
   // Whom the late one waits for must hurry as well, or it cannot.
@@ -161,7 +167,8 @@ void shutdown_plan::pass_deadline(plan_actions& out, time_point now) {
     auto& state = states_[i];
     if (state.state != phase::released && state.state != phase::late)
       continue;
-    out.push_back(say(log_level::error, children_[i].name + " holds the exit past the deadline: released "
+    out.push_back(say(log_level::error, children_[i].name
+                                          + " holds the exit past the deadline: released "
                                           + show_duration(now - *state.released) + " ago"));
     if (!with_.force)
       continue;
@@ -243,7 +250,8 @@ exit_row shutdown_plan::row(size_t child) const {
           .trouble = p.trouble};
 }
 
-exit_report shutdown_plan::report(const std::optional<ledger_counts>& ledger, time_point now) const {
+exit_report shutdown_plan::report(const std::optional<ledger_counts>& ledger,
+                                  time_point now) const {
   exit_report out{.mode = mode_,
                   .reason = reason_,
                   .code = verdict(ledger),

@@ -1,6 +1,6 @@
 #pragma once
-/// Decides everything about a stop: who is told what and when, who is late, when it is forced. Knows
-/// no actors and no clock: it is told what happened and when, and answers what to do next.
+/// Decides everything about a stop: who is told what and when, who is late, when it is forced.
+/// Knows no actors and no clock: it is told what happened and when, and answers what to do next.
 
 #include "actors/exit_report.hpp"
 #include "actors/log.hpp"
@@ -41,9 +41,9 @@ public:
 
   struct settings {
     duration timeout{};
-    bool force = true;         ///< false: wait without limit after the deadline
-    duration force_delay{};    ///< from the deadline to the forced exit
-    duration drain_delay{};    ///< between the signal and the broadcast
+    bool force = true;      ///< false: wait without limit after the deadline
+    duration force_delay{}; ///< from the deadline to the forced exit
+    duration drain_delay{}; ///< between the signal and the broadcast
   };
 
   shutdown_plan(std::vector<child> children, settings with);

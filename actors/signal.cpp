@@ -14,25 +14,19 @@ void obey(self_ptr self, int number) {
     tell_urgent(self, state.who.supervisor, atom::terminate_v, state.ladder.press(least), reason);
   };
   switch (number) {
-    case SIGTERM:
-      return stop(stop_mode::graceful, stop_reason::terminate);
-    case SIGINT:
-      return stop(stop_mode::graceful, stop_reason::interrupt);
-    case SIGQUIT:
-      return stop(stop_mode::fast, stop_reason::interrupt);
-    case SIGUSR1:
-      return tell_urgent(self, state.who.supervisor, atom::dump_v);
-    case SIGUSR2:
-      return tell_urgent(self, state.who.supervisor, atom::lame_duck_v);
-    default:
-      return log_warn("signal", "ignores a signal", {{"number", number}});
+    case SIGTERM: return stop(stop_mode::graceful, stop_reason::terminate);
+    case SIGINT: return stop(stop_mode::graceful, stop_reason::interrupt);
+    case SIGQUIT: return stop(stop_mode::fast, stop_reason::interrupt);
+    case SIGUSR1: return tell_urgent(self, state.who.supervisor, atom::dump_v);
+    case SIGUSR2: return tell_urgent(self, state.who.supervisor, atom::lame_duck_v);
+    default: return log_warn("signal", "ignores a signal", {{"number", number}});
   }
 }
 
 } // namespace
 
 signal_actor::behavior_type signal_behavior(self_ptr self, child_identity who,
-                                   std::function<void(signal_actor)> attach) {
+                                            std::function<void(signal_actor)> attach) {
   set_up_child(self, std::move(who));
   attach(signal_actor{self});
   return {

@@ -18,6 +18,7 @@ struct signal_state {
 /// `attach` is called once with this actor, which from then on gets every signal, also those that
 /// came before.
 signal_actor::behavior_type signal_behavior(signal_actor::stateful_pointer<signal_state> self,
-                                   child_identity who, std::function<void(signal_actor)> attach);
+                                            child_identity who,
+                                            std::function<void(signal_actor)> attach);
 
 } // namespace phi

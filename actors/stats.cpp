@@ -36,7 +36,7 @@ ingest_outcome refusal(const stats_state& state, error_code why) {
 void maybe_commit(self_ptr self);
 void settle_batch(self_ptr self, const commit_result& result);
 
-// -- taking in --------------------------------------------------------------------------------------
+// -- taking in ----------------------------------------------------------------------------------
 
 void take_request(self_ptr self, ingest_request request, const reply_sink_ptr& sink, answers& out) {
   auto& state = self->state;
@@ -70,7 +70,7 @@ void take_turn(self_ptr self, ingest_turn& turn) {
   maybe_commit(self);
 }
 
-// -- handing on -------------------------------------------------------------------------------------
+// -- handing on ---------------------------------------------------------------------------------
 
 void hand_to_store(self_ptr self) {
   auto& state = self->state;
@@ -107,8 +107,9 @@ bool leave_if_done(self_ptr self) {
     return false;
   const auto& book = state.book.counts();
   auto flushed = book.stored + book.duplicates - state.settled_before_stop;
-  auto trouble = empty ? std::string{}
-                       : std::to_string(book.in_queue) + " events could not be stored: " + state.refusal;
+  auto trouble =
+    empty ? std::string{}
+          : std::to_string(book.in_queue) + " events could not be stored: " + state.refusal;
   leave(self, {.did = {{"events_flushed", flushed}},
                .waits = {{"store", state.waited_for_store}},
                .ledger = book,
@@ -137,7 +138,7 @@ void maybe_commit(self_ptr self) {
     arm_flush_timer(self, due);
 }
 
-// -- what became of a batch ---------------------------------------------------------------------------
+// -- what became of a batch ---------------------------------------------------------------------
 
 void batch_committed(self_ptr self, const commit_result& result) {
   auto& state = self->state;
@@ -149,7 +150,8 @@ void batch_committed(self_ptr self, const commit_result& result) {
     state.book.settle(stored, duplicates);
     events += stored + duplicates;
     if (cut.fates[i] == fate::awaited)
-      out.add(cut.waiting[i], cut.batch->requests[i].to, {.stored = stored, .duplicates = duplicates});
+      out.add(cut.waiting[i], cut.batch->requests[i].to,
+              {.stored = stored, .duplicates = duplicates});
   }
   state.rate.add(events, result.took);
   state.store_refuses = false;
@@ -162,15 +164,16 @@ void batch_refused(self_ptr self, const commit_result& result) {
   auto& under_way = *state.under_way;
   if (!under_way.abandoned) {
     if (!state.store_refuses)
-      log_error("stats", "is refused by the store", {{"events", under_way.cut.batch->events},
-                                                     {"cause", result.detail}});
+      log_error("stats", "is refused by the store",
+                {{"events", under_way.cut.batch->events}, {"cause", result.detail}});
     state.store_refuses = true;
     state.refusal = result.detail;
     state.retry_at = now_of(self) + state.with.commit_retry;
   }
   answers out;
   auto& cut = under_way.cut;
-  auto why = under_way.maybe_committed ? error_code::outcome_unknown : error_code::store_unavailable;
+  auto why =
+    under_way.maybe_committed ? error_code::outcome_unknown : error_code::store_unavailable;
   for (size_t i = 0; i < cut.fates.size(); ++i) {
     const auto& request = cut.batch->requests[i];
     if (cut.fates[i] == fate::awaited)
@@ -222,9 +225,10 @@ void batch_overdue(self_ptr self, uint64_t timer) {
   auto& state = self->state;
   if (!state.under_way || timer != state.overdue_timer)
     return;
-  log_error("stats", "gives up waiting for the store",
-            {{"events", state.under_way->cut.batch->events},
-             {"waited_ms", (now_of(self) - state.under_way->since) / std::chrono::milliseconds{1}}});
+  log_error(
+    "stats", "gives up waiting for the store",
+    {{"events", state.under_way->cut.batch->events},
+     {"waited_ms", (now_of(self) - state.under_way->since) / std::chrono::milliseconds{1}}});
   give_up_batch(self, error_code::store_unavailable);
 }
 
@@ -244,7 +248,7 @@ void use_store(self_ptr self, store_actor store) {
   hand_to_store(self);
 }
 
-// -- stopping -----------------------------------------------------------------------------------------
+// -- stopping -----------------------------------------------------------------------------------
 
 void refuse_the_waiting(self_ptr self) {
   auto& state = self->state;
@@ -281,7 +285,7 @@ void finish(self_ptr self, const release_order& order) {
   self->send(self, atom::drained_v);
 }
 
-// -- telling ------------------------------------------------------------------------------------------
+// -- telling ------------------------------------------------------------------------------------
 
 actor_status tell_status(self_ptr self) {
   const auto& state = self->state;
@@ -311,7 +315,7 @@ void answer_health(self_ptr self, asked_query& question) {
 } // namespace
 
 stats_actor::behavior_type stats_behavior(self_ptr self, child_identity who, store_actor store,
-                                 stats_settings with) {
+                                          stats_settings with) {
   set_up_child(self, std::move(who));
   auto& state = self->state;
   state.store = std::move(store);

@@ -30,28 +30,29 @@ struct stats_state {
 
   child_identity who;
   stats_settings with;
-  store_actor store;                  ///< null: it is gone for good
+  store_actor store; ///< null: it is gone for good
   batch_queue queue{{}};
   ledger book;
   rate_meter rate;
   std::optional<commit_under_way> under_way;
 
-  bool store_refuses = false;         ///< its last answer was an error
+  bool store_refuses = false; ///< its last answer was an error
   std::string refusal;
   std::optional<time_point> retry_at; ///< not before, unless somebody waits
   uint64_t overdue_timer = 0;         ///< as flush_timer
   uint64_t flush_timer = 0;           ///< the number of the current timer; others are stale
   bool flush_armed = false;
 
-  bool hurried = false;               ///< what somebody waits for is refused
-  bool releasing = false;             ///< `release` has come
-  bool doors_seen_shut = false;       ///< everything sent before `release` was handled
+  bool hurried = false;         ///< what somebody waits for is refused
+  bool releasing = false;       ///< `release` has come
+  bool doors_seen_shut = false; ///< everything sent before `release` was handled
   std::optional<time_point> stop_at;
   uint64_t settled_before_stop = 0;
   duration waited_for_store{};
 };
 
 stats_actor::behavior_type stats_behavior(stats_actor::stateful_pointer<stats_state> self,
-                                 child_identity who, store_actor store, stats_settings with);
+                                          child_identity who, store_actor store,
+                                          stats_settings with);
 
 } // namespace phi

@@ -49,13 +49,14 @@ double milliseconds(duration d) {
 }
 
 json to_json(const ledger_counts& c) {
-  return {{"received", c.received},     {"stored", c.stored},   {"duplicates", c.duplicates},
-          {"rejected", c.rejected},     {"spooled", c.spooled}, {"inQueue", c.in_queue},
+  return {{"received", c.received},  {"stored", c.stored},   {"duplicates", c.duplicates},
+          {"rejected", c.rejected},  {"spooled", c.spooled}, {"inQueue", c.in_queue},
           {"balanced", c.balanced()}};
 }
 
 json to_json(const actor_status& status) {
-  json out{{"doing", status.doing}, {"progress", status.progress}, {"gauges", to_json(status.gauges)}};
+  json out{
+    {"doing", status.doing}, {"progress", status.progress}, {"gauges", to_json(status.gauges)}};
   if (status.backlog_s > 0)
     out["backlogSeconds"] = status.backlog_s;
   return out;

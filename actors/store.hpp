@@ -16,6 +16,6 @@ struct store_state {
 
 /// Opens the database before its first message; an actor that cannot open it ends with the reason.
 store_actor::behavior_type store_behavior(store_actor::stateful_pointer<store_state> self,
-                                 child_identity who, store_port_ptr port);
+                                          child_identity who, store_port_ptr port);
 
 } // namespace phi

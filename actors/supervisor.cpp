@@ -16,7 +16,7 @@ using life = supervisor_state::life;
 void start_next(self_ptr self);
 void arm_timer(self_ptr self);
 
-// -- telling ------------------------------------------------------------------------------------------
+// -- telling ------------------------------------------------------------------------------------
 
 void become(self_ptr self, service_state state, const std::string& text) {
   self->state.state = state;
@@ -43,7 +43,8 @@ struct status_round {
 
 service_status own_status(self_ptr self) {
   const auto& state = self->state;
-  service_status out{.state = state.state, .uptime = now_of(self) - state.born, .ledger = state.last_ledger};
+  service_status out{
+    .state = state.state, .uptime = now_of(self) - state.born, .ledger = state.last_ledger};
   if (state.plan->begun()) {
     out.mode = state.plan->mode();
     out.reason = state.plan->reason();
@@ -69,8 +70,9 @@ void ask_everybody(self_ptr self, std::function<void(service_status)> then) {
     if (state.children[i].state != life::running)
       continue;
     ++round->open;
-    self->request<caf::message_priority::high>(state.children[i].actor,
-                                               defaults::status_answer_timeout, atom::status_v)
+    self
+      ->request<caf::message_priority::high>(state.children[i].actor,
+                                             defaults::status_answer_timeout, atom::status_v)
       .then(
         [round, i, close_one](const actor_status& says) {
           round->status.children[i].says = says;
@@ -99,14 +101,17 @@ void dump(self_ptr self) {
     }
     if (const auto& book = status.ledger)
       log_info("supervisor", "dumps the ledger",
-               {{"received", book->received}, {"stored", book->stored},
-                {"duplicates", book->duplicates}, {"rejected", book->rejected},
-                {"spooled", book->spooled}, {"in_queue", book->in_queue},
+               {{"received", book->received},
+                {"stored", book->stored},
+                {"duplicates", book->duplicates},
+                {"rejected", book->rejected},
+                {"spooled", book->spooled},
+                {"in_queue", book->in_queue},
                 {"balanced", book->balanced()}});
   });
 }
 
-// -- stopping -----------------------------------------------------------------------------------------
+// -- stopping -----------------------------------------------------------------------------------
 
 exit_report draft(self_ptr self) {
   auto& state = self->state;
@@ -144,11 +149,8 @@ void carry_out(self_ptr self, const plan_actions& actions) {
                   {{"actor", child.spec.name}, {"doing", child.spec.seen_at->show()}});
         kill_now(child.actor);
         break;
-      case plan_action::kind::say:
-        log(action.level, "supervisor", "says: " + action.text);
-        break;
-      case plan_action::kind::finish:
-        return finish(self);
+      case plan_action::kind::say: log(action.level, "supervisor", "says: " + action.text); break;
+      case plan_action::kind::finish: return finish(self);
     }
   }
   state.service->stop_moved(draft(self));
@@ -179,8 +181,8 @@ void begin_stop(self_ptr self, stop_mode mode, stop_reason reason, const std::st
       log_warn("supervisor", "hurries the stop", {{"mode", to_string(mode)}});
     return carry_out(self, actions);
   }
-  log_info("supervisor", "begins to stop", {{"mode", to_string(mode)}, {"reason", to_string(reason)},
-                                            {"detail", detail}});
+  log_info("supervisor", "begins to stop",
+           {{"mode", to_string(mode)}, {"reason", to_string(reason)}, {"detail", detail}});
   for (auto& child : state.children)
     if (child.state == life::waiting_for_restart)
       give_up(child);
@@ -204,13 +206,15 @@ std::string progress_text(self_ptr self, const service_status& status) {
     out += child.says ? child.says->doing
                       : "no answer, seen in: " + state.children[i].spec.seen_at->show();
     if (child.says && child.says->backlog_s > 0)
-      out += ", about " + show_duration(std::chrono::duration_cast<duration>(
-                            std::chrono::duration<double>{child.says->backlog_s}));
+      out += ", about "
+             + show_duration(std::chrono::duration_cast<duration>(
+               std::chrono::duration<double>{child.says->backlog_s}));
     out += "; ";
   }
   auto left = state.plan->deadline() - now_of(self);
-  return out + (left > duration::zero() ? show_duration(left) + " to the deadline"
-                                        : show_duration(-left) + " past the deadline");
+  return out
+         + (left > duration::zero() ? show_duration(left) + " to the deadline"
+                                    : show_duration(-left) + " past the deadline");
 }
 
 void tell_progress(self_ptr self) {
@@ -224,7 +228,7 @@ void tell_progress(self_ptr self) {
   });
 }
 
-// -- time ---------------------------------------------------------------------------------------------
+// -- time ---------------------------------------------------------------------------------------
 
 void arm_timer(self_ptr self) {
   auto& state = self->state;
@@ -245,7 +249,8 @@ void start_is_late(self_ptr self) {
   auto& state = self->state;
   for (auto& child : state.children)
     if (child.state == life::starting) {
-      auto text = child.spec.name + " did not start within " + show_duration(state.with.start_timeout)
+      auto text = child.spec.name + " did not start within "
+                  + show_duration(state.with.start_timeout)
                   + ", seen in: " + child.spec.seen_at->show();
       log_error("supervisor", "gives up the start", {{"cause", text}});
       return begin_stop(self, stop_mode::graceful, stop_reason::startup_failed, text);
@@ -267,7 +272,7 @@ void on_tick(self_ptr self, uint64_t number) {
   carry_out(self, state.plan->on_time(now));
 }
 
-// -- starting -----------------------------------------------------------------------------------------
+// -- starting -----------------------------------------------------------------------------------
 
 void bring_to_life(self_ptr self, size_t i) {
   auto& child = self->state.children[i];
@@ -275,7 +280,9 @@ void bring_to_life(self_ptr self, size_t i) {
   child.actor = child.spec.start(supervisor_actor{self});
   self->monitor(child.actor);
   // It handles messages only once it has started: its first pong is the proof.
-  self->request<caf::message_priority::high>(child.actor, self->state.with.start_timeout * 2, atom::ping_v)
+  self
+    ->request<caf::message_priority::high>(child.actor, self->state.with.start_timeout * 2,
+                                           atom::ping_v)
     .then(
       [self, i](const pong&) {
         auto& child = self->state.children[i];
@@ -317,7 +324,8 @@ void child_died(self_ptr self, size_t i, const std::string& why) {
   child.actor = nullptr;
   child.state = life::gone;
   if (state.state == service_state::starting)
-    return begin_stop(self, stop_mode::graceful, stop_reason::startup_failed, child.spec.name + ": " + why);
+    return begin_stop(self, stop_mode::graceful, stop_reason::startup_failed,
+                      child.spec.name + ": " + why);
   if (child.spec.restartable)
     if (auto wait = state.restarts->on_death(now_of(self))) {
       child.state = life::waiting_for_restart;
@@ -372,7 +380,8 @@ shutdown_plan make_plan(const std::vector<child_spec>& specs, const shutdown_pla
 } // namespace
 
 supervisor_actor::behavior_type supervisor_behavior(self_ptr self, std::vector<child_spec> children,
-                                           supervisor_settings with, service_port_ptr service) {
+                                                    supervisor_settings with,
+                                                    service_port_ptr service) {
   auto& state = self->state;
   die_of_exceptions_aloud(self, static_cast<uint8_t>(error_code::actor_failed));
   self->set_down_handler([self](const caf::down_msg& down) { on_down(self, down); });
@@ -399,9 +408,8 @@ supervisor_actor::behavior_type supervisor_behavior(self_ptr self, std::vector<c
     [self](atom::stopped, const stopped_report& report) { on_stopped(self, report); },
     [self](atom::status) {
       auto promise = self->make_response_promise<service_status>();
-      ask_everybody(self, [promise](service_status status) mutable {
-        promise.deliver(std::move(status));
-      });
+      ask_everybody(
+        self, [promise](service_status status) mutable { promise.deliver(std::move(status)); });
       return promise;
     },
     [self](atom::stalled, const std::string& actor) {

@@ -1,6 +1,7 @@
 #pragma once
 /// The SUPERVISOR: starts the children, restarts those that die, and carries a stop through to its
-/// end. Decides nothing about a stop itself: shutdown_plan does. Wiring gives it a thread of its own.
+/// end. Decides nothing about a stop itself: shutdown_plan does. Wiring gives it a thread of its
+/// own.
 
 #include "actors/activity.hpp"
 #include "actors/ports/service_port.hpp"
@@ -59,6 +60,7 @@ struct supervisor_state {
 
 supervisor_actor::behavior_type
 supervisor_behavior(supervisor_actor::stateful_pointer<supervisor_state> self,
-           std::vector<child_spec> children, supervisor_settings with, service_port_ptr service);
+                    std::vector<child_spec> children, supervisor_settings with,
+                    service_port_ptr service);
 
 } // namespace phi

@@ -42,8 +42,8 @@ void report_late(self_ptr self) {
   for (const auto& [name, silent, stuck] : state.quorum.late(now_of(self))) {
     auto at = state.members.find(name);
     auto what = at == state.members.end() ? "?" : at->second.seen_at->show();
-    log_warn("watchdog", "misses an answer", {{"late", name}, {"silent", show_duration(silent)},
-                                              {"doing", what}});
+    log_warn("watchdog", "misses an answer",
+             {{"late", name}, {"silent", show_duration(silent)}, {"doing", what}});
     if (stuck)
       tell_urgent(self, state.who.supervisor, atom::stalled_v, name);
   }
@@ -63,8 +63,9 @@ void next_round(self_ptr self) {
 
 } // namespace
 
-watchdog_actor::behavior_type watchdog_behavior(self_ptr self, child_identity who, watchdog_settings with,
-                                       std::map<std::string, activity_ptr> activities) {
+watchdog_actor::behavior_type watchdog_behavior(self_ptr self, child_identity who,
+                                                watchdog_settings with,
+                                                std::map<std::string, activity_ptr> activities) {
   set_up_child(self, std::move(who));
   auto& state = self->state;
   state.with = with;

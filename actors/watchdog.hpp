@@ -29,8 +29,8 @@ struct watchdog_state {
   uint64_t rounds = 0;
 };
 
-watchdog_actor::behavior_type watchdog_behavior(watchdog_actor::stateful_pointer<watchdog_state> self,
-                                       child_identity who, watchdog_settings with,
-                                       std::map<std::string, activity_ptr> activities);
+watchdog_actor::behavior_type
+watchdog_behavior(watchdog_actor::stateful_pointer<watchdog_state> self, child_identity who,
+                  watchdog_settings with, std::map<std::string, activity_ptr> activities);
 
 } // namespace phi

@@ -1,6 +1,6 @@
 #pragma once
-/// Every default and every internal time-out, each with its unit and its reason. Nothing else in the
-/// project holds such a number.
+/// Every default and every internal time-out, each with its unit and its reason. Nothing else in
+/// the project holds such a number.
 
 #include <chrono>
 #include <cstddef>
@@ -13,48 +13,48 @@ using namespace std::chrono_literals;
 inline constexpr int64_t kib = 1024;
 inline constexpr int64_t mib = 1024 * kib;
 
-// -- [server] ----------------------------------------------------------------------------------------
+// -- [server] -----------------------------------------------------------------------------------
 
-inline constexpr int64_t port = 3939;                       // the original's
-inline constexpr int64_t threads = 1;                       // one event loop serves 50 000 requests/s
-inline constexpr int64_t drain_delay_ms = 0;                // only useful behind a load balancer
-inline constexpr int64_t keepalive_grace_ms = 100;          // a busy client's next request is on its way
-inline constexpr int64_t partial_grace_ms = 1000;           // a half-received request may be completed
-inline constexpr int64_t keepalive_timeout_secs = 75;       // longer than the 60 s of common proxies
-inline constexpr int64_t header_timeout_ms = 10'000;        // slow senders are cut here, with 408
-inline constexpr int64_t body_timeout_ms = 30'000;          // 1 MiB at 280 kbit/s
-inline constexpr int64_t request_timeout_ms = 20'000;       // longer than a busy store (5 s) and a query
-inline constexpr int64_t write_timeout_ms = 10'000;         // a client that does not read is cut here
+inline constexpr int64_t port = 3939;                 // the original's
+inline constexpr int64_t threads = 1;                 // one event loop serves 50 000 requests/s
+inline constexpr int64_t drain_delay_ms = 0;          // only useful behind a load balancer
+inline constexpr int64_t keepalive_grace_ms = 100;    // a busy client's next request is on its way
+inline constexpr int64_t partial_grace_ms = 1000;     // a half-received request may be completed
+inline constexpr int64_t keepalive_timeout_secs = 75; // longer than the 60 s of common proxies
+inline constexpr int64_t header_timeout_ms = 10'000;  // slow senders are cut here, with 408
+inline constexpr int64_t body_timeout_ms = 30'000;    // 1 MiB at 280 kbit/s
+inline constexpr int64_t request_timeout_ms = 20'000; // longer than a busy store (5 s) and a query
+inline constexpr int64_t write_timeout_ms = 10'000;   // a client that does not read is cut here
 inline constexpr int64_t max_connections = 4096;
 inline constexpr int64_t max_uri_bytes = 8 * kib;
 inline constexpr int64_t max_header_bytes = 16 * kib;
 inline constexpr int64_t max_header_count = 100;
 inline constexpr int64_t max_body_bytes = 1 * mib;
-inline constexpr int64_t max_expanded_bytes = 8 * mib;      // after gzip or zstd
+inline constexpr int64_t max_expanded_bytes = 8 * mib; // after gzip or zstd
 
-// -- [stats] -------------------------------------------------------------------------------------------
+// -- [stats] ------------------------------------------------------------------------------------
 
-inline constexpr int64_t batch_size = 10'000;               // events a transaction; bounds its time
-inline constexpr int64_t flush_interval_ms = 200;           // upper bound, not a floor
+inline constexpr int64_t batch_size = 10'000;     // events a transaction; bounds its time
+inline constexpr int64_t flush_interval_ms = 200; // upper bound, not a floor
 inline constexpr int64_t queue_max_events = 200'000;
 inline constexpr int64_t queue_max_bytes = 256 * mib;
 inline constexpr int64_t max_events_per_request = 10'000;
-inline constexpr int64_t max_event_bytes = 16 * kib;        // the JSON text of one event
-inline constexpr int64_t max_text_bytes = 256;              // feature, action, route, instance, ...
+inline constexpr int64_t max_event_bytes = 16 * kib; // the JSON text of one event
+inline constexpr int64_t max_text_bytes = 256;       // feature, action, route, instance, ...
 inline constexpr int64_t max_extra_bytes = 4 * kib;
-inline constexpr int64_t max_future_secs = 300;             // clocks of senders drift
-inline constexpr int64_t max_age_days = 3660;               // ten years, for imports
-inline constexpr int64_t busy_timeout_ms = 5000;            // another process holds the database
+inline constexpr int64_t max_future_secs = 300;  // clocks of senders drift
+inline constexpr int64_t max_age_days = 3660;    // ten years, for imports
+inline constexpr int64_t busy_timeout_ms = 5000; // another process holds the database
 inline constexpr int64_t query_timeout_ms = 10'000;
 inline constexpr int64_t max_range_days = 366;
 
-// -- [shutdown] ----------------------------------------------------------------------------------------
+// -- [shutdown] ---------------------------------------------------------------------------------
 
-inline constexpr int64_t timeout_secs = 30;                 // the original's
-inline constexpr bool force_quit = true;                    // the original's
-inline constexpr int64_t force_delay_secs = 10;             // the original's
-inline constexpr int64_t start_timeout_secs = 30;           // a large WAL is replayed on opening
-inline constexpr int64_t restart_limit = 5;                 // restarts of children within the window
+inline constexpr int64_t timeout_secs = 30;       // the original's
+inline constexpr bool force_quit = true;          // the original's
+inline constexpr int64_t force_delay_secs = 10;   // the original's
+inline constexpr int64_t start_timeout_secs = 30; // a large WAL is replayed on opening
+inline constexpr int64_t restart_limit = 5;       // restarts of children within the window
 inline constexpr int64_t restart_window_secs = 60;
 
 // Shares of timeout_secs, in percent; they add up to less than 100 (checked).
@@ -66,11 +66,11 @@ inline constexpr int64_t admin_budget_percent = 3;
 inline constexpr int64_t watchdog_budget_percent = 2;
 inline constexpr int64_t signal_budget_percent = 2;
 
-inline constexpr bool watchdog_enabled = false;             // the original's
-inline constexpr int64_t watchdog_timeout_secs = 60;        // the original's
-inline constexpr int64_t watchdog_interval_secs = 10;       // the original's
+inline constexpr bool watchdog_enabled = false;       // the original's
+inline constexpr int64_t watchdog_timeout_secs = 60;  // the original's
+inline constexpr int64_t watchdog_interval_secs = 10; // the original's
 
-// -- not configurable ------------------------------------------------------------------------------------
+// -- not configurable ---------------------------------------------------------------------------
 
 /// How long the supervisor waits for a child's `status` before it shows "no answer".
 inline constexpr auto status_answer_timeout = 300ms;

@@ -41,7 +41,8 @@ std::string show_place(const toml::value& at, const std::string& message) {
   std::string out = where.file_name() + ":" + std::to_string(where.line()) + ": " + message + "\n";
   out += "    " + where.line_str() + "\n    ";
   out += std::string(where.column() > 0 ? where.column() - 1 : 0, ' ');
-  out += std::string(std::max<size_t>(1, std::min<size_t>(where.region(), where.line_str().size())), '^');
+  out += std::string(std::max<size_t>(1, std::min<size_t>(where.region(), where.line_str().size())),
+                     '^');
   return out;
 }
 
@@ -58,7 +59,8 @@ std::string choices_text(const config_key& key) {
 
 /// Whether `text` may be the value of `key`; else what would be right.
 std::string wrong_text(const config_key& key, const std::string& text) {
-  if (!key.choices.empty() && std::find(key.choices.begin(), key.choices.end(), text) == key.choices.end())
+  if (!key.choices.empty()
+      && std::find(key.choices.begin(), key.choices.end(), text) == key.choices.end())
     return "expected " + choices_text(key);
   return {};
 }
@@ -274,7 +276,8 @@ private:
       problem(origin + ": " + wrong + ", got \"" + (is_secret(key) ? "..." : text) + "\"");
   }
 
-  void set_from_secret_file(const config_key& key, const std::string& file, const std::string& name) {
+  void set_from_secret_file(const config_key& key, const std::string& file,
+                            const std::string& name) {
     std::ifstream in{file};
     std::string text;
     if (!in || !std::getline(in, text) || text.empty())
@@ -304,10 +307,12 @@ void resolve(config& values, const environment& env) {
     r.state_dir = first_of_list(variable(env, "STATE_DIRECTORY"));
   if (r.state_dir.empty())
     r.state_dir = "./data";
-  r.sqlite_path = values.stats.sqlite_path.empty() ? r.state_dir + "/phi.db" : values.stats.sqlite_path;
+  r.sqlite_path =
+    values.stats.sqlite_path.empty() ? r.state_dir + "/phi.db" : values.stats.sqlite_path;
   auto runtime = first_of_list(variable(env, "RUNTIME_DIRECTORY"));
-  r.admin_socket = !values.admin.socket.empty() ? values.admin.socket
-                                                : (runtime.empty() ? r.state_dir : runtime) + "/admin.sock";
+  r.admin_socket = !values.admin.socket.empty()
+                     ? values.admin.socket
+                     : (runtime.empty() ? r.state_dir : runtime) + "/admin.sock";
   char host[256] = {};
   ::gethostname(host, sizeof host - 1);
   r.instance = values.server.instance.empty() ? host : values.server.instance;
@@ -337,11 +342,14 @@ std::vector<config_problem> check_config(const config& c) {
     if (!holds)
       problems.push_back({std::move(text)});
   };
-  require(is_loopback(c.server.host) || !c.auth.token.empty() || c.auth.allow_anonymous,
-          "server.host = \"" + c.server.host + "\" lets other machines in, and there is no auth.token;"
-          " set APP_AUTH_TOKEN_FILE, or listen on 127.0.0.1, or say auth.allow_anonymous = true");
+  require(
+    is_loopback(c.server.host) || !c.auth.token.empty() || c.auth.allow_anonymous,
+    "server.host = \"" + c.server.host
+      + "\" lets other machines in, and there is no auth.token;"
+        " set APP_AUTH_TOKEN_FILE, or listen on 127.0.0.1, or say auth.allow_anonymous = true");
   require(c.api.prefix.empty() || (c.api.prefix.front() == '/' && c.api.prefix.back() != '/'),
-          "api.prefix = \"" + c.api.prefix + "\" must begin with / and not end with it, as in /api/v1");
+          "api.prefix = \"" + c.api.prefix
+            + "\" must begin with / and not end with it, as in /api/v1");
   require(c.server.max_expanded_bytes >= c.server.max_body_bytes,
           "server.max_expanded_bytes must not be less than server.max_body_bytes");
   require(c.stats.max_event_bytes <= c.server.max_expanded_bytes,
@@ -350,7 +358,8 @@ std::vector<config_problem> check_config(const config& c) {
           "stats.queue_max_events must not be less than stats.max_events_per_request,"
           " or a full request could never be taken");
   require(c.stats.start_at.empty() || c.resolved.start_at_us.has_value(),
-          "stats.start_at = \"" + c.stats.start_at + "\" is no RFC 3339 time, such as 2026-01-31T00:00:00Z");
+          "stats.start_at = \"" + c.stats.start_at
+            + "\" is no RFC 3339 time, such as 2026-01-31T00:00:00Z");
   require(c.server.request_timeout_ms > c.stats.busy_timeout_ms,
           "server.request_timeout_ms must be more than stats.busy_timeout_ms,"
           " or requests give up before the store does");

@@ -19,7 +19,8 @@ struct config_problem {
 
 struct loaded_config {
   config values;
-  std::map<std::string, std::string> origins; ///< path -> "default", "FILE:LINE", "environment NAME"
+  std::map<std::string, std::string>
+    origins; ///< path -> "default", "FILE:LINE", "environment NAME"
   std::vector<std::string> warnings;
   std::vector<config_problem> problems; ///< not empty: the values must not be used
 

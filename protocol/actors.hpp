@@ -42,7 +42,7 @@ PHI_ATOM(command);
 
 namespace phi {
 
-// -- roles: what every actor under the supervisor understands ------------------------------------
+// -- roles: what every actor under the supervisor understands -----------------------------------
 
 using stoppable_actor = caf::typed_actor<
   // Close your doors; take only what those before you still hand on.
@@ -58,10 +58,9 @@ using status_source_actor = caf::typed_actor<
   // What are you doing?
   replies<actor_status>::to<atom::status>>;
 
-using child_actor
-  = stoppable_actor::extend_with<pingable_actor>::extend_with<status_source_actor>;
+using child_actor = stoppable_actor::extend_with<pingable_actor>::extend_with<status_source_actor>;
 
-// -- the supervisor --------------------------------------------------------------------------------
+// -- the supervisor -----------------------------------------------------------------------------
 
 using supervisor_actor = caf::typed_actor<
   // Stop the service, or escalate a stop under way.
@@ -83,7 +82,7 @@ using supervisor_actor = caf::typed_actor<
   // Own timer: start child number N again.
   accepts<atom::revive, uint32_t>>;
 
-// -- the children ------------------------------------------------------------------------------------
+// -- the children -------------------------------------------------------------------------------
 
 /// Turns signals into what they mean for the service.
 using signal_actor = child_actor::extend<

@@ -13,19 +13,19 @@ using digest = std::array<uint8_t, 16>;
 /// Values are valid UTF-8 without NUL and within the limits of the configuration: the HTTP room
 /// checks this before an event is made, so that every store can hold every event.
 struct event {
-  int64_t time_us = 0;        ///< microseconds since 1970-01-01 UTC
-  digest identity{};          ///< of (source, id), or a UUIDv7 if the sender gave no id
-  std::string feature;        ///< empty = none; one of feature and route is always there
+  int64_t time_us = 0; ///< microseconds since 1970-01-01 UTC
+  digest identity{};   ///< of (source, id), or a UUIDv7 if the sender gave no id
+  std::string feature; ///< empty = none; one of feature and route is always there
   std::string action;
   std::string route;
   std::string method;
-  int32_t status = 0;         ///< 100 to 599; 0 = none
-  int64_t duration_us = -1;   ///< -1 = none
-  std::string user_hash;      ///< 32 hex digits; empty = none
+  int32_t status = 0;       ///< 100 to 599; 0 = none
+  int64_t duration_us = -1; ///< -1 = none
+  std::string user_hash;    ///< 32 hex digits; empty = none
   std::string user_kind;
-  std::string address_hash;   ///< 32 hex digits; only of the service's own requests
+  std::string address_hash; ///< 32 hex digits; only of the service's own requests
   std::string instance;
-  std::string extra;          ///< a JSON object as text; empty = none
+  std::string extra; ///< a JSON object as text; empty = none
 
   /// The bytes that the queue accounts for this event.
   size_t footprint() const {

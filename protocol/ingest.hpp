@@ -84,8 +84,8 @@ struct commit_result {
   uint64_t number = 0;
   error_code error = error_code::none; ///< `store_unavailable`: nothing of it is stored
   std::string detail;
-  std::vector<counts> requests;        ///< parallel to commit_batch::requests
-  std::chrono::nanoseconds took{};     ///< the whole transaction
+  std::vector<counts> requests;    ///< parallel to commit_batch::requests
+  std::chrono::nanoseconds took{}; ///< the whole transaction
 };
 
 } // namespace phi

@@ -8,7 +8,15 @@
 namespace phi {
 
 /// `starting -> ready <-> lame_duck`, `ready <-> reloading`, then `stopping -> stopped | forced`.
-enum class service_state : uint8_t { starting, ready, reloading, lame_duck, stopping, stopped, forced };
+enum class service_state : uint8_t {
+  starting,
+  ready,
+  reloading,
+  lame_duck,
+  stopping,
+  stopped,
+  forced
+};
 
 /// How a stop is carried out. A stop may only escalate: the order of the values is the ladder.
 enum class stop_mode : uint8_t {
@@ -21,14 +29,14 @@ enum class stop_mode : uint8_t {
 /// Why the service stops.
 enum class stop_reason : uint8_t {
   none,
-  interrupt,       ///< SIGINT, SIGQUIT
-  terminate,       ///< SIGTERM
-  hangup_console,  ///< a console was closed (Windows)
-  admin,           ///< the admin socket asked for it
-  child_died,      ///< an actor died and could not be restarted
-  startup_failed,  ///< an actor could not start
-  deadline,        ///< the deadline of a stop forced it
-  user_forced,     ///< a third signal, or mode immediate
+  interrupt,      ///< SIGINT, SIGQUIT
+  terminate,      ///< SIGTERM
+  hangup_console, ///< a console was closed (Windows)
+  admin,          ///< the admin socket asked for it
+  child_died,     ///< an actor died and could not be restarted
+  startup_failed, ///< an actor could not start
+  deadline,       ///< the deadline of a stop forced it
+  user_forced,    ///< a third signal, or mode immediate
 };
 
 /// The process's exit status. `README.md` of protocol/ and of deploy/ print this table; a test

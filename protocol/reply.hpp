@@ -20,8 +20,8 @@ struct ingest_outcome {
   error_code error = error_code::none;
   uint32_t stored = 0;
   uint32_t duplicates = 0;
-  bool queued = false;         ///< answered before the commit (durability "queued")
-  uint32_t retry_after_s = 0;  ///< with `overloaded` and the like: when to try again
+  bool queued = false;        ///< answered before the commit (durability "queued")
+  uint32_t retry_after_s = 0; ///< with `overloaded` and the like: when to try again
 };
 
 /// The answer to a question: a JSON body, or an error with a detail for people.
@@ -54,9 +54,7 @@ public:
   query_reply(reply_sink_ptr sink, ticket to) : sink_(std::move(sink)), to_(to) {}
   query_reply(query_reply&&) noexcept = default;
   query_reply& operator=(query_reply&&) = delete;
-  ~query_reply() {
-    answer({error_code::stopping, "the service is stopping", {}});
-  }
+  ~query_reply() { answer({error_code::stopping, "the service is stopping", {}}); }
 
   /// Does nothing when it was answered already.
   void answer(query_answer with) {

@@ -51,10 +51,10 @@ struct stopped_report {
 /// Answer to `status`.
 struct actor_status {
   std::string actor;
-  std::string doing;                      ///< what it does now: "idle", "COMMIT of 812 events for 0.4 s"
-  uint64_t progress = 0;                  ///< grows with each piece of work done
+  std::string doing;     ///< what it does now: "idle", "COMMIT of 812 events for 0.4 s"
+  uint64_t progress = 0; ///< grows with each piece of work done
   std::vector<counted> gauges;
-  double backlog_s = 0;                   ///< estimate of the time its backlog takes
+  double backlog_s = 0; ///< estimate of the time its backlog takes
   std::optional<ledger_counts> ledger;
 };
 

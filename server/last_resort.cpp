@@ -8,7 +8,9 @@
 namespace phi {
 
 last_resort::last_resort(std::function<void(const exit_report&)> last_words)
-  : last_words_(std::move(last_words)), speaker_([this] { speak(); }), thread_([this] { wait(); }) {}
+  : last_words_(std::move(last_words)),
+    speaker_([this] { speak(); }),
+    thread_([this] { wait(); }) {}
 
 last_resort::~last_resort() {
   {

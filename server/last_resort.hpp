@@ -1,6 +1,6 @@
 #pragma once
-/// The last resort: a plain thread outside the actor system that ends the process when the actors do
-/// not. It works when every actor thread is blocked or spinning.
+/// The last resort: a plain thread outside the actor system that ends the process when the actors
+/// do not. It works when every actor thread is blocked or spinning.
 
 #include "actors/exit_report.hpp"
 
@@ -45,10 +45,10 @@ private:
   bool now_ = false;
   bool disarmed_ = false;
 
-  bool speak_ = false;      ///< the speaker is to say its words
+  bool speak_ = false; ///< the speaker is to say its words
   bool spoken_ = false;
   exit_report words_;
-  std::thread speaker_;     ///< made at the start, when threads can still be made
+  std::thread speaker_; ///< made at the start, when threads can still be made
   std::thread thread_;
 };
 

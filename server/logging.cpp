@@ -39,7 +39,9 @@ std::string as_text(const log_field& field) {
     return fmt::format("{}", *real);
   const auto& text = std::get<std::string>(field.value);
   bool plain = !text.empty() && text.find_first_of(" \"=\n\r\t") == text.npos;
-  return plain ? text : nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return plain
+           ? text
+           : nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 std::string text_line(std::string_view actor, std::string_view text, const log_fields& fields) {
@@ -50,8 +52,10 @@ std::string text_line(std::string_view actor, std::string_view text, const log_f
 }
 
 /// The members of a JSON object behind `time`, without braces.
-std::string json_line(log_level level, std::string_view actor, std::string_view text, const log_fields& fields) {
-  nlohmann::ordered_json line{{"level", level_names[static_cast<size_t>(level)]}, {"actor", actor}, {"message", text}};
+std::string json_line(log_level level, std::string_view actor, std::string_view text,
+                      const log_fields& fields) {
+  nlohmann::ordered_json line{
+    {"level", level_names[static_cast<size_t>(level)]}, {"actor", actor}, {"message", text}};
   for (const auto& field : fields)
     std::visit([&](const auto& value) { line[std::string{field.key}] = value; }, field.value);
   auto whole = line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -68,20 +72,23 @@ std::optional<log_level> parse_log_level(const std::string& text) {
 }
 
 struct process_log::back_end {
-  std::shared_ptr<spdlog::details::thread_pool> pool
-    = std::make_shared<spdlog::details::thread_pool>(defaults::log_queue_lines, 1);
+  std::shared_ptr<spdlog::details::thread_pool> pool =
+    std::make_shared<spdlog::details::thread_pool>(defaults::log_queue_lines, 1);
   std::shared_ptr<spdlog::async_logger> logger;
 };
 
 process_log::process_log(log_level level, const std::string& format)
-  : level_(level), json_(format == "json"), back_end_(std::make_unique<back_end>()) {
+  : level_(level),
+    json_(format == "json"),
+    back_end_(std::make_unique<back_end>()) {
   spdlog::sink_ptr sink;
   if (format == "pretty")
     sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
   else
     sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
   auto& logger = back_end_->logger;
-  logger = std::make_shared<spdlog::async_logger>("phi", sink, back_end_->pool, spdlog::async_overflow_policy::overrun_oldest);
+  logger = std::make_shared<spdlog::async_logger>("phi", sink, back_end_->pool,
+                                                  spdlog::async_overflow_policy::overrun_oldest);
   logger->set_level(spdlog::level::trace);
   logger->set_pattern(pattern_of(format), spdlog::pattern_time_type::utc);
   logger->flush_on(spdlog::level::trace);

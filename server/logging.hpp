@@ -1,6 +1,6 @@
 #pragma once
-/// Log lines on stderr, by spdlog. A slow reader of the log never holds an actor up: lines wait in a
-/// bounded queue, and when it is full the oldest are dropped and counted.
+/// Log lines on stderr, by spdlog. A slow reader of the log never holds an actor up: lines wait in
+/// a bounded queue, and when it is full the oldest are dropped and counted.
 
 #include "actors/log.hpp"
 

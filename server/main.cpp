@@ -13,12 +13,12 @@ namespace {
 
 using namespace phi;
 
-constexpr auto footer
-  = "Settings come from the built-in defaults, then FILE, then the environment: APP_ and the key's\n"
-    "path in capitals, such as APP_SERVER_PORT=8080. PHI_LOG=debug sets the log level.\n\n"
-    "Example:\n  phi-backend --config /etc/phi-backend/config.toml --check\n\n"
-    "Exit status: 0 clean stop, 1 start-up failed, 2 usage or configuration error, 3 an actor died,\n"
-    "4 forced by the deadline, 5 forced by the user, 6 events are unaccounted for.";
+constexpr auto footer =
+  "Settings come from the built-in defaults, then FILE, then the environment: APP_ and the key's\n"
+  "path in capitals, such as APP_SERVER_PORT=8080. PHI_LOG=debug sets the log level.\n\n"
+  "Example:\n  phi-backend --config /etc/phi-backend/config.toml --check\n\n"
+  "Exit status: 0 clean stop, 1 start-up failed, 2 usage or configuration error, 3 an actor died,\n"
+  "4 forced by the deadline, 5 forced by the user, 6 events are unaccounted for.";
 
 void print_config(const loaded_config& loaded) {
   for (const auto& key : all_keys())

@@ -11,8 +11,10 @@ void log_report(const exit_report& report) {
     log_info("report", line);
   if (auto blame = blame_chain(report); !blame.empty())
     log_info("report", "blames: " + blame);
-  log_fields fields{{"mode", to_string(report.mode)}, {"reason", to_string(report.reason)},
-                    {"took", show_duration(report.took)}, {"code", static_cast<int>(report.code)}};
+  log_fields fields{{"mode", to_string(report.mode)},
+                    {"reason", to_string(report.reason)},
+                    {"took", show_duration(report.took)},
+                    {"code", static_cast<int>(report.code)}};
   if (!report.detail.empty())
     fields.emplace_back("detail", report.detail);
   if (const auto& book = report.ledger) {

@@ -18,7 +18,9 @@ class service : public service_port {
 public:
   /// `abort_when_stuck` as in shutdown.watchdog.abort.
   service(state_directory& state, last_resort& resort, bool abort_when_stuck)
-    : state_(state), resort_(resort), abort_when_stuck_(abort_when_stuck) {}
+    : state_(state),
+      resort_(resort),
+      abort_when_stuck_(abort_when_stuck) {}
 
   /// Called on every change of readiness.
   std::function<void(bool)> on_ready_changed;

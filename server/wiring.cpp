@@ -12,11 +12,12 @@
 #include "server/http/client_address.hpp"
 #include "server/http/http_server.hpp"
 #include "server/platform/admin_socket.hpp"
+#include "server/platform/time_zones.hpp"
 #include "server/service.hpp"
 #include "server/store/sqlite_store.hpp"
-#include "server/platform/time_zones.hpp"
 
 #include <mutex>
+#include <unistd.h>
 
 namespace phi {
 namespace {
@@ -27,8 +28,12 @@ using std::chrono::seconds;
 /// How the event loops reach the actors. The handles change when an actor is restarted.
 class backend : public backend_port {
 public:
-  void submit(ingest_turn_ptr turn) override { tell_from_outside(stats(), atom::ingest_v, std::move(turn)); }
-  void ask(asked_query_ptr question) override { tell_from_outside(reader(), atom::ask_v, std::move(question)); }
+  void submit(ingest_turn_ptr turn) override {
+    tell_from_outside(stats(), atom::ingest_v, std::move(turn));
+  }
+  void ask(asked_query_ptr question) override {
+    tell_from_outside(reader(), atom::ask_v, std::move(question));
+  }
   void ask_health(asked_query_ptr question) override {
     tell_urgent_from_outside(stats(), atom::ask_v, std::move(question));
   }
@@ -58,7 +63,15 @@ private:
 };
 
 /// The children in stop order: whoever serves comes after those whom it serves.
-enum child : size_t { http_child, stats_child, reader_child, store_child, admin_child, watchdog_child, signal_child };
+enum child : size_t {
+  http_child,
+  stats_child,
+  reader_child,
+  store_child,
+  admin_child,
+  watchdog_child,
+  signal_child
+};
 
 store::sqlite_settings sqlite_of(const config& c) {
   auto how = c.stats.durability == "queued"   ? durability::queued
@@ -100,30 +113,41 @@ supervisor_settings supervisor_of(const config& c) {
 class house {
 public:
   house(const config& settings, signal_source& signals)
-    : settings_(settings), signals_(signals), backend_(std::make_shared<backend>()),
-      store_(store::make_sqlite_store(sqlite_of(settings))), reader_(store::make_sqlite_reader(sqlite_of(settings))),
-      admin_(settings.resolved.admin_socket), http_(http::make_http_server(settings, backend_)) {}
+    : settings_(settings),
+      signals_(signals),
+      backend_(std::make_shared<backend>()),
+      store_(store::make_sqlite_store(sqlite_of(settings))),
+      reader_(store::make_sqlite_reader(sqlite_of(settings))),
+      admin_(settings.resolved.admin_socket),
+      http_(http::make_http_server(settings, backend_)) {}
 
   std::vector<child_spec> children(caf::actor_system& system) {
     system_ = &system;
     const auto& s = settings_.shutdown;
     std::vector<child_spec> out(7);
     describe(out, http_child, "http", s.http_budget_percent, {}, true, &house::start_http);
-    describe(out, stats_child, "stats", s.stats_budget_percent, {http_child}, false, &house::start_stats);
-    describe(out, reader_child, "reader", s.reader_budget_percent, {http_child}, true, &house::start_reader);
-    describe(out, store_child, "store", s.store_budget_percent, {stats_child, reader_child}, true, &house::start_store);
-    describe(out, admin_child, "admin", s.admin_budget_percent, {store_child}, true, &house::start_admin);
-    describe(out, watchdog_child, "watchdog", s.watchdog_budget_percent, {admin_child}, true, &house::start_watchdog);
-    out[store_child].given_up = [this] { tell_from_outside(stats_handle_, atom::use_v, store_actor{}); };
-    describe(out, signal_child, "signal", s.signal_budget_percent, {watchdog_child}, false, &house::start_signal);
+    describe(out, stats_child, "stats", s.stats_budget_percent, {http_child}, false,
+             &house::start_stats);
+    describe(out, reader_child, "reader", s.reader_budget_percent, {http_child}, true,
+             &house::start_reader);
+    describe(out, store_child, "store", s.store_budget_percent, {stats_child, reader_child}, true,
+             &house::start_store);
+    describe(out, admin_child, "admin", s.admin_budget_percent, {store_child}, true,
+             &house::start_admin);
+    describe(out, watchdog_child, "watchdog", s.watchdog_budget_percent, {admin_child}, true,
+             &house::start_watchdog);
+    out[store_child].given_up = [this] {
+      tell_from_outside(stats_handle_, atom::use_v, store_actor{});
+    };
+    describe(out, signal_child, "signal", s.signal_budget_percent, {watchdog_child}, false,
+             &house::start_signal);
     return out;
   }
 
-  void set_ready(bool ready) {
-    http_->set_ready(ready);
-  }
+  void set_ready(bool ready) { http_->set_ready(ready); }
 
-  /// Lets go of all actors: a handle to an own-thread actor that outlives the actor system hangs it.
+  /// Lets go of all actors: a handle to an own-thread actor that outlives the actor system hangs
+  /// it.
   void let_go() {
     signals_.attach({});
     backend_->use(stats_actor{});
@@ -159,7 +183,8 @@ private:
 
   child_actor start_signal(child_identity who) {
     return system_->spawn(signal_behavior, who, [this](signal_actor now) {
-      signals_.attach([now](int number) { tell_urgent_from_outside(now, atom::signaled_v, number); });
+      signals_.attach(
+        [now](int number) { tell_urgent_from_outside(now, atom::signaled_v, number); });
     });
   }
 
@@ -197,9 +222,7 @@ private:
     return stats_handle_;
   }
 
-  child_actor start_http(child_identity who) {
-    return system_->spawn(http_behavior, who, http_);
-  }
+  child_actor start_http(child_identity who) { return system_->spawn(http_behavior, who, http_); }
 
   const config& settings_;
   signal_source& signals_;
@@ -223,7 +246,8 @@ void configure(caf::actor_system_config& with) {
 
 exit_code fail_start(state_directory& state, const std::string& why) {
   log_error("supervisor", "cannot start", {{"cause", why}});
-  exit_report report{.reason = stop_reason::startup_failed, .code = exit_code::startup_failed, .detail = why};
+  exit_report report{
+    .reason = stop_reason::startup_failed, .code = exit_code::startup_failed, .detail = why};
   if (state.trouble().empty())
     state.end_run(report);
   return report.code;
@@ -236,8 +260,9 @@ std::vector<std::string> check_environment(const config& settings) {
   const auto& zone = settings.stats.timezone;
   if (!is_time_zone(zone)) {
     auto best = closest_time_zone(zone);
-    problems.push_back("stats.timezone = \"" + zone + "\" is no IANA time zone"
-                       + (best.empty() ? "; Europe/Berlin is one" : "; did you mean " + best + "?"));
+    problems.push_back(
+      "stats.timezone = \"" + zone + "\" is no IANA time zone"
+      + (best.empty() ? "; Europe/Berlin is one" : "; did you mean " + best + "?"));
   }
   try {
     http::trusted_proxies{settings.server.trusted_proxies};
@@ -248,6 +273,9 @@ std::vector<std::string> check_environment(const config& settings) {
 }
 
 exit_code run_service(const config& settings, process_log& log) {
+  log_info(
+    "supervisor", "starts",
+    {{"version", PHI_VERSION}, {"pid", ::getpid()}, {"state_dir", settings.resolved.state_dir}});
   state_directory state{settings.resolved.state_dir};
   last_resort resort{[&](const exit_report& report) {
     log_error("supervisor", "is forced to leave", {{"survivors", survivors(report)}});

@@ -27,9 +27,9 @@ public:
 /// What happens on the listener now.
 struct http_counts {
   uint64_t connections = 0;
-  uint64_t in_flight = 0;        ///< requests received whole and not yet answered
-  uint64_t requests = 0;         ///< answered since the start
-  uint64_t refused = 0;          ///< of these, answered 503
+  uint64_t in_flight = 0; ///< requests received whole and not yet answered
+  uint64_t requests = 0;  ///< answered since the start
+  uint64_t refused = 0;   ///< of these, answered 503
   duration oldest_in_flight{};
 };
 

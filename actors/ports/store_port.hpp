@@ -18,8 +18,8 @@ public:
   /// wrong, for people. Blocks up to the busy time-out.
   virtual std::string open() = 0;
 
-  /// One transaction: events, identities and roll-ups. Never throws; blocks up to the busy time-out.
-  /// Asks `batch.begin_commit()` right before COMMIT and rolls back when that says no.
+  /// One transaction: events, identities and roll-ups. Never throws; blocks up to the busy
+  /// time-out. Asks `batch.begin_commit()` right before COMMIT and rolls back when that says no.
   virtual commit_result commit(commit_batch& batch) = 0;
 
   /// Writes everything out and closes. Returns what went wrong, or an empty text.

@@ -23,7 +23,8 @@ std::vector<unsigned char> address_bytes(const std::string& text) {
   return bytes;
 }
 
-bool same_prefix(const std::vector<unsigned char>& a, const std::vector<unsigned char>& b, int bits) {
+bool same_prefix(const std::vector<unsigned char>& a, const std::vector<unsigned char>& b,
+                 int bits) {
   for (size_t i = 0; bits > 0; ++i, bits -= 8) {
     auto mask = static_cast<unsigned char>(bits >= 8 ? 0xff : 0xff << (8 - bits));
     if ((a[i] & mask) != (b[i] & mask))
@@ -73,7 +74,8 @@ std::string trusted_proxies::client(const std::string& peer, std::string_view fo
   while (contains(client) && !forwarded_for.empty()) {
     auto comma = forwarded_for.rfind(',');
     auto last = comma == forwarded_for.npos ? forwarded_for : forwarded_for.substr(comma + 1);
-    forwarded_for = comma == forwarded_for.npos ? std::string_view{} : forwarded_for.substr(0, comma);
+    forwarded_for =
+      comma == forwarded_for.npos ? std::string_view{} : forwarded_for.substr(0, comma);
     std::string next{trim(last)};
     if (address_bytes(next).empty())
       break; // what a client made up is not believed

@@ -15,8 +15,8 @@ public:
 
   bool contains(const std::string& address) const;
 
-  /// The client's address: the peer's own, unless the peer is trusted; then the rightmost address of
-  /// X-Forwarded-For that is not itself a trusted proxy.
+  /// The client's address: the peer's own, unless the peer is trusted; then the rightmost address
+  /// of X-Forwarded-For that is not itself a trusted proxy.
   std::string client(const std::string& peer, std::string_view forwarded_for) const;
 
 private:

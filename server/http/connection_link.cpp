@@ -22,7 +22,8 @@ request_framing::verdict connection_link::look(const char* data, size_t size) {
   if (verdict.wants_continue) {
     // No answer is under way while a request is being read, so this cannot interleave.
     static constexpr char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    [[maybe_unused]] auto sent = ::send(socket.native_handle(), interim, sizeof interim - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    [[maybe_unused]] auto sent =
+      ::send(socket.native_handle(), interim, sizeof interim - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
   }
   return verdict;
 }
@@ -32,11 +33,12 @@ void connection_link::say_no(std::function<void()> then) {
   lingers_ = true;
   writing_ = true;
   writing_since_ = clock::now();
-  asio_ns::async_write(socket, asio_ns::buffer(answer_),
-                       [self = shared_from_this(), then = std::move(then)](const asio_ns::error_code&, size_t) {
-                         self->writing_ = false;
-                         then();
-                       });
+  asio_ns::async_write(
+    socket, asio_ns::buffer(answer_),
+    [self = shared_from_this(), then = std::move(then)](const asio_ns::error_code&, size_t) {
+      self->writing_ = false;
+      then();
+    });
 }
 
 void connection_link::refuse(error_code why) {
@@ -61,8 +63,9 @@ void connection_link::cut() {
 
 void connection_link::close() {
   int unread = 0;
-  bool sends_on = socket.is_open() && (lingers_ || receiving()
-                                       || (::ioctl(socket.native_handle(), FIONREAD, &unread) == 0 && unread > 0));
+  bool sends_on = socket.is_open()
+                  && (lingers_ || receiving()
+                      || (::ioctl(socket.native_handle(), FIONREAD, &unread) == 0 && unread > 0));
   if (!sends_on) {
     asio_ns::error_code ignored;
     socket.shutdown(asio_ns::ip::tcp::socket::shutdown_both, ignored);
@@ -79,16 +82,16 @@ void connection_link::close() {
 }
 
 void connection_link::linger() {
-  socket.async_read_some(asio_ns::buffer(drop_),
-                         [this, self = shared_from_this()](const asio_ns::error_code& error, size_t size) {
-                           dropped_bytes_ += size;
-                           if (!error && dropped_bytes_ < defaults::linger_max_bytes)
-                             return linger();
-                           asio_ns::error_code ignored;
-                           socket.close(ignored);
-                           if (registry_.lingering_.erase(self) > 0 && registry_.on_change)
-                             registry_.on_change();
-                         });
+  socket.async_read_some(asio_ns::buffer(drop_), [this, self = shared_from_this()](
+                                                   const asio_ns::error_code& error, size_t size) {
+    dropped_bytes_ += size;
+    if (!error && dropped_bytes_ < defaults::linger_max_bytes)
+      return linger();
+    asio_ns::error_code ignored;
+    socket.close(ignored);
+    if (registry_.lingering_.erase(self) > 0 && registry_.on_change)
+      registry_.on_change();
+  });
 }
 
 void connection_link::check(time_point now, const link_limits& limits) {

@@ -78,12 +78,12 @@ private:
   link_registry& registry_;
   request_framing framing_;
   error_code refused_ = error_code::none;
-  bool known_ = false;          ///< in the registry
+  bool known_ = false; ///< in the registry
   bool reading_ = false;
   bool writing_ = false;
   bool end_wanted_ = false;
   bool lingers_ = false;
-  time_point since_{};          ///< of the current stage
+  time_point since_{}; ///< of the current stage
   time_point writing_since_{};
   size_t dropped_bytes_ = 0;
   std::array<char, 4096> drop_{};
@@ -121,8 +121,8 @@ private:
   std::unordered_set<std::shared_ptr<connection_link>> lingering_;
 };
 
-/// The socket type of RESTinio's traits. Movable: the acceptor moves it into the connection and goes
-/// on with the moved-from object, which therefore holds a fresh link at once.
+/// The socket type of RESTinio's traits. Movable: the acceptor moves it into the connection and
+/// goes on with the moved-from object, which therefore holds a fresh link at once.
 class guarded_socket {
 public:
   using executor_type = restinio::default_asio_executor;
@@ -130,7 +130,9 @@ public:
   explicit guarded_socket(asio_ns::io_context& on)
     : registry_(&asio_ns::use_service<link_registry>(on)),
       link_(std::make_shared<connection_link>(on, *registry_)) {}
-  guarded_socket(guarded_socket&& other) : registry_(other.registry_), link_(std::move(other.link_)) {
+  guarded_socket(guarded_socket&& other)
+    : registry_(other.registry_),
+      link_(std::move(other.link_)) {
     other.link_ = std::make_shared<connection_link>(link_->socket.get_executor(), *registry_);
   }
   guarded_socket& operator=(guarded_socket&& other) noexcept {
@@ -177,15 +179,18 @@ template <class Connection, class Start, class Failed>
 void prepare_connection_and_start_read(guarded_socket&, Connection&, Start start, Failed) {
   start();
 }
-inline restinio::tls_socket_t* make_tls_socket_pointer_for_state_listener(guarded_socket&) noexcept {
+inline restinio::tls_socket_t*
+make_tls_socket_pointer_for_state_listener(guarded_socket&) noexcept {
   return nullptr;
 }
 
-// -- templates ---------------------------------------------------------------------------------------
+// -- templates ----------------------------------------------------------------------------------
 
 template <class ContextOrExecutor>
 connection_link::connection_link(ContextOrExecutor&& on, link_registry& registry)
-  : socket(on), registry_(registry), framing_(registry.limits.framing) {}
+  : socket(on),
+    registry_(registry),
+    framing_(registry.limits.framing) {}
 
 template <class Buffer, class Handler>
 void connection_link::async_read_some(const Buffer& buffer, Handler&& handler) {
@@ -222,11 +227,12 @@ template <class Buffers, class Handler>
 void connection_link::async_write_some(const Buffers& buffers, Handler&& handler) {
   writing_ = true;
   writing_since_ = clock::now();
-  socket.async_write_some(buffers, [self = shared_from_this(), handler = std::forward<Handler>(handler)](
-                                     const asio_ns::error_code& error, size_t size) mutable {
-    self->writing_ = false;
-    handler(error, size);
-  });
+  socket.async_write_some(buffers,
+                          [self = shared_from_this(), handler = std::forward<Handler>(handler)](
+                            const asio_ns::error_code& error, size_t size) mutable {
+                            self->writing_ = false;
+                            handler(error, size);
+                          });
 }
 
 } // namespace phi::http

@@ -1,10 +1,13 @@
 #include "server/http/event_loop.hpp"
 
 #include "actors/log.hpp"
+#include "server/http/access.hpp"
+#include "server/http/answers.hpp"
 #include "server/http/connection_link.hpp"
-#include "server/http/content_coding.hpp"
-#include "server/http/event_reader.hpp"
 #include "server/http/exchanges.hpp"
+#include "server/http/ingest_body.hpp"
+#include "server/http/limits.hpp"
+#include "server/http/own_requests.hpp"
 #include "server/http/problem.hpp"
 #include "server/http/query_params.hpp"
 #include "server/platform/digest.hpp"
@@ -44,38 +47,6 @@ int64_t wall_clock_us() {
     .count();
 }
 
-link_limits limits_of(const config& c) {
-  using std::chrono::milliseconds;
-  const auto& s = c.server;
-  auto bytes = [](int64_t n) { return static_cast<size_t>(n); };
-  return {.framing = {bytes(s.max_uri_bytes), bytes(s.max_header_bytes), bytes(s.max_header_count),
-                      bytes(s.max_body_bytes)},
-          .keepalive_timeout = std::chrono::seconds{s.keepalive_timeout_secs},
-          .header_timeout = milliseconds{s.header_timeout_ms},
-          .body_timeout = milliseconds{s.body_timeout_ms},
-          .write_timeout = milliseconds{s.write_timeout_ms}};
-}
-
-event_limits event_limits_of(const config& c) {
-  const auto& s = c.stats;
-  return {.events = static_cast<size_t>(s.max_events_per_request),
-          .event_bytes = static_cast<size_t>(s.max_event_bytes),
-          .text_bytes = static_cast<size_t>(s.max_text_bytes),
-          .extra_bytes = static_cast<size_t>(s.max_extra_bytes),
-          .max_future_us = s.max_future_secs * 1'000'000,
-          .max_age_us = s.max_age_days * 86'400'000'000,
-          .start_at_us = c.resolved.start_at_us};
-}
-
-/// "application/json" of "Application/JSON; charset=utf-8".
-std::string media_type(std::string_view header) {
-  std::string out;
-  for (char c : header.substr(0, header.find(';')))
-    if (c != ' ' && c != '\t')
-      out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return out;
-}
-
 class loop;
 
 /// The sink that actors answer to. It outlives no loop: the actor system comes down first.
@@ -92,12 +63,15 @@ private:
 class loop : public event_loop {
 public:
   explicit loop(std::shared_ptr<loop_shared> shared)
-    : shared_(std::move(shared)), settings_(shared_->settings), links_(asio_ns::use_service<link_registry>(io_)),
-      sweep_(io_), replies_(std::make_shared<loop_replies>(*this)),
+    : shared_(std::move(shared)),
+      settings_(shared_->settings),
+      links_(asio_ns::use_service<link_registry>(io_)),
+      sweep_(io_),
+      replies_(std::make_shared<loop_replies>(*this)),
       reader_(event_limits_of(settings_), settings_.stats.user_hash_salt.value),
-      addresses_(settings_.stats.user_hash_salt.value),
       question_defaults_{settings_.stats.timezone, settings_.stats.max_range_days},
-      exchanges_(random_bits()) {
+      exchanges_(random_bits()),
+      own_requests_(settings_, shared_->proxies) {
     links_.limits = limits_of(settings_);
     links_.make_answer = [this](error_code why) { return refusal(why); };
     links_.on_open = [this] {
@@ -164,18 +138,21 @@ public:
   }
 
 private:
-  // -- the listener -------------------------------------------------------------------------------
+  // -- the listener ------------------------------------------------------------------------------
 
   std::string open() {
     try {
-      server_ = std::make_unique<server_type>(restinio::external_io_context(io_), [this](auto& settings) {
-        settings.port(0).address("127.0.0.1"); // a throw-away: the hook below brings the real one
-        settings.acceptor_post_bind_hook([this](asio_ns::ip::tcp::acceptor& acceptor) { adopt(acceptor); });
-        settings.max_parallel_connections(static_cast<size_t>(
-          std::max<int64_t>(1, settings_.server.max_connections / settings_.server.threads)));
-        settings.buffer_size(16 * 1024);
-        settings.request_handler([this](request_handle_t request) { return take(std::move(request)); });
-      });
+      server_ =
+        std::make_unique<server_type>(restinio::external_io_context(io_), [this](auto& settings) {
+          settings.port(0).address("127.0.0.1"); // a throw-away: the hook below brings the real one
+          settings.acceptor_post_bind_hook(
+            [this](asio_ns::ip::tcp::acceptor& acceptor) { adopt(acceptor); });
+          settings.max_parallel_connections(static_cast<size_t>(
+            std::max<int64_t>(1, settings_.server.max_connections / settings_.server.threads)));
+          settings.buffer_size(16 * 1024);
+          settings.request_handler(
+            [this](request_handle_t request) { return take(std::move(request)); });
+        });
       server_->open_sync();
       return {};
     } catch (const std::exception& e) {
@@ -188,7 +165,8 @@ private:
     int family = AF_INET;
     socklen_t size = sizeof family;
     ::getsockopt(listener_.get(), SOL_SOCKET, SO_DOMAIN, &family, &size);
-    acceptor.assign(family == AF_INET6 ? asio_ns::ip::tcp::v6() : asio_ns::ip::tcp::v4(), ::dup(listener_.get()));
+    acceptor.assign(family == AF_INET6 ? asio_ns::ip::tcp::v6() : asio_ns::ip::tcp::v4(),
+                    ::dup(listener_.get()));
   }
 
   /// Connections that wait in the listen queue would be reset by the close: they are taken first.
@@ -200,11 +178,12 @@ private:
     listener_.reset();
     listener_closed_ = true;
     after(std::chrono::milliseconds{settings_.server.keepalive_grace_ms}, [this] { end_idle(); });
-    after(std::chrono::milliseconds{settings_.server.partial_grace_ms}, [this] { refuse_partial(); });
+    after(std::chrono::milliseconds{settings_.server.partial_grace_ms},
+          [this] { refuse_partial(); });
     tell_if_drained();
   }
 
-  // -- a request comes in -------------------------------------------------------------------------
+  // -- a request comes in -----------------------------------------------------------------------
 
   restinio::request_handling_status_t take(request_handle_t request) {
     auto& now = exchanges_.add(std::move(request), wall_clock_us());
@@ -227,9 +206,10 @@ private:
     auto target = std::string_view{header.request_target()};
     auto path = target.substr(0, target.find('?'));
     auto method = std::string_view{header.method().c_str()};
-    now.query_string = path.size() < target.size() ? target.substr(path.size() + 1) : std::string_view{};
+    now.query_string =
+      path.size() < target.size() ? target.substr(path.size() + 1) : std::string_view{};
     now.head = method == "HEAD";
-    now.origin = allowed_origin(field_of(header, restinio::http_field::origin));
+    now.origin = allowed_origin(field_of(header, restinio::http_field::origin), settings_);
     if (method == "OPTIONS" && !now.origin.empty())
       return answer_later(now, 204, "", "");
     auto [route, allowed] = shared_->routes.find(method, path);
@@ -237,8 +217,10 @@ private:
     if (!route && !allowed.empty())
       return fail(now, error_code::method_not_allowed, "this path knows " + allowed);
     if (!route)
-      return fail(now, error_code::not_found, settings_.stats.enabled ? "" : "statistics are switched off (stats.enabled)");
-    if (route->needs_token && !authorized(header))
+      return fail(now, error_code::not_found,
+                  settings_.stats.enabled ? "" : "statistics are switched off (stats.enabled)");
+    if (route->needs_token
+        && !has_token(field_of(header, restinio::http_field::authorization), settings_))
       return fail(now, error_code::unauthorized);
     serve(now);
   }
@@ -247,8 +229,7 @@ private:
     switch (now.route->what) {
       case action::ingest: return ingest(now);
       case action::question: return ask(now);
-      case action::health:
-        return shared_->backend->ask_health(question_of(now, {}));
+      case action::health: return shared_->backend->ask_health(question_of(now, {}));
       case action::live: return answer_later(now, 200, R"({"status":"ok"})");
       case action::ready:
         if (!shared_->ready)
@@ -261,57 +242,18 @@ private:
     }
   }
 
-  bool authorized(const restinio::http_request_header_t& header) const {
-    const auto& token = settings_.auth.token.value;
-    if (token.empty())
-      return true;
-    auto given = field_of(header, restinio::http_field::authorization);
-    constexpr std::string_view scheme = "Bearer ";
-    return given.starts_with(scheme) && same_token(given.substr(scheme.size()), token);
-  }
-
-  std::string allowed_origin(std::string_view origin) const {
-    if (!origin.empty())
-      for (const auto& allowed : settings_.cors.allowed_origins)
-        if (allowed == "*" || allowed == origin)
-          return std::string{origin};
-    return {};
-  }
-
-  // -- events -------------------------------------------------------------------------------------
+  // -- events -----------------------------------------------------------------------------------
 
   void ingest(exchange& now) {
-    if (!read_flags(now))
-      return;
     const auto& header = now.request->header();
-    auto type = media_type(field_of(header, restinio::http_field::content_type));
-    bool lines = type == "application/x-ndjson" || type == "application/ndjson";
-    if (!lines && type != "application/json")
-      return fail(now, error_code::unsupported_media_type,
-                  "send application/json (one event or an array) or application/x-ndjson (one event a line)");
-    std::string_view body{now.request->body()};
-    auto coding = media_type(field_of(header, restinio::http_field::content_encoding));
-    expanded_body expanded;
-    if (!coding.empty() && coding != "identity") {
-      expanded = expand(coding, body, static_cast<size_t>(settings_.server.max_expanded_bytes));
-      if (expanded.error != error_code::none)
-        return fail(now, expanded.error, "gzip and zstd are understood");
-      body = expanded.text;
-    }
-    hand_on(now, lines ? reader_.read_ndjson(body, now.wall_us) : reader_.read_json(body, now.wall_us));
-  }
-
-  /// `?atomic=true`.
-  bool read_flags(exchange& now) {
-    auto list = parse_query_string(now.query_string);
-    bool fine = list.has_value();
-    for (const auto& [name, value] : list.value_or(std::vector<std::pair<std::string, std::string>>{})) {
-      fine = fine && name == "atomic" && (value == "true" || value == "false");
-      now.atomic = value == "true";
-    }
-    if (!fine)
-      fail(now, error_code::invalid_query, "the only parameter here is atomic=true or atomic=false");
-    return fine;
+    ingest_body body{.query_string = now.query_string,
+                     .content_type = field_of(header, restinio::http_field::content_type),
+                     .content_encoding = field_of(header, restinio::http_field::content_encoding),
+                     .text = now.request->body()};
+    auto read = read_ingest(body, reader_, static_cast<size_t>(settings_.server.max_expanded_bytes),
+                            now.wall_us);
+    now.atomic = read.atomic;
+    hand_on(now, std::move(read.events));
   }
 
   void hand_on(exchange& now, read_events read) {
@@ -319,12 +261,14 @@ private:
       return fail(now, read.error, read.detail);
     ingest_request request{.to = now.to};
     bool refused = read.events.empty() || (now.atomic && !read.rejected.empty());
-    request.rejected = static_cast<uint32_t>(read.rejected.size() + (refused ? read.events.size() : 0));
+    request.rejected =
+      static_cast<uint32_t>(read.rejected.size() + (refused ? read.events.size() : 0));
     if (refused) {
       // Nothing to store, but the ledger counts what came in.
       request.awaited = false;
       turn().requests.push_back(std::move(request));
-      return fail(now, read.events.empty() ? error_code::nothing_valid : error_code::atomic_refused, {}, read.rejected);
+      return fail(now, read.events.empty() ? error_code::nothing_valid : error_code::atomic_refused,
+                  {}, read.rejected);
     }
     for (const auto& e : read.events)
       request.bytes += e.footprint();
@@ -339,11 +283,12 @@ private:
       return;
     if (outcome.error != error_code::none)
       return respond_problem(*now, outcome.error, {}, {}, outcome.retry_after_s);
-    respond(*now, 200, ingest_json(outcome.stored, outcome.duplicates, now->rejected,
-                                   outcome.queued ? "queued" : "committed"));
+    respond(*now, 200,
+            ingest_json(outcome.stored, outcome.duplicates, now->rejected,
+                        outcome.queued ? "queued" : "committed"));
   }
 
-  // -- questions ----------------------------------------------------------------------------------
+  // -- questions --------------------------------------------------------------------------------
 
   void ask(exchange& now) {
     auto read = read_question(now.route->question, now.query_string, question_defaults_);
@@ -365,7 +310,7 @@ private:
     respond(*now, 200, answer.body);
   }
 
-  // -- the end of a turn ---------------------------------------------------------------------------
+  // -- the end of a turn ------------------------------------------------------------------------
 
   /// What this turn of the loop has taken in; handed on in one message when the turn is over.
   ingest_turn& turn() {
@@ -384,41 +329,30 @@ private:
   void end_turn() {
     turn_ends_ = false;
     // Never answered inside the request handler: RESTinio would read on before the answer is out.
-    for (auto& later : std::exchange(later_, {}))
-      if (auto* now = exchanges_.find(later.to))
-        respond(*now, later.status, std::move(later.body), later.type, later.retry_after_s);
-    if (!own_events_.empty()) {
-      ingest_request own{.awaited = false, .events = std::exchange(own_events_, {})};
-      for (const auto& e : own.events)
-        own.bytes += e.footprint();
-      turn().requests.push_back(std::move(own));
-    }
+    for (auto& [to, what] : std::exchange(later_, {}))
+      if (auto* now = exchanges_.find(to))
+        respond(*now, what.status, std::move(what.body), what.type, what.retry_after_s);
+    if (!own_requests_.empty())
+      turn().requests.push_back(own_requests_.take());
     if (turn_)
       shared_->backend->submit(std::exchange(turn_, nullptr));
     tell_if_drained();
   }
 
-  struct later_answer {
-    ticket to;
-    int status;
-    std::string body;
-    std::string_view type;
-    uint32_t retry_after_s;
-  };
-
-  void answer_later(exchange& now, int status, std::string body, std::string_view type = "application/json",
-                    uint32_t retry_after_s = 0) {
-    later_.push_back({now.to, status, std::move(body), type, retry_after_s});
+  void answer_later(exchange& now, int status, std::string body,
+                    std::string_view type = "application/json", uint32_t retry_after_s = 0) {
+    later_.emplace_back(now.to, answer{status, std::move(body), type, retry_after_s});
     end_turn_soon();
   }
 
   void fail(exchange& now, error_code code, std::string_view detail = {},
             const std::vector<problem_detail>& errors = {}) {
     answer_later(now, facts(code).http_status, problem_json(code, detail, now.request_id, errors),
-                 "application/problem+json", facts(code).http_status == 503 ? defaults::retry_after_min_s : 0);
+                 "application/problem+json",
+                 facts(code).http_status == 503 ? defaults::retry_after_min_s : 0);
   }
 
-  // -- an answer goes out ---------------------------------------------------------------------------
+  // -- an answer goes out -----------------------------------------------------------------------
 
   void respond_problem(exchange& now, error_code code, std::string_view detail,
                        const std::vector<problem_detail>& errors, uint32_t retry_after_s) {
@@ -426,63 +360,16 @@ private:
             "application/problem+json", facts(code).http_status == 503 ? retry_after_s : 0);
   }
 
-  void respond(exchange& now, int status, std::string body, std::string_view type = "application/json",
-               uint32_t retry_after_s = 0) {
-    auto response = now.request->create_response(
-      restinio::http_status_line_t{restinio::http_status_code_t{static_cast<uint16_t>(status)},
-                                   std::string{reason_phrase(status)}});
-    response.append_header("X-Request-Id", now.request_id);
-    if (!body.empty())
-      response.append_header(restinio::http_field::content_type, std::string{type});
-    if (retry_after_s > 0)
-      response.append_header(restinio::http_field::retry_after, std::to_string(retry_after_s));
-    if (status == 401)
-      response.append_header(restinio::http_field::www_authenticate, "Bearer");
-    if (!now.origin.empty())
-      add_cors(response, now);
-    // An upgrade that we do not take: RESTinio would call the handler again for the same request.
-    bool upgrade = now.request->header().connection() == restinio::http_connection_header_t::upgrade;
-    if (draining_ || upgrade)
-      response.connection_close();
-    if (!now.head)
-      response.set_body(std::move(body));
-    response.done();
+  void respond(exchange& now, int status, std::string body,
+               std::string_view type = "application/json", uint32_t retry_after_s = 0) {
+    write_answer(now, {status, std::move(body), type, retry_after_s}, draining_);
     requests_.fetch_add(1, std::memory_order_relaxed);
     if (status == 503)
       refused_.fetch_add(1, std::memory_order_relaxed);
-    record(now, status);
+    if (own_requests_.record(now, status))
+      end_turn_soon();
     exchanges_.remove(now.to);
     in_flight_.store(exchanges_.size(), std::memory_order_relaxed);
-  }
-
-  template <class Response>
-  void add_cors(Response& response, const exchange& now) {
-    response.append_header("Access-Control-Allow-Origin", now.origin);
-    response.append_header("Vary", "Origin");
-    if (now.request->header().method() == restinio::http_method_options()) {
-      response.append_header("Access-Control-Allow-Methods", "GET, POST");
-      response.append_header("Access-Control-Allow-Headers", "Authorization, Content-Type, Content-Encoding, X-Request-Id");
-      response.append_header("Access-Control-Max-Age", "600");
-    }
-  }
-
-  /// The service's own request, as an event.
-  void record(const exchange& now, int status) {
-    if (!settings_.stats.enabled || !settings_.stats.track_requests || !now.route || !now.route->tracked)
-      return;
-    event own{.time_us = now.wall_us, .identity = uuids_.next(now.wall_us)};
-    own.route = now.route->path;
-    own.method = now.route->method;
-    own.status = status;
-    own.duration_us = (clock::now() - now.began) / std::chrono::microseconds{1};
-    own.instance = settings_.resolved.instance;
-    if (!settings_.stats.user_hash_salt.empty()) {
-      auto peer = now.request->remote_endpoint().address().to_string();
-      auto forwarded = field_of(now.request->header(), "X-Forwarded-For");
-      own.address_hash = addresses_.of(shared_->proxies.client(peer, forwarded));
-    }
-    own_events_.push_back(std::move(own));
-    end_turn_soon();
   }
 
   /// A whole answer for a request that RESTinio never sees.
@@ -491,7 +378,7 @@ private:
     return problem_answer(why, exchanges_.next_request_id());
   }
 
-  // -- time ------------------------------------------------------------------------------------------
+  // -- time -------------------------------------------------------------------------------------
 
   void after(duration wait, std::function<void()> then) {
     auto timer = std::make_shared<asio_ns::steady_timer>(io_, wait);
@@ -527,10 +414,11 @@ private:
   void give_up(ticket to, error_code why) {
     if (auto* now = exchanges_.find(to))
       respond_problem(*now, now->is_ingest() ? error_code::outcome_unknown : why,
-                      now->is_ingest() ? "send them again with the same ids" : "", {}, defaults::retry_after_min_s);
+                      now->is_ingest() ? "send them again with the same ids" : "", {},
+                      defaults::retry_after_min_s);
   }
 
-  // -- stopping --------------------------------------------------------------------------------------
+  // -- stopping ---------------------------------------------------------------------------------
 
   void end_idle() {
     links_.for_each([](connection_link& link) {
@@ -568,7 +456,8 @@ private:
 
   void tell_if_drained() {
     connections_.store(links_.open_count(), std::memory_order_relaxed);
-    if (!listener_closed_ || links_.count() > 0 || exchanges_.size() > 0 || turn_ || !own_events_.empty())
+    if (!listener_closed_ || links_.count() > 0 || exchanges_.size() > 0 || turn_
+        || !own_requests_.empty())
       return;
     if (auto tell = std::exchange(on_drained_, {}))
       tell();
@@ -581,8 +470,6 @@ private:
   asio_ns::steady_timer sweep_;
   std::shared_ptr<loop_replies> replies_;
   event_reader reader_;
-  keyed_hash addresses_;
-  uuid7_source uuids_;
   query_defaults question_defaults_;
   exchange_table exchanges_;
   std::unique_ptr<server_type> server_;
@@ -591,8 +478,8 @@ private:
 
   ingest_turn_ptr turn_;
   bool turn_ends_ = false;
-  std::vector<later_answer> later_;
-  std::vector<event> own_events_;
+  std::vector<std::pair<ticket, answer>> later_;
+  own_requests own_requests_;
   bool sweep_armed_ = false;
   bool draining_ = false;
   bool listener_closed_ = false;

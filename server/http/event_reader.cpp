@@ -20,19 +20,33 @@ constexpr size_t max_depth = 32;
 constexpr double max_duration_ms = 1e11; // three years
 
 enum field : uint8_t {
-  f_id, f_source, f_time, f_feature, f_action, f_route, f_method, f_status, f_duration, f_user,
-  f_user_hash, f_user_kind, f_instance, f_extra, field_count,
+  f_id,
+  f_source,
+  f_time,
+  f_feature,
+  f_action,
+  f_route,
+  f_method,
+  f_status,
+  f_duration,
+  f_user,
+  f_user_hash,
+  f_user_kind,
+  f_instance,
+  f_extra,
+  field_count,
 };
 
 constexpr std::array<std::string_view, field_count> field_names{
-  "id", "source", "time", "feature", "action", "route", "method", "status", "durationMs", "user",
-  "userHash", "userKind", "instance", "extra",
+  "id",     "source",     "time", "feature",  "action",   "route",    "method",
+  "status", "durationMs", "user", "userHash", "userKind", "instance", "extra",
 };
 
 /// The field called `name`, or field_count. By length and first letter: the hot path.
 field find_field(std::string_view name) {
   for (uint8_t i = 0; i < field_count; ++i)
-    if (field_names[i].size() == name.size() && std::memcmp(field_names[i].data(), name.data(), name.size()) == 0)
+    if (field_names[i].size() == name.size()
+        && std::memcmp(field_names[i].data(), name.data(), name.size()) == 0)
       return static_cast<field>(i);
   return field_count;
 }
@@ -83,11 +97,13 @@ bool nul_inside(dom::element value) {
 
 std::string what_is_wrong(simdjson::error_code code) {
   switch (code) {
-    case simdjson::DEPTH_ERROR: return "the JSON is nested deeper than " + std::to_string(max_depth) + " levels";
+    case simdjson::DEPTH_ERROR:
+      return "the JSON is nested deeper than " + std::to_string(max_depth) + " levels";
     case simdjson::UTF8_ERROR: return "the body is not valid UTF-8";
     case simdjson::NUMBER_ERROR: return "a number is malformed or too large";
     case simdjson::STRING_ERROR: return "a string holds a bad escape or half a surrogate pair";
-    case simdjson::UNESCAPED_CHARS: return "a string holds a control character that must be escaped";
+    case simdjson::UNESCAPED_CHARS:
+      return "a string holds a control character that must be escaped";
     case simdjson::UNCLOSED_STRING: return "a string is not closed";
     case simdjson::EMPTY: return "there is no JSON value";
     default: return std::string{"the JSON is malformed ("} + simdjson::error_message(code) + ")";
@@ -281,7 +297,8 @@ private:
       return reject(error_code::too_long, pointer(),
                     "expected at most " + std::to_string(limits_.text_bytes) + " bytes");
     if (has_nul(to))
-      return reject(error_code::forbidden_character, pointer(), "the text must not hold the character NUL");
+      return reject(error_code::forbidden_character, pointer(),
+                    "the text must not hold the character NUL");
     return true;
   }
 
@@ -308,7 +325,8 @@ private:
     if (value.get(ms) != simdjson::SUCCESS)
       return reject(error_code::wrong_type, "/durationMs", "expected a number of milliseconds");
     if (!(ms >= 0 && ms <= max_duration_ms))
-      return reject(error_code::out_of_range, "/durationMs", "expected 0 to 100000000000 milliseconds");
+      return reject(error_code::out_of_range, "/durationMs",
+                    "expected 0 to 100000000000 milliseconds");
     now_.duration_us = std::llround(ms * 1000);
     return true;
   }
@@ -316,10 +334,12 @@ private:
   bool read_time(dom::element value) {
     std::string_view text;
     if (value.get(text) != simdjson::SUCCESS)
-      return reject(error_code::wrong_type, "/time", "expected a text such as 2026-01-31T12:00:00Z");
+      return reject(error_code::wrong_type, "/time",
+                    "expected a text such as 2026-01-31T12:00:00Z");
     auto time = parse_rfc3339(text);
     if (!time)
-      return reject(error_code::invalid_time, "/time", "expected an RFC 3339 time such as 2026-01-31T12:00:00Z");
+      return reject(error_code::invalid_time, "/time",
+                    "expected an RFC 3339 time such as 2026-01-31T12:00:00Z");
     if (*time > now_us_ + limits_.max_future_us)
       return reject(error_code::invalid_time, "/time", "the time is too far in the future");
     if (*time < now_us_ - limits_.max_age_us)
@@ -334,7 +354,8 @@ private:
     if (!value.is_object())
       return reject(error_code::wrong_type, "/extra", "expected an object");
     if (nul_inside(value))
-      return reject(error_code::forbidden_character, "/extra", "texts must not hold the character NUL");
+      return reject(error_code::forbidden_character, "/extra",
+                    "texts must not hold the character NUL");
     auto text = simdjson::minify(value);
     if (text.size() > limits_.extra_bytes)
       return reject(error_code::too_long, "/extra",

@@ -15,8 +15,8 @@
 
 namespace phi::http {
 
-/// A header field, empty when it is not there. A view into the request (RESTinio's get_field_or makes
-/// a copy that is gone at once).
+/// A header field, empty when it is not there. A view into the request (RESTinio's get_field_or
+/// makes a copy that is gone at once).
 template <class Name>
 std::string_view field_of(const restinio::http_request_header_t& header, Name name) {
   auto value = header.opt_value_of(name);

@@ -15,8 +15,9 @@ namespace {
 class http_server : public http_port {
 public:
   http_server(const config& settings, std::shared_ptr<backend_port> backend)
-    : shared_(std::make_shared<loop_shared>(settings, route_table{settings.api.prefix, settings.stats.enabled},
-                                            trusted_proxies{settings.server.trusted_proxies}, std::move(backend))) {}
+    : shared_(std::make_shared<loop_shared>(
+      settings, route_table{settings.api.prefix, settings.stats.enabled},
+      trusted_proxies{settings.server.trusted_proxies}, std::move(backend))) {}
 
   std::string open(std::function<void()> drained) override {
     {
@@ -35,7 +36,8 @@ public:
       if (auto trouble = loops_.back()->start(::dup(listener_.get())); !trouble.empty())
         return trouble;
     }
-    log_info("http", "listens", {{"host", server.host}, {"port", opened.port}, {"loops", server.threads}});
+    log_info("http", "listens",
+             {{"host", server.host}, {"port", opened.port}, {"loops", server.threads}});
     return {};
   }
 

@@ -47,14 +47,15 @@ std::string problem_answer(error_code code, std::string_view request_id) {
   auto body = problem_json(code, {}, request_id);
   return "HTTP/1.1 " + std::to_string(status) + " " + std::string{reason_phrase(status)}
          + "\r\nConnection: close\r\nContent-Type: application/problem+json\r\nX-Request-Id: "
-         + std::string{request_id} + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+         + std::string{request_id} + "\r\nContent-Length: " + std::to_string(body.size())
+         + "\r\n\r\n" + body;
 }
 
-std::string ingest_json(uint32_t stored, uint32_t duplicates, const std::vector<problem_detail>& rejected,
-                        std::string_view durability) {
+std::string ingest_json(uint32_t stored, uint32_t duplicates,
+                        const std::vector<problem_detail>& rejected, std::string_view durability) {
   // By hand: the common case is the hot path.
-  std::string out = "{\"stored\":" + std::to_string(stored) + ",\"duplicates\":" + std::to_string(duplicates)
-                    + ",\"rejected\":";
+  std::string out = "{\"stored\":" + std::to_string(stored)
+                    + ",\"duplicates\":" + std::to_string(duplicates) + ",\"rejected\":";
   out += rejected.empty() ? "[]" : dump(to_json(rejected));
   out += ",\"durability\":\"";
   out += durability;

@@ -15,7 +15,7 @@ namespace phi::http {
 struct problem_detail {
   std::optional<uint32_t> index; ///< of the event in the request
   error_code code = error_code::none;
-  std::string pointer;           ///< JSON pointer into the event, "/status"
+  std::string pointer; ///< JSON pointer into the event, "/status"
   std::string message;
 };
 
@@ -27,8 +27,8 @@ std::string problem_json(error_code code, std::string_view detail, std::string_v
 std::string problem_answer(error_code code, std::string_view request_id);
 
 /// The body of a successful ingest answer.
-std::string ingest_json(uint32_t stored, uint32_t duplicates, const std::vector<problem_detail>& rejected,
-                        std::string_view durability);
+std::string ingest_json(uint32_t stored, uint32_t duplicates,
+                        const std::vector<problem_detail>& rejected, std::string_view durability);
 
 /// "OK", "Bad Request", ...
 std::string_view reason_phrase(int status);

@@ -79,7 +79,8 @@ public:
 
 private:
   void wrong(const std::string& name, std::string message) {
-    out_.errors.push_back({.code = error_code::invalid_query, .pointer = name, .message = std::move(message)});
+    out_.errors.push_back(
+      {.code = error_code::invalid_query, .pointer = name, .message = std::move(message)});
   }
 
   void unknown(const std::string& name, const std::vector<std::string>& known) {
@@ -87,7 +88,8 @@ private:
     std::string all;
     for (const auto& one : known)
       all += (all.empty() ? "" : ", ") + one;
-    wrong(name, best.empty() ? "unknown parameter; there are " + all : "unknown parameter; did you mean " + best + "?");
+    wrong(name, best.empty() ? "unknown parameter; there are " + all
+                             : "unknown parameter; did you mean " + best + "?");
   }
 
   void take(const std::string& name, const std::string& value) {
@@ -121,11 +123,13 @@ private:
       return;
     }
     auto best = closest_time_zone(value);
-    wrong("timezone", "unknown time zone" + (best.empty() ? ", expected an IANA name such as Europe/Berlin"
-                                                         : "; did you mean " + best + "?"));
+    wrong("timezone", "unknown time zone"
+                        + (best.empty() ? ", expected an IANA name such as Europe/Berlin"
+                                        : "; did you mean " + best + "?"));
   }
 
-  void take_filter(const std::string& name, const std::string& value, std::optional<std::string>& to) {
+  void take_filter(const std::string& name, const std::string& value,
+                   std::optional<std::string>& to) {
     if (value.size() > longest_filter || value.find('\0') != value.npos)
       wrong(name, "the text is too long or holds the character NUL");
     else if (!value.empty())
@@ -145,22 +149,25 @@ private:
   void take_include(const std::string& value) {
     auto& parts = out_.what.include;
     const std::vector<std::pair<std::string, bool*>> known{
-      {"routes", &parts.routes},       {"methods", &parts.methods}, {"status", &parts.status},
-      {"instances", &parts.instances}, {"actions", &parts.actions}, {"latency", &parts.latency},
+      {"routes", &parts.routes},         {"methods", &parts.methods},
+      {"status", &parts.status},         {"instances", &parts.instances},
+      {"actions", &parts.actions},       {"latency", &parts.latency},
       {"unique_ips", &parts.unique_ips}, {"user_kinds", &parts.user_kinds}};
     constexpr std::string_view separators = ",; \t\r\n";
     for (size_t at = value.find_first_not_of(separators); at != value.npos;) {
       auto end = std::min(value.find_first_of(separators, at), value.size());
       auto word = value.substr(at, end - at);
-      auto found = std::find_if(known.begin(), known.end(), [&](const auto& k) { return k.first == word; });
+      auto found =
+        std::find_if(known.begin(), known.end(), [&](const auto& k) { return k.first == word; });
       if (word == "all")
         for (const auto& [name, flag] : known)
           *flag = true;
       else if (found != known.end())
         *found->second = true;
       else
-        wrong("include", "unknown part " + word.substr(0, 40) + "; there are routes, methods, status, instances,"
-                         " actions, latency, unique_ips, user_kinds, all");
+        wrong("include", "unknown part " + word.substr(0, 40)
+                           + "; there are routes, methods, status, instances,"
+                             " actions, latency, unique_ips, user_kinds, all");
       at = value.find_first_not_of(separators, end);
     }
   }
@@ -181,7 +188,8 @@ private:
     if (*what.last_day < *what.first_day)
       wrong("end", "end must not be before start");
     else if (*what.last_day - *what.first_day + 1 > defaults_.max_range_days)
-      wrong("end", "the range may have up to " + std::to_string(defaults_.max_range_days) + " days");
+      wrong("end",
+            "the range may have up to " + std::to_string(defaults_.max_range_days) + " days");
   }
 
   query_kind kind_;
@@ -208,7 +216,8 @@ std::optional<params> parse_query_string(std::string_view text) {
   return out;
 }
 
-read_query read_question(query_kind kind, std::string_view query_string, const query_defaults& defaults) {
+read_query read_question(query_kind kind, std::string_view query_string,
+                         const query_defaults& defaults) {
   return reading{kind, defaults}.run(query_string);
 }
 

@@ -23,9 +23,11 @@ struct query_defaults {
 };
 
 /// `a=b&c=d`, percent-decoded; `+` is a space. Nothing when an escape is broken.
-std::optional<std::vector<std::pair<std::string, std::string>>> parse_query_string(std::string_view text);
+std::optional<std::vector<std::pair<std::string, std::string>>>
+parse_query_string(std::string_view text);
 
 /// Every parameter is checked; unknown ones are errors too.
-read_query read_question(query_kind kind, std::string_view query_string, const query_defaults& defaults);
+read_query read_question(query_kind kind, std::string_view query_string,
+                         const query_defaults& defaults);
 
 } // namespace phi::http

@@ -15,8 +15,12 @@ struct request_framing::parser {
     http_parser_settings_init(&callbacks);
     callbacks.on_message_begin = [](http_parser* p) { return self(p).begin(); };
     callbacks.on_url = [](http_parser* p, const char*, size_t n) { return self(p).url(n); };
-    callbacks.on_header_field = [](http_parser* p, const char* at, size_t n) { return self(p).field(at, n); };
-    callbacks.on_header_value = [](http_parser* p, const char* at, size_t n) { return self(p).value(at, n); };
+    callbacks.on_header_field = [](http_parser* p, const char* at, size_t n) {
+      return self(p).field(at, n);
+    };
+    callbacks.on_header_value = [](http_parser* p, const char* at, size_t n) {
+      return self(p).value(at, n);
+    };
     callbacks.on_headers_complete = [](http_parser* p) { return self(p).headers_complete(); };
     callbacks.on_body = [](http_parser* p, const char*, size_t n) { return self(p).add_body(n); };
     callbacks.on_message_complete = [](http_parser* p) { return self(p).complete(); };

@@ -1,7 +1,7 @@
 #pragma once
 /// Finds where requests begin and end on a connection, and what is wrong with them, before RESTinio
-/// sees the bytes. RESTinio closes a connection in silence when a request is malformed or too large;
-/// because of this class the client gets an answer.
+/// sees the bytes. RESTinio closes a connection in silence when a request is malformed or too
+/// large; because of this class the client gets an answer.
 
 #include "protocol/errors.hpp"
 

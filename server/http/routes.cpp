@@ -5,11 +5,18 @@ namespace phi::http {
 route_table::route_table(const std::string& prefix, bool stats) {
   if (stats) {
     auto ask = [&](const char* path, query_kind kind) {
-      routes_.push_back({.path = prefix + path, .method = "GET", .what = action::question,
-                         .question = kind, .tracked = true, .needs_token = true});
+      routes_.push_back({.path = prefix + path,
+                         .method = "GET",
+                         .what = action::question,
+                         .question = kind,
+                         .tracked = true,
+                         .needs_token = true});
     };
-    routes_.push_back({.path = prefix + "/events", .method = "POST", .what = action::ingest,
-                       .tracked = true, .needs_token = true});
+    routes_.push_back({.path = prefix + "/events",
+                       .method = "POST",
+                       .what = action::ingest,
+                       .tracked = true,
+                       .needs_token = true});
     ask("/stats/daily", query_kind::daily);
     ask("/stats/daily/features", query_kind::daily_features);
     ask("/stats/summary", query_kind::summary);

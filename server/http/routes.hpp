@@ -13,17 +13,19 @@ namespace phi::http {
 
 enum class action : uint8_t {
   ingest,
-  question,       ///< answered by the reader
-  health,         ///< state of queue and ledger
-  live, ready, startup,
+  question, ///< answered by the reader
+  health,   ///< state of queue and ledger
+  live,
+  ready,
+  startup,
 };
 
 struct route {
-  std::string path;           ///< with the prefix
-  std::string_view method;    ///< "GET" also serves HEAD
+  std::string path;        ///< with the prefix
+  std::string_view method; ///< "GET" also serves HEAD
   action what;
   query_kind question = query_kind::daily;
-  bool tracked = false;       ///< recorded as an event of the service itself
+  bool tracked = false; ///< recorded as an event of the service itself
   bool needs_token = false;
 };
 

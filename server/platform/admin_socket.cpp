@@ -30,8 +30,12 @@ bool may_enter(stream::socket& peer) {
 /// One connection: requests are answered one after the other, in order.
 class admin_session : public std::enable_shared_from_this<admin_session> {
 public:
-  admin_session(stream::socket socket, std::shared_ptr<handler_type> handler, std::shared_ptr<size_t> count)
-    : socket_(std::move(socket)), idle_(socket_.get_executor()), handler_(std::move(handler)), count_(std::move(count)) {
+  admin_session(stream::socket socket, std::shared_ptr<handler_type> handler,
+                std::shared_ptr<size_t> count)
+    : socket_(std::move(socket)),
+      idle_(socket_.get_executor()),
+      handler_(std::move(handler)),
+      count_(std::move(count)) {
     ++*count_;
   }
   ~admin_session() { --*count_; }
@@ -55,17 +59,19 @@ private:
     request->line = input_.substr(0, size - 1);
     input_.erase(0, size);
     request->answer = [self = shared_from_this()](std::string line) {
-      asio::post(self->socket_.get_executor(), [self, line = std::move(line)]() mutable { self->write(std::move(line)); });
+      asio::post(self->socket_.get_executor(),
+                 [self, line = std::move(line)]() mutable { self->write(std::move(line)); });
     };
     (*handler_)(std::move(request));
   }
 
   void write(std::string line) {
     output_ = std::move(line) + '\n';
-    asio::async_write(socket_, asio::buffer(output_), [self = shared_from_this()](const asio::error_code& error, size_t) {
-      if (!error)
-        self->read();
-    });
+    asio::async_write(socket_, asio::buffer(output_),
+                      [self = shared_from_this()](const asio::error_code& error, size_t) {
+                        if (!error)
+                          self->read();
+                      });
   }
 
   stream::socket socket_;
@@ -106,7 +112,8 @@ public:
       ::chmod(path_.c_str(), 0660);
       acceptor_.listen();
     } catch (const std::exception& e) {
-      return "cannot listen on " + path_ + ": " + e.what() + "; choose another path with admin.socket";
+      return "cannot listen on " + path_ + ": " + e.what()
+             + "; choose another path with admin.socket";
     }
     *handler_ = [this](admin_request_ptr request) { hand_on(std::move(request)); };
     accept();

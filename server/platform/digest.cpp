@@ -67,7 +67,9 @@ keyed_hash::keyed_hash(const std::string& salt) {
   char name[] = "SHA256";
   OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
                          OSSL_PARAM_construct_end()};
-  if (EVP_MAC_init(context_->ctx, reinterpret_cast<const unsigned char*>(salt.data()), salt.size(), params) != 1)
+  if (EVP_MAC_init(context_->ctx, reinterpret_cast<const unsigned char*>(salt.data()), salt.size(),
+                   params)
+      != 1)
     throw std::runtime_error("HMAC-SHA256 is not available");
 }
 
@@ -79,7 +81,9 @@ std::string keyed_hash::of(std::string_view value) {
   sha256 whole{};
   size_t size = 0;
   bool ok = EVP_MAC_init(context_->ctx, nullptr, 0, nullptr) == 1
-            && EVP_MAC_update(context_->ctx, reinterpret_cast<const unsigned char*>(value.data()), value.size()) == 1
+            && EVP_MAC_update(context_->ctx, reinterpret_cast<const unsigned char*>(value.data()),
+                              value.size())
+                 == 1
             && EVP_MAC_final(context_->ctx, whole.data(), &size, whole.size()) == 1;
   if (!ok)
     throw std::runtime_error("HMAC-SHA256 failed");

@@ -48,13 +48,16 @@ opened_listener open_listener(const std::string& host, uint16_t port) {
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE;
   addrinfo* list = nullptr;
-  if (int error = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &list); error != 0)
-    return {.error = "cannot listen on " + where + ": " + ::gai_strerror(error) + ", see server.host"};
+  if (int error = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &list);
+      error != 0)
+    return {.error =
+              "cannot listen on " + where + ": " + ::gai_strerror(error) + ", see server.host"};
   std::unique_ptr<addrinfo, void (*)(addrinfo*)> guard{list, &::freeaddrinfo};
   owned_fd fd{::socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
   int yes = 1;
   if (!fd || ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0
-      || ::bind(fd.get(), list->ai_addr, list->ai_addrlen) != 0 || ::listen(fd.get(), listen_queue) != 0)
+      || ::bind(fd.get(), list->ai_addr, list->ai_addrlen) != 0
+      || ::listen(fd.get(), listen_queue) != 0)
     return {.error = explain(where, errno)};
   auto actual = port_of(fd.get());
   return {.fd = std::move(fd), .port = actual};

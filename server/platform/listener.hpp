@@ -33,8 +33,8 @@ private:
 
 struct opened_listener {
   owned_fd fd;
-  uint16_t port = 0;  ///< the one the system picked, when 0 was asked for
-  std::string error;  ///< not empty: what is wrong and what would help
+  uint16_t port = 0; ///< the one the system picked, when 0 was asked for
+  std::string error; ///< not empty: what is wrong and what would help
 };
 
 /// Binds and listens on `host` (a name or an address) and `port`.

@@ -31,7 +31,9 @@ std::string now_text() {
 
 } // namespace
 
-state_directory::state_directory(std::string path) : path_(std::move(path)), started_at_(now_text()) {
+state_directory::state_directory(std::string path)
+  : path_(std::move(path)),
+    started_at_(now_text()) {
   std::error_code error;
   std::filesystem::create_directories(path_, error);
   lock_.reset(::open(file(lock_name).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
@@ -54,8 +56,8 @@ void state_directory::look_for_crash() {
   auto pid = mark.is_object() ? mark.value("pid", 0) : 0;
   crash_notice_ = "the last run (pid " + std::to_string(pid) + ", started " + started
                   + ") ended without a report: a crash, a kill or a power cut";
-  json report{{"crashed", true}, {"exitCode", nullptr}, {"exitText", "ended without a report"},
-              {"pid", pid}, {"startedAt", started}, {"noticedAt", now_text()}};
+  json report{{"crashed", true}, {"exitCode", nullptr},  {"exitText", "ended without a report"},
+              {"pid", pid},      {"startedAt", started}, {"noticedAt", now_text()}};
   try {
     write_file(report_name, report.dump(2) + "\n");
   } catch (const std::exception&) {
@@ -84,7 +86,10 @@ void state_directory::begin_run() {
 
 std::string state_directory::end_run(const exit_report& report) noexcept {
   try {
-    json out{{"version", PHI_VERSION}, {"pid", ::getpid()}, {"startedAt", started_at_}, {"endedAt", now_text()}};
+    json out{{"version", PHI_VERSION},
+             {"pid", ::getpid()},
+             {"startedAt", started_at_},
+             {"endedAt", now_text()}};
     out.update(to_json(report));
     write_file(report_name, out.dump(2) + "\n");
     std::filesystem::remove(file(mark_name));

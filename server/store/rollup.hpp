@@ -57,10 +57,10 @@ struct rollup_key_hash {
 
 struct count_sums {
   int64_t n = 0;
-  int64_t errors = 0;    ///< status >= 400
+  int64_t errors = 0; ///< status >= 400
   int64_t first_us = 0;
   int64_t last_us = 0;
-  int64_t timed = 0;     ///< events that have a duration
+  int64_t timed = 0; ///< events that have a duration
   int64_t sum_us = 0;
   int64_t min_us = 0;
   int64_t max_us = 0;

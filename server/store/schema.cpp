@@ -31,12 +31,14 @@ int migrate(database& db) {
     auto application = pragma(db, "application_id");
     auto version = static_cast<int>(pragma(db, "user_version"));
     if (application != sql::application_id && (application != 0 || has_tables(db)))
-      throw sqlite_error{SQLITE_NOTADB, "the file is an SQLite database, but not one of phi-backend;"
-                                        " name another file in stats.sqlite_path"};
+      throw sqlite_error{SQLITE_NOTADB,
+                         "the file is an SQLite database, but not one of phi-backend;"
+                         " name another file in stats.sqlite_path"};
     if (version > current_schema())
       throw sqlite_error{SQLITE_NOTADB, "the database was written by a newer version (schema "
                                           + std::to_string(version) + ", this program knows "
-                                          + std::to_string(current_schema()) + "); install that version"};
+                                          + std::to_string(current_schema())
+                                          + "); install that version"};
     for (int next = version; next < current_schema(); ++next)
       db.run(sql::migrations[next]);
     db.run("PRAGMA application_id = " + std::to_string(sql::application_id));

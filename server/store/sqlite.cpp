@@ -6,7 +6,8 @@ namespace phi::store {
 
 void database::open(const std::string& file, access how) {
   close();
-  int flags = how == access::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  int flags =
+    how == access::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
   if (sqlite3_open_v2(file.c_str(), &handle_, flags | SQLITE_OPEN_NOMUTEX, nullptr) != SQLITE_OK) {
     int code = handle_ ? sqlite3_extended_errcode(handle_) : SQLITE_CANTOPEN;
     std::string text = handle_ ? sqlite3_errmsg(handle_) : "out of memory";
@@ -60,7 +61,8 @@ statement& statement::bind(int at, int64_t value) {
 }
 
 statement& statement::bind(int at, std::string_view text) {
-  sqlite3_bind_text(handle_, at, text.data() ? text.data() : "", static_cast<int>(text.size()), SQLITE_STATIC);
+  sqlite3_bind_text(handle_, at, text.data() ? text.data() : "", static_cast<int>(text.size()),
+                    SQLITE_STATIC);
   return *this;
 }
 
@@ -108,7 +110,8 @@ int64_t statement::integer(int column) const {
 
 std::string statement::text(int column) const {
   const auto* data = reinterpret_cast<const char*>(sqlite3_column_text(handle_, column));
-  return data ? std::string{data, static_cast<size_t>(sqlite3_column_bytes(handle_, column))} : std::string{};
+  return data ? std::string{data, static_cast<size_t>(sqlite3_column_bytes(handle_, column))}
+              : std::string{};
 }
 
 bool statement::null(int column) const {

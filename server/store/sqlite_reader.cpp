@@ -1,10 +1,10 @@
 #include "server/store/sqlite_store.hpp"
 
 #include "config/time_text.hpp"
+#include "server/platform/time_zones.hpp"
 #include "server/store/rollup.hpp"
 #include "server/store/sqlite.hpp"
 #include "server/store/statements.hpp"
-#include "server/platform/time_zones.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -66,8 +66,10 @@ public:
     } catch (const sqlite_error& e) {
       abandon();
       if ((e.code() & 0xff) == SQLITE_INTERRUPT)
-        return {error_code::query_timeout, "the question took longer than stats.query_timeout_ms; ask for"
-                                           " a shorter range or fewer parts", {}};
+        return {error_code::query_timeout,
+                "the question took longer than stats.query_timeout_ms; ask for"
+                " a shorter range or fewer parts",
+                {}};
       return {error_code::store_unavailable, e.what(), {}};
     } catch (const std::exception& e) {
       abandon();
@@ -233,7 +235,8 @@ private:
     json rows = json::array();
     auto& ask = ask_slots(sql::counts_by_feature, range, what);
     while (ask.step())
-      rows.push_back({{"feature", ask.text(0)}, {"count", ask.integer(1)},
+      rows.push_back({{"feature", ask.text(0)},
+                      {"count", ask.integer(1)},
                       {"lastAt", format_rfc3339(ask.integer(2))}});
     return rows;
   }

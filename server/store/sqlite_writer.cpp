@@ -16,12 +16,20 @@ namespace {
 /// The statements of the writing connection; they live as long as it is open.
 struct writing {
   explicit writing(database& db)
-    : identity(db, sql::insert_identity), event(db, sql::insert_event), count(db, sql::add_count),
-      status(db, sql::add_status), instance(db, sql::add_instance), latency(db, sql::add_latency),
-      user(db, sql::add_user), address(db, sql::add_address), begin(db, "BEGIN IMMEDIATE"),
-      commit(db, "COMMIT"), rollback(db, "ROLLBACK") {}
+    : identity(db, sql::insert_identity),
+      event(db, sql::insert_event),
+      count(db, sql::add_count),
+      status(db, sql::add_status),
+      instance(db, sql::add_instance),
+      latency(db, sql::add_latency),
+      user(db, sql::add_user),
+      address(db, sql::add_address),
+      begin(db, "BEGIN IMMEDIATE"),
+      commit(db, "COMMIT"),
+      rollback(db, "ROLLBACK") {}
 
-  statement identity, event, count, status, instance, latency, user, address, begin, commit, rollback;
+  statement identity, event, count, status, instance, latency, user, address, begin, commit,
+    rollback;
 };
 
 class sqlite_writer : public store_port {
@@ -84,7 +92,8 @@ private:
     db_.open(with_.file, database::access::read_write);
     db_.run("PRAGMA busy_timeout = " + std::to_string(with_.busy_timeout.count()));
     db_.run(with_.wal ? "PRAGMA journal_mode = WAL" : "PRAGMA journal_mode = DELETE");
-    db_.run(with_.how == durability::full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+    db_.run(with_.how == durability::full ? "PRAGMA synchronous = FULL"
+                                          : "PRAGMA synchronous = NORMAL");
     // Fewer, larger checkpoints: 4000 pages of 4 KiB. The log is cut back to that afterwards.
     db_.run("PRAGMA wal_autocheckpoint = 4000");
     db_.run("PRAGMA journal_size_limit = 16777216");
@@ -123,7 +132,9 @@ private:
     commit_result::counts counts;
     for (const auto& e : request.events) {
       auto day = day_of_slot(slot_of(e.time_us));
-      statements_->identity.bind_blob(1, e.identity.data(), e.identity.size()).bind(2, day).execute();
+      statements_->identity.bind_blob(1, e.identity.data(), e.identity.size())
+        .bind(2, day)
+        .execute();
       if (db_.changes() == 0) {
         ++counts.duplicates;
         continue;
@@ -154,14 +165,27 @@ private:
     for (const auto& [key, n] : sums_.instances)
       statements_->instance.bind(1, key.slot).bind(2, key.a).bind(3, key.b).bind(4, n).execute();
     for (const auto& [key, n] : sums_.latencies)
-      statements_->latency.bind(1, key.slot).bind(2, key.a).bind(3, key.b).bind(4, key.c)
-        .bind(5, key.number).bind(6, n).execute();
+      statements_->latency.bind(1, key.slot)
+        .bind(2, key.a)
+        .bind(3, key.b)
+        .bind(4, key.c)
+        .bind(5, key.number)
+        .bind(6, n)
+        .execute();
     for (const auto& [key, slots] : sums_.users)
-      statements_->user.bind(1, key.slot).bind(2, key.a).bind(3, key.b).bind(4, key.c)
-        .bind(5, static_cast<int64_t>(slots.low)).bind(6, static_cast<int64_t>(slots.high)).execute();
+      statements_->user.bind(1, key.slot)
+        .bind(2, key.a)
+        .bind(3, key.b)
+        .bind(4, key.c)
+        .bind(5, static_cast<int64_t>(slots.low))
+        .bind(6, static_cast<int64_t>(slots.high))
+        .execute();
     for (const auto& [key, slots] : sums_.addresses)
-      statements_->address.bind(1, key.slot).bind(2, key.a)
-        .bind(3, static_cast<int64_t>(slots.low)).bind(4, static_cast<int64_t>(slots.high)).execute();
+      statements_->address.bind(1, key.slot)
+        .bind(2, key.a)
+        .bind(3, static_cast<int64_t>(slots.low))
+        .bind(4, static_cast<int64_t>(slots.high))
+        .execute();
   }
 
   void write_count(const rollup_key& key, const count_sums& sums) {

@@ -5,7 +5,7 @@
 
 namespace phi::store::sql {
 
-// -- schema: migration N brings user_version from N-1 to N -----------------------------------------
+// -- schema: migration N brings user_version from N-1 to N --------------------------------------
 
 /// Marks a file as ours ("Phi1").
 inline constexpr int application_id = 0x50686931;
@@ -98,91 +98,92 @@ CREATE TABLE rollup_address (
 )",
 };
 
-// -- writing ---------------------------------------------------------------------------------------
+// -- writing ------------------------------------------------------------------------------------
 
-inline constexpr std::string_view insert_identity
-  = "INSERT OR IGNORE INTO identity(digest, day) VALUES (?1, ?2)";
+inline constexpr std::string_view insert_identity =
+  "INSERT OR IGNORE INTO identity(digest, day) VALUES (?1, ?2)";
 
-inline constexpr std::string_view insert_event
-  = "INSERT INTO event(time_us, identity, feature, action, route, method, status, duration_us,"
-    " user_hash, user_kind, address_hash, instance, extra)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+inline constexpr std::string_view insert_event =
+  "INSERT INTO event(time_us, identity, feature, action, route, method, status, duration_us,"
+  " user_hash, user_kind, address_hash, instance, extra)"
+  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
 
-inline constexpr std::string_view add_count
-  = "INSERT INTO rollup_count(slot, feature, action, route, method, class, n, errors, first_us,"
-    " last_us, timed, sum_us, min_us, max_us)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
-    " ON CONFLICT DO UPDATE SET n = n + excluded.n, errors = errors + excluded.errors,"
-    " first_us = min(first_us, excluded.first_us), last_us = max(last_us, excluded.last_us),"
-    " timed = timed + excluded.timed, sum_us = sum_us + excluded.sum_us,"
-    " min_us = min(coalesce(min_us, excluded.min_us), coalesce(excluded.min_us, min_us)),"
-    " max_us = max(coalesce(max_us, excluded.max_us), coalesce(excluded.max_us, max_us))";
+inline constexpr std::string_view add_count =
+  "INSERT INTO rollup_count(slot, feature, action, route, method, class, n, errors, first_us,"
+  " last_us, timed, sum_us, min_us, max_us)"
+  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+  " ON CONFLICT DO UPDATE SET n = n + excluded.n, errors = errors + excluded.errors,"
+  " first_us = min(first_us, excluded.first_us), last_us = max(last_us, excluded.last_us),"
+  " timed = timed + excluded.timed, sum_us = sum_us + excluded.sum_us,"
+  " min_us = min(coalesce(min_us, excluded.min_us), coalesce(excluded.min_us, min_us)),"
+  " max_us = max(coalesce(max_us, excluded.max_us), coalesce(excluded.max_us, max_us))";
 
-inline constexpr std::string_view add_status
-  = "INSERT INTO rollup_status(slot, feature, status, n) VALUES (?1, ?2, ?3, ?4)"
-    " ON CONFLICT DO UPDATE SET n = n + excluded.n";
+inline constexpr std::string_view add_status =
+  "INSERT INTO rollup_status(slot, feature, status, n) VALUES (?1, ?2, ?3, ?4)"
+  " ON CONFLICT DO UPDATE SET n = n + excluded.n";
 
-inline constexpr std::string_view add_instance
-  = "INSERT INTO rollup_instance(slot, feature, instance, n) VALUES (?1, ?2, ?3, ?4)"
-    " ON CONFLICT DO UPDATE SET n = n + excluded.n";
+inline constexpr std::string_view add_instance =
+  "INSERT INTO rollup_instance(slot, feature, instance, n) VALUES (?1, ?2, ?3, ?4)"
+  " ON CONFLICT DO UPDATE SET n = n + excluded.n";
 
-inline constexpr std::string_view add_latency
-  = "INSERT INTO rollup_latency(slot, feature, route, method, bucket, n)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET n = n + excluded.n";
+inline constexpr std::string_view add_latency =
+  "INSERT INTO rollup_latency(slot, feature, route, method, bucket, n)"
+  " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET n = n + excluded.n";
 
-inline constexpr std::string_view add_user
-  = "INSERT INTO rollup_user(day, feature, user_hash, user_kind, slots_low, slots_high)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET"
-    " slots_low = slots_low | excluded.slots_low, slots_high = slots_high | excluded.slots_high";
+inline constexpr std::string_view add_user =
+  "INSERT INTO rollup_user(day, feature, user_hash, user_kind, slots_low, slots_high)"
+  " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET"
+  " slots_low = slots_low | excluded.slots_low, slots_high = slots_high | excluded.slots_high";
 
-inline constexpr std::string_view add_address
-  = "INSERT INTO rollup_address(day, address_hash, slots_low, slots_high)"
-    " VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET"
-    " slots_low = slots_low | excluded.slots_low, slots_high = slots_high | excluded.slots_high";
+inline constexpr std::string_view add_address =
+  "INSERT INTO rollup_address(day, address_hash, slots_low, slots_high)"
+  " VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET"
+  " slots_low = slots_low | excluded.slots_low, slots_high = slots_high | excluded.slots_high";
 
-// -- questions: ?1 first slot, ?2 end slot (half-open), ?3 feature, ?4 route, ?5 method (NULL = any) --
+// -- questions: ?1 first slot, ?2 end slot (half-open), ?3 feature, ?4 route, ?5 method (NULL =
+// any) --
 
 #define PHI_SLOTS "slot >= ?1 AND slot < ?2 AND (?3 IS NULL OR feature = ?3)"
 #define PHI_SLOTS_ROUTES PHI_SLOTS " AND (?4 IS NULL OR route = ?4) AND (?5 IS NULL OR method = ?5)"
 
-inline constexpr std::string_view counts_by_route
-  = "SELECT feature, route, method, sum(n), sum(errors) FROM rollup_count WHERE " PHI_SLOTS_ROUTES
-    " GROUP BY feature, route, method ORDER BY feature, route, method";
+inline constexpr std::string_view counts_by_route =
+  "SELECT feature, route, method, sum(n), sum(errors) FROM rollup_count WHERE " PHI_SLOTS_ROUTES
+  " GROUP BY feature, route, method ORDER BY feature, route, method";
 
-inline constexpr std::string_view counts_by_feature
-  = "SELECT feature, sum(n), max(last_us) FROM rollup_count WHERE " PHI_SLOTS
-    " AND feature <> '' GROUP BY feature ORDER BY 2 DESC, 1";
+inline constexpr std::string_view counts_by_feature =
+  "SELECT feature, sum(n), max(last_us) FROM rollup_count WHERE " PHI_SLOTS
+  " AND feature <> '' GROUP BY feature ORDER BY 2 DESC, 1";
 
-inline constexpr std::string_view span_of_events
-  = "SELECT min(first_us), max(last_us) FROM rollup_count WHERE " PHI_SLOTS;
+inline constexpr std::string_view span_of_events =
+  "SELECT min(first_us), max(last_us) FROM rollup_count WHERE " PHI_SLOTS;
 
-inline constexpr std::string_view totals
-  = "SELECT coalesce(sum(n), 0), coalesce(sum(CASE WHEN route <> '' THEN n END), 0),"
-    " coalesce(sum(CASE WHEN route <> '' THEN errors END), 0), coalesce(sum(timed), 0),"
-    " coalesce(sum(sum_us), 0), coalesce(max(max_us), 0) FROM rollup_count WHERE " PHI_SLOTS;
+inline constexpr std::string_view totals =
+  "SELECT coalesce(sum(n), 0), coalesce(sum(CASE WHEN route <> '' THEN n END), 0),"
+  " coalesce(sum(CASE WHEN route <> '' THEN errors END), 0), coalesce(sum(timed), 0),"
+  " coalesce(sum(sum_us), 0), coalesce(max(max_us), 0) FROM rollup_count WHERE " PHI_SLOTS;
 
-inline constexpr std::string_view top_routes
-  = "SELECT route, sum(n) FROM rollup_count WHERE " PHI_SLOTS
-    " AND route <> '' GROUP BY route ORDER BY 2 DESC, 1 LIMIT ?4";
+inline constexpr std::string_view top_routes =
+  "SELECT route, sum(n) FROM rollup_count WHERE " PHI_SLOTS
+  " AND route <> '' GROUP BY route ORDER BY 2 DESC, 1 LIMIT ?4";
 
-inline constexpr std::string_view top_methods
-  = "SELECT method, sum(n) FROM rollup_count WHERE " PHI_SLOTS
-    " AND method <> '' GROUP BY method ORDER BY 2 DESC, 1 LIMIT ?4";
+inline constexpr std::string_view top_methods =
+  "SELECT method, sum(n) FROM rollup_count WHERE " PHI_SLOTS
+  " AND method <> '' GROUP BY method ORDER BY 2 DESC, 1 LIMIT ?4";
 
-inline constexpr std::string_view top_actions
-  = "SELECT action, sum(n) FROM rollup_count WHERE " PHI_SLOTS
-    " AND action <> '' GROUP BY action ORDER BY 2 DESC, 1 LIMIT ?4";
+inline constexpr std::string_view top_actions =
+  "SELECT action, sum(n) FROM rollup_count WHERE " PHI_SLOTS
+  " AND action <> '' GROUP BY action ORDER BY 2 DESC, 1 LIMIT ?4";
 
-inline constexpr std::string_view top_statuses
-  = "SELECT CAST(status AS TEXT), sum(n) FROM rollup_status WHERE " PHI_SLOTS
-    " GROUP BY status ORDER BY 2 DESC, 1 LIMIT ?4";
+inline constexpr std::string_view top_statuses =
+  "SELECT CAST(status AS TEXT), sum(n) FROM rollup_status WHERE " PHI_SLOTS
+  " GROUP BY status ORDER BY 2 DESC, 1 LIMIT ?4";
 
-inline constexpr std::string_view top_instances
-  = "SELECT instance, sum(n) FROM rollup_instance WHERE " PHI_SLOTS
-    " GROUP BY instance ORDER BY 2 DESC, 1 LIMIT ?4";
+inline constexpr std::string_view top_instances =
+  "SELECT instance, sum(n) FROM rollup_instance WHERE " PHI_SLOTS
+  " GROUP BY instance ORDER BY 2 DESC, 1 LIMIT ?4";
 
-inline constexpr std::string_view latency_buckets
-  = "SELECT bucket, sum(n) FROM rollup_latency WHERE " PHI_SLOTS " GROUP BY bucket ORDER BY bucket";
+inline constexpr std::string_view latency_buckets =
+  "SELECT bucket, sum(n) FROM rollup_latency WHERE " PHI_SLOTS " GROUP BY bucket ORDER BY bucket";
 
 // -- users and addresses: ?1 first day, ?2 last day (whole UTC days), ?3 feature,
 //    ?4 ?5 low and high slots of the first day, ?6 ?7 of the last --------------------------------
@@ -192,20 +193,20 @@ inline constexpr std::string_view latency_buckets
   " AND (day > ?1 OR (slots_low & ?4) <> 0 OR (slots_high & ?5) <> 0)"                             \
   " AND (day < ?2 OR (slots_low & ?6) <> 0 OR (slots_high & ?7) <> 0)"
 
-inline constexpr std::string_view users_by_feature
-  = "SELECT feature, count(DISTINCT user_hash) FROM rollup_user WHERE " PHI_ACTIVE
-    " AND (?3 IS NULL OR feature = ?3) GROUP BY feature";
+inline constexpr std::string_view users_by_feature =
+  "SELECT feature, count(DISTINCT user_hash) FROM rollup_user WHERE " PHI_ACTIVE
+  " AND (?3 IS NULL OR feature = ?3) GROUP BY feature";
 
-inline constexpr std::string_view users_by_kind
-  = "SELECT user_kind, count(DISTINCT user_hash) FROM rollup_user WHERE " PHI_ACTIVE
-    " AND (?3 IS NULL OR feature = ?3) GROUP BY user_kind ORDER BY 2 DESC, 1";
+inline constexpr std::string_view users_by_kind =
+  "SELECT user_kind, count(DISTINCT user_hash) FROM rollup_user WHERE " PHI_ACTIVE
+  " AND (?3 IS NULL OR feature = ?3) GROUP BY user_kind ORDER BY 2 DESC, 1";
 
-inline constexpr std::string_view users_total
-  = "SELECT count(DISTINCT user_hash) FROM rollup_user WHERE " PHI_ACTIVE
-    " AND (?3 IS NULL OR feature = ?3)";
+inline constexpr std::string_view users_total =
+  "SELECT count(DISTINCT user_hash) FROM rollup_user WHERE " PHI_ACTIVE
+  " AND (?3 IS NULL OR feature = ?3)";
 
-inline constexpr std::string_view addresses_total
-  = "SELECT count(DISTINCT address_hash) FROM rollup_address WHERE " PHI_ACTIVE;
+inline constexpr std::string_view addresses_total =
+  "SELECT count(DISTINCT address_hash) FROM rollup_address WHERE " PHI_ACTIVE;
 
 #undef PHI_SLOTS
 #undef PHI_SLOTS_ROUTES

@@ -188,14 +188,17 @@ TEST_CASE("signals: first, second, third; SIGQUIT begins with fast") {
 
 TEST_CASE("flaw 3: with the default shares every rung of the ladder can be reached") {
   // Budgets end before the deadline, the deadline before the forced exit.
-  shutdown_plan plan{{{"http", 12s, {}}, {"stats", 7500ms, {0}}}, {.timeout = 30s, .force = true, .force_delay = 10s}};
+  shutdown_plan plan{{{"http", 12s, {}}, {"stats", 7500ms, {0}}},
+                     {.timeout = 30s, .force = true, .force_delay = 10s}};
   plan.begin(stop_mode::graceful, stop_reason::terminate, "", t0);
   CHECK(*plan.next_wakeup() == t0 + 12s);
   auto hurried = plan.on_time(t0 + 12s);
-  CHECK(std::any_of(hurried.begin(), hurried.end(), [](auto& a) { return a.what == plan_action::kind::release; }));
+  CHECK(std::any_of(hurried.begin(), hurried.end(),
+                    [](auto& a) { return a.what == plan_action::kind::release; }));
   CHECK(*plan.next_wakeup() == t0 + 30s);
   auto forced = plan.on_time(t0 + 30s);
-  CHECK(std::any_of(forced.begin(), forced.end(), [](auto& a) { return a.what == plan_action::kind::kill; }));
+  CHECK(std::any_of(forced.begin(), forced.end(),
+                    [](auto& a) { return a.what == plan_action::kind::kill; }));
   CHECK(plan.verdict({}) == exit_code::forced_by_deadline);
 }
 
@@ -217,6 +220,7 @@ TEST_CASE("the blame chain names who waited for whom, and leaves out what nobody
     out.report = stopped_report{.actor = name, .waits = {{whom, how_long}}};
     return out;
   };
-  report.actors = {row("http", "stats", 1900ms), row("stats", "store", 1800ms), row("reader", "nothing", 1ms)};
+  report.actors = {row("http", "stats", 1900ms), row("stats", "store", 1800ms),
+                   row("reader", "nothing", 1ms)};
   CHECK(blame_chain(report) == "http waited 1.9 s for stats; stats waited 1.8 s for store");
 }

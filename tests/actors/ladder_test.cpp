@@ -1,5 +1,5 @@
-// Every rung of the ladder, on virtual time: who is told what and when, who is named, and with which
-// code it ends.
+// Every rung of the ladder, on virtual time: who is told what and when, who is named, and with
+// which code it ends.
 
 #include "tests/support/doctest.hpp"
 #include "tests/support/fake_children.hpp"
@@ -32,8 +32,9 @@ TEST_CASE("obedient actors: released in reverse start order, code 0") {
   CHECK(house.service->result->code == exit_code::clean);
   CHECK(house.service->result->reason == stop_reason::terminate);
   CHECK(house.orders->lines
-        == std::vector<std::string>{"http stop graceful", "http release graceful", "stats stop graceful",
-                                    "store stop graceful", "stats release graceful", "store release graceful"});
+        == std::vector<std::string>{"http stop graceful", "http release graceful",
+                                    "stats stop graceful", "store stop graceful",
+                                    "stats release graceful", "store release graceful"});
 }
 
 TEST_CASE("start order is the reverse of stop order, and each waits for the one before") {
@@ -100,10 +101,12 @@ TEST_CASE("a deaf actor is killed at the deadline, never before: code 4, and it 
   CHECK(log.contains("kills an actor actor=stats"));
   CHECK(row(house, "stats").trouble == "killed");
   CHECK(house.orders->has("store release fast")); // the others are still told, in order
-  CHECK(blame_chain(*house.service->result).find("stats did not report for 30.0 s") != std::string::npos);
+  CHECK(blame_chain(*house.service->result).find("stats did not report for 30.0 s")
+        != std::string::npos);
 }
 
-TEST_CASE("all actors deaf: each is killed in turn, and the last resort is armed for the hard deadline") {
+TEST_CASE(
+  "all actors deaf: each is killed in turn, and the last resort is armed for the hard deadline") {
   virtual_system on;
   fake_house house{on, three_children(manner::deaf, manner::deaf, manner::deaf)};
   auto t0 = on.now();
@@ -119,7 +122,8 @@ TEST_CASE("all actors deaf: each is killed in turn, and the last resort is armed
   CHECK(survivors(house.service->last_draft).find("http") == std::string::npos);
 }
 
-TEST_CASE("force_quit = false: nobody is killed, it is said every second, the second signal still works") {
+TEST_CASE(
+  "force_quit = false: nobody is killed, it is said every second, the second signal still works") {
   recorded_log log;
   virtual_system on;
   fake_house house{on, three_children(manner::late), false};
@@ -244,7 +248,8 @@ TEST_CASE("the drain delay comes before the broadcast, and a second signal skips
   CHECK(hurried.finished());
 }
 
-TEST_CASE("an actor that dies is restarted with back-off, up to the limit, then the service stops: code 3") {
+TEST_CASE("an actor that dies is restarted with back-off, up to the limit, then the service stops: "
+          "code 3") {
   recorded_log log;
   virtual_system on;
   fake_house house{on, three_children()};
@@ -292,7 +297,8 @@ TEST_CASE("an actor that waits for its restart does not hold a stop up") {
   CHECK(house.starts["http"] == 1);
 }
 
-TEST_CASE("an actor that fails to start: code 1, with its name and cause; the others leave in order") {
+TEST_CASE(
+  "an actor that fails to start: code 1, with its name and cause; the others leave in order") {
   virtual_system on;
   auto plans = three_children();
   plans[0].how = manner::failing_to_start;
@@ -313,7 +319,8 @@ TEST_CASE("an actor that does not start in time ends the start with its name: co
   on.advance(20ms);
   REQUIRE(house.finished());
   CHECK(house.service->result->code == exit_code::startup_failed);
-  CHECK(house.service->result->detail.find("stats did not start within 5.0 s") != std::string::npos);
+  CHECK(house.service->result->detail.find("stats did not start within 5.0 s")
+        != std::string::npos);
 }
 
 TEST_CASE("a signal while starting aborts the start cleanly: code 0") {
@@ -358,13 +365,17 @@ TEST_CASE("status answers although an actor is stuck, and shows who") {
     [](const caf::error&) { FAIL("no answer"); });
 }
 
-TEST_CASE("shuffled schedules: whatever the order of events, the stop ends, with a code that fits") {
-  const std::vector<manner> manners{manner::obedient, manner::slow, manner::late, manner::deaf,
-                                    manner::twice_acking, manner::throwing, manner::dying, manner::silent};
+TEST_CASE(
+  "shuffled schedules: whatever the order of events, the stop ends, with a code that fits") {
+  const std::vector<manner> manners{manner::obedient, manner::slow,         manner::late,
+                                    manner::deaf,     manner::twice_acking, manner::throwing,
+                                    manner::dying,    manner::silent};
   for (uint32_t seed = 1; seed <= 400; ++seed) {
     CAPTURE(seed); // a failing seed replays: run with it alone
     virtual_system on{seed};
-    auto pick = [&](uint32_t n) { return std::uniform_int_distribution<uint32_t>{0, n - 1}(on.random()); };
+    auto pick = [&](uint32_t n) {
+      return std::uniform_int_distribution<uint32_t>{0, n - 1}(on.random());
+    };
     auto plans = three_children(manners[pick(8)], manners[pick(8)], manners[pick(8)]);
     auto any = [&](std::initializer_list<manner> which) {
       return std::any_of(plans.begin(), plans.end(), [&](const auto& plan) {
@@ -380,16 +391,17 @@ TEST_CASE("shuffled schedules: whatever the order of events, the stop ends, with
     }
     on.advance_until([&] { return house.finished(); }, 41s, 100ms);
     bool deaf = any({manner::deaf});
-    auto deaf_count = std::count_if(plans.begin(), plans.end(), [](auto& p) { return p.how == manner::deaf; });
+    auto deaf_count =
+      std::count_if(plans.begin(), plans.end(), [](auto& p) { return p.how == manner::deaf; });
     if (deaf_count >= 2) {
       // The second deaf one is left to the last resort.
       CHECK(house.service->last_draft.code == exit_code::forced_by_deadline);
       continue;
     }
     REQUIRE(house.finished());
-    auto expected = deaf                                                          ? exit_code::forced_by_deadline
+    auto expected = deaf ? exit_code::forced_by_deadline
                     : any({manner::throwing, manner::dying, manner::silent}) ? exit_code::child_died
-                                                                                  : exit_code::clean;
+                                                                             : exit_code::clean;
     CHECK(house.service->result->code == expected);
     for (const auto& one : house.service->result->actors)
       CHECK(one.gone);

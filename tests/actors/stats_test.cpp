@@ -52,6 +52,37 @@ store_actor::behavior_type fake_store(fake_store_ptr, batches_ptr batches) {
   };
 }
 
+/// Writes down who is reported as stuck.
+supervisor_actor::behavior_type fake_boss(supervisor_actor::pointer,
+                                          std::shared_ptr<std::vector<std::string>> stuck) {
+  return {
+    [](atom::terminate, stop_mode, stop_reason) {},
+    [](atom::lame_duck, bool) {},
+    [](atom::lame_duck) {},
+    [](atom::dump) {},
+    [](atom::stopped, const stopped_report&) {},
+    [](atom::status) { return service_status{}; },
+    [stuck](atom::stalled, const std::string& who) { stuck->push_back(who); },
+    [](atom::tick, uint64_t) {},
+    [](atom::revive, uint32_t) {},
+  };
+}
+
+/// Answers pings unless it is frozen.
+child_actor::behavior_type freezing_member(child_actor::pointer self,
+                                           std::shared_ptr<bool> frozen) {
+  return {
+    [](atom::stop, const stop_order&) {},
+    [](atom::release, const release_order&) {},
+    [self, frozen](atom::ping) -> caf::result<pong> {
+      if (*frozen)
+        return self->make_response_promise<pong>();
+      return pong{};
+    },
+    [](atom::status) { return actor_status{}; },
+  };
+}
+
 struct house {
   explicit house(virtual_system& on, stats_settings with = defaults_for_tests()) : on(on) {
     store = on.keep(on.system.spawn(fake_store, batches));
@@ -76,7 +107,8 @@ struct house {
 
   void answer(error_code error = error_code::none) {
     auto batch = batches->back();
-    commit_result result{.number = batch->number, .error = error, .detail = "disk full", .took = 1ms};
+    commit_result result{
+      .number = batch->number, .error = error, .detail = "disk full", .took = 1ms};
     for (const auto& request : batch->requests)
       result.requests.push_back({static_cast<uint32_t>(request.events.size()), 0});
     tell_from_outside(stats, atom::committed_v, result);
@@ -98,7 +130,8 @@ struct house {
     auto pending = asker->request(stats, 1s, atom::status_v);
     on.run();
     ledger_counts out;
-    pending.receive([&](const actor_status& status) { out = *status.ledger; }, [](const caf::error&) { FAIL("no answer"); });
+    pending.receive([&](const actor_status& status) { out = *status.ledger; },
+                    [](const caf::error&) { FAIL("no answer"); });
     return out;
   }
 
@@ -111,7 +144,8 @@ struct house {
 
 } // namespace
 
-TEST_CASE("stats: a request that somebody waits for is committed at once, and answered when it is") {
+TEST_CASE(
+  "stats: a request that somebody waits for is committed at once, and answered when it is") {
   virtual_system on;
   house h{on};
   h.send(1);
@@ -151,7 +185,8 @@ TEST_CASE("flaw 11: what nobody waits for is flushed within the interval, whatev
   CHECK(h.batches->size() == 1);
 }
 
-TEST_CASE("stats: over the bound a request is refused at once, with Retry-After; a smaller one may fit") {
+TEST_CASE(
+  "stats: over the bound a request is refused at once, with Retry-After; a smaller one may fit") {
   virtual_system on;
   house h{on};
   h.send(1, 60);
@@ -193,7 +228,8 @@ TEST_CASE("stats: a silent store loses the batch when it has not begun to commit
   CHECK_FALSE(h.replies->twice);
 }
 
-TEST_CASE("stats: a store silent in its COMMIT: outcome unknown, and the ledger learns the truth later") {
+TEST_CASE(
+  "stats: a store silent in its COMMIT: outcome unknown, and the ledger learns the truth later") {
   virtual_system on;
   house h{on};
   h.send(1);
@@ -278,30 +314,14 @@ TEST_CASE("stats: requests that never reach it are answered by their destructor,
 TEST_CASE("flaw 6: the watchdog names a frozen actor, and reports it when it is stuck") {
   recorded_log log;
   virtual_system on;
-  struct listener_state {
-    std::vector<std::string> stuck;
-  };
   auto stuck = std::make_shared<std::vector<std::string>>();
-  auto boss = on.keep(on.system.spawn([stuck](supervisor_actor::pointer) -> supervisor_actor::behavior_type {
-    return {[](atom::terminate, stop_mode, stop_reason) {}, [](atom::lame_duck, bool) {}, [](atom::lame_duck) {},
-            [](atom::dump) {}, [](atom::stopped, const stopped_report&) {}, [](atom::status) { return service_status{}; },
-            [stuck](atom::stalled, const std::string& who) { stuck->push_back(who); },
-            [](atom::tick, uint64_t) {}, [](atom::revive, uint32_t) {}};
-  }));
   auto frozen = std::make_shared<bool>(false);
-  auto member = on.keep(on.system.spawn([frozen](child_actor::pointer self) -> child_actor::behavior_type {
-    return {[](atom::stop, const stop_order&) {}, [](atom::release, const release_order&) {},
-            [self, frozen](atom::ping) -> caf::result<pong> {
-              if (*frozen)
-                return self->make_response_promise<pong>();
-              return pong{};
-            },
-            [](atom::status) { return actor_status{}; }};
-  }));
+  auto boss = on.keep(on.system.spawn(fake_boss, stuck));
+  auto member = on.keep(on.system.spawn(freezing_member, frozen));
   auto seen_at = std::make_shared<activity>();
-  auto dog = on.keep(on.system.spawn(watchdog_behavior, child_identity{"watchdog", boss, std::make_shared<activity>()},
-                                     watchdog_settings{true, 10s, 60s},
-                                     std::map<std::string, activity_ptr>{{"store", seen_at}}));
+  auto dog = on.keep(on.system.spawn(
+    watchdog_behavior, child_identity{"watchdog", boss, std::make_shared<activity>()},
+    watchdog_settings{true, 10s, 60s}, std::map<std::string, activity_ptr>{{"store", seen_at}}));
   tell_from_outside(dog, atom::use_v, std::string{"store"}, member);
   on.advance(120s, 100ms);
   CHECK_FALSE(log.contains("misses an answer"));

@@ -75,7 +75,8 @@ TEST_CASE("the reference in config/README.md has every key, its default and its 
   config defaults;
   for (const auto& key : all_keys()) {
     CAPTURE(std::string{key.path});
-    CHECK(has(text, "| `" + std::string{key.path} + "` | `" + show_value(key, defaults) + "` | " + std::string{key.what} + " |"));
+    CHECK(has(text, "| `" + std::string{key.path} + "` | `" + show_value(key, defaults) + "` | "
+                      + std::string{key.what} + " |"));
   }
 }
 
@@ -106,7 +107,8 @@ TEST_CASE("the environment wins over the file, the file over the default") {
 }
 
 TEST_CASE("an unknown key, section or name in the environment is told with a suggestion") {
-  CHECK(has(load_problems("[server]\nprot = 1\n"), "unknown key server.prot; did you mean server.port?"));
+  CHECK(has(load_problems("[server]\nprot = 1\n"),
+            "unknown key server.prot; did you mean server.port?"));
   CHECK(has(load_problems("[sever]\nport = 1\n"), "unknown section [sever]; did you mean server?"));
   auto loaded = load_config("", {{"APP_SERVER_PROT", "1"}});
   CHECK(loaded.ok());
@@ -126,7 +128,8 @@ TEST_CASE("a wrong value shows file, line and the offending text, and says what 
   CHECK(has(load_problems("[cors]\nallowed_origins = \"x\"\n"), "expected a list of texts"));
   CHECK(has(load_problems("[server\n"), ":1: not valid TOML"));
   CHECK(has(problems_of(load_config("/nowhere/config.toml", {})), "cannot read"));
-  CHECK(has(problems_of(load_config("", {{"APP_SERVER_PORT", "1x"}})), "APP_SERVER_PORT: expected a whole number"));
+  CHECK(has(problems_of(load_config("", {{"APP_SERVER_PORT", "1x"}})),
+            "APP_SERVER_PORT: expected a whole number"));
 }
 
 TEST_CASE("all problems are told, not only the first") {
@@ -147,7 +150,9 @@ TEST_CASE("impossible combinations are refused with their mend") {
   CHECK(has(wrong({{"APP_STATS_START_AT", "soon"}}), "RFC 3339"));
   CHECK(has(wrong({{"APP_STATS_BUSY_TIMEOUT_MS", "30000"}}), "server.request_timeout_ms"));
   CHECK(has(wrong({{"APP_STATS_QUEUE_MAX_EVENTS", "10"}}), "queue_max_events"));
-  CHECK(has(wrong({{"APP_SHUTDOWN_WATCHDOG_ENABLED", "true"}, {"APP_SHUTDOWN_WATCHDOG_INTERVAL_SECS", "50"}}), "interval_secs"));
+  CHECK(has(wrong({{"APP_SHUTDOWN_WATCHDOG_ENABLED", "true"},
+                   {"APP_SHUTDOWN_WATCHDOG_INTERVAL_SECS", "50"}}),
+            "interval_secs"));
 }
 
 TEST_CASE("a secret comes from a file, and is never shown") {
@@ -156,7 +161,8 @@ TEST_CASE("a secret comes from a file, and is never shown") {
   CHECK(loaded.values.auth.token.value == "hush");
   for (const auto& key : all_keys())
     CHECK_FALSE(has(show_value(key, loaded.values), "hush"));
-  CHECK(has(problems_of(load_config("", {{"APP_AUTH_TOKEN_FILE", "/nowhere"}})), "cannot read a secret"));
+  CHECK(has(problems_of(load_config("", {{"APP_AUTH_TOKEN_FILE", "/nowhere"}})),
+            "cannot read a secret"));
 }
 
 TEST_CASE("keys of the original that have no effect yet are accepted with a warning") {
@@ -168,7 +174,8 @@ TEST_CASE("keys of the original that have no effect yet are accepted with a warn
 }
 
 TEST_CASE("paths are found from systemd's directories") {
-  auto loaded = load_config("", {{"STATE_DIRECTORY", "/var/lib/phi"}, {"RUNTIME_DIRECTORY", "/run/phi"}});
+  auto loaded =
+    load_config("", {{"STATE_DIRECTORY", "/var/lib/phi"}, {"RUNTIME_DIRECTORY", "/run/phi"}});
   CHECK(loaded.values.resolved.sqlite_path == "/var/lib/phi/phi.db");
   CHECK(loaded.values.resolved.admin_socket == "/run/phi/admin.sock");
   auto plain = load_config("", {});

@@ -70,9 +70,16 @@ TEST_CASE("one event, an array, lines: stored and counted") {
   CHECK(one.status == 200);
   CHECK(one.body == R"({"stored":1,"duplicates":0,"rejected":[],"durability":"committed"})");
   CHECK(one.headers["content-type"] == "application/json");
-  CHECK(post(port, "/api/v1/events", R"([{"feature":"a"},{"route":"/r","method":"GET","status":404}])").body.find("\"stored\":2") != std::string::npos);
-  CHECK(post(port, "/api/v1/events", "{\"feature\":\"a\"}\n\n{\"feature\":\"b\"}\n", lines).body.find("\"stored\":2") != std::string::npos);
-  CHECK(post(port, "/api/v1/events", "{\"feature\":\"a\"}", "application/json; charset=utf-8").status == 200);
+  CHECK(
+    post(port, "/api/v1/events", R"([{"feature":"a"},{"route":"/r","method":"GET","status":404}])")
+      .body.find("\"stored\":2")
+    != std::string::npos);
+  CHECK(post(port, "/api/v1/events", "{\"feature\":\"a\"}\n\n{\"feature\":\"b\"}\n", lines)
+          .body.find("\"stored\":2")
+        != std::string::npos);
+  CHECK(
+    post(port, "/api/v1/events", "{\"feature\":\"a\"}", "application/json; charset=utf-8").status
+    == 200);
   CHECK(service.stop().code == 0);
   CHECK(rollup_mismatch(service.database()) == "");
 }
@@ -81,20 +88,34 @@ TEST_CASE("gzip and zstd bodies, and several gzip members") {
   temp_dir dir;
   service_process service{dir.path()};
   std::string body = "{\"feature\":\"a\"}\n{\"feature\":\"b\"}\n";
-  CHECK(post(service.port(), "/api/v1/events", gzip(body), lines, "Content-Encoding: gzip\r\n").body.find("\"stored\":2") != std::string::npos);
-  CHECK(post(service.port(), "/api/v1/events", zstd(body), lines, "Content-Encoding: zstd\r\n").body.find("\"stored\":2") != std::string::npos);
-  CHECK(post(service.port(), "/api/v1/events", gzip(body) + gzip(body), lines, "Content-Encoding: gzip\r\n").body.find("\"stored\":4") != std::string::npos);
-  CHECK(post(service.port(), "/api/v1/events", gzip(body), lines, "Content-Encoding: GZIP\r\n").status == 200);
+  CHECK(post(service.port(), "/api/v1/events", gzip(body), lines, "Content-Encoding: gzip\r\n")
+          .body.find("\"stored\":2")
+        != std::string::npos);
+  CHECK(post(service.port(), "/api/v1/events", zstd(body), lines, "Content-Encoding: zstd\r\n")
+          .body.find("\"stored\":2")
+        != std::string::npos);
+  CHECK(post(service.port(), "/api/v1/events", gzip(body) + gzip(body), lines,
+             "Content-Encoding: gzip\r\n")
+          .body.find("\"stored\":4")
+        != std::string::npos);
+  CHECK(
+    post(service.port(), "/api/v1/events", gzip(body), lines, "Content-Encoding: GZIP\r\n").status
+    == 200);
 }
 
 TEST_CASE("valid events are stored although others are not; atomic=true makes it all or nothing") {
   temp_dir dir;
   service_process service{dir.path(), {{"APP_STATS_TRACK_REQUESTS", "false"}}};
-  std::string body = "{\"feature\":\"good\"}\n{\"feature\":7}\nnonsense\n{\"feature\":\"a\\u0000b\"}\n{\"feature\":\"good\"}\n";
+  std::string body = "{\"feature\":\"good\"}\n{\"feature\":7}\nnonsense\n{\"feature\":"
+                     "\"a\\u0000b\"}\n{\"feature\":\"good\"}\n";
   auto mixed = json::parse(post(service.port(), "/api/v1/events", body, lines).body);
   CHECK(mixed["stored"] == 2);
   REQUIRE(mixed["rejected"].size() == 3);
-  CHECK(mixed["rejected"][0] == json({{"index", 1}, {"code", "wrong_type"}, {"pointer", "/feature"}, {"message", "expected a text"}}));
+  CHECK(mixed["rejected"][0]
+        == json({{"index", 1},
+                 {"code", "wrong_type"},
+                 {"pointer", "/feature"},
+                 {"message", "expected a text"}}));
   CHECK(mixed["rejected"][1]["index"] == 2);
   CHECK(mixed["rejected"][2]["code"] == "forbidden_character");
   auto atomic = post(service.port(), "/api/v1/events?atomic=true", body, lines);
@@ -111,7 +132,9 @@ TEST_CASE("valid events are stored although others are not; atomic=true makes it
 TEST_CASE("the same id of the same source counts once, also within one request") {
   temp_dir dir;
   service_process service{dir.path()};
-  auto send = [&](const std::string& body) { return json::parse(post(service.port(), "/api/v1/events", body).body); };
+  auto send = [&](const std::string& body) {
+    return json::parse(post(service.port(), "/api/v1/events", body).body);
+  };
   CHECK(send(R"([{"feature":"a","id":"1"},{"feature":"a","id":"1"}])")["duplicates"] == 1);
   CHECK(send(R"({"feature":"a","id":"1"})")["duplicates"] == 1);
   CHECK(send(R"({"feature":"a","id":"1","source":"other"})")["stored"] == 1);
@@ -134,11 +157,14 @@ TEST_CASE("days in a zone: of 23 and 25 hours, and at +05:45") {
         std::tm utc{};
         ::gmtime_r(&when, &utc);
         std::strftime(text, sizeof text, "%FT%TZ", &utc);
-        body += std::string{"{\"feature\":\"f\",\"status\":"} + (slot % 2 ? "200" : "500") + ",\"time\":\"" + text + "\"}\n";
+        body += std::string{"{\"feature\":\"f\",\"status\":"} + (slot % 2 ? "200" : "500")
+                + ",\"time\":\"" + text + "\"}\n";
       }
   CHECK(post(service.port(), "/api/v1/events", body, lines).status == 200);
   auto count = [&](const std::string& date, const std::string& zone) {
-    auto rows = json::parse(get(service.port(), "/api/v1/stats/daily?start=" + date + "&end=" + date + "&timezone=" + zone).body);
+    auto rows = json::parse(get(service.port(), "/api/v1/stats/daily?start=" + date + "&end=" + date
+                                                  + "&timezone=" + zone)
+                              .body);
     REQUIRE(rows.size() == 1);
     CHECK(rows[0]["date"] == date);
     CHECK(std::abs(rows[0]["errCount"].get<int>() * 2 - rows[0]["count"].get<int>()) <= 1);
@@ -156,11 +182,13 @@ TEST_CASE("days in a zone: of 23 and 25 hours, and at +05:45") {
 
 TEST_CASE("features, unique users, and the summary come from the roll-ups") {
   temp_dir dir;
-  service_process service{dir.path(), {{"APP_STATS_USER_HASH_SALT", "pepper"}, {"APP_SERVER_INSTANCE", "test-1"}}};
+  service_process service{
+    dir.path(), {{"APP_STATS_USER_HASH_SALT", "pepper"}, {"APP_SERVER_INSTANCE", "test-1"}}};
   std::string body;
   for (int i = 0; i < 100; ++i)
-    body += "{\"feature\":\"" + std::string{i % 2 ? "a" : "b"} + "\",\"user\":\"u" + std::to_string(i % 10)
-            + "\",\"userKind\":\"k\",\"action\":\"act\",\"durationMs\":" + std::to_string(i + 1) + "}\n";
+    body += "{\"feature\":\"" + std::string{i % 2 ? "a" : "b"} + "\",\"user\":\"u"
+            + std::to_string(i % 10) + "\",\"userKind\":\"k\",\"action\":\"act\",\"durationMs\":"
+            + std::to_string(i + 1) + "}\n";
   CHECK(post(service.port(), "/api/v1/events", body, lines).status == 200);
   char today[16];
   auto now = ::time(nullptr);
@@ -168,8 +196,10 @@ TEST_CASE("features, unique users, and the summary come from the roll-ups") {
   auto range = std::string{"?start="} + today + "&end=" + today;
   auto features = json::parse(get(service.port(), "/api/v1/stats/daily/features" + range).body);
   REQUIRE(features["rows"].size() == 2);
-  CHECK(features["rows"][0] == json({{"date", today}, {"feature", "a"}, {"count", 50}, {"uniqueUsers", 5}}));
-  auto filtered = json::parse(get(service.port(), "/api/v1/stats/daily/features" + range + "&feature=b").body);
+  CHECK(features["rows"][0]
+        == json({{"date", today}, {"feature", "a"}, {"count", 50}, {"uniqueUsers", 5}}));
+  auto filtered =
+    json::parse(get(service.port(), "/api/v1/stats/daily/features" + range + "&feature=b").body);
   CHECK(filtered["rows"].size() == 1);
   CHECK(filtered["featureFilter"] == "b");
   std::this_thread::sleep_for(400ms); // own requests are flushed within flush_interval_ms
@@ -182,7 +212,8 @@ TEST_CASE("features, unique users, and the summary come from the roll-ups") {
   CHECK(summary["instances"][0]["instance"] == "test-1");
   CHECK(summary["uniqueIps"] == 1);
   CHECK(summary["routes"].size() >= 2); // its own requests
-  auto alone = json::parse(get(service.port(), "/api/v1/stats/summary?include=latency&feature=a").body);
+  auto alone =
+    json::parse(get(service.port(), "/api/v1/stats/summary?include=latency&feature=a").body);
   CHECK(alone["latency"]["sampleCount"] == 50);
   CHECK(alone["latency"]["maxMs"] == 100.0);
   auto p50 = alone["latency"]["p50Ms"].get<double>();
@@ -190,7 +221,8 @@ TEST_CASE("features, unique users, and the summary come from the roll-ups") {
   CHECK(p50 <= 50 * 1.01);
   // The user itself is nowhere.
   CHECK(read_file(service.database()).find("u1\"") == std::string::npos);
-  CHECK(ask_database(service.database(), "SELECT count(*) FROM event WHERE user_hash LIKE 'u%'") == 0);
+  CHECK(ask_database(service.database(), "SELECT count(*) FROM event WHERE user_hash LIKE 'u%'")
+        == 0);
 }
 
 TEST_CASE("without a salt no hash of a user is stored") {
@@ -207,16 +239,25 @@ TEST_CASE("the service records its own requests, with the route's template") {
   get(service.port(), "/api/v1/stats/daily?start=x&end=y");
   get(service.port(), "/health/live");
   CHECK(service.stop().code == 0);
-  CHECK(ask_database(service.database(), "SELECT count(*) FROM event WHERE route='/api/v1/events' AND status=200 AND method='POST'") == 1);
-  CHECK(ask_database(service.database(), "SELECT count(*) FROM event WHERE route='/api/v1/stats/daily' AND status=422") == 1);
-  CHECK(ask_database(service.database(), "SELECT count(*) FROM event WHERE route LIKE '/health%'") == 0);
+  CHECK(
+    ask_database(
+      service.database(),
+      "SELECT count(*) FROM event WHERE route='/api/v1/events' AND status=200 AND method='POST'")
+    == 1);
+  CHECK(ask_database(service.database(),
+                     "SELECT count(*) FROM event WHERE route='/api/v1/stats/daily' AND status=422")
+        == 1);
+  CHECK(ask_database(service.database(), "SELECT count(*) FROM event WHERE route LIKE '/health%'")
+        == 0);
 }
 
 TEST_CASE("request ids: a good one is kept, another is replaced; errors carry it") {
   temp_dir dir;
   service_process service{dir.path()};
-  CHECK(get(service.port(), "/health/live", "X-Request-Id: my-id.1\r\n").headers["x-request-id"] == "my-id.1");
-  CHECK(get(service.port(), "/health/live", "X-Request-Id: bad id\r\n").headers["x-request-id"] != "bad id");
+  CHECK(get(service.port(), "/health/live", "X-Request-Id: my-id.1\r\n").headers["x-request-id"]
+        == "my-id.1");
+  CHECK(get(service.port(), "/health/live", "X-Request-Id: bad id\r\n").headers["x-request-id"]
+        != "bad id");
   auto error = get(service.port(), "/nothing", "X-Request-Id: abc\r\n");
   CHECK(error.status == 404);
   CHECK(error.headers["content-type"] == "application/problem+json");
@@ -232,8 +273,14 @@ TEST_CASE("a token is asked for on events and questions, not on health; wrong on
   service_process service{dir.path(), {{"APP_AUTH_TOKEN", "s3cret-token"}}};
   auto port = service.port();
   CHECK(post(port, "/api/v1/events", R"({"feature":"a"})").status == 401);
-  CHECK(post(port, "/api/v1/events", R"({"feature":"a"})", "application/json", "Authorization: Bearer s3cret\r\n").status == 401);
-  CHECK(post(port, "/api/v1/events", R"({"feature":"a"})", "application/json", "Authorization: Bearer s3cret-token\r\n").status == 200);
+  CHECK(post(port, "/api/v1/events", R"({"feature":"a"})", "application/json",
+             "Authorization: Bearer s3cret\r\n")
+          .status
+        == 401);
+  CHECK(post(port, "/api/v1/events", R"({"feature":"a"})", "application/json",
+             "Authorization: Bearer s3cret-token\r\n")
+          .status
+        == 200);
   CHECK(get(port, "/api/v1/stats/summary").status == 401);
   CHECK(get(port, "/health").status == 200);
   CHECK_FALSE(service.logged("s3cret"));
@@ -242,10 +289,14 @@ TEST_CASE("a token is asked for on events and questions, not on health; wrong on
 TEST_CASE("CORS: an allowed origin is named, others are not; preflight") {
   temp_dir dir;
   service_process service{dir.path(), {{"APP_CORS_ALLOWED_ORIGINS", "https://a.example"}}};
-  CHECK(get(service.port(), "/health/live", "Origin: https://a.example\r\n").headers["access-control-allow-origin"] == "https://a.example");
-  CHECK_FALSE(get(service.port(), "/health/live", "Origin: https://b.example\r\n").headers.contains("access-control-allow-origin"));
+  CHECK(get(service.port(), "/health/live", "Origin: https://a.example\r\n")
+          .headers["access-control-allow-origin"]
+        == "https://a.example");
+  CHECK_FALSE(get(service.port(), "/health/live", "Origin: https://b.example\r\n")
+                .headers.contains("access-control-allow-origin"));
   http_client client{service.port()};
-  client.send("OPTIONS /api/v1/events HTTP/1.1\r\nHost: t\r\nOrigin: https://a.example\r\nAccess-Control-Request-Method: POST\r\n\r\n");
+  client.send("OPTIONS /api/v1/events HTTP/1.1\r\nHost: t\r\nOrigin: "
+              "https://a.example\r\nAccess-Control-Request-Method: POST\r\n\r\n");
   auto preflight = client.read();
   CHECK(preflight.status == 204);
   CHECK(preflight.headers["access-control-allow-methods"] == "GET, POST");
@@ -254,11 +305,16 @@ TEST_CASE("CORS: an allowed origin is named, others are not; preflight") {
 TEST_CASE("the client's address is taken from X-Forwarded-For only behind a trusted proxy") {
   for (bool trusted : {false, true}) {
     temp_dir dir;
-    service_process service{dir.path(), {{"APP_STATS_USER_HASH_SALT", "x"}, {"APP_SERVER_TRUSTED_PROXIES", trusted ? "127.0.0.0/8" : "10.0.0.0/8"}}};
+    service_process service{
+      dir.path(),
+      {{"APP_STATS_USER_HASH_SALT", "x"},
+       {"APP_SERVER_TRUSTED_PROXIES", trusted ? "127.0.0.0/8" : "10.0.0.0/8"}}};
     for (auto client : {"203.0.113.1", "203.0.113.2", "6.6.6.6, 203.0.113.2"})
-      post(service.port(), "/api/v1/events", R"({"feature":"a"})", "application/json", std::string{"X-Forwarded-For: "} + client + "\r\n");
+      post(service.port(), "/api/v1/events", R"({"feature":"a"})", "application/json",
+           std::string{"X-Forwarded-For: "} + client + "\r\n");
     CHECK(service.stop().code == 0);
-    CHECK(ask_database(service.database(), "SELECT count(DISTINCT address_hash) FROM event") == (trusted ? 2 : 1));
+    CHECK(ask_database(service.database(), "SELECT count(DISTINCT address_hash) FROM event")
+          == (trusted ? 2 : 1));
   }
 }
 
@@ -266,10 +322,12 @@ TEST_CASE("pipelined requests are answered in order, 100-continue is honoured, H
   temp_dir dir;
   service_process service{dir.path()};
   http_client client{service.port()};
-  client.send("GET /health/live HTTP/1.1\r\nHost: t\r\nX-Request-Id: one\r\n\r\nGET /nothing HTTP/1.1\r\nHost: t\r\nX-Request-Id: two\r\n\r\n");
+  client.send("GET /health/live HTTP/1.1\r\nHost: t\r\nX-Request-Id: one\r\n\r\nGET /nothing "
+              "HTTP/1.1\r\nHost: t\r\nX-Request-Id: two\r\n\r\n");
   CHECK(client.read().headers["x-request-id"] == "one");
   CHECK(client.read().headers["x-request-id"] == "two");
-  client.send("POST /api/v1/events HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n");
+  client.send("POST /api/v1/events HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Type: "
+              "application/json\r\nContent-Length: 15\r\n\r\n");
   char interim[16] = {};
   CHECK(::recv(client.fd(), interim, 12, MSG_WAITALL | MSG_PEEK) == 12);
   CHECK(std::string{interim} == "HTTP/1.1 100");
@@ -284,14 +342,16 @@ TEST_CASE("pipelined requests are answered in order, 100-continue is honoured, H
 
 TEST_CASE("idle, slow and silent connections are ended after their time-outs") {
   temp_dir dir;
-  service_process service{dir.path(), {{"APP_SERVER_KEEPALIVE_TIMEOUT_SECS", "1"},
-                                       {"APP_SERVER_HEADER_TIMEOUT_MS", "500"},
-                                       {"APP_SERVER_BODY_TIMEOUT_MS", "500"}}};
+  service_process service{dir.path(),
+                          {{"APP_SERVER_KEEPALIVE_TIMEOUT_SECS", "1"},
+                           {"APP_SERVER_HEADER_TIMEOUT_MS", "500"},
+                           {"APP_SERVER_BODY_TIMEOUT_MS", "500"}}};
   http_client silent{service.port()};
   http_client header{service.port()};
   http_client body{service.port()};
   header.send("GET /health/live HTTP/1.1\r\nHo");
-  body.send("POST /api/v1/events HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{");
+  body.send("POST /api/v1/events HTTP/1.1\r\nHost: t\r\nContent-Type: "
+            "application/json\r\nContent-Length: 15\r\n\r\n{");
   CHECK(header.read(3s).status == 408);
   CHECK(body.read(3s).status == 408);
   CHECK(silent.ended(3s));
@@ -308,15 +368,20 @@ TEST_CASE("statistics switched off: only the health routes are there") {
 TEST_CASE("events before stats.start_at are refused") {
   temp_dir dir;
   service_process service{dir.path(), {{"APP_STATS_START_AT", "2025-01-01T00:00:00Z"}}};
-  auto answer = json::parse(post(service.port(), "/api/v1/events", R"([{"feature":"a","time":"2024-12-31T23:59:59Z"},{"feature":"a","time":"2025-01-01T00:00:00Z"}])").body);
+  auto answer = json::parse(post(service.port(), "/api/v1/events",
+                                 R"([{"feature":"a","time":"2024-12-31T23:59:59Z"},)"
+                                 R"({"feature":"a","time":"2025-01-01T00:00:00Z"}])")
+                              .body);
   CHECK(answer["stored"] == 1);
   CHECK(answer["rejected"][0]["code"] == "invalid_time");
-  CHECK(json::parse(get(service.port(), "/api/v1/stats/summary").body)["configStartAt"] == "2025-01-01T00:00:00Z");
+  CHECK(json::parse(get(service.port(), "/api/v1/stats/summary").body)["configStartAt"]
+        == "2025-01-01T00:00:00Z");
 }
 
 TEST_CASE("several event loops share the port and the count") {
   temp_dir dir;
-  service_process service{dir.path(), {{"APP_SERVER_THREADS", "3"}, {"APP_STATS_TRACK_REQUESTS", "false"}}};
+  service_process service{dir.path(),
+                          {{"APP_SERVER_THREADS", "3"}, {"APP_STATS_TRACK_REQUESTS", "false"}}};
   for (int i = 0; i < 60; ++i)
     CHECK(post(service.port(), "/api/v1/events", R"({"feature":"a"})").status == 200);
   CHECK(service.stop().code == 0);
@@ -334,8 +399,14 @@ TEST_CASE("the admin socket: status, stop, and what it refuses") {
   CHECK(status["result"]["actors"].size() == 7);
   CHECK(json::parse(ask_admin(path, "{nonsense"))["error"]["code"] == -32700);
   CHECK(json::parse(ask_admin(path, R"({"id":1})"))["error"]["code"] == -32600);
-  CHECK(json::parse(ask_admin(path, R"({"jsonrpc":"2.0","id":1,"method":"dance"})"))["error"]["code"] == -32601);
-  CHECK(json::parse(ask_admin(path, R"({"jsonrpc":"2.0","id":1,"method":"stop","params":{"mode":"slowly"}})"))["error"]["code"] == -32602);
+  CHECK(
+    json::parse(ask_admin(path, R"({"jsonrpc":"2.0","id":1,"method":"dance"})"))["error"]["code"]
+    == -32601);
+  CHECK(
+    json::parse(ask_admin(
+      path,
+      R"({"jsonrpc":"2.0","id":1,"method":"stop","params":{"mode":"slowly"}})"))["error"]["code"]
+    == -32602);
   auto stop = json::parse(ask_admin(path, R"({"jsonrpc":"2.0","id":1,"method":"stop"})"));
   CHECK(stop["result"]["accepted"] == true);
   CHECK(service.wait().code == 0);
@@ -346,7 +417,8 @@ TEST_CASE("the admin socket: status, stop, and what it refuses") {
 TEST_CASE("stop --mode immediate over the admin socket: code 5") {
   temp_dir dir;
   service_process service{dir.path()};
-  ask_admin(dir.path("admin.sock"), R"({"jsonrpc":"2.0","id":1,"method":"stop","params":{"mode":"immediate"}})");
+  ask_admin(dir.path("admin.sock"),
+            R"({"jsonrpc":"2.0","id":1,"method":"stop","params":{"mode":"immediate"}})");
   CHECK(service.wait().code == 5);
 }
 
@@ -357,7 +429,9 @@ TEST_CASE("a stale admin socket of a dead process is replaced, a live one is not
     service.kill();
   }
   service_process service{dir.path()};
-  CHECK(ask_admin(dir.path("admin.sock"), R"({"jsonrpc":"2.0","id":1,"method":"status"})").find("ready") != std::string::npos);
+  CHECK(
+    ask_admin(dir.path("admin.sock"), R"({"jsonrpc":"2.0","id":1,"method":"status"})").find("ready")
+    != std::string::npos);
   temp_dir other;
   service_process second{other.path(), {{"APP_ADMIN_SOCKET", dir.path("admin.sock")}}, false};
   CHECK(second.wait().code == 1);

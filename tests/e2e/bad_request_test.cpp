@@ -22,9 +22,10 @@ struct bad_request {
 };
 
 std::string with_body(const std::string& body, const std::string& type = "application/json",
-                      const std::string& headers = "", const std::string& target = "/api/v1/events") {
-  return "POST " + target + " HTTP/1.1\r\nHost: t\r\nContent-Type: " + type + "\r\nContent-Length: "
-         + std::to_string(body.size()) + "\r\n" + headers + "\r\n" + body;
+                      const std::string& headers = "",
+                      const std::string& target = "/api/v1/events") {
+  return "POST " + target + " HTTP/1.1\r\nHost: t\r\nContent-Type: " + type
+         + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" + headers + "\r\n" + body;
 }
 
 std::string ask(const std::string& target) {
@@ -109,7 +110,8 @@ std::vector<bad_request> json_bodies() {
   add("extra is an array", "{\"feature\":\"a\",\"extra\":[]}");
   add("extra too long", "{\"feature\":\"a\",\"extra\":{\"k\":\"" + std::string(5000, 'x') + "\"}}");
   add("feature too long", "{\"feature\":\"" + std::string(257, 'x') + "\"}");
-  add("event too large", "{\"feature\":\"a\",\"extra\":{\"k\":\"" + std::string(20000, 'x') + "\"}}");
+  add("event too large",
+      "{\"feature\":\"a\",\"extra\":{\"k\":\"" + std::string(20000, 'x') + "\"}}");
   add("NUL in a text", "{\"feature\":\"a\\u0000b\"}");
   add("NUL inside extra", "{\"feature\":\"a\",\"extra\":{\"k\":[{\"l\":\"\\u0000\"}]}}");
   add("NUL in a name inside extra", "{\"feature\":\"a\",\"extra\":{\"\\u0000\":1}}");
@@ -120,7 +122,8 @@ std::vector<bad_request> json_bodies() {
   add("overlong UTF-8", "{\"feature\":\"\xc0\xaf\"}");
   add("bad escape", "{\"feature\":\"\\x41\"}");
   add("byte order mark of UTF-16", std::string("\xff\xfe{\0}\0", 6));
-  add("deep nesting", "{\"feature\":\"a\",\"extra\":" + repeat("{\"a\":", 40) + "1" + repeat("}", 40) + "}");
+  add("deep nesting",
+      "{\"feature\":\"a\",\"extra\":" + repeat("{\"a\":", 40) + "1" + repeat("}", 40) + "}");
   add("very deep nesting", repeat("[", 100000));
   add("too many events", "[" + repeat("{\"feature\":\"a\"},", 10001) + "{\"feature\":\"a\"}]", 413);
   return out;
@@ -134,14 +137,19 @@ std::vector<bad_request> line_bodies() {
   add("no line", "\n\n\n");
   add("only bad lines", "{\n}\n[]\n");
   add("a value over two lines", "{\"feature\":\n\"a\"}");
-  add("a line too long", "{\"feature\":\"a\",\"extra\":{\"k\":\"" + std::string(20000, 'x') + "\"}}\n");
+  add("a line too long",
+      "{\"feature\":\"a\",\"extra\":{\"k\":\"" + std::string(20000, 'x') + "\"}}\n");
   add("too many lines", repeat("{\"feature\":\"a\"}\n", 10001), 413);
   return out;
 }
 
 std::vector<bad_request> encodings() {
-  auto gzip = [](const std::string& body) { return with_body(body, "application/json", "Content-Encoding: gzip\r\n"); };
-  auto zstd = [](const std::string& body) { return with_body(body, "application/json", "Content-Encoding: zstd\r\n"); };
+  auto gzip = [](const std::string& body) {
+    return with_body(body, "application/json", "Content-Encoding: gzip\r\n");
+  };
+  auto zstd = [](const std::string& body) {
+    return with_body(body, "application/json", "Content-Encoding: zstd\r\n");
+  };
   return {
     {"no gzip", 400, gzip("{\"feature\":\"a\"}")},
     {"truncated gzip", 400, gzip(bomb_gzip(100).substr(0, 12))},
@@ -153,7 +161,8 @@ std::vector<bad_request> encodings() {
     {"unknown coding", 415, with_body("x", "application/json", "Content-Encoding: br\r\n")},
     {"two codings", 415, with_body("x", "application/json", "Content-Encoding: gzip, zstd\r\n")},
     {"form data", 415, with_body("feature=a", "application/x-www-form-urlencoded")},
-    {"no media type", 415, "POST /api/v1/events HTTP/1.1\r\nHost: t\r\nContent-Length: 15\r\n\r\n{\"feature\":\"a\"}"},
+    {"no media type", 415,
+     "POST /api/v1/events HTTP/1.1\r\nHost: t\r\nContent-Length: 15\r\n\r\n{\"feature\":\"a\"}"},
     {"text", 415, with_body("{\"feature\":\"a\"}", "text/plain")},
   };
 }
@@ -170,18 +179,29 @@ std::vector<bad_request> broken_http() {
     {"bad header name", 400, "GET /health HTTP/1.1\r\nHost: t\r\nbad header: x\r\n\r\n"},
     {"no colon", 400, "GET /health HTTP/1.1\r\nHost: t\r\nnocolon\r\n\r\n"},
     {"bad length", 400, "POST /api/v1/events HTTP/1.1\r\nHost: t\r\nContent-Length: abc\r\n\r\n"},
-    {"negative length", 400, "POST /api/v1/events HTTP/1.1\r\nHost: t\r\nContent-Length: -5\r\n\r\n"},
-    {"two lengths", 400, "POST /api/v1/events HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcde"},
-    {"length and chunks", 400, "POST /api/v1/events HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
-    {"bad chunk", 400, "POST /api/v1/events HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"},
-    {"length too large", 413, "POST /api/v1/events HTTP/1.1\r\nHost: t\r\nContent-Length: 99999999\r\n\r\n"},
-    {"length past 64 bits", 400, "POST /api/v1/events HTTP/1.1\r\nHost: t\r\nContent-Length: 99999999999999999999999\r\n\r\n"},
+    {"negative length", 400,
+     "POST /api/v1/events HTTP/1.1\r\nHost: t\r\nContent-Length: -5\r\n\r\n"},
+    {"two lengths", 400,
+     "POST /api/v1/events HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\nContent-Length: "
+     "6\r\n\r\nabcde"},
+    {"length and chunks", 400,
+     "POST /api/v1/events HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\nTransfer-Encoding: "
+     "chunked\r\n\r\n0\r\n\r\n"},
+    {"bad chunk", 400,
+     "POST /api/v1/events HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"},
+    {"length too large", 413,
+     "POST /api/v1/events HTTP/1.1\r\nHost: t\r\nContent-Length: 99999999\r\n\r\n"},
+    {"length past 64 bits", 400,
+     "POST /api/v1/events HTTP/1.1\r\nHost: t\r\nContent-Length: 99999999999999999999999\r\n\r\n"},
     {"body too large", 413, with_body(std::string(1200000, ' '))},
-    {"chunks too large", 413, "POST /api/v1/events HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n"
-                                + repeat("10000\r\n" + std::string(65536, ' ') + "\r\n", 20)},
+    {"chunks too large", 413,
+     "POST /api/v1/events HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n"
+       + repeat("10000\r\n" + std::string(65536, ' ') + "\r\n", 20)},
     {"target too long", 414, ask("/" + std::string(9000, 'a'))},
-    {"header too large", 431, "GET /health HTTP/1.1\r\nHost: t\r\nX: " + std::string(20000, 'a') + "\r\n\r\n"},
-    {"too many headers", 431, "GET /health HTTP/1.1\r\nHost: t\r\n" + repeat("X-A: b\r\n", 200) + "\r\n"},
+    {"header too large", 431,
+     "GET /health HTTP/1.1\r\nHost: t\r\nX: " + std::string(20000, 'a') + "\r\n\r\n"},
+    {"too many headers", 431,
+     "GET /health HTTP/1.1\r\nHost: t\r\n" + repeat("X-A: b\r\n", 200) + "\r\n"},
   };
 }
 
@@ -191,9 +211,12 @@ std::vector<bad_request> targets() {
     {"no such path", 404, ask("/api/v1/nothing")},
     {"no such path above", 404, ask("/api/v1/stats/../events")},
     {"wrong method", 405, ask("/api/v1/events")},
-    {"wrong method for a question", 405, with_body("{}", "application/json", "", "/api/v1/stats/daily")},
-    {"unknown flag", 422, with_body("{\"feature\":\"a\"}", "application/json", "", "/api/v1/events?dry=true")},
-    {"bad flag", 422, with_body("{\"feature\":\"a\"}", "application/json", "", "/api/v1/events?atomic=maybe")},
+    {"wrong method for a question", 405,
+     with_body("{}", "application/json", "", "/api/v1/stats/daily")},
+    {"unknown flag", 422,
+     with_body("{\"feature\":\"a\"}", "application/json", "", "/api/v1/events?dry=true")},
+    {"bad flag", 422,
+     with_body("{\"feature\":\"a\"}", "application/json", "", "/api/v1/events?atomic=maybe")},
     {"no dates", 422, daily("")},
     {"no end", 422, daily("start=2026-01-01")},
     {"no date", 422, daily("start=1.1.2026&end=2026-01-02")},

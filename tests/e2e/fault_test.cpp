@@ -1,4 +1,5 @@
-// The database fails: locked, read-only, full. No acknowledged event is lost, and the exit code tells.
+// The database fails: locked, read-only, full. No acknowledged event is lost, and the exit code
+// tells.
 
 #include "tests/support/doctest.hpp"
 #include "tests/support/http_client.hpp"
@@ -76,11 +77,13 @@ TEST_CASE("a locked database: 503 with Retry-After after the busy time-out, then
   CHECK(ask_database(service.database(), "SELECT count(*) FROM event WHERE feature='f'") == 1);
 }
 
-TEST_CASE("flaw 9: the database refuses writes at the stop: code 6, the events are counted as unaccounted for") {
+TEST_CASE("flaw 9: the database refuses writes at the stop: code 6, the events are counted as "
+          "unaccounted for") {
   temp_dir dir;
-  service_process service{dir.path(), {{"APP_STATS_BUSY_TIMEOUT_MS", "100"},
-                                       {"APP_SHUTDOWN_TIMEOUT_SECS", "2"},
-                                       {"APP_STATS_DURABILITY", "queued"}}};
+  service_process service{dir.path(),
+                          {{"APP_STATS_BUSY_TIMEOUT_MS", "100"},
+                           {"APP_SHUTDOWN_TIMEOUT_SECS", "2"},
+                           {"APP_STATS_DURABILITY", "queued"}}};
   CHECK(post(service.port(), "/api/v1/events", one_event).body.find("queued") != std::string::npos);
   std::this_thread::sleep_for(500ms);
   database_lock held{service.database()};
@@ -94,7 +97,8 @@ TEST_CASE("flaw 9: the database refuses writes at the stop: code 6, the events a
 
 TEST_CASE("the database is locked at the stop and freed in time: code 0, everything is stored") {
   temp_dir dir;
-  service_process service{dir.path(), {{"APP_STATS_BUSY_TIMEOUT_MS", "100"}, {"APP_STATS_DURABILITY", "queued"}}};
+  service_process service{
+    dir.path(), {{"APP_STATS_BUSY_TIMEOUT_MS", "100"}, {"APP_STATS_DURABILITY", "queued"}}};
   auto held = std::make_unique<database_lock>(service.database());
   for (int i = 0; i < 5; ++i)
     CHECK(post(service.port(), "/api/v1/events", one_event).status == 200);
@@ -106,7 +110,8 @@ TEST_CASE("the database is locked at the stop and freed in time: code 0, everyth
   CHECK(ask_database(service.database(), "SELECT count(*) FROM event WHERE feature='f'") == 5);
 }
 
-TEST_CASE("a full disk: refused events are told so, acknowledged ones are there after the restart") {
+TEST_CASE(
+  "a full disk: refused events are told so, acknowledged ones are there after the restart") {
   temp_dir dir;
   small_disk disk{dir.path("disk")};
   if (!disk.mounted()) {
@@ -115,9 +120,10 @@ TEST_CASE("a full disk: refused events are told so, acknowledged ones are there 
   }
   load_result seen;
   {
-    service_process service{dir.path(), {{"APP_STATS_SQLITE_PATH", dir.path("disk/phi.db")},
-                                         {"APP_STATS_TRACK_REQUESTS", "false"},
-                                         {"APP_SHUTDOWN_TIMEOUT_SECS", "4"}}};
+    service_process service{dir.path(),
+                            {{"APP_STATS_SQLITE_PATH", dir.path("disk/phi.db")},
+                             {"APP_STATS_TRACK_REQUESTS", "false"},
+                             {"APP_SHUTDOWN_TIMEOUT_SECS", "4"}}};
     load clients{service.port(), "load", 4, 100};
     CHECK(service.wait_for_log("is refused by the store"));
     std::this_thread::sleep_for(300ms);
@@ -151,9 +157,10 @@ TEST_CASE("a full disk with events that nobody waits for: code 6") {
     MESSAGE("needs the right to mount a small file system");
     return;
   }
-  service_process service{dir.path(), {{"APP_STATS_SQLITE_PATH", dir.path("disk/phi.db")},
-                                       {"APP_STATS_DURABILITY", "queued"},
-                                       {"APP_SHUTDOWN_TIMEOUT_SECS", "2"}}};
+  service_process service{dir.path(),
+                          {{"APP_STATS_SQLITE_PATH", dir.path("disk/phi.db")},
+                           {"APP_STATS_DURABILITY", "queued"},
+                           {"APP_SHUTDOWN_TIMEOUT_SECS", "2"}}};
   load clients{service.port(), "load", 4, 100};
   CHECK(service.wait_for_log("is refused by the store"));
   clients.finish();
@@ -163,7 +170,8 @@ TEST_CASE("a full disk with events that nobody waits for: code 6") {
 TEST_CASE("a read-only database: the start says what is wrong, code 1") {
   temp_dir dir;
   { service_process{dir.path()}.stop(); }
-  run_program({"/bin/sh", "-c", "mkdir " + dir.path("ro") + " && cp " + dir.path("phi.db") + " " + dir.path("ro")});
+  run_program({"/bin/sh", "-c",
+               "mkdir " + dir.path("ro") + " && cp " + dir.path("phi.db") + " " + dir.path("ro")});
   // Root may write to anything: a read-only mount is what stops it too.
   if (::mount(dir.path("ro").c_str(), dir.path("ro").c_str(), nullptr, MS_BIND, nullptr) != 0) {
     MESSAGE("needs the right to mount read-only");
@@ -184,12 +192,18 @@ TEST_CASE("a database that becomes read-only under way: 503, nothing acknowledge
     MESSAGE("needs the right to mount a small file system");
     return;
   }
-  service_process service{dir.path(), {{"APP_STATS_SQLITE_PATH", dir.path("disk/phi.db")}, {"APP_STATS_TRACK_REQUESTS", "false"}}};
+  service_process service{
+    dir.path(),
+    {{"APP_STATS_SQLITE_PATH", dir.path("disk/phi.db")}, {"APP_STATS_TRACK_REQUESTS", "false"}}};
   CHECK(post(service.port(), "/api/v1/events", one_event).status == 200);
   sqlite3* db = nullptr;
   sqlite3_open(dir.path("disk/phi.db").c_str(), &db);
-  CHECK(sqlite3_exec(db, "CREATE TRIGGER refuse BEFORE INSERT ON event BEGIN SELECT raise(ABORT, 'read only'); END",
-                     nullptr, nullptr, nullptr) == SQLITE_OK);
+  CHECK(
+    sqlite3_exec(
+      db,
+      "CREATE TRIGGER refuse BEFORE INSERT ON event BEGIN SELECT raise(ABORT, 'read only'); END",
+      nullptr, nullptr, nullptr)
+    == SQLITE_OK);
   CHECK(post(service.port(), "/api/v1/events", one_event).status == 503);
   CHECK(sqlite3_exec(db, "DROP TRIGGER refuse", nullptr, nullptr, nullptr) == SQLITE_OK);
   sqlite3_close(db);
@@ -200,9 +214,10 @@ TEST_CASE("a database that becomes read-only under way: 503, nothing acknowledge
 TEST_CASE("flaw 10: overload is refused with 503 and Retry-After, and the ledger still balances") {
   REQUIRE(has_faults());
   temp_dir dir;
-  service_process service{dir.path(), {{"PHI_FAULTS", "store.commit=block:100"},
-                                       {"APP_STATS_QUEUE_MAX_EVENTS", "200"},
-                                       {"APP_STATS_MAX_EVENTS_PER_REQUEST", "100"}}};
+  service_process service{dir.path(),
+                          {{"PHI_FAULTS", "store.commit=block:100"},
+                           {"APP_STATS_QUEUE_MAX_EVENTS", "200"},
+                           {"APP_STATS_MAX_EVENTS_PER_REQUEST", "100"}}};
   load clients{service.port(), "load", 8, 60};
   std::this_thread::sleep_for(1500ms);
   auto seen = clients.finish();
@@ -217,7 +232,8 @@ TEST_CASE("flaw 10: overload is refused with 503 and Retry-After, and the ledger
 
 TEST_CASE("flaw 11: a steady trickle of events that nobody waits for does not postpone the flush") {
   temp_dir dir;
-  service_process service{dir.path(), {{"APP_STATS_DURABILITY", "queued"}, {"APP_STATS_FLUSH_INTERVAL_MS", "200"}}};
+  service_process service{
+    dir.path(), {{"APP_STATS_DURABILITY", "queued"}, {"APP_STATS_FLUSH_INTERVAL_MS", "200"}}};
   http_client client{service.port()};
   for (int i = 0; i < 15; ++i) {
     CHECK(client.post("/api/v1/events", one_event).status == 200);
@@ -228,12 +244,14 @@ TEST_CASE("flaw 11: a steady trickle of events that nobody waits for does not po
   CHECK(ask_database(service.database(), "SELECT count(*) FROM event WHERE feature='f'") == 15);
 }
 
-TEST_CASE("a store that does not come back from COMMIT: the senders learn that the outcome is unknown") {
+TEST_CASE(
+  "a store that does not come back from COMMIT: the senders learn that the outcome is unknown") {
   REQUIRE(has_faults());
   temp_dir dir;
   // after the COMMIT, before anybody knows
-  service_process service{dir.path(), {{"PHI_FAULTS", "store.committed=block:5000"},
-                                       {"APP_STATS_BUSY_TIMEOUT_MS", "100"}}};
+  service_process service{
+    dir.path(),
+    {{"PHI_FAULTS", "store.committed=block:5000"}, {"APP_STATS_BUSY_TIMEOUT_MS", "100"}}};
   auto answer = post(service.port(), "/api/v1/events", R"({"feature":"f","id":"x"})");
   CHECK(answer.status == 500);
   CHECK(answer.body.find("outcome_unknown") != std::string::npos);
@@ -241,5 +259,7 @@ TEST_CASE("a store that does not come back from COMMIT: the senders learn that t
   CHECK(post(service.port(), "/api/v1/events", R"({"feature":"f","id":"x"})").status != 0);
   service.kill();
   service_process again{dir.path()};
-  CHECK(post(again.port(), "/api/v1/events", R"({"feature":"f","id":"x"})").body.find("\"duplicates\":1") != std::string::npos);
+  CHECK(post(again.port(), "/api/v1/events", R"({"feature":"f","id":"x"})")
+          .body.find("\"duplicates\":1")
+        != std::string::npos);
 }

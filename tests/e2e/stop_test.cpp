@@ -22,8 +22,8 @@ int repetitions() {
 const std::string one_event = R"({"feature":"f","action":"a"})";
 
 /// Everything acknowledged is stored once, nothing refused is stored, nothing else is.
-void check_exactly_once(const std::string& database, const std::string& feature, const load_result& seen,
-                        bool all_answered) {
+void check_exactly_once(const std::string& database, const std::string& feature,
+                        const load_result& seen, bool all_answered) {
   auto stored = stored_actions(database, feature);
   size_t missing = 0;
   size_t twice = 0;
@@ -110,11 +110,13 @@ TEST_CASE("events sent again after a crash are counted once") {
   std::string body = R"({"feature":"f","action":"a","id":"same"})";
   {
     service_process service{dir.path()};
-    CHECK(post(service.port(), "/api/v1/events", body).body.find("\"stored\":1") != std::string::npos);
+    CHECK(post(service.port(), "/api/v1/events", body).body.find("\"stored\":1")
+          != std::string::npos);
     service.kill();
   }
   service_process service{dir.path()};
-  CHECK(post(service.port(), "/api/v1/events", body).body.find("\"duplicates\":1") != std::string::npos);
+  CHECK(post(service.port(), "/api/v1/events", body).body.find("\"duplicates\":1")
+        != std::string::npos);
   service.stop();
   CHECK(ask_database(service.database(), "SELECT count(*) FROM event WHERE feature='f'") == 1);
 }
@@ -122,14 +124,17 @@ TEST_CASE("events sent again after a crash are counted once") {
 TEST_CASE("flaw 2: stuck actors are forced out at the hard deadline, never earlier, with code 4") {
   REQUIRE(has_faults());
   // spinning and blocked; before release, at release, in work; the supervisor itself
-  for (auto fault : {"stats.release=spin", "store.release=block", "reader.release=spin", "http.stop=block",
-                     "admin.release=block", "watchdog.release=spin", "signal.release=block", "supervisor.tick=block"}) {
+  for (auto fault : {"stats.release=spin", "store.release=block", "reader.release=spin",
+                     "http.stop=block", "admin.release=block", "watchdog.release=spin",
+                     "signal.release=block", "supervisor.tick=block"}) {
     CAPTURE(fault);
     temp_dir dir;
-    service_process service{dir.path(), {{"PHI_FAULTS", fault},
-                                         {"APP_SHUTDOWN_TIMEOUT_SECS", "1"},
-                                         {"APP_SHUTDOWN_FORCE_DELAY_SECS", "1"},
-                                         {"APP_SERVER_DRAIN_DELAY_MS", std::string{fault}.starts_with("supervisor") ? "100" : "0"}}};
+    service_process service{
+      dir.path(),
+      {{"PHI_FAULTS", fault},
+       {"APP_SHUTDOWN_TIMEOUT_SECS", "1"},
+       {"APP_SHUTDOWN_FORCE_DELAY_SECS", "1"},
+       {"APP_SERVER_DRAIN_DELAY_MS", std::string{fault}.starts_with("supervisor") ? "100" : "0"}}};
     auto end = service.stop();
     CHECK(end.code == 4);
     CHECK(end.took >= 1990ms);
@@ -138,16 +143,20 @@ TEST_CASE("flaw 2: stuck actors are forced out at the hard deadline, never earli
     CHECK(service.last_exit().find("\"exitCode\": 4") != std::string::npos);
     auto culprit = std::string{fault}.substr(0, std::string{fault}.find('.'));
     if (culprit != "supervisor")
-      CHECK(service.log().find(culprit + " (", service.log().find("is forced to leave")) != std::string::npos);
+      CHECK(service.log().find(culprit + " (", service.log().find("is forced to leave"))
+            != std::string::npos);
   }
 }
 
 TEST_CASE("flaw 2: all actors at once stuck, both pool threads spinning: still forced out") {
   REQUIRE(has_faults());
   temp_dir dir;
-  service_process service{dir.path(), {{"PHI_FAULTS", "http.stop=spin,stats.stop=spin,store.stop=spin,reader.stop=block,admin.stop=spin"},
-                                       {"APP_SHUTDOWN_TIMEOUT_SECS", "1"},
-                                       {"APP_SHUTDOWN_FORCE_DELAY_SECS", "1"}}};
+  service_process service{
+    dir.path(),
+    {{"PHI_FAULTS",
+      "http.stop=spin,stats.stop=spin,store.stop=spin,reader.stop=block,admin.stop=spin"},
+     {"APP_SHUTDOWN_TIMEOUT_SECS", "1"},
+     {"APP_SHUTDOWN_FORCE_DELAY_SECS", "1"}}};
   auto end = service.stop();
   CHECK(end.code == 4);
   CHECK(end.took >= 1990ms);
@@ -168,9 +177,10 @@ TEST_CASE("an actor stuck only for a while ends the stop late but clean, and is 
 TEST_CASE("force_quit = false waits without limit, and a third signal still ends it") {
   REQUIRE(has_faults());
   temp_dir dir;
-  service_process service{dir.path(), {{"PHI_FAULTS", "store.release=block"},
-                                       {"APP_SHUTDOWN_TIMEOUT_SECS", "1"},
-                                       {"APP_SHUTDOWN_FORCE_QUIT", "false"}}};
+  service_process service{dir.path(),
+                          {{"PHI_FAULTS", "store.release=block"},
+                           {"APP_SHUTDOWN_TIMEOUT_SECS", "1"},
+                           {"APP_SHUTDOWN_FORCE_QUIT", "false"}}};
   service.signal(SIGTERM);
   std::this_thread::sleep_for(2500ms);
   CHECK(service.running());
@@ -197,7 +207,8 @@ TEST_CASE("flaw 5: the second signal makes the stop fast, the third ends it at o
   CHECK(service.last_exit().find("user_forced") != std::string::npos);
 }
 
-TEST_CASE("SIGQUIT stops fast; SIGUSR1 dumps the state; SIGUSR2 is the lame duck; SIGHUP does not kill") {
+TEST_CASE(
+  "SIGQUIT stops fast; SIGUSR1 dumps the state; SIGUSR2 is the lame duck; SIGHUP does not kill") {
   temp_dir dir;
   service_process service{dir.path()};
   service.signal(SIGUSR1);
@@ -208,7 +219,7 @@ TEST_CASE("SIGQUIT stops fast; SIGUSR1 dumps the state; SIGUSR2 is the lame duck
   CHECK(get(service.port(), "/health/ready").status == 503);
   CHECK(post(service.port(), "/api/v1/events", one_event).status == 200);
   service.signal(SIGUSR2);
-  CHECK(service.wait_for_log("supervisor is ready\n" , 1s));
+  CHECK(service.wait_for_log("supervisor is ready\n", 1s));
   service.signal(SIGHUP);
   CHECK(service.wait_for_log("ignores a signal"));
   service.signal(SIGQUIT);
@@ -220,7 +231,8 @@ TEST_CASE("flaw 4: a slow-loris client does not hold the stop, and is told 408")
   temp_dir dir;
   service_process service{dir.path(), {{"APP_SERVER_PARTIAL_GRACE_MS", "300"}}};
   http_client loris{service.port()};
-  loris.send("POST /api/v1/events HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"fe");
+  loris.send("POST /api/v1/events HTTP/1.1\r\nHost: t\r\nContent-Type: "
+             "application/json\r\nContent-Length: 100\r\n\r\n{\"fe");
   std::atomic<bool> done{false};
   std::thread dripping([&] {
     for (int i = 0; i < 300 && !done; ++i) {
@@ -237,11 +249,13 @@ TEST_CASE("flaw 4: a slow-loris client does not hold the stop, and is told 408")
   CHECK(loris.read(1s).status == 408);
 }
 
-TEST_CASE("a request half received at the signal and completed in its grace is answered, then closed") {
+TEST_CASE(
+  "a request half received at the signal and completed in its grace is answered, then closed") {
   temp_dir dir;
   service_process service{dir.path()};
   http_client client{service.port()};
-  client.send("POST /api/v1/events HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\nContent-Length: 28\r\n\r\n{\"feature\":\"f\"");
+  client.send("POST /api/v1/events HTTP/1.1\r\nHost: t\r\nContent-Type: "
+              "application/json\r\nContent-Length: 28\r\n\r\n{\"feature\":\"f\"");
   std::this_thread::sleep_for(50ms);
   service.signal(SIGTERM);
   CHECK(service.wait_for_log("begins to stop"));
@@ -282,7 +296,8 @@ TEST_CASE("a client that never reads does not hold the stop") {
     bad += "{\"feture\":1}\n";
   std::thread pushing([&] {
     for (int i = 0; i < 20; ++i)
-      if (!deaf.send("POST /api/v1/events HTTP/1.1\r\nHost: t\r\nContent-Type: application/x-ndjson\r\nContent-Length: "
+      if (!deaf.send("POST /api/v1/events HTTP/1.1\r\nHost: t\r\nContent-Type: "
+                     "application/x-ndjson\r\nContent-Length: "
                      + std::to_string(bad.size()) + "\r\n\r\n" + bad))
         break;
   });
@@ -311,10 +326,12 @@ TEST_CASE("requests that wait for the store at the signal are answered") {
   CHECK(service.logged("http waited"));
 }
 
-TEST_CASE("a fast stop answers 503 to what the store has not begun to commit, and stores none of it") {
+TEST_CASE(
+  "a fast stop answers 503 to what the store has not begun to commit, and stores none of it") {
   REQUIRE(has_faults());
   temp_dir dir;
-  service_process service{dir.path(), {{"PHI_FAULTS", "store.commit=block:1500"}, {"APP_STATS_TRACK_REQUESTS", "false"}}};
+  service_process service{
+    dir.path(), {{"PHI_FAULTS", "store.commit=block:1500"}, {"APP_STATS_TRACK_REQUESTS", "false"}}};
   http_client client{service.port()};
   std::thread waiting([&] { CHECK(client.post("/api/v1/events", one_event).status == 503); });
   std::this_thread::sleep_for(200ms);
@@ -329,7 +346,7 @@ TEST_CASE("a stop signal while starting ends the start") {
   REQUIRE(has_faults());
   temp_dir dir;
   service_process service{dir.path(), {{"PHI_FAULTS", "store.open=block:500"}}, false};
-  std::this_thread::sleep_for(100ms);
+  CHECK(service.wait_for_log("supervisor starts"));
   auto end = service.stop();
   CHECK(end.code == 0);
   CHECK_FALSE(service.logged("supervisor is ready"));
@@ -338,7 +355,10 @@ TEST_CASE("a stop signal while starting ends the start") {
 TEST_CASE("an actor that cannot start in time is named: code 1") {
   REQUIRE(has_faults());
   temp_dir dir;
-  service_process service{dir.path(), {{"PHI_FAULTS", "store.open=block:3000"}, {"APP_SHUTDOWN_START_TIMEOUT_SECS", "1"}}, false};
+  service_process service{
+    dir.path(),
+    {{"PHI_FAULTS", "store.open=block:3000"}, {"APP_SHUTDOWN_START_TIMEOUT_SECS", "1"}},
+    false};
   auto end = service.wait();
   CHECK(end.code == 1);
   CHECK(service.logged("store did not start within 1.0 s"));
@@ -370,7 +390,8 @@ TEST_CASE("flaw 16: every way to end has its exit code") {
   service_process first{dir.path()};
   SUBCASE("1: the port is taken") {
     temp_dir other;
-    service_process second{other.path(), {{"APP_SERVER_PORT", std::to_string(first.port())}}, false};
+    service_process second{
+      other.path(), {{"APP_SERVER_PORT", std::to_string(first.port())}}, false};
     CHECK(second.wait().code == 1);
     CHECK(second.logged("another program uses the port"));
     CHECK(second.last_exit().find("startup_failed") != std::string::npos);
@@ -401,10 +422,13 @@ TEST_CASE("flaw 16: every way to end has its exit code") {
 TEST_CASE("a service that cannot write its log goes on and stops") {
   temp_dir dir;
   // stderr is a pipe that nobody reads.
-  auto result = run_program({"/bin/sh", "-c",
-                             "mkfifo " + dir.path("pipe") + "; (sleep 3 < " + dir.path("pipe") + ") & "
-                             "PHI_LOG=trace APP_SERVER_PORT=0 APP_SERVER_STATE_DIR=" + dir.path("state") + " "
-                             + binary() + " 2> " + dir.path("pipe") + " & P=$!; sleep 1; "
-                             "for i in $(seq 1 2000); do kill -USR1 $P; done; kill -TERM $P; wait $P"});
+  auto result =
+    run_program({"/bin/sh", "-c",
+                 "mkfifo " + dir.path("pipe") + "; (sleep 3 < " + dir.path("pipe")
+                   + ") & "
+                     "PHI_LOG=trace APP_SERVER_PORT=0 APP_SERVER_STATE_DIR="
+                   + dir.path("state") + " " + binary() + " 2> " + dir.path("pipe")
+                   + " & P=$!; sleep 1; "
+                     "for i in $(seq 1 2000); do kill -USR1 $P; done; kill -TERM $P; wait $P"});
   CHECK(result.code == 0);
 }

@@ -1,5 +1,5 @@
-// Fuzz target: whatever the bytes, the event reader neither crashes nor lets through an event that a
-// store could not hold.
+// Fuzz target: whatever the bytes, the event reader neither crashes nor lets through an event that
+// a store could not hold.
 
 #include "server/http/event_reader.hpp"
 
@@ -19,7 +19,8 @@ void require(bool holds) {
 void check(const read_events& read) {
   for (const auto& e : read.events) {
     require(!e.feature.empty() || !e.route.empty());
-    for (const auto* text : {&e.feature, &e.action, &e.route, &e.method, &e.user_kind, &e.instance}) {
+    for (const auto* text :
+         {&e.feature, &e.action, &e.route, &e.method, &e.user_kind, &e.instance}) {
       require(text->size() <= 64);
       require(std::memchr(text->data(), 0, text->size()) == nullptr);
     }
@@ -32,8 +33,12 @@ void check(const read_events& read) {
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static event_reader reader{{.events = 50, .event_bytes = 1000, .text_bytes = 64, .extra_bytes = 200,
-                              .max_future_us = 300'000'000, .max_age_us = 86'400'000'000 * 3660},
+  static event_reader reader{{.events = 50,
+                              .event_bytes = 1000,
+                              .text_bytes = 64,
+                              .extra_bytes = 200,
+                              .max_future_us = 300'000'000,
+                              .max_age_us = 86'400'000'000 * 3660},
                              "salt"};
   std::string_view body{reinterpret_cast<const char*>(data), size};
   constexpr int64_t now_us = 1'767'323'045'000'000;

@@ -18,11 +18,16 @@ using namespace phi::http;
 namespace {
 
 constexpr int64_t now_us = 1'767'323'045'000'000;
-constexpr framing_limits framing{.uri_bytes = 100, .header_bytes = 400, .header_count = 5, .body_bytes = 50};
+constexpr framing_limits framing{
+  .uri_bytes = 100, .header_bytes = 400, .header_count = 5, .body_bytes = 50};
 
 event_limits limits() {
-  return {.events = 100, .event_bytes = 1000, .text_bytes = 64, .extra_bytes = 200,
-          .max_future_us = 300'000'000, .max_age_us = 86'400'000'000 * 30};
+  return {.events = 100,
+          .event_bytes = 1000,
+          .text_bytes = 64,
+          .extra_bytes = 200,
+          .max_future_us = 300'000'000,
+          .max_age_us = 86'400'000'000 * 30};
 }
 
 /// Feeds `text` in pieces of `step` bytes; the first error, and how many bytes passed.
@@ -42,8 +47,10 @@ std::pair<error_code, size_t> feed(const std::string& text, size_t step) {
 } // namespace
 
 TEST_CASE("framing: however the bytes are cut, good requests pass whole") {
-  std::string text = "GET /a HTTP/1.1\r\nHost: t\r\n\r\nPOST /b HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nhello"
-                     "POST /c HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+  std::string text =
+    "GET /a HTTP/1.1\r\nHost: t\r\n\r\nPOST /b HTTP/1.1\r\nHost: t\r\nContent-Length: "
+    "5\r\n\r\nhello"
+    "POST /c HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
   for (size_t step = 1; step <= text.size(); ++step) {
     auto [error, passed] = feed(text, step);
     CHECK(error == error_code::none);
@@ -55,9 +62,11 @@ TEST_CASE("framing: limits and broken bytes are found, however they are cut") {
   const std::pair<std::string, error_code> rows[] = {
     {"GET /" + std::string(200, 'a') + " HTTP/1.1\r\nHost: t\r\n\r\n", error_code::uri_too_long},
     {"GET / HTTP/1.1\r\nA: " + std::string(500, 'a') + "\r\n\r\n", error_code::header_too_large},
-    {"GET / HTTP/1.1\r\na: 1\r\nb: 1\r\nc: 1\r\nd: 1\r\ne: 1\r\nf: 1\r\n\r\n", error_code::header_too_large},
+    {"GET / HTTP/1.1\r\na: 1\r\nb: 1\r\nc: 1\r\nd: 1\r\ne: 1\r\nf: 1\r\n\r\n",
+     error_code::header_too_large},
     {"POST / HTTP/1.1\r\nContent-Length: 51\r\n\r\n", error_code::body_too_large},
-    {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n33\r\n" + std::string(51, 'a'), error_code::body_too_large},
+    {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n33\r\n" + std::string(51, 'a'),
+     error_code::body_too_large},
     {"GET / HTTP/2.0\r\nHost: t\r\n\r\n", error_code::bad_http},
     {"nonsense\r\n\r\n", error_code::bad_http},
     {"GET / HTTP/1.1\r\nbad name: 1\r\n\r\n", error_code::bad_http},
@@ -91,9 +100,12 @@ TEST_CASE("framing: knows its stage, and sees Expect: 100-continue") {
 
 TEST_CASE("events: every field arrives") {
   event_reader reader{limits(), "salt"};
-  auto read = reader.read_json(R"({"id":"1","source":"s","time":"2026-01-02T03:00:00.25Z","feature":"f","action":"a",
-    "route":"/r","method":"GET","status":503,"durationMs":12.3456,"user":"ann","userKind":"k","instance":"i",
-    "extra":{"n":1,"t":"x\"y","l":[true,null]}})", now_us);
+  auto read = reader.read_json(
+    R"({"id":"1","source":"s","time":"2026-01-02T03:00:00.25Z","feature":"f","action":"a",
+    "route":"/r","method":"GET","status":503,"durationMs":12.3456,"user":"ann",
+    "userKind":"k","instance":"i",
+    "extra":{"n":1,"t":"x\"y","l":[true,null]}})",
+    now_us);
   REQUIRE(read.error == error_code::none);
   REQUIRE(read.rejected.empty());
   REQUIRE(read.events.size() == 1);
@@ -109,21 +121,26 @@ TEST_CASE("events: every field arrives") {
   CHECK(e.user_hash.find("ann") == std::string::npos);
   CHECK(e.user_kind == "k");
   CHECK(e.instance == "i");
-  CHECK(nlohmann::json::parse(e.extra) == nlohmann::json::parse(R"({"n":1,"t":"x\"y","l":[true,null]})"));
+  CHECK(nlohmann::json::parse(e.extra)
+        == nlohmann::json::parse(R"({"n":1,"t":"x\"y","l":[true,null]})"));
 }
 
 TEST_CASE("events: the identity depends on source and id, and is fresh without an id") {
   event_reader reader{limits(), ""};
-  auto identity = [&](const char* text) { return reader.read_json(text, now_us).events.at(0).identity; };
+  auto identity = [&](const char* text) {
+    return reader.read_json(text, now_us).events.at(0).identity;
+  };
   CHECK(identity(R"({"feature":"a","id":"1"})") == identity(R"({"feature":"b","id":"1"})"));
   CHECK(identity(R"({"feature":"a","id":"1"})") != identity(R"({"feature":"a","id":"2"})"));
-  CHECK(identity(R"({"feature":"a","id":"bc","source":"a"})") != identity(R"({"feature":"a","id":"c","source":"ab"})"));
+  CHECK(identity(R"({"feature":"a","id":"bc","source":"a"})")
+        != identity(R"({"feature":"a","id":"c","source":"ab"})"));
   CHECK(identity(R"({"feature":"a"})") != identity(R"({"feature":"a"})"));
 }
 
 TEST_CASE("events: null is as good as leaving out, and time is now") {
   event_reader reader{limits(), ""};
-  auto read = reader.read_json(R"({"feature":"a","route":null,"status":null,"time":null,"extra":null})", now_us);
+  auto read = reader.read_json(
+    R"({"feature":"a","route":null,"status":null,"time":null,"extra":null})", now_us);
   REQUIRE(read.events.size() == 1);
   CHECK(read.events[0].time_us == now_us);
   CHECK(read.events[0].status == 0);
@@ -132,7 +149,9 @@ TEST_CASE("events: null is as good as leaving out, and time is now") {
 
 TEST_CASE("events: snake_case and typing errors get the name they meant") {
   event_reader reader{limits(), ""};
-  auto message = [&](const std::string& text) { return reader.read_json(text, now_us).rejected.at(0).message; };
+  auto message = [&](const std::string& text) {
+    return reader.read_json(text, now_us).rejected.at(0).message;
+  };
   CHECK(message(R"({"feature":"a","duration_ms":1})") == "did you mean durationMs?");
   CHECK(message(R"({"feature":"a","user_hash":"x"})") == "did you mean userHash?");
   CHECK(message(R"({"feature":"a","statsu":200})") == "did you mean status?");
@@ -144,12 +163,16 @@ TEST_CASE("events: a reader that met a broken body reads the next one") {
   CHECK(reader.read_json("{\"feature\":", now_us).error == error_code::invalid_json);
   CHECK(reader.read_json("{\"feature\":\"a\"}", now_us).events.size() == 1);
   CHECK(reader.read_ndjson("{\n{\"feature\":\"a\"}\n", now_us).events.size() == 1);
-  CHECK(reader.read_ndjson("{\"feature\":\"a\"}", now_us).events.size() == 1); // no newline at the end
-  CHECK(reader.read_ndjson("{\"feature\":\"a\"}\r\n{\"feature\":\"b\"}\r\n", now_us).events.size() == 2);
+  CHECK(reader.read_ndjson("{\"feature\":\"a\"}", now_us).events.size()
+        == 1); // no newline at the end
+  CHECK(reader.read_ndjson("{\"feature\":\"a\"}\r\n{\"feature\":\"b\"}\r\n", now_us).events.size()
+        == 2);
 }
 
 TEST_CASE("problem+json survives what clients put into it") {
-  auto text = problem_json(error_code::invalid_query, "bad \xff bytes \"quoted\"", "id", {{.index = 3, .code = error_code::too_long, .pointer = "/a", .message = "m"}});
+  auto text =
+    problem_json(error_code::invalid_query, "bad \xff bytes \"quoted\"", "id",
+                 {{.index = 3, .code = error_code::too_long, .pointer = "/a", .message = "m"}});
   auto body = nlohmann::json::parse(text);
   CHECK(body["status"] == 422);
   CHECK(body["errors"][0]["index"] == 3);
@@ -159,14 +182,17 @@ TEST_CASE("problem+json survives what clients put into it") {
 TEST_CASE("query strings: decoded, in order, broken escapes found") {
   auto list = parse_query_string("a=1&b=x%20y+z&c&=d&&e=%C3%A4");
   REQUIRE(list);
-  CHECK(*list == std::vector<std::pair<std::string, std::string>>{{"a", "1"}, {"b", "x y z"}, {"c", ""}, {"", "d"}, {"e", "ä"}});
+  CHECK(*list
+        == std::vector<std::pair<std::string, std::string>>{
+          {"a", "1"}, {"b", "x y z"}, {"c", ""}, {"", "d"}, {"e", "ä"}});
   CHECK_FALSE(parse_query_string("a=%4"));
   CHECK_FALSE(parse_query_string("a=%zz"));
 }
 
 TEST_CASE("questions: include takes all its separators, top is clamped") {
   query_defaults defaults{"UTC", 366};
-  auto read = read_question(query_kind::summary, "include=routes,latency;+unique_ips%09status&top=999", defaults);
+  auto read = read_question(query_kind::summary,
+                            "include=routes,latency;+unique_ips%09status&top=999", defaults);
   CHECK(read.errors.empty());
   CHECK(read.what.include.routes);
   CHECK(read.what.include.latency);
@@ -174,9 +200,11 @@ TEST_CASE("questions: include takes all its separators, top is clamped") {
   CHECK(read.what.include.status);
   CHECK_FALSE(read.what.include.methods);
   CHECK(read.what.top == 200);
-  auto leap = read_question(query_kind::daily, "start=2024-01-01&end=2024-12-31&timezone=Asia/Kathmandu", defaults);
+  auto leap = read_question(query_kind::daily,
+                            "start=2024-01-01&end=2024-12-31&timezone=Asia/Kathmandu", defaults);
   CHECK(leap.errors.empty());
-  auto wrong = read_question(query_kind::daily, "start=2024-01-01&end=2024-01-01&timezone=Europe/Belrin", defaults);
+  auto wrong = read_question(query_kind::daily,
+                             "start=2024-01-01&end=2024-01-01&timezone=Europe/Belrin", defaults);
   REQUIRE(wrong.errors.size() == 1);
   CHECK(wrong.errors[0].message.find("did you mean Europe/Berlin?") != std::string::npos);
 }

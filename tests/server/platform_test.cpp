@@ -18,7 +18,10 @@ constexpr int64_t hour_us = 3'600'000'000;
 
 int32_t day(int year, unsigned month, unsigned d) {
   using namespace std::chrono;
-  return sys_days{year_month_day{std::chrono::year{year}, std::chrono::month{month}, std::chrono::day{d}}}.time_since_epoch().count();
+  return sys_days{
+    year_month_day{std::chrono::year{year}, std::chrono::month{month}, std::chrono::day{d}}}
+    .time_since_epoch()
+    .count();
 }
 
 int64_t hours_of(const char* zone, int32_t which) {
@@ -44,7 +47,8 @@ TEST_CASE("days have the length that the clocks showed") {
 }
 
 TEST_CASE("each day ends where the next begins, all year, in every kind of zone") {
-  for (auto zone : {"Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe", "America/Sao_Paulo", "Pacific/Chatham"})
+  for (auto zone : {"Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe", "America/Sao_Paulo",
+                    "Pacific/Chatham"})
     for (int32_t d = day(2024, 12, 31); d < day(2026, 1, 2); ++d) {
       auto today = day_in_zone(zone, d);
       REQUIRE(today.end_us == day_in_zone(zone, d + 1).begin_us);
@@ -65,7 +69,8 @@ TEST_CASE("keyed hashes are those of HMAC-SHA256") {
   // RFC 4231, test case 2, first 16 bytes
   keyed_hash hash{"Jefe"};
   CHECK(hash.of("what do ya want for nothing?") == "5bdcc146bf60754e6a042426089575c7");
-  CHECK(hash.of("what do ya want for nothing?") == "5bdcc146bf60754e6a042426089575c7"); // the key stays
+  CHECK(hash.of("what do ya want for nothing?")
+        == "5bdcc146bf60754e6a042426089575c7"); // the key stays
   CHECK(keyed_hash{""}.of("x").empty());
 }
 
@@ -96,7 +101,8 @@ TEST_CASE("the listener says why it cannot listen") {
   auto first = open_listener("127.0.0.1", 0);
   REQUIRE(first.error.empty());
   CHECK(first.port != 0);
-  CHECK(open_listener("127.0.0.1", first.port).error.find("another program uses the port") != std::string::npos);
+  CHECK(open_listener("127.0.0.1", first.port).error.find("another program uses the port")
+        != std::string::npos);
   CHECK(open_listener("203.0.113.77", 0).error.find("server.host") != std::string::npos);
   CHECK(open_listener("no such host", 0).error.find("server.host") != std::string::npos);
 }

@@ -30,7 +30,9 @@ public:
   }
   ~database_dir() { std::filesystem::remove_all(path_); }
   sqlite_settings settings() const {
-    return {.file = path_ + "/phi.db", .busy_timeout = std::chrono::milliseconds{200}, .query_timeout = std::chrono::seconds{5}};
+    return {.file = path_ + "/phi.db",
+            .busy_timeout = std::chrono::milliseconds{200},
+            .query_timeout = std::chrono::seconds{5}};
   }
   std::string file() const { return path_ + "/phi.db"; }
 
@@ -38,7 +40,8 @@ private:
   std::string path_;
 };
 
-event make_event(uint32_t number, std::string feature = "f", int64_t time_us = 1'767'323'045'000'000) {
+event make_event(uint32_t number, std::string feature = "f",
+                 int64_t time_us = 1'767'323'045'000'000) {
   event e{.time_us = time_us, .feature = std::move(feature)};
   e.identity[0] = static_cast<uint8_t>(number);
   e.identity[1] = static_cast<uint8_t>(number >> 8);
@@ -61,7 +64,8 @@ TEST_CASE("events of several requests are committed in one transaction, each cou
   database_dir dir;
   auto db = make_sqlite_store(dir.settings());
   REQUIRE(db->open() == "");
-  auto result = db->commit(*batch_of({{make_event(1), make_event(2)}, {make_event(2), make_event(3)}, {make_event(1)}}));
+  auto result = db->commit(
+    *batch_of({{make_event(1), make_event(2)}, {make_event(2), make_event(3)}, {make_event(1)}}));
   REQUIRE(result.error == error_code::none);
   REQUIRE(result.requests.size() == 3);
   CHECK(result.requests[0].stored == 2);
@@ -95,7 +99,9 @@ TEST_CASE("roll-ups say what the rows say, for random events in random batches")
   for (int round = 0; round < 30; ++round) {
     std::vector<event> events;
     for (int i = 0; i < 200; ++i) {
-      auto e = make_event(static_cast<uint32_t>(random() % 4000), "f" + std::to_string(random() % 3), 1'767'323'045'000'000 + static_cast<int64_t>(random()) % 1'000'000'000'000);
+      auto e =
+        make_event(static_cast<uint32_t>(random() % 4000), "f" + std::to_string(random() % 3),
+                   1'767'323'045'000'000 + static_cast<int64_t>(random()) % 1'000'000'000'000);
       e.status = static_cast<int32_t>(random() % 4 ? 100 + random() % 500 : 0);
       e.duration_us = random() % 3 ? static_cast<int64_t>(random() % 10'000'000) : -1;
       e.route = random() % 2 ? "/r" + std::to_string(random() % 5) : "";
@@ -124,7 +130,8 @@ TEST_CASE("a commit that cannot be made says why, and changes nothing; the next 
   CHECK(db->commit(*batch_of({{make_event(1)}})).requests.at(0).stored == 1);
 }
 
-TEST_CASE("a new file gets the schema of today; another's file and a newer schema are refused untouched") {
+TEST_CASE(
+  "a new file gets the schema of today; another's file and a newer schema are refused untouched") {
   database_dir dir;
   { REQUIRE(make_sqlite_store(dir.settings())->open() == ""); }
   CHECK(ask_database(dir.file(), "PRAGMA user_version") == current_schema());
@@ -140,7 +147,8 @@ TEST_CASE("a new file gets the schema of today; another's file and a newer schem
     db.open(foreign.file(), database::access::read_write);
     db.run("CREATE TABLE theirs (x)");
   }
-  CHECK(make_sqlite_store(foreign.settings())->open().find("not one of phi-backend") != std::string::npos);
+  CHECK(make_sqlite_store(foreign.settings())->open().find("not one of phi-backend")
+        != std::string::npos);
   CHECK(ask_database(foreign.file(), "SELECT count(*) FROM sqlite_schema") == 1);
 }
 
@@ -168,7 +176,8 @@ TEST_CASE("unique users of a day are exact in any zone") {
   auto reader = make_sqlite_reader(dir.settings());
   REQUIRE(reader->open() == "");
   auto users = [&](const char* zone, int32_t day) {
-    auto answer = reader->answer({.kind = query_kind::daily_features, .zone = zone, .first_day = day, .last_day = day});
+    auto answer = reader->answer(
+      {.kind = query_kind::daily_features, .zone = zone, .first_day = day, .last_day = day});
     REQUIRE(answer.error == error_code::none);
     return json::parse(answer.body)["rows"][0]["uniqueUsers"].get<int>();
   };
@@ -191,7 +200,8 @@ TEST_CASE("a question that takes too long is ended and told so") {
   with.query_timeout = std::chrono::milliseconds{0};
   auto reader = make_sqlite_reader(with);
   REQUIRE(reader->open() == "");
-  auto answer = reader->answer({.kind = query_kind::summary, .include = {.routes = true, .actions = true}});
+  auto answer =
+    reader->answer({.kind = query_kind::summary, .include = {.routes = true, .actions = true}});
   CHECK(answer.error == error_code::query_timeout);
   CHECK(answer.detail.find("shorter range") != std::string::npos);
 }

@@ -23,23 +23,19 @@ using self_ptr = fake_actor::stateful_pointer<fake_state>;
 
 void on_release(self_ptr self, stop_mode mode) {
   switch (self->state.how) {
-    case manner::slow:
-      return tell_later(self, 2s, atom::tick_v);
-    case manner::deaf:
-      return;
+    case manner::slow: return tell_later(self, 2s, atom::tick_v);
+    case manner::deaf: return;
     case manner::late:
       if (mode >= stop_mode::fast)
         leave(self, {});
       return;
-    case manner::throwing:
-      throw std::runtime_error("it broke");
-    case manner::silent:
-      return self->quit();
+    case manner::throwing: throw std::runtime_error("it broke");
+    case manner::silent: return self->quit();
     case manner::twice_acking:
-      tell_urgent(self, self->state.who.supervisor, atom::stopped_v, stopped_report{.actor = self->state.who.name});
+      tell_urgent(self, self->state.who.supervisor, atom::stopped_v,
+                  stopped_report{.actor = self->state.who.name});
       return leave(self, {});
-    default:
-      return leave(self, {});
+    default: return leave(self, {});
   }
 }
 
@@ -90,30 +86,34 @@ void fake_service::stop_begun(const exit_report& draft, std::optional<time_point
   hard = when;
 }
 
-fake_house::fake_house(virtual_system& on, std::vector<fake_child_plan> plans, bool force, duration drain_delay,
-                       duration timeout)
+fake_house::fake_house(virtual_system& on, std::vector<fake_child_plan> plans, bool force,
+                       duration drain_delay, duration timeout)
   : on_(on) {
   std::vector<child_spec> specs;
   for (const auto& plan : plans) {
     (*manners)[plan.name] = plan.how;
     auto seen_at = std::make_shared<activity>();
-    specs.push_back({.name = plan.name,
-                     .budget = timeout / 3 - 500ms,
-                     .users = plan.users,
-                     .restartable = plan.restartable,
-                     .seen_at = seen_at,
-                     .start = [this, name = plan.name, seen_at](supervisor_actor up) -> child_actor {
-                       ++starts[name];
-                       child_identity who{name.c_str(), std::move(up), seen_at};
-                       auto actor = on_.keep(on_.system.spawn(fake_behavior, who, name, orders, manners->at(name)));
-                       actors_[name] = actor;
-                       return actor;
-                     }});
+    specs.push_back(
+      {.name = plan.name,
+       .budget = timeout / 3 - 500ms,
+       .users = plan.users,
+       .restartable = plan.restartable,
+       .seen_at = seen_at,
+       .start = [this, name = plan.name, seen_at](supervisor_actor up) -> child_actor {
+         ++starts[name];
+         child_identity who{name.c_str(), std::move(up), seen_at};
+         auto actor =
+           on_.keep(on_.system.spawn(fake_behavior, who, name, orders, manners->at(name)));
+         actors_[name] = actor;
+         return actor;
+       }});
   }
-  supervisor_settings with{.stop = {.timeout = timeout, .force = force, .force_delay = 10s, .drain_delay = drain_delay},
-                           .start_timeout = 5s,
-                           .restarts = {.limit = 3, .window = 60s, .first_wait = 100ms, .longest_wait = 1s}};
-  boss = on.keep(on.system.spawn(supervisor_behavior, std::move(specs), with, service_port_ptr{service}));
+  supervisor_settings with{
+    .stop = {.timeout = timeout, .force = force, .force_delay = 10s, .drain_delay = drain_delay},
+    .start_timeout = 5s,
+    .restarts = {.limit = 3, .window = 60s, .first_wait = 100ms, .longest_wait = 1s}};
+  boss = on.keep(
+    on.system.spawn(supervisor_behavior, std::move(specs), with, service_port_ptr{service}));
   on.run();
 }
 

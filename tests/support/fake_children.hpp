@@ -70,7 +70,8 @@ public:
 
   std::shared_ptr<fake_service> service = std::make_shared<fake_service>();
   std::shared_ptr<told> orders = std::make_shared<told>();
-  std::shared_ptr<std::map<std::string, manner>> manners = std::make_shared<std::map<std::string, manner>>();
+  std::shared_ptr<std::map<std::string, manner>> manners =
+    std::make_shared<std::map<std::string, manner>>();
   std::map<std::string, int> starts;
   supervisor_actor boss;
 
@@ -80,7 +81,8 @@ private:
 };
 
 /// http, stats, store, in stop order, each served by the next.
-std::vector<fake_child_plan> three_children(manner http = manner::obedient, manner stats = manner::obedient,
+std::vector<fake_child_plan> three_children(manner http = manner::obedient,
+                                            manner stats = manner::obedient,
                                             manner store = manner::obedient);
 
 } // namespace phi::testing

@@ -39,7 +39,8 @@ http_answer http_client::read(std::chrono::milliseconds limit) {
   auto end = std::chrono::steady_clock::now() + limit;
   // More bytes into rest_; false at the end of the stream or of the time.
   auto more = [&] {
-    auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+    auto left =
+      std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
     pollfd wait{fd_, POLLIN, 0};
     if (fd_ < 0 || left.count() <= 0 || ::poll(&wait, 1, static_cast<int>(left.count())) <= 0)
       return false;
@@ -70,7 +71,8 @@ http_answer http_client::read(std::chrono::milliseconds limit) {
       out.headers[name] = line.substr(colon + 2);
     at = stop;
   }
-  size_t length = out.headers.contains("content-length") ? std::stoul(out.headers["content-length"]) : 0;
+  size_t length =
+    out.headers.contains("content-length") ? std::stoul(out.headers["content-length"]) : 0;
   while (rest_.size() < head + 4 + length)
     if (!more())
       break;
@@ -84,7 +86,8 @@ http_answer http_client::read(std::chrono::milliseconds limit) {
 bool http_client::ended(std::chrono::milliseconds limit) {
   pollfd wait{fd_, POLLIN, 0};
   char byte;
-  return ::poll(&wait, 1, static_cast<int>(limit.count())) > 0 && ::recv(fd_, &byte, 1, MSG_PEEK) <= 0;
+  return ::poll(&wait, 1, static_cast<int>(limit.count())) > 0
+         && ::recv(fd_, &byte, 1, MSG_PEEK) <= 0;
 }
 
 http_answer http_client::get(const std::string& target, const std::string& headers) {
@@ -92,10 +95,10 @@ http_answer http_client::get(const std::string& target, const std::string& heade
   return read();
 }
 
-http_answer http_client::post(const std::string& target, const std::string& body, const std::string& type,
-                              const std::string& headers) {
-  send("POST " + target + " HTTP/1.1\r\nHost: test\r\nContent-Type: " + type + "\r\nContent-Length: "
-       + std::to_string(body.size()) + "\r\n" + headers + "\r\n" + body);
+http_answer http_client::post(const std::string& target, const std::string& body,
+                              const std::string& type, const std::string& headers) {
+  send("POST " + target + " HTTP/1.1\r\nHost: test\r\nContent-Type: " + type
+       + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" + headers + "\r\n" + body);
   return read();
 }
 
@@ -103,8 +106,8 @@ http_answer get(uint16_t port, const std::string& target, const std::string& hea
   return http_client{port}.get(target, headers);
 }
 
-http_answer post(uint16_t port, const std::string& target, const std::string& body, const std::string& type,
-                 const std::string& headers) {
+http_answer post(uint16_t port, const std::string& target, const std::string& body,
+                 const std::string& type, const std::string& headers) {
   return http_client{port}.post(target, body, type, headers);
 }
 

@@ -13,7 +13,7 @@ struct http_answer {
   int status = 0;                             ///< 0: the connection ended without an answer
   std::map<std::string, std::string> headers; ///< names in lower case
   std::string body;
-  bool reset = false;                         ///< it ended by a reset
+  bool reset = false; ///< it ended by a reset
 
   bool closes() const {
     auto at = headers.find("connection");

@@ -40,8 +40,10 @@ void load::run(int client, uint16_t port, const std::string& feature, int events
     std::string body;
     for (int i = 0; i < events; ++i) {
       ids.push_back("c" + std::to_string(client) + "-" + std::to_string(number++));
-      body += R"({"feature":")" + feature + R"(","id":")" + ids.back() + R"(","action":")" + ids.back()
-              + R"(","status":200,"durationMs":1.5,"userHash":"0123456789abcdef0123456789abcdef"})" + "\n";
+      body += R"({"feature":")" + feature + R"(","id":")" + ids.back() + R"(","action":")"
+              + ids.back()
+              + R"(","status":200,"durationMs":1.5,"userHash":"0123456789abcdef0123456789abcdef"})"
+              + "\n";
     }
     auto answer = connection->post("/api/v1/events", body, "application/x-ndjson");
     ++mine.requests;

@@ -16,7 +16,8 @@ public:
 
   bool wants(log_level) const noexcept override { return true; }
 
-  void write(log_level, std::string_view actor, std::string_view text, const log_fields& fields) noexcept override {
+  void write(log_level, std::string_view actor, std::string_view text,
+             const log_fields& fields) noexcept override {
     std::string line = std::string{actor} + " " + std::string{text};
     for (const auto& field : fields)
       if (const auto* value = std::get_if<std::string>(&field.value))

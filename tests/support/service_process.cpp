@@ -98,11 +98,13 @@ program_result run_program(const std::vector<std::string>& args, const settings&
   ::close(err);
   int status = 0;
   ::waitpid(pid, &status, 0);
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(dir.path("out")), read_file(dir.path("err"))};
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(dir.path("out")),
+          read_file(dir.path("err"))};
 }
 
 service_process::service_process(const std::string& dir, settings env, bool wait_until_ready)
-  : dir_(dir), log_file_(dir + "/log-" + std::to_string(steady::now().time_since_epoch().count())) {
+  : dir_(dir),
+    log_file_(dir + "/log-" + std::to_string(steady::now().time_since_epoch().count())) {
   env.try_emplace("APP_SERVER_STATE_DIR", dir);
   env.try_emplace("APP_SERVER_PORT", "0");
   int log = ::open(log_file_.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
@@ -128,7 +130,8 @@ void service_process::signal(int number) const {
 
 bool service_process::running() {
   siginfo_t info{};
-  return pid_ > 0 && ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0
+  return pid_ > 0
+         && ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0
          && info.si_pid == 0;
 }
 
@@ -142,7 +145,8 @@ ended service_process::wait(std::chrono::milliseconds limit) {
   }
   pid_ = -1;
   auto took = std::chrono::duration_cast<std::chrono::milliseconds>(steady::now() - began);
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, WIFSIGNALED(status) ? WTERMSIG(status) : 0, took};
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+          took};
 }
 
 ended service_process::stop() {

@@ -19,15 +19,17 @@ public:
   temp_dir();
   ~temp_dir();
   temp_dir(const temp_dir&) = delete;
-  std::string path(const std::string& name = "") const { return name.empty() ? path_ : path_ + "/" + name; }
+  std::string path(const std::string& name = "") const {
+    return name.empty() ? path_ : path_ + "/" + name;
+  }
 
 private:
   std::string path_;
 };
 
 struct ended {
-  int code = -1;       ///< exit status, or -1
-  int signal = 0;      ///< that killed it
+  int code = -1;                    ///< exit status, or -1
+  int signal = 0;                   ///< that killed it
   std::chrono::milliseconds took{}; ///< since the call that waited
 };
 
@@ -60,7 +62,8 @@ public:
 
   std::string log() const;
   bool logged(const std::string& text) const { return log().find(text) != std::string::npos; }
-  bool wait_for_log(const std::string& text, std::chrono::milliseconds limit = std::chrono::seconds{20});
+  bool wait_for_log(const std::string& text,
+                    std::chrono::milliseconds limit = std::chrono::seconds{20});
 
   std::string database() const { return dir_ + "/phi.db"; }
   /// last-exit.json as text.

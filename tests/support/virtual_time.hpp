@@ -1,5 +1,6 @@
 #pragma once
-/// Actors on virtual time: CAF's test scheduler with a small fixture of our own. Nothing here sleeps.
+/// Actors on virtual time: CAF's test scheduler with a small fixture of our own. Nothing here
+/// sleeps.
 
 #include "protocol/caf_dialect.hpp"
 
@@ -14,7 +15,10 @@ namespace phi::testing {
 class virtual_system {
 public:
   /// With a seed, ready actors run in an order drawn from it; the same seed gives the same run.
-  explicit virtual_system(uint32_t seed = 0) : random_(seed), shuffled_(seed != 0), system(configure(config_)) {}
+  explicit virtual_system(uint32_t seed = 0)
+    : random_(seed),
+      shuffled_(seed != 0),
+      system(configure(config_)) {}
 
   /// Ends every actor given to `keep`, so that the actor system can come down.
   ~virtual_system() {

@@ -1,0 +1,44 @@
+#include "server/http/answers.hpp"
+
+#include <restinio/all.hpp>
+
+namespace phi::http {
+namespace {
+
+using response_type = restinio::response_builder_t<restinio::restinio_controlled_output_t>;
+
+void add_cors(response_type& response, const exchange& to) {
+  response.append_header("Access-Control-Allow-Origin", to.origin);
+  response.append_header("Vary", "Origin");
+  if (to.request->header().method() != restinio::http_method_options())
+    return;
+  response.append_header("Access-Control-Allow-Methods", "GET, POST");
+  response.append_header("Access-Control-Allow-Headers",
+                         "Authorization, Content-Type, Content-Encoding, X-Request-Id");
+  response.append_header("Access-Control-Max-Age", "600");
+}
+
+} // namespace
+
+void write_answer(const exchange& to, answer what, bool close) {
+  auto code = restinio::http_status_code_t{static_cast<uint16_t>(what.status)};
+  auto response = to.request->create_response({code, std::string{reason_phrase(what.status)}});
+  response.append_header("X-Request-Id", to.request_id);
+  if (!what.body.empty())
+    response.append_header(restinio::http_field::content_type, std::string{what.type});
+  if (what.retry_after_s > 0)
+    response.append_header(restinio::http_field::retry_after, std::to_string(what.retry_after_s));
+  if (what.status == 401)
+    response.append_header(restinio::http_field::www_authenticate, "Bearer");
+  if (!to.origin.empty())
+    add_cors(response, to);
+  // An upgrade that we do not take: RESTinio would call the handler again for the same request.
+  bool upgrade = to.request->header().connection() == restinio::http_connection_header_t::upgrade;
+  if (close || upgrade)
+    response.connection_close();
+  if (!to.head)
+    response.set_body(std::move(what.body));
+  response.done();
+}
+
+} // namespace phi::http

@@ -1,0 +1,23 @@
+#pragma once
+/// Writes an answer on the connection of its request.
+
+#include "server/http/exchanges.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace phi::http {
+
+struct answer {
+  int status = 200;
+  std::string body;
+  std::string_view type;      ///< of the body; a literal
+  uint32_t retry_after_s = 0; ///< 0: no such header
+};
+
+/// Never inside RESTinio's request handler: it would read on before the answer is out. `close` ends
+/// the connection behind it.
+void write_answer(const exchange& to, answer what, bool close);
+
+} // namespace phi::http

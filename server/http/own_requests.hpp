@@ -1,0 +1,38 @@
+#pragma once
+/// The service's own requests, recorded as events like anybody's.
+
+#include "config/config.hpp"
+#include "protocol/ingest.hpp"
+#include "server/http/client_address.hpp"
+#include "server/http/exchanges.hpp"
+#include "server/platform/digest.hpp"
+
+#include <vector>
+
+namespace phi::http {
+
+/// One instance an event loop.
+class own_requests {
+public:
+  own_requests(const config& settings, const trusted_proxies& proxies)
+    : settings_(settings),
+      proxies_(proxies),
+      addresses_(settings.stats.user_hash_salt.value) {}
+
+  /// Notes that a request was answered. False when such requests are not recorded.
+  bool record(const exchange& answered, int status);
+
+  bool empty() const { return events_.empty(); }
+
+  /// Everything noted so far, as a request that nobody waits for.
+  ingest_request take();
+
+private:
+  const config& settings_;
+  const trusted_proxies& proxies_;
+  keyed_hash addresses_;
+  uuid7_source uuids_;
+  std::vector<event> events_;
+};
+
+} // namespace phi::http
