@@ -1,0 +1,87 @@
+// The command line: what it teaches, what it checks, and what it says about bad settings.
+
+#include "tests/support/doctest.hpp"
+#include "tests/support/service_process.hpp"
+
+#include <fstream>
+
+using namespace phi::testing;
+
+namespace {
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != text.npos;
+}
+
+} // namespace
+
+TEST_CASE("--help teaches: options, an example, the exit statuses") {
+  auto help = run_program({binary(), "--help"});
+  CHECK(help.code == 0);
+  for (auto part : {"--config", "--check", "--print-config", "--version",
+                    "Example:", "Exit status:", "APP_SERVER_PORT"})
+    CHECK_MESSAGE(has(help.out, part), part);
+  CHECK(has(run_program({binary(), "--version"}).out, "phi-backend 0."));
+}
+
+TEST_CASE("a wrong option is a usage error: code 2") {
+  auto wrong = run_program({binary(), "--confg", "x"});
+  CHECK(wrong.code == 2);
+  CHECK(has(wrong.out + wrong.err, "--confg"));
+}
+
+TEST_CASE("--check finds every mistake, with file and line, and starts nothing") {
+  temp_dir dir;
+  std::ofstream{dir.path("c.toml")} << "[server]\nprot = 1\n[stats]\ntimezone = 5\n";
+  auto check = run_program({binary(), "--config", dir.path("c.toml"), "--check"});
+  CHECK(check.code == 2);
+  CHECK(has(check.err, dir.path("c.toml") + ":2"));
+  CHECK(has(check.err, "did you mean server.port?"));
+  CHECK(has(check.err, "stats.timezone: expected a text"));
+  std::ofstream{dir.path("good.toml")} << "[server]\nport = 0\n";
+  CHECK(run_program({binary(), "--config", dir.path("good.toml"), "--check"}).code == 0);
+  auto zone = run_program({binary(), "--check"}, {{"APP_STATS_TIMEZONE", "Europe/Berln"}});
+  CHECK(zone.code == 2);
+  CHECK(has(zone.err, "did you mean Europe/Berlin?"));
+  auto proxy = run_program({binary(), "--check"}, {{"APP_SERVER_TRUSTED_PROXIES", "10.0.0.0/99"}});
+  CHECK(proxy.code == 2);
+  CHECK(has(proxy.err, "server.trusted_proxies"));
+}
+
+TEST_CASE("--print-config shows values and origins, and no secret") {
+  temp_dir dir;
+  std::ofstream{dir.path("c.toml")} << "[server]\nport = 8080\n";
+  auto print = run_program({binary(), "--config", dir.path("c.toml"), "--print-config"},
+                           {{"APP_AUTH_TOKEN", "hush-hush"}, {"APP_SHUTDOWN_TIMEOUT_SECS", "5"}});
+  CHECK(print.code == 0);
+  CHECK(has(print.out, "server.port = 8080  # " + dir.path("c.toml") + ":2"));
+  CHECK(has(print.out, "shutdown.timeout_secs = 5  # environment APP_SHUTDOWN_TIMEOUT_SECS"));
+  CHECK(has(print.out, "auth.token = (set)"));
+  CHECK_FALSE(has(print.out + print.err, "hush"));
+}
+
+TEST_CASE("other addresses than loopback without a token are refused") {
+  auto open = run_program({binary(), "--check"}, {{"APP_SERVER_HOST", "0.0.0.0"}});
+  CHECK(open.code == 2);
+  CHECK(has(open.err, "auth.token"));
+}
+
+TEST_CASE(
+  "log formats: json lines are JSON, compact and pretty are themselves, PHI_LOG sets the level") {
+  for (auto [format, sign] : {std::pair{"json", "\"message\":\"is ready\""},
+                              {"compact", " I supervisor is ready"},
+                              {"pretty", "supervisor is ready"},
+                              {"full", "Z info    supervisor is ready"}}) {
+    CAPTURE(format);
+    temp_dir dir;
+    service_process service{
+      dir.path(), {{"APP_LOGGING_FORMAT", format}, {"PHI_LOG", "debug"}}, false};
+    CHECK(service.wait_for_log(sign));
+    CHECK(service.wait_for_log("has started an actor"));
+    CHECK(service.stop().code == 0);
+  }
+  temp_dir dir;
+  service_process quiet{dir.path(), {{"APP_LOGGING_LEVEL", "error"}}, false};
+  CHECK_FALSE(quiet.wait_for_log("is ready", std::chrono::milliseconds{300}));
+  CHECK(quiet.stop().code == 0);
+}
