@@ -21,19 +21,17 @@ std::string error_line(const json& id, int code, const std::string& message) {
 }
 
 void tell_status(self_ptr self, const admin_request_ptr& request, const json& id) {
-  self
-    ->request<caf::message_priority::high>(self->state.who.supervisor,
-                                           defaults::service_status_timeout, atom::status_v)
-    .then(
-      [request, id](const service_status& status) {
-        auto result = to_json(status);
-        result["version"] = PHI_VERSION;
-        request->answer(answer_line(id, std::move(result)));
-      },
-      [request, id](const caf::error&) {
-        request->answer(
-          error_line(id, admin_wire::internal_error, "the supervisor does not answer"));
-      });
+  ask_urgent(
+    self, self->state.who.supervisor, defaults::service_status_timeout,
+    [request, id](const service_status& status) {
+      auto result = to_json(status);
+      result["version"] = PHI_VERSION;
+      request->answer(answer_line(id, std::move(result)));
+    },
+    [request, id](const caf::error&) {
+      request->answer(error_line(id, admin_wire::internal_error, "the supervisor does not answer"));
+    },
+    atom::status_v);
 }
 
 void stop_service(self_ptr self, const admin_request_ptr& request, const json& id,
@@ -80,8 +78,8 @@ admin_actor::behavior_type admin_behavior(self_ptr self, child_identity who,
   auto trouble = attach(admin_actor{self});
   if (!trouble.empty())
     fail_to_start(self, trouble);
-  return {
-    [](atom::stop, const stop_order&) { fault_point("admin.stop"); },
+  return handlers(
+    self, [](atom::stop, const stop_order&) { fault_point("admin.stop"); },
     [self](atom::release, const release_order&) {
       fault_point("admin.release");
       leave(self, {.did = {{"requests", self->state.requests}}});
@@ -94,8 +92,7 @@ admin_actor::behavior_type admin_behavior(self_ptr self, child_identity who,
                           .progress = state.requests,
                           .gauges = {{"requests", state.requests}}};
     },
-    [self](atom::command, const admin_request_ptr& request) { obey(self, request); },
-  };
+    [self](atom::command, const admin_request_ptr& request) { obey(self, request); });
 }
 
 } // namespace phi

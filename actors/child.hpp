@@ -21,6 +21,7 @@ struct child_identity {
 /// Installs what every child needs. Called first in each behaviour function.
 template <class Self>
 void set_up_child(Self* self, child_identity who) {
+  after_hand_over();
   self->state.who = std::move(who);
   die_of_exceptions_aloud(self, static_cast<uint8_t>(error_code::actor_failed));
 }

@@ -60,8 +60,8 @@ http_actor::behavior_type http_behavior(self_ptr self, child_identity who, http_
     state.port->open([me = http_actor{self}] { tell_from_outside(me, atom::drained_v); });
   if (!trouble.empty())
     fail_to_start(self, trouble);
-  return {
-    [self](atom::stop, const stop_order& order) { close_doors(self, order); },
+  return handlers(
+    self, [self](atom::stop, const stop_order& order) { close_doors(self, order); },
     [self](atom::release, const release_order& order) {
       fault_point("http.release");
       if (order.mode >= stop_mode::fast)
@@ -73,8 +73,7 @@ http_actor::behavior_type http_behavior(self_ptr self, child_identity who, http_
     },
     [self](atom::status) { return tell_status(self); },
     [self](atom::ready, bool ready) { self->state.port->set_ready(ready); },
-    [self](atom::drained) { all_gone(self); },
-  };
+    [self](atom::drained) { all_gone(self); });
 }
 
 } // namespace phi

@@ -14,8 +14,8 @@ reader_actor::behavior_type reader_behavior(reader_actor::stateful_pointer<reade
   }
   if (!trouble.empty())
     fail_to_start(self, trouble);
-  return {
-    [](atom::stop, const stop_order&) { fault_point("reader.stop"); },
+  return handlers(
+    self, [](atom::stop, const stop_order&) { fault_point("reader.stop"); },
     [self](atom::release, const release_order&) {
       fault_point("reader.release");
       self->state.port->close();
@@ -38,8 +38,7 @@ reader_actor::behavior_type reader_behavior(reader_actor::stateful_pointer<reade
       fault_point("reader.ask");
       question->reply.answer(state.port->answer(question->what));
       ++state.answered;
-    },
-  };
+    });
 }
 
 } // namespace phi

@@ -29,8 +29,8 @@ signal_actor::behavior_type signal_behavior(self_ptr self, child_identity who,
                                             std::function<void(signal_actor)> attach) {
   set_up_child(self, std::move(who));
   attach(signal_actor{self});
-  return {
-    [](atom::stop, const stop_order&) { fault_point("signal.stop"); },
+  return handlers(
+    self, [](atom::stop, const stop_order&) { fault_point("signal.stop"); },
     [self](atom::release, const release_order&) {
       fault_point("signal.release");
       leave(self, {.did = {{"signals", self->state.heard}}});
@@ -43,8 +43,7 @@ signal_actor::behavior_type signal_behavior(self_ptr self, child_identity who,
                           .progress = state.heard,
                           .gauges = {{"signals", state.heard}}};
     },
-    [self](atom::signaled, int number) { obey(self, number); },
-  };
+    [self](atom::signaled, int number) { obey(self, number); });
 }
 
 } // namespace phi

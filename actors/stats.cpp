@@ -282,7 +282,7 @@ void finish(self_ptr self, const release_order& order) {
   if (std::exchange(state.releasing, true))
     return maybe_commit(self);
   // `release` overtakes what http handed on before it left; this message does not.
-  self->send(self, atom::drained_v);
+  tell(self, stats_actor{self}, atom::drained_v);
 }
 
 // -- telling ------------------------------------------------------------------------------------
@@ -321,8 +321,8 @@ stats_actor::behavior_type stats_behavior(self_ptr self, child_identity who, sto
   state.store = std::move(store);
   state.with = with;
   state.queue = batch_queue{with.queue};
-  return {
-    [self](atom::stop, const stop_order& order) { close_doors(self, order); },
+  return handlers(
+    self, [self](atom::stop, const stop_order& order) { close_doors(self, order); },
     [self](atom::release, const release_order& order) { finish(self, order); },
     [self](atom::ping) {
       fault_point("stats.ping");
@@ -343,8 +343,7 @@ stats_actor::behavior_type stats_behavior(self_ptr self, child_identity who, sto
     [self](atom::drained) {
       self->state.doors_seen_shut = true;
       maybe_commit(self);
-    },
-  };
+    });
 }
 
 } // namespace phi

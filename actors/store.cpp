@@ -46,7 +46,8 @@ store_actor::behavior_type store_behavior(self_ptr self, child_identity who, sto
   }
   if (!trouble.empty())
     fail_to_start(self, trouble);
-  return {
+  return handlers(
+    self,
     [](atom::stop, const stop_order&) {
       fault_point("store.stop"); // no doors of its own: only stats knows it
     },
@@ -64,8 +65,7 @@ store_actor::behavior_type store_behavior(self_ptr self, child_identity who, sto
     },
     [self](atom::commit, const commit_batch_ptr& batch, const commit_listener_actor& listener) {
       commit(self, *batch, listener);
-    },
-  };
+    });
 }
 
 } // namespace phi

@@ -70,17 +70,15 @@ void ask_everybody(self_ptr self, std::function<void(service_status)> then) {
     if (state.children[i].state != life::running)
       continue;
     ++round->open;
-    self
-      ->request<caf::message_priority::high>(state.children[i].actor,
-                                             defaults::status_answer_timeout, atom::status_v)
-      .then(
-        [round, i, close_one](const actor_status& says) {
-          round->status.children[i].says = says;
-          if (says.ledger)
-            round->status.ledger = says.ledger;
-          close_one();
-        },
-        [close_one](const caf::error&) { close_one(); });
+    ask_urgent(
+      self, state.children[i].actor, defaults::status_answer_timeout,
+      [round, i, close_one](const actor_status& says) {
+        round->status.children[i].says = says;
+        if (says.ledger)
+          round->status.ledger = says.ledger;
+        close_one();
+      },
+      [close_one](const caf::error&) { close_one(); }, atom::status_v);
   }
   close_one();
 }
@@ -277,23 +275,23 @@ void on_tick(self_ptr self, uint64_t number) {
 void bring_to_life(self_ptr self, size_t i) {
   auto& child = self->state.children[i];
   child.state = life::starting;
+  before_hand_over();
   child.actor = child.spec.start(supervisor_actor{self});
   self->monitor(child.actor);
   // It handles messages only once it has started: its first pong is the proof.
-  self
-    ->request<caf::message_priority::high>(child.actor, self->state.with.start_timeout * 2,
-                                           atom::ping_v)
-    .then(
-      [self, i](const pong&) {
-        auto& child = self->state.children[i];
-        if (child.state != life::starting)
-          return;
-        child.state = life::running;
-        log_debug("supervisor", "has started an actor", {{"actor", child.spec.name}});
-        if (self->state.state == service_state::starting)
-          start_next(self);
-      },
-      [](const caf::error&) {}); // its DOWN or the start's deadline says more
+  ask_urgent(
+    self, child.actor, self->state.with.start_timeout * 2,
+    [self, i](const pong&) {
+      auto& child = self->state.children[i];
+      if (child.state != life::starting)
+        return;
+      child.state = life::running;
+      log_debug("supervisor", "has started an actor", {{"actor", child.spec.name}});
+      if (self->state.state == service_state::starting)
+        start_next(self);
+    },
+    [](const caf::error&) {}, // its DOWN or the start's deadline says more
+    atom::ping_v);
 }
 
 /// Starts the last child in the list that is not there yet; none left: ready.
@@ -382,9 +380,13 @@ shutdown_plan make_plan(const std::vector<child_spec>& specs, const shutdown_pla
 supervisor_actor::behavior_type supervisor_behavior(self_ptr self, std::vector<child_spec> children,
                                                     supervisor_settings with,
                                                     service_port_ptr service) {
+  after_hand_over();
   auto& state = self->state;
   die_of_exceptions_aloud(self, static_cast<uint8_t>(error_code::actor_failed));
-  self->set_down_handler([self](const caf::down_msg& down) { on_down(self, down); });
+  self->set_down_handler([self](const caf::down_msg& down) {
+    after_hand_over();
+    on_down(self, down);
+  });
   state.plan.emplace(make_plan(children, with.stop));
   state.restarts.emplace(with.restarts);
   for (auto& spec : children)
@@ -396,7 +398,8 @@ supervisor_actor::behavior_type supervisor_behavior(self_ptr self, std::vector<c
   become(self, service_state::starting, "starting");
   start_next(self);
   arm_timer(self);
-  return {
+  return handlers(
+    self,
     [self](atom::terminate, stop_mode mode, stop_reason reason) {
       if (mode == stop_mode::lame_duck)
         return set_lame_duck(self, true);
@@ -418,8 +421,7 @@ supervisor_actor::behavior_type supervisor_behavior(self_ptr self, std::vector<c
       self->state.service->stuck(actor);
     },
     [self](atom::tick, uint64_t number) { on_tick(self, number); },
-    [self](atom::revive, uint32_t i) { revive(self, i); },
-  };
+    [self](atom::revive, uint32_t i) { revive(self, i); });
 }
 
 } // namespace phi

@@ -9,24 +9,25 @@ using self_ptr = watchdog_actor::stateful_pointer<watchdog_state>;
 
 void send_ping(self_ptr self, const std::string& name, const child_actor& actor) {
   const auto& state = self->state;
-  self->request<caf::message_priority::high>(actor, state.with.limit, atom::ping_v)
-    .then(
-      [self, name](const pong& answer) {
-        self->state.quorum.answered(name, answer.progress, now_of(self));
-      },
-      [self, name](const caf::error& error) {
-        auto& state = self->state;
-        auto member = state.members.find(name);
-        if (member == state.members.end())
-          return;
-        if (error == caf::sec::request_receiver_down) {
-          // Gone, not late: the supervisor knows by its DOWN.
-          state.quorum.forget(name);
-          state.members.erase(member);
-        } else {
-          send_ping(self, name, member->second.actor);
-        }
-      });
+  ask_urgent(
+    self, actor, state.with.limit,
+    [self, name](const pong& answer) {
+      self->state.quorum.answered(name, answer.progress, now_of(self));
+    },
+    [self, name](const caf::error& error) {
+      auto& state = self->state;
+      auto member = state.members.find(name);
+      if (member == state.members.end())
+        return;
+      if (error == caf::sec::request_receiver_down) {
+        // Gone, not late: the supervisor knows by its DOWN.
+        state.quorum.forget(name);
+        state.members.erase(member);
+      } else {
+        send_ping(self, name, member->second.actor);
+      }
+    },
+    atom::ping_v);
 }
 
 void ping_one(self_ptr self, const std::string& name, const child_actor& actor) {
@@ -73,8 +74,8 @@ watchdog_actor::behavior_type watchdog_behavior(self_ptr self, child_identity wh
   state.activities = std::move(activities);
   if (with.enabled)
     tell_later(self, with.interval, atom::tick_v, uint64_t{0});
-  return {
-    [](atom::stop, const stop_order&) { fault_point("watchdog.stop"); },
+  return handlers(
+    self, [](atom::stop, const stop_order&) { fault_point("watchdog.stop"); },
     [self](atom::release, const release_order&) {
       fault_point("watchdog.release");
       leave(self, {.did = {{"rounds", self->state.rounds}}});
@@ -98,8 +99,7 @@ watchdog_actor::behavior_type watchdog_behavior(self_ptr self, child_identity wh
         return;
       state.members[name] = {actor, seen_at->second};
       state.quorum.watch(name, now_of(self));
-    },
-  };
+    });
 }
 
 } // namespace phi

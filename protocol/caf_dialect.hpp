@@ -33,11 +33,82 @@ static_assert(CAF_VERSION >= 1706 && CAF_VERSION < 1800,
 /// Declares that `type` travels between actors of this process only (never over a wire).
 #define PHI_MESSAGE(type) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(type)
 
+#ifdef __SANITIZE_THREAD__
+extern "C" void __tsan_acquire(void* address);
+extern "C" void __tsan_release(void* address);
+namespace phi::detail {
+inline char hand_over_anchor;
+}
+#endif
+
 namespace phi {
 
 using clock = std::chrono::steady_clock;
 using time_point = clock::time_point;
 using duration = clock::duration;
+
+/// CAF's library hands messages over without locks and is not built with TSan, which therefore does
+/// not see the order that a message makes. These two say it. In other builds they are nothing.
+inline void before_hand_over() noexcept {
+#ifdef __SANITIZE_THREAD__
+  __tsan_release(&detail::hand_over_anchor);
+#endif
+}
+inline void after_hand_over() noexcept {
+#ifdef __SANITIZE_THREAD__
+  __tsan_acquire(&detail::hand_over_anchor);
+#endif
+}
+
+namespace detail {
+
+/// A handler with the same signature that says when it begins and ends.
+template <class Handler, class Result, class... Args>
+struct observed_handler {
+  Handler handler;
+
+  Result operator()(Args... args) {
+    struct observation {
+      observation() { after_hand_over(); }
+      ~observation() { before_hand_over(); }
+    } now;
+    return handler(std::forward<Args>(args)...);
+  }
+};
+
+template <class Handler, class Class, class Result, class... Args>
+auto observe(Handler handler, Result (Class::*)(Args...) const) {
+  return observed_handler<Handler, Result, Args...>{std::move(handler)};
+}
+
+template <class Handler, class Class, class Result, class... Args>
+auto observe(Handler handler, Result (Class::*)(Args...)) {
+  return observed_handler<Handler, Result, Args...>{std::move(handler)};
+}
+
+} // namespace detail
+
+/// Every message handler goes through here: the one place that sees them all.
+template <class Handler>
+auto observe(Handler handler) {
+  auto call = &Handler::operator();
+  return detail::observe(std::move(handler), call);
+}
+
+/// The behaviour of `self`, made of its handlers.
+template <class Self, class... Handlers>
+auto handlers(Self*, Handlers... list) {
+  return typename Self::behavior_type{observe(std::move(list))...};
+}
+
+/// Asks `to` and calls one of the two functions later. The time-out must be finite.
+template <class Self, class Handle, class OnAnswer, class OnError, class... Args>
+void ask_urgent(Self* self, const Handle& to, duration timeout, OnAnswer on_answer,
+                OnError on_error, Args&&... args) {
+  before_hand_over();
+  self->template request<caf::message_priority::high>(to, timeout, std::forward<Args>(args)...)
+    .then(observe(std::move(on_answer)), observe(std::move(on_error)));
+}
 
 /// `replies<R>::to<A...>`: a message `A...` that is answered with one `R`.
 template <class Result>
@@ -53,6 +124,7 @@ using accepts = caf::reacts_to<Args...>;
 /// Sends behind what waits already.
 template <class Self, class Handle, class... Args>
 void tell(Self* self, const Handle& to, Args&&... args) {
+  before_hand_over();
   if (to)
     self->send(to, std::forward<Args>(args)...);
 }
@@ -60,6 +132,7 @@ void tell(Self* self, const Handle& to, Args&&... args) {
 /// Sends ahead of the backlog: for control messages only (`stop`, `release`, `ping`, `status`).
 template <class Self, class Handle, class... Args>
 void tell_urgent(Self* self, const Handle& to, Args&&... args) {
+  before_hand_over();
   if (to)
     self->template send<caf::message_priority::high>(to, std::forward<Args>(args)...);
 }
@@ -67,6 +140,7 @@ void tell_urgent(Self* self, const Handle& to, Args&&... args) {
 /// Sends from a thread that is no actor. Never use a shared scoped_actor for this.
 template <class Handle, class... Args>
 void tell_from_outside(const Handle& to, Args&&... args) {
+  before_hand_over();
   if (to)
     caf::anon_send(to, std::forward<Args>(args)...);
 }
@@ -74,6 +148,7 @@ void tell_from_outside(const Handle& to, Args&&... args) {
 /// As `tell_from_outside`, ahead of the backlog.
 template <class Handle, class... Args>
 void tell_urgent_from_outside(const Handle& to, Args&&... args) {
+  before_hand_over();
   if (to)
     caf::anon_send<caf::message_priority::high>(to, std::forward<Args>(args)...);
 }
@@ -81,6 +156,7 @@ void tell_urgent_from_outside(const Handle& to, Args&&... args) {
 /// Sends to `self` after `delay`, on the actor clock (virtual in tests).
 template <class Self, class... Args>
 void tell_later(Self* self, duration delay, Args&&... args) {
+  before_hand_over();
   self->delayed_send(self, delay, std::forward<Args>(args)...);
 }
 

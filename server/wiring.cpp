@@ -296,6 +296,7 @@ exit_code run_service(const config& settings, process_log& log) {
   caf::actor_system_config with;
   configure(with);
   caf::actor_system system{with};
+  before_hand_over();
   system.spawn<caf::detached>(supervisor_behavior, rooms.children(system), supervisor_of(settings),
                               service_port_ptr{std::shared_ptr<void>{}, &process});
   auto code = process.wait();

@@ -1,14 +1,15 @@
 #include "config/keys.hpp"
 #include "config/loader.hpp"
 #include "tests/support/doctest.hpp"
+#include "tests/support/source_file.hpp"
 
 #include <cstdio>
 #include <fstream>
 #include <set>
-#include <sstream>
 #include <unistd.h>
 
 using namespace phi;
+using phi::testing::read_source;
 
 namespace {
 
@@ -44,13 +45,6 @@ std::string load_problems(const std::string& text) {
 
 bool has(const std::string& text, const std::string& part) {
   return text.find(part) != text.npos;
-}
-
-std::string read_source(const std::string& name) {
-  std::ifstream in{std::string{PHI_SOURCE_ROOT} + "/" + name};
-  std::stringstream text;
-  text << in.rdbuf();
-  return text.str();
 }
 
 } // namespace

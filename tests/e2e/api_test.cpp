@@ -1,13 +1,12 @@
 // What senders and askers see, on the real process.
 
+#include "tests/support/compressed.hpp"
 #include "tests/support/doctest.hpp"
 #include "tests/support/http_client.hpp"
 #include "tests/support/service_process.hpp"
 #include "tests/support/stored.hpp"
 
 #include <nlohmann/json.hpp>
-#include <zlib.h>
-#include <zstd.h>
 
 #include <ctime>
 #include <sys/socket.h>
@@ -22,26 +21,6 @@ using json = nlohmann::json;
 namespace {
 
 const std::string lines = "application/x-ndjson";
-
-std::string gzip(const std::string& text) {
-  z_stream stream{};
-  deflateInit2(&stream, 6, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY);
-  std::string out(deflateBound(&stream, text.size()) + 32, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-  stream.avail_in = static_cast<uInt>(text.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  deflate(&stream, Z_FINISH);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
-}
-
-std::string zstd(const std::string& text) {
-  std::string out(ZSTD_compressBound(text.size()), '\0');
-  out.resize(ZSTD_compress(out.data(), out.size(), text.data(), text.size(), 3));
-  return out;
-}
 
 /// One line to the admin socket and its answer.
 std::string ask_admin(const std::string& path, const std::string& line) {

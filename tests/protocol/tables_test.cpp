@@ -3,24 +3,14 @@
 #include "protocol/errors.hpp"
 #include "protocol/lifecycle.hpp"
 #include "tests/support/doctest.hpp"
+#include "tests/support/source_file.hpp"
 
 #include <fstream>
 #include <set>
-#include <sstream>
 #include <string>
 
 using namespace phi;
-
-namespace {
-
-std::string read_source(const std::string& name) {
-  std::ifstream in{std::string{PHI_SOURCE_ROOT} + "/" + name};
-  std::stringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
-
-} // namespace
+using phi::testing::read_source;
 
 TEST_CASE("every error has its own name, a title, and a 4xx or 5xx when it is an answer") {
   std::set<std::string_view> names;

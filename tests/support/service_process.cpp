@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <fstream>
 #include <poll.h>
+#include <regex>
 #include <spawn.h>
 #include <sstream>
 #include <stdexcept>
@@ -66,6 +67,24 @@ uint16_t port_in(const std::string& log) {
   auto at = log.find("http listens");
   at = at == log.npos ? at : log.find("port=", at);
   return at == log.npos ? 0 : static_cast<uint16_t>(std::stoi(log.substr(at + 5)));
+}
+
+/// What a sanitizer says in the log about our code. Of TSan's reports those count in which one of
+/// the two accesses has a frame of ours: CAF's library is not built with TSan, so what it does
+/// among itself looks like races (see tests/tsan.supp).
+std::string sanitizer_finding(const std::string& log) {
+  static const std::string tsan = "WARNING: ThreadSanitizer";
+  if (log.find("AddressSanitizer") != log.npos || log.find("LeakSanitizer") != log.npos
+      || log.find("runtime error:") != log.npos)
+    return log;
+  for (auto at = log.find(tsan); at != log.npos; at = log.find(tsan, at + 1)) {
+    auto report = log.substr(at, log.find("==================", at) - at);
+    auto accesses =
+      report.substr(0, std::min(report.find("\n  Location is"), report.find("\n  Thread T")));
+    if (std::regex_search(accesses, std::regex{"#[0-9]+ phi::"}))
+      return report;
+  }
+  return {};
 }
 
 } // namespace
@@ -144,6 +163,8 @@ ended service_process::wait(std::chrono::milliseconds limit) {
     std::this_thread::sleep_for(1ms);
   }
   pid_ = -1;
+  if (auto found = sanitizer_finding(log()); !found.empty())
+    throw std::runtime_error("a sanitizer has found something:\n" + found);
   auto took = std::chrono::duration_cast<std::chrono::milliseconds>(steady::now() - began);
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, WIFSIGNALED(status) ? WTERMSIG(status) : 0,
           took};
