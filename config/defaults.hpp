@@ -94,7 +94,7 @@ inline constexpr auto teardown_limit = 1000ms;
 inline constexpr auto connection_sweep_interval = 250ms;
 /// The longest a refused connection is read from after its answer, so that the answer arrives.
 inline constexpr auto linger_limit = 1000ms;
-inline constexpr size_t linger_max_bytes = 16 * 1024 * 1024;
+inline constexpr size_t linger_max_bytes = 16 * static_cast<size_t>(mib);
 /// Connections of the admin socket, and how long one may be silent.
 inline constexpr size_t admin_max_connections = 32;
 inline constexpr auto admin_idle_timeout = 30'000ms;

@@ -130,7 +130,7 @@ public:
   explicit guarded_socket(asio_ns::io_context& on)
     : registry_(&asio_ns::use_service<link_registry>(on)),
       link_(std::make_shared<connection_link>(on, *registry_)) {}
-  guarded_socket(guarded_socket&& other)
+  guarded_socket(guarded_socket&& other) noexcept
     : registry_(other.registry_),
       link_(std::move(other.link_)) {
     other.link_ = std::make_shared<connection_link>(link_->socket.get_executor(), *registry_);

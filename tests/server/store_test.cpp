@@ -152,10 +152,17 @@ TEST_CASE(
   CHECK(ask_database(foreign.file(), "SELECT count(*) FROM sqlite_schema") == 1);
 }
 
-TEST_CASE("full durability means WAL and synchronous=FULL") {
+TEST_CASE("sqlite_wal decides about the journal, and can be changed for a database that is there") {
   database_dir dir;
-  REQUIRE(make_sqlite_store(dir.settings())->open() == "");
-  CHECK(ask_database(dir.file(), "SELECT journal_mode = 'wal' FROM pragma_journal_mode") == 1);
+  for (bool wal : {true, false, true}) {
+    auto with = dir.settings();
+    with.wal = wal;
+    auto db = make_sqlite_store(with);
+    REQUIRE(db->open() == "");
+    CHECK(db->commit(*batch_of({{make_event(1)}})).error == error_code::none);
+    CHECK(db->close() == "");
+    CHECK(ask_database(dir.file(), "SELECT journal_mode = 'wal' FROM pragma_journal_mode") == wal);
+  }
 }
 
 TEST_CASE("unique users of a day are exact in any zone") {
