@@ -207,6 +207,23 @@ TEST_CASE("flaw 5: the second signal makes the stop fast, the third ends it at o
   CHECK(service.last_exit().find("user_forced") != std::string::npos);
 }
 
+TEST_CASE("flaw 5: the third signal ends it although every thread of the pool spins") {
+  REQUIRE(has_faults());
+  temp_dir dir;
+  service_process service{dir.path(),
+                          {{"PHI_FAULTS", "http.stop=spin,stats.stop=spin,admin.stop=spin"}}};
+  service.signal(SIGTERM);
+  CHECK(service.wait_for_log("begins to stop"));
+  std::this_thread::sleep_for(
+    100ms); // now nobody is left to hear the next signals but their thread
+  service.signal(SIGINT);
+  std::this_thread::sleep_for(20ms);
+  service.signal(SIGTERM);
+  auto end = service.wait(5s);
+  CHECK(end.code == 5);
+  CHECK(end.took < 1s);
+}
+
 TEST_CASE(
   "SIGQUIT stops fast; SIGUSR1 dumps the state; SIGUSR2 is the lame duck; SIGHUP does not kill") {
   temp_dir dir;
