@@ -72,6 +72,11 @@ void take_turn(self_ptr self, ingest_turn& turn) {
 
 // -- handing on ---------------------------------------------------------------------------------
 
+void arm_overdue_timer(self_ptr self, duration wait) {
+  if (!std::exchange(self->state.overdue_armed, true))
+    tell_later(self, wait, atom::overdue_v);
+}
+
 void hand_to_store(self_ptr self) {
   auto& state = self->state;
   const auto& batch = state.under_way->cut.batch;
@@ -80,7 +85,8 @@ void hand_to_store(self_ptr self) {
                                .error = error_code::store_unavailable,
                                .detail = "the store is gone"});
   tell(self, state.store, atom::commit_v, batch, commit_listener_actor{self});
-  tell_later(self, state.with.commit_overdue, atom::overdue_v, ++state.overdue_timer);
+  state.under_way->handed_at = now_of(self);
+  arm_overdue_timer(self, state.with.commit_overdue);
 }
 
 void commit_next(self_ptr self) {
@@ -221,10 +227,14 @@ void give_up_batch(self_ptr self, error_code why) {
   }
 }
 
-void batch_overdue(self_ptr self, uint64_t timer) {
+void check_overdue(self_ptr self) {
   auto& state = self->state;
-  if (!state.under_way || timer != state.overdue_timer)
+  state.overdue_armed = false;
+  if (!state.under_way)
     return;
+  auto left = state.under_way->handed_at + state.with.commit_overdue - now_of(self);
+  if (left > duration::zero())
+    return arm_overdue_timer(self, left);
   log_error(
     "stats", "gives up waiting for the store",
     {{"events", state.under_way->cut.batch->events},
@@ -339,7 +349,7 @@ stats_actor::behavior_type stats_behavior(self_ptr self, child_identity who, sto
       self->state.flush_armed = false;
       maybe_commit(self);
     },
-    [self](atom::overdue, uint64_t timer) { batch_overdue(self, timer); },
+    [self](atom::overdue) { check_overdue(self); },
     [self](atom::drained) {
       self->state.doors_seen_shut = true;
       maybe_commit(self);

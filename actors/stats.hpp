@@ -24,6 +24,7 @@ struct stats_state {
   struct commit_under_way {
     cut_batch cut;
     time_point since{};
+    time_point handed_at{};       ///< to the present store
     bool abandoned = false;       ///< the store will not commit it
     bool maybe_committed = false; ///< a store died in its COMMIT
   };
@@ -39,7 +40,7 @@ struct stats_state {
   bool store_refuses = false; ///< its last answer was an error
   std::string refusal;
   std::optional<time_point> retry_at; ///< not before, unless somebody waits
-  uint64_t overdue_timer = 0;         ///< as flush_timer
+  bool overdue_armed = false;         ///< one timer at a time, however many commits
   uint64_t flush_timer = 0;           ///< the number of the current timer; others are stale
   bool flush_armed = false;
 

@@ -114,8 +114,8 @@ using stats_actor = child_actor::extend_with<commit_listener_actor>::extend<
   accepts<atom::ask, asked_query_ptr>,
   // Own timer: the oldest event has waited long enough.
   accepts<atom::flush, uint64_t>,
-  // Own timer: the batch under way is overdue.
-  accepts<atom::overdue, uint64_t>,
+  // Own timer: the batch under way may be overdue.
+  accepts<atom::overdue>,
   // Own message: everything sent before `release` has been handled.
   accepts<atom::drained>>;
 

@@ -7,10 +7,12 @@
 
 namespace phi {
 
-last_resort::last_resort(std::function<void(const exit_report&)> last_words)
-  : last_words_(std::move(last_words)),
-    speaker_([this] { speak(); }),
-    thread_([this] { wait(); }) {}
+last_resort::last_resort() : speaker_([this] { speak(); }), thread_([this] { wait(); }) {}
+
+void last_resort::set_last_words(std::function<void(const exit_report&)> last_words) {
+  std::lock_guard lock{guard_};
+  last_words_ = std::move(last_words);
+}
 
 last_resort::~last_resort() {
   {
@@ -88,8 +90,10 @@ void last_resort::speak() {
   if (!speak_)
     return;
   auto words = words_;
+  auto say = last_words_;
   lock.unlock();
-  last_words_(words);
+  if (say)
+    say(words);
   lock.lock();
   spoken_ = true;
   changed_.notify_all();

@@ -14,10 +14,12 @@ namespace phi {
 
 class last_resort {
 public:
-  /// `last_words` writes the report to log and disk; it may block for ever, the exit does not wait
-  /// for it longer than defaults::forced_report_limit.
-  explicit last_resort(std::function<void(const exit_report&)> last_words);
+  last_resort();
   ~last_resort(); ///< disarms
+
+  /// What is called with the report before a forced exit, to write it to disk and log; empty:
+  /// nothing. It may block for ever, the exit waits for it up to defaults::forced_report_limit.
+  void set_last_words(std::function<void(const exit_report&)> last_words);
 
   /// Ends the process with code 4 at `hard`, unless destroyed before.
   void arm(time_point hard);
@@ -50,6 +52,20 @@ private:
   exit_report words_;
   std::thread speaker_; ///< made at the start, when threads can still be made
   std::thread thread_;
+};
+
+/// Sets the last words for as long as what they need lives.
+class last_words_scope {
+public:
+  last_words_scope(last_resort& on, std::function<void(const exit_report&)> words) : on_(on) {
+    on_.set_last_words(std::move(words));
+  }
+  ~last_words_scope() { on_.set_last_words({}); }
+  last_words_scope(const last_words_scope&) = delete;
+  last_words_scope& operator=(const last_words_scope&) = delete;
+
+private:
+  last_resort& on_;
 };
 
 } // namespace phi

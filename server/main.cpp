@@ -1,5 +1,6 @@
 #include "config/keys.hpp"
 #include "config/loader.hpp"
+#include "server/platform/signals.hpp"
 #include "server/wiring.hpp"
 
 #include <CLI/CLI.hpp>
@@ -74,8 +75,9 @@ int main(int argc, char** argv) {
       std::cout << "The configuration is fine.\n";
     return 0;
   }
+  last_resort resort; // outlives the log: a reader of the log that hangs must not hold the exit
   process_log log{level_of(loaded.values), loaded.values.logging.format};
   for (const auto& warning : loaded.warnings)
     log_warn("config", "warns: " + warning);
-  return static_cast<int>(run_service(loaded.values, log));
+  return static_cast<int>(run_service(loaded.values, log, resort));
 }

@@ -12,6 +12,7 @@
 #include "server/http/client_address.hpp"
 #include "server/http/http_server.hpp"
 #include "server/platform/admin_socket.hpp"
+#include "server/platform/signals.hpp"
 #include "server/platform/time_zones.hpp"
 #include "server/service.hpp"
 #include "server/store/sqlite_store.hpp"
@@ -244,12 +245,13 @@ void configure(caf::actor_system_config& with) {
   with.set("scheduler.max-threads", size_t{2});
 }
 
-exit_code fail_start(state_directory& state, const std::string& why) {
+exit_code fail_start(state_directory& state, last_resort& resort, const std::string& why) {
   log_error("supervisor", "cannot start", {{"cause", why}});
   exit_report report{
     .reason = stop_reason::startup_failed, .code = exit_code::startup_failed, .detail = why};
   if (state.trouble().empty())
     state.end_run(report);
+  resort.leave_quietly(clock::now() + defaults::teardown_limit, report.code);
   return report.code;
 }
 
@@ -272,20 +274,21 @@ std::vector<std::string> check_environment(const config& settings) {
   return problems;
 }
 
-exit_code run_service(const config& settings, process_log& log) {
+exit_code run_service(const config& settings, process_log& log, last_resort& resort) {
   log_info(
     "supervisor", "starts",
     {{"version", PHI_VERSION}, {"pid", ::getpid()}, {"state_dir", settings.resolved.state_dir}});
   state_directory state{settings.resolved.state_dir};
-  last_resort resort{[&](const exit_report& report) {
-    log_error("supervisor", "is forced to leave", {{"survivors", survivors(report)}});
-    log_report(report);
-    log.flush(defaults::forced_report_limit);
-    state.end_run(report);
-  }};
+  last_words_scope words{
+    resort, [&](const exit_report& report) {
+      state.end_run(report);
+      log_error("supervisor", "is forced to leave", {{"survivors", survivors(report)}});
+      log_report(report);
+      log.flush(defaults::forced_report_limit);
+    }};
   signal_source signals{[&] { resort.leave_now(); }};
   if (!state.trouble().empty())
-    return fail_start(state, state.trouble());
+    return fail_start(state, resort, state.trouble());
   if (!state.crash_notice().empty())
     log_warn("supervisor", "notices that " + state.crash_notice());
   state.begin_run();

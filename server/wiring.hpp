@@ -4,13 +4,17 @@
 
 #include "config/config.hpp"
 #include "protocol/lifecycle.hpp"
+#include "server/last_resort.hpp"
 #include "server/logging.hpp"
-#include "server/platform/signals.hpp"
+
+#include <string>
+#include <vector>
 
 namespace phi {
 
-/// Runs the service from start to stop and returns its exit status. Called once, from main.
-exit_code run_service(const config& settings, process_log& log);
+/// Runs the service from start to stop and returns its exit status. Called once, from main. When it
+/// returns, `resort` stands ready to end the process should the rest of main hang.
+exit_code run_service(const config& settings, process_log& log, last_resort& resort);
 
 /// What is wrong with settings that only the libraries of this room can check: time zone, proxies.
 std::vector<std::string> check_environment(const config& settings);

@@ -30,7 +30,6 @@ struct http_counts {
   uint64_t in_flight = 0; ///< requests received whole and not yet answered
   uint64_t requests = 0;  ///< answered since the start
   uint64_t refused = 0;   ///< of these, answered 503
-  duration oldest_in_flight{};
 };
 
 /// The HTTP server, as the http actor sees it. Thread-safe; never blocks.

@@ -36,6 +36,8 @@ struct loop_traits : restinio::default_single_thread_traits_t {
 
 using server_type = restinio::http_server_t<loop_traits>;
 
+/// A handshake that has begun is over after this, on this machine at least.
+constexpr auto handshake_time = std::chrono::milliseconds{1};
 /// Longest wait for connections that the system has accepted for us but we have not seen yet.
 constexpr auto backlog_limit = std::chrono::milliseconds{20};
 /// On a hurry, how long answers being written may still take.
@@ -105,7 +107,7 @@ public:
     asio_ns::post(io_, [this, drained = std::move(drained)]() mutable {
       on_drained_ = std::move(drained);
       draining_ = true;
-      close_listener(clock::now() + backlog_limit);
+      close_listener();
     });
   }
 
@@ -169,17 +171,23 @@ private:
                     ::dup(listener_.get()));
   }
 
-  /// Connections that wait in the listen queue would be reset by the close: they are taken first.
-  void close_listener(time_point give_up_at) {
+  /// Connections that wait in the listen queue would be reset by the close: new ones are kept out
+  /// and those are taken first.
+  void close_listener() {
+    ignore_new_connections(listener_.get());
+    after(handshake_time, [this] { close_emptied_listener(clock::now() + backlog_limit); });
+  }
+
+  void close_emptied_listener(time_point give_up_at) {
     pollfd waiting{listener_.get(), POLLIN, 0};
     if (::poll(&waiting, 1, 0) > 0 && clock::now() < give_up_at)
-      return asio_ns::post(io_, [this, give_up_at] { close_listener(give_up_at); });
+      return asio_ns::post(io_, [this, give_up_at] { close_emptied_listener(give_up_at); });
     server_->close_sync();
     listener_.reset();
     listener_closed_ = true;
-    after(std::chrono::milliseconds{settings_.server.keepalive_grace_ms}, [this] { end_idle(); });
-    after(std::chrono::milliseconds{settings_.server.partial_grace_ms},
-          [this] { refuse_partial(); });
+    const auto& server = settings_.server;
+    after(std::chrono::milliseconds{server.keepalive_grace_ms}, [this] { end_idle(); });
+    after(std::chrono::milliseconds{server.partial_grace_ms}, [this] { refuse_partial(); });
     tell_if_drained();
   }
 
@@ -370,6 +378,8 @@ private:
       end_turn_soon();
     exchanges_.remove(now.to);
     in_flight_.store(exchanges_.size(), std::memory_order_relaxed);
+    if (draining_)
+      end_turn_soon(); // it may have been the last, and its connection gone before
   }
 
   /// A whole answer for a request that RESTinio never sees.

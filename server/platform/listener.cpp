@@ -1,5 +1,6 @@
 #include "server/platform/listener.hpp"
 
+#include <linux/filter.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -61,6 +62,21 @@ opened_listener open_listener(const std::string& host, uint16_t port) {
     return {.error = explain(where, errno)};
   auto actual = port_of(fd.get());
   return {.fd = std::move(fd), .port = actual};
+}
+
+void ignore_new_connections(int listener) {
+  // Linux applies a listener's filter to the TCP header of what arrives: drop SYN without ACK.
+  constexpr uint32_t flags_at = 13;
+  constexpr uint32_t syn = 0x02;
+  constexpr uint32_t ack = 0x10;
+  sock_filter program[] = {
+    BPF_STMT(BPF_LD | BPF_B | BPF_ABS, flags_at),   BPF_STMT(BPF_ALU | BPF_AND | BPF_K, syn | ack),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, syn, 0, 1), BPF_STMT(BPF_RET | BPF_K, 0),
+    BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+  };
+  sock_fprog filter{sizeof program / sizeof program[0], program};
+  // Where it is not to be had, a connection may be reset in the moment of closing; nothing is lost.
+  ::setsockopt(listener, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
 }
 
 } // namespace phi

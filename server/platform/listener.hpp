@@ -40,4 +40,10 @@ struct opened_listener {
 /// Binds and listens on `host` (a name or an address) and `port`.
 opened_listener open_listener(const std::string& host, uint16_t port);
 
+/// From now on the system ignores attempts to connect (the client tries again after a second, and
+/// is refused once the socket is closed), while connections on their way in still complete. So what
+/// waits can be accepted and the socket closed without resetting anybody. Only for a socket that
+/// nobody else shares.
+void ignore_new_connections(int listener);
+
 } // namespace phi
