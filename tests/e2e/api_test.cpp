@@ -357,6 +357,22 @@ TEST_CASE("events before stats.start_at are refused") {
         == "2025-01-01T00:00:00Z");
 }
 
+TEST_CASE("each level of durability stores what it acknowledged, and says what it did") {
+  for (auto [level, said] :
+       {std::pair{"full", "committed"}, {"normal", "committed"}, {"queued", "queued"}}) {
+    CAPTURE(level);
+    temp_dir dir;
+    service_process service{dir.path(), {{"APP_STATS_DURABILITY", level}}};
+    for (int i = 0; i < 10; ++i)
+      CHECK(
+        json::parse(post(service.port(), "/api/v1/events", R"({"feature":"f"})").body)["durability"]
+        == said);
+    CHECK(service.stop().code == 0);
+    CHECK(ask_database(service.database(), "SELECT count(*) FROM event WHERE feature='f'") == 10);
+    CHECK(rollup_mismatch(service.database()) == "");
+  }
+}
+
 TEST_CASE("several event loops share the port and the count") {
   temp_dir dir;
   service_process service{dir.path(),
