@@ -10,7 +10,7 @@
 
 namespace phi {
 
-enum class query_kind : uint8_t { daily, daily_features, daily_dau, daily_http, summary };
+enum class query_kind : uint8_t { daily, daily_features, summary };
 
 /// What `include=` of a summary asks for.
 struct summary_parts {

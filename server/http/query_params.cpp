@@ -44,8 +44,8 @@ std::vector<std::string> names_of(query_kind kind) {
     case query_kind::daily: return {"start", "end", "timezone", "feature", "route", "method"};
     case query_kind::daily_features: return {"start", "end", "timezone", "feature"};
     case query_kind::summary: return {"start", "end", "timezone", "feature", "include", "top"};
-    default: return {};
   }
+  return {};
 }
 
 class reading {

@@ -103,8 +103,8 @@ private:
       case query_kind::daily: return daily(what);
       case query_kind::daily_features: return daily_features(what);
       case query_kind::summary: return summary(what);
-      default: throw std::runtime_error("this question is not known");
     }
+    throw std::logic_error("this question is not known");
   }
 
   /// A statement by its text: prepared once.
