@@ -185,7 +185,7 @@ TEST_CASE("a read-only database: the start says what is wrong, code 1") {
   CHECK(service.logged("ro/phi.db"));
 }
 
-TEST_CASE("a database that becomes read-only under way: 503, nothing acknowledged is lost") {
+TEST_CASE("a database that refuses inserts under way: 503, then it goes on, code 0") {
   temp_dir dir;
   small_disk disk{dir.path("disk")};
   if (!disk.mounted()) {
