@@ -12,30 +12,41 @@
 namespace phi {
 
 /// Written by one actor, read by any thread. `what` must be a literal.
-class activity {
+class activity : public handler_observer {
 public:
-  void begin(const char* what) noexcept {
+  void handler_began(caf::atom_value message) noexcept override;
+  void handler_ended() noexcept override { handling_.store(0, std::memory_order_release); }
+
+  /// A piece of work within a handler. Returns what it did before, for `end`.
+  const char* begin(const char* what) noexcept {
     since_.store(clock::now().time_since_epoch().count(), std::memory_order_relaxed);
-    what_.store(what, std::memory_order_release);
+    return what_.exchange(what, std::memory_order_acq_rel);
   }
 
-  void end() noexcept {
-    what_.store(nullptr, std::memory_order_release);
+  void end(const char* before) noexcept {
+    what_.store(before, std::memory_order_release);
     progress_.fetch_add(1, std::memory_order_relaxed);
   }
 
+  /// Grows with each piece of work done; handling a message alone is none.
   uint64_t progress() const noexcept { return progress_.load(std::memory_order_relaxed); }
 
-  /// "idle", or "COMMIT for 1.8 s".
+  /// "idle", "handling ping for 0.2 ms" or "COMMIT for 1.8 s".
   std::string show() const;
 
-  /// What it does now, without the time; null when idle.
-  const char* now_doing() const noexcept { return what_.load(std::memory_order_acquire); }
+  bool busy() const noexcept {
+    return what_.load(std::memory_order_acquire) || handling_.load(std::memory_order_acquire);
+  }
+
+  /// The system's number of the thread that runs it, or ran it last; 0: none yet.
+  int thread() const noexcept { return thread_.load(std::memory_order_relaxed); }
 
 private:
   std::atomic<const char*> what_{nullptr};
+  std::atomic<uint64_t> handling_{0}; ///< the atom of the message, or 0
   std::atomic<clock::rep> since_{0};
   std::atomic<uint64_t> progress_{0};
+  std::atomic<int> thread_{0};
 };
 
 using activity_ptr = std::shared_ptr<activity>;
@@ -43,13 +54,14 @@ using activity_ptr = std::shared_ptr<activity>;
 /// Marks a piece of work for as long as it lives.
 class doing {
 public:
-  doing(activity& on, const char* what) noexcept : on_(on) { on_.begin(what); }
-  ~doing() { on_.end(); }
+  doing(activity& on, const char* what) noexcept : on_(on), before_(on.begin(what)) {}
+  ~doing() { on_.end(before_); }
   doing(const doing&) = delete;
   doing& operator=(const doing&) = delete;
 
 private:
   activity& on_;
+  const char* before_;
 };
 
 } // namespace phi

@@ -3,6 +3,7 @@
 #include "actors/status_json.hpp"
 #include "config/defaults.hpp"
 
+#include <array>
 #include <nlohmann/json.hpp>
 
 namespace phi {
@@ -20,54 +21,102 @@ std::string error_line(const json& id, int code, const std::string& message) {
     .dump();
 }
 
-void tell_status(self_ptr self, const admin_request_ptr& request, const json& id) {
+/// One request under way.
+struct call {
+  admin_request_ptr request;
+  json id;
+  json params;
+
+  void answer(json result) const { request->answer(answer_line(id, std::move(result))); }
+  void fail(int code, const std::string& why) const { request->answer(error_line(id, code, why)); }
+};
+
+void tell_status(self_ptr self, const call& now) {
   ask_urgent(
     self, self->state.who.supervisor, defaults::service_status_timeout,
-    [request, id](const service_status& status) {
+    [now](const service_status& status) {
       auto result = to_json(status);
       result["version"] = PHI_VERSION;
-      request->answer(answer_line(id, std::move(result)));
+      now.answer(std::move(result));
     },
-    [request, id](const caf::error&) {
-      request->answer(error_line(id, admin_wire::internal_error, "the supervisor does not answer"));
+    [now](const caf::error&) {
+      now.fail(admin_wire::internal_error, "the supervisor does not answer");
     },
     atom::status_v);
 }
 
-void stop_service(self_ptr self, const admin_request_ptr& request, const json& id,
-                  const json& params) {
-  auto text = params.value("mode", std::string{"graceful"});
+void stop_service(self_ptr self, const call& now) {
+  auto text = now.params.value("mode", std::string{"graceful"});
   auto mode = parse_stop_mode(text);
   if (!mode)
-    return request->answer(
-      error_line(id, admin_wire::invalid_params,
-                 "mode \"" + text + "\" is not one of lame-duck, graceful, fast, immediate"));
-  request->answer(answer_line(id, {{"accepted", true}, {"mode", to_string(*mode)}}));
+    return now.fail(admin_wire::invalid_params,
+                    "mode \"" + text + "\" is not one of lame-duck, graceful, fast, immediate");
+  now.answer({{"accepted", true}, {"mode", to_string(*mode)}});
   tell_urgent(self, self->state.who.supervisor, atom::terminate_v, *mode, stop_reason::admin);
+}
+
+void set_lame_duck(self_ptr self, const call& now, bool on) {
+  now.answer({{"accepted", true}});
+  tell_urgent(self, self->state.who.supervisor, atom::lame_duck_v, on);
+}
+
+void reload(self_ptr self, const call& now) {
+  ask_urgent(
+    self, self->state.who.supervisor, defaults::reload_timeout,
+    [now](const reload_report& report) {
+      if (!report.ok())
+        return now.fail(admin_wire::refused, report.error);
+      now.answer({{"changed", report.changed},
+                  {"needsRestart", report.needs_restart},
+                  {"warnings", report.warnings}});
+    },
+    [now](const caf::error&) {
+      now.fail(admin_wire::internal_error, "the reload is not over yet; see the log");
+    },
+    atom::reload_v);
+}
+
+struct method {
+  std::string_view name;
+  void (*run)(self_ptr, const call&);
+};
+
+constexpr std::array methods{
+  method{admin_wire::method_status, tell_status},
+  method{admin_wire::method_stop, stop_service},
+  method{admin_wire::method_drain,
+         [](self_ptr self, const call& now) { set_lame_duck(self, now, true); }},
+  method{admin_wire::method_undrain,
+         [](self_ptr self, const call& now) { set_lame_duck(self, now, false); }},
+  method{admin_wire::method_reload, reload},
+};
+
+std::string method_names() {
+  std::string out;
+  for (const auto& known : methods)
+    out += (out.empty() ? "" : ", ") + std::string{known.name};
+  return out;
 }
 
 void obey(self_ptr self, const admin_request_ptr& request) {
   ++self->state.requests;
-  auto call = json::parse(request->line, nullptr, false);
-  if (call.is_discarded())
+  auto line = json::parse(request->line, nullptr, false);
+  if (line.is_discarded())
     return request->answer(
       error_line(nullptr, admin_wire::parse_error, "the line is not valid JSON"));
-  auto id = call.is_object() && call.contains("id") ? call["id"] : json{};
-  if (!call.is_object() || call.value("jsonrpc", json{}) != "2.0" || !call.contains("method")
-      || !call["method"].is_string())
+  auto id = line.is_object() && line.contains("id") ? line["id"] : json{};
+  if (!line.is_object() || line.value("jsonrpc", json{}) != "2.0" || !line.contains("method")
+      || !line["method"].is_string())
     return request->answer(error_line(id, admin_wire::invalid_request,
                                       R"(expected {"jsonrpc":"2.0","id":1,"method":"..."})"));
-  auto params = call.value("params", json::object());
-  if (!params.is_object() || (params.contains("mode") && !params["mode"].is_string()))
-    return request->answer(
-      error_line(id, admin_wire::invalid_params, "params must be an object of texts"));
-  auto method = call["method"].get<std::string>();
-  if (method == admin_wire::method_status)
-    return tell_status(self, request, id);
-  if (method == admin_wire::method_stop)
-    return stop_service(self, request, id, params);
-  request->answer(error_line(id, admin_wire::method_not_found,
-                             "method \"" + method + "\" is not one of status, stop"));
+  call now{request, id, line.value("params", json::object())};
+  if (!now.params.is_object() || (now.params.contains("mode") && !now.params["mode"].is_string()))
+    return now.fail(admin_wire::invalid_params, "params must be an object of texts");
+  auto name = line["method"].get<std::string>();
+  for (const auto& known : methods)
+    if (known.name == name)
+      return known.run(self, now);
+  now.fail(admin_wire::method_not_found, "method \"" + name + "\" is not one of " + method_names());
 }
 
 } // namespace
@@ -92,6 +141,7 @@ admin_actor::behavior_type admin_behavior(self_ptr self, child_identity who,
                           .progress = state.requests,
                           .gauges = {{"requests", state.requests}}};
     },
+    [self](atom::adopt, const config_ptr&) { return pong_of(self->state.who); },
     [self](atom::command, const admin_request_ptr& request) { obey(self, request); });
 }
 

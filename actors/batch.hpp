@@ -42,6 +42,9 @@ public:
 
   explicit batch_queue(limits with) : with_(with) {}
 
+  /// New bounds: what waits already stays, even over them.
+  void set_limits(limits with) { with_ = with; }
+
   /// Whether a request of this size may come in. A request is taken whole or not at all.
   bool has_room(size_t events, size_t bytes) const {
     return events_ + events <= with_.max_events && bytes_ + bytes <= with_.max_bytes;

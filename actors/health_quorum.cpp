@@ -27,19 +27,37 @@ void health_quorum::pinged(const std::string& name) {
     m->pending = true;
 }
 
+void health_quorum::sign(member& m, time_point now) {
+  m.last_sign = now;
+  m.waited_at_sign = m.waited;
+}
+
 void health_quorum::answered(const std::string& name, uint64_t progress, time_point now) {
   if (auto* m = find(name)) {
     m->pending = false;
     m->progress = progress;
-    m->last_sign = now;
+    sign(*m, now);
   }
 }
 
-void health_quorum::seen(const std::string& name, uint64_t progress, time_point now) {
-  if (auto* m = find(name); m && m->progress != progress) {
+void health_quorum::seen(const std::string& name, uint64_t progress, duration waited,
+                         time_point now) {
+  auto* m = find(name);
+  if (!m)
+    return;
+  // Another thread may have taken it over: then the figures do not compare.
+  if (waited < m->waited)
+    m->waited_at_sign = waited;
+  m->waited = waited;
+  if (m->progress != progress || !m->pending) {
     m->progress = progress;
-    m->last_sign = now;
+    sign(*m, now);
   }
+}
+
+void health_quorum::stood_still(duration how_long) {
+  for (auto& m : members_)
+    m.last_sign += how_long;
 }
 
 bool health_quorum::pending(const std::string& name) const {
@@ -49,11 +67,20 @@ bool health_quorum::pending(const std::string& name) const {
 
 std::vector<health_quorum::late_member> health_quorum::late(time_point now) const {
   std::vector<late_member> out;
-  for (const auto& m : members_)
-    if (m.pending)
-      out.push_back({m.name, now - m.last_sign, now - m.last_sign >= limit_});
+  for (const auto& m : members_) {
+    if (!m.pending)
+      continue;
+    auto starved = m.waited - m.waited_at_sign;
+    auto silent = now - m.last_sign - starved;
+    if (silent >= patience_)
+      out.push_back({m.name, silent, starved, silent >= limit_});
+  }
   std::sort(out.begin(), out.end(), [](auto& a, auto& b) { return a.silent > b.silent; });
   return out;
+}
+
+bool health_quorum::complete() const {
+  return std::none_of(members_.begin(), members_.end(), [](auto& m) { return m.pending; });
 }
 
 } // namespace phi

@@ -72,6 +72,10 @@ http_actor::behavior_type http_behavior(self_ptr self, child_identity who, http_
       return pong{self->state.port->counts().requests};
     },
     [self](atom::status) { return tell_status(self); },
+    [self](atom::adopt, const config_ptr& settings) {
+      self->state.port->adopt(settings);
+      return pong{self->state.port->counts().requests};
+    },
     [self](atom::ready, bool ready) { self->state.port->set_ready(ready); },
     [self](atom::drained) { all_gone(self); });
 }

@@ -32,6 +32,10 @@ reader_actor::behavior_type reader_behavior(reader_actor::stateful_pointer<reade
                           .progress = state.who.activity->progress(),
                           .gauges = {{"questions", state.answered}}};
     },
+    [self](atom::adopt, const config_ptr& settings) {
+      self->state.port->adopt(*settings);
+      return pong_of(self->state.who);
+    },
     [self](atom::ask, const asked_query_ptr& question) {
       auto& state = self->state;
       doing now{*state.who.activity, "answering a question"};

@@ -17,6 +17,8 @@ void obey(self_ptr self, int number) {
     case SIGTERM: return stop(stop_mode::graceful, stop_reason::terminate);
     case SIGINT: return stop(stop_mode::graceful, stop_reason::interrupt);
     case SIGQUIT: return stop(stop_mode::fast, stop_reason::interrupt);
+    case SIGHUP: // nobody waits for the answer, the supervisor logs it
+      return tell_urgent_from_outside(state.who.supervisor, atom::reload_v);
     case SIGUSR1: return tell_urgent(self, state.who.supervisor, atom::dump_v);
     case SIGUSR2: return tell_urgent(self, state.who.supervisor, atom::lame_duck_v);
     default: return log_warn("signal", "ignores a signal", {{"number", number}});
@@ -43,6 +45,7 @@ signal_actor::behavior_type signal_behavior(self_ptr self, child_identity who,
                           .progress = state.heard,
                           .gauges = {{"signals", state.heard}}};
     },
+    [self](atom::adopt, const config_ptr&) { return pong_of(self->state.who); },
     [self](atom::signaled, int number) { obey(self, number); });
 }
 

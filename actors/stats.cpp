@@ -1,6 +1,7 @@
 #include "actors/stats.hpp"
 
 #include "actors/status_json.hpp"
+#include "config/defaults.hpp"
 
 #include <map>
 
@@ -308,7 +309,7 @@ actor_status tell_status(self_ptr self) {
     what += ", the store refuses: " + state.refusal;
   return {.actor = state.who.name,
           .doing = what,
-          .progress = state.who.activity->progress(),
+          .progress = state.book.counts().stored + state.book.counts().duplicates,
           .gauges = {{"queue_events", backlog},
                      {"queue_bytes", state.queue.bytes()},
                      {"drain_per_second", static_cast<uint64_t>(state.rate.per_second())}},
@@ -323,6 +324,18 @@ void answer_health(self_ptr self, asked_query& question) {
 }
 
 } // namespace
+
+stats_settings stats_settings_of(const config& settings) {
+  using std::chrono::milliseconds;
+  const auto& s = settings.stats;
+  return {.queue = {.max_events = static_cast<size_t>(s.queue_max_events),
+                    .max_bytes = static_cast<size_t>(s.queue_max_bytes),
+                    .batch_events = static_cast<size_t>(s.batch_size)},
+          .flush_interval = milliseconds{s.flush_interval_ms},
+          .commit_overdue = milliseconds{s.busy_timeout_ms} + defaults::commit_overdue_margin,
+          .commit_retry = defaults::commit_retry_interval,
+          .answer_after = settings.resolved.how};
+}
 
 stats_actor::behavior_type stats_behavior(self_ptr self, child_identity who, store_actor store,
                                           stats_settings with) {
@@ -339,6 +352,13 @@ stats_actor::behavior_type stats_behavior(self_ptr self, child_identity who, sto
       return pong_of(self->state.who);
     },
     [self](atom::status) { return tell_status(self); },
+    [self](atom::adopt, const config_ptr& settings) {
+      auto& state = self->state;
+      state.with = stats_settings_of(*settings);
+      state.queue.set_limits(state.with.queue);
+      maybe_commit(self);
+      return pong_of(state.who);
+    },
     [self](atom::committed, const commit_result& result) { settle_batch(self, result); },
     [self](atom::ingest, const ingest_turn_ptr& turn) { take_turn(self, *turn); },
     [self](atom::use, const store_actor& now) { use_store(self, now); },

@@ -5,6 +5,7 @@
 #include "actors/child.hpp"
 #include "actors/ledger.hpp"
 #include "actors/rate_meter.hpp"
+#include "config/config.hpp"
 
 #include <optional>
 #include <string>
@@ -18,6 +19,8 @@ struct stats_settings {
   duration commit_retry{};
   durability answer_after = durability::full;
 };
+
+stats_settings stats_settings_of(const config& settings);
 
 struct stats_state {
   /// The batch that the store has.

@@ -63,6 +63,10 @@ store_actor::behavior_type store_behavior(self_ptr self, child_identity who, sto
                           .progress = state.who.activity->progress(),
                           .gauges = {{"batches", state.batches}, {"events", state.events}}};
     },
+    [self](atom::adopt, const config_ptr& settings) {
+      self->state.port->adopt(*settings);
+      return pong_of(self->state.who);
+    },
     [self](atom::commit, const commit_batch_ptr& batch, const commit_listener_actor& listener) {
       commit(self, *batch, listener);
     });

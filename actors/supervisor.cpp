@@ -1,113 +1,20 @@
 #include "actors/supervisor.hpp"
 
 #include "actors/fault_point.hpp"
+#include "actors/supervisor_parts.hpp"
 #include "config/defaults.hpp"
 #include "protocol/errors.hpp"
 
 #include <algorithm>
-#include <memory>
 
 namespace phi {
-namespace {
 
-using self_ptr = supervisor_actor::stateful_pointer<supervisor_state>;
-using life = supervisor_state::life;
+using namespace supervising;
+
+namespace {
 
 void start_next(self_ptr self);
 void arm_timer(self_ptr self);
-
-// -- telling ------------------------------------------------------------------------------------
-
-void become(self_ptr self, service_state state, const std::string& text) {
-  self->state.state = state;
-  self->state.service->state_changed(state, text);
-}
-
-std::string life_text(const supervisor_state& state, size_t i) {
-  switch (state.children[i].state) {
-    case life::absent: return "absent";
-    case life::starting: return "starting";
-    case life::running: return state.plan->begun() ? "stopping" : "running";
-    case life::waiting_for_restart: return "restarting";
-    case life::gone: return "gone";
-  }
-  return "?";
-}
-
-/// One round of `status` through all children; `then` gets what came within the time-out.
-struct status_round {
-  service_status status;
-  size_t open = 0;
-  std::function<void(service_status)> then;
-};
-
-service_status own_status(self_ptr self) {
-  const auto& state = self->state;
-  service_status out{
-    .state = state.state, .uptime = now_of(self) - state.born, .ledger = state.last_ledger};
-  if (state.plan->begun()) {
-    out.mode = state.plan->mode();
-    out.reason = state.plan->reason();
-  }
-  for (size_t i = 0; i < state.children.size(); ++i)
-    out.children.push_back({.actor = state.children[i].spec.name,
-                            .state = life_text(state, i),
-                            .restarts = state.children[i].restarts});
-  return out;
-}
-
-void ask_everybody(self_ptr self, std::function<void(service_status)> then) {
-  auto& state = self->state;
-  auto round = std::make_shared<status_round>();
-  round->status = own_status(self);
-  round->then = std::move(then);
-  round->open = 1;
-  auto close_one = [round] {
-    if (--round->open == 0)
-      round->then(std::move(round->status));
-  };
-  for (size_t i = 0; i < state.children.size(); ++i) {
-    if (state.children[i].state != life::running)
-      continue;
-    ++round->open;
-    ask_urgent(
-      self, state.children[i].actor, defaults::status_answer_timeout,
-      [round, i, close_one](const actor_status& says) {
-        round->status.children[i].says = says;
-        if (says.ledger)
-          round->status.ledger = says.ledger;
-        close_one();
-      },
-      [close_one](const caf::error&) { close_one(); }, atom::status_v);
-  }
-  close_one();
-}
-
-void dump(self_ptr self) {
-  log_info("supervisor", "dumps the state", {{"state", to_string(self->state.state)}});
-  ask_everybody(self, [self](const service_status& status) {
-    for (size_t i = 0; i < status.children.size(); ++i) {
-      const auto& child = status.children[i];
-      const auto& seen_at = self->state.children[i].spec.seen_at;
-      log_fields fields{{"actor", child.actor}, {"state", child.state}};
-      fields.emplace_back("doing", child.says ? child.says->doing
-                                              : "no answer, seen in: " + seen_at->show());
-      if (child.says)
-        for (const auto& [what, count] : child.says->gauges)
-          fields.emplace_back(what, count);
-      log_info("supervisor", "dumps an actor", fields);
-    }
-    if (const auto& book = status.ledger)
-      log_info("supervisor", "dumps the ledger",
-               {{"received", book->received},
-                {"stored", book->stored},
-                {"duplicates", book->duplicates},
-                {"rejected", book->rejected},
-                {"spooled", book->spooled},
-                {"in_queue", book->in_queue},
-                {"balanced", book->balanced()}});
-  });
-}
 
 // -- stopping -----------------------------------------------------------------------------------
 
@@ -115,7 +22,7 @@ exit_report draft(self_ptr self) {
   auto& state = self->state;
   auto report = state.plan->report(state.last_ledger, now_of(self));
   for (size_t i = 0; i < report.actors.size(); ++i)
-    if (!report.actors[i].gone && state.children[i].spec.seen_at->now_doing())
+    if (!report.actors[i].gone && state.children[i].spec.seen_at->busy())
       report.actors[i].trouble = "in " + state.children[i].spec.seen_at->show();
   return report;
 }
@@ -181,6 +88,7 @@ void begin_stop(self_ptr self, stop_mode mode, stop_reason reason, const std::st
   }
   log_info("supervisor", "begins to stop",
            {{"mode", to_string(mode)}, {"reason", to_string(reason)}, {"detail", detail}});
+  refuse_reloads(self);
   for (auto& child : state.children)
     if (child.state == life::waiting_for_restart)
       give_up(child);
@@ -189,41 +97,10 @@ void begin_stop(self_ptr self, stop_mode mode, stop_reason reason, const std::st
   std::optional<time_point> hard;
   if (state.with.stop.force)
     hard = state.plan->deadline() + state.with.stop.force_delay;
-  state.service->stop_begun(draft(self), hard);
+  state.window.emplace(now, hard, state.service->manager_stop_limit(), defaults::stop_margin);
+  state.service->stop_begun(draft(self), state.window->force_at());
   become(self, service_state::stopping, std::string{"stopping: "} + std::string{to_string(reason)});
   carry_out(self, actions);
-}
-
-/// "draining: stats: 4100 events queued, about 0.3 s; 28.1 s to the deadline"
-std::string progress_text(self_ptr self, const service_status& status) {
-  auto& state = self->state;
-  std::string out = "draining: ";
-  for (auto i : state.plan->holders()) {
-    const auto& child = status.children[i];
-    out += child.actor + ": ";
-    out += child.says ? child.says->doing
-                      : "no answer, seen in: " + state.children[i].spec.seen_at->show();
-    if (child.says && child.says->backlog_s > 0)
-      out += ", about "
-             + show_duration(std::chrono::duration_cast<duration>(
-               std::chrono::duration<double>{child.says->backlog_s}));
-    out += "; ";
-  }
-  auto left = state.plan->deadline() - now_of(self);
-  return out
-         + (left > duration::zero() ? show_duration(left) + " to the deadline"
-                                    : show_duration(-left) + " past the deadline");
-}
-
-void tell_progress(self_ptr self) {
-  self->state.next_progress = now_of(self) + defaults::stop_progress_interval;
-  ask_everybody(self, [self](const service_status& status) {
-    if (self->state.plan->finished())
-      return;
-    auto text = progress_text(self, status);
-    log_info("supervisor", text);
-    self->state.service->state_changed(service_state::stopping, text);
-  });
 }
 
 // -- time ---------------------------------------------------------------------------------------
@@ -234,13 +111,21 @@ void arm_timer(self_ptr self) {
   auto consider = [&](time_point t) { next = next ? std::min(*next, t) : t; };
   if (state.state == service_state::starting)
     consider(state.start_deadline);
+  else if (!state.plan->begun()) {
+    if (state.service->shows_status())
+      consider(state.next_status);
+    if (state.with.watchdog_silence > duration::zero())
+      consider(state.last_pinged + state.with.watchdog_silence);
+  }
   if (state.plan->begun() && !state.plan->finished()) {
     consider(state.next_progress);
     if (auto wakeup = state.plan->next_wakeup())
       consider(*wakeup);
   }
-  if (next)
-    tell_later(self, std::max(duration::zero(), *next - now_of(self)), atom::tick_v, ++state.timer);
+  if (!next)
+    return;
+  state.timer_due = *next;
+  tell_later(self, std::max(duration::zero(), *next - now_of(self)), atom::tick_v, ++state.timer);
 }
 
 void start_is_late(self_ptr self) {
@@ -255,6 +140,24 @@ void start_is_late(self_ptr self) {
     }
 }
 
+/// Somebody must watch the watchdog: its own ping to us is the sign.
+void check_watchdog(self_ptr self, time_point now) {
+  auto& state = self->state;
+  auto silence = state.with.watchdog_silence;
+  state.last_pinged += std::max(duration::zero(), now - state.timer_due); // we stood still as well
+  if (silence == duration::zero() || now < state.last_pinged + silence)
+    return;
+  for (const auto& child : state.children)
+    if (child.spec.name == "watchdog") {
+      log_error("supervisor", "misses the watchdog",
+                {{"stuck", child.spec.name},
+                 {"silent", show_duration(now - state.last_pinged)},
+                 {"doing", child.spec.seen_at->show()}});
+      state.service->stuck(child.spec.name);
+    }
+  state.last_pinged = now; // say it once in that time
+}
+
 void on_tick(self_ptr self, uint64_t number) {
   auto& state = self->state;
   fault_point("supervisor.tick");
@@ -263,10 +166,16 @@ void on_tick(self_ptr self, uint64_t number) {
   auto now = now_of(self);
   if (state.state == service_state::starting && now >= state.start_deadline)
     return start_is_late(self);
-  if (!state.plan->begun() || state.plan->finished())
+  if (!state.plan->begun()) {
+    check_watchdog(self, now);
+    if (state.service->shows_status() && now >= state.next_status)
+      tell_status_line(self);
+    return arm_timer(self);
+  }
+  if (state.plan->finished())
     return;
   if (now >= state.next_progress)
-    tell_progress(self);
+    tell_stop_progress(self);
   carry_out(self, state.plan->on_time(now));
 }
 
@@ -287,8 +196,10 @@ void bring_to_life(self_ptr self, size_t i) {
         return;
       child.state = life::running;
       log_debug("supervisor", "has started an actor", {{"actor", child.spec.name}});
-      if (self->state.state == service_state::starting)
-        start_next(self);
+      if (self->state.state != service_state::starting)
+        return;
+      become(self, service_state::starting, "starting: " + child.spec.name + " is up");
+      start_next(self);
     },
     [](const caf::error&) {}, // its DOWN or the start's deadline says more
     atom::ping_v);
@@ -302,7 +213,12 @@ void start_next(self_ptr self) {
   for (size_t i = state.children.size(); i-- > 0;)
     if (state.children[i].state == life::absent)
       return bring_to_life(self, i);
+  state.last_pinged = now_of(self);
   become(self, service_state::ready, "ready");
+  if (state.service->shows_status())
+    tell_status_line(self);
+  arm_timer(self);
+  reload_if_waiting(self);
 }
 
 void revive(self_ptr self, uint32_t i) {
@@ -363,35 +279,45 @@ void on_stopped(self_ptr self, const stopped_report& report) {
 void set_lame_duck(self_ptr self, bool on) {
   auto& state = self->state;
   auto from = on ? service_state::ready : service_state::lame_duck;
+  if (state.reloading) {
+    state.after_reload = on ? service_state::lame_duck : service_state::ready;
+    return;
+  }
   if (state.state != from)
     return log_warn("supervisor", "ignores lame duck", {{"state", to_string(state.state)}});
   become(self, on ? service_state::lame_duck : service_state::ready, on ? "lame duck" : "ready");
 }
 
-shutdown_plan make_plan(const std::vector<child_spec>& specs, const shutdown_plan::settings& with) {
-  std::vector<shutdown_plan::child> children;
-  for (const auto& spec : specs)
-    children.push_back({spec.name, spec.budget, spec.users});
-  return {std::move(children), with};
-}
-
 } // namespace
+
+supervisor_settings supervisor_settings_of(const config& settings, duration watchdog_silence) {
+  const auto& s = settings.shutdown;
+  return {.stop = {.timeout = std::chrono::seconds{s.timeout_secs},
+                   .force = s.force_quit,
+                   .force_delay = std::chrono::seconds{s.force_delay_secs},
+                   .drain_delay = std::chrono::milliseconds{settings.server.drain_delay_ms}},
+          .start_timeout = std::chrono::seconds{s.start_timeout_secs},
+          .restarts = {.limit = static_cast<size_t>(s.restart_limit),
+                       .window = std::chrono::seconds{s.restart_window_secs},
+                       .first_wait = defaults::restart_backoff,
+                       .longest_wait = defaults::restart_backoff_max},
+          .watchdog_silence = watchdog_silence};
+}
 
 supervisor_actor::behavior_type supervisor_behavior(self_ptr self, std::vector<child_spec> children,
                                                     supervisor_settings with,
-                                                    service_port_ptr service) {
+                                                    service_port_ptr service, activity_ptr own) {
   after_hand_over();
   auto& state = self->state;
+  state.who = {"supervisor", {}, std::move(own)};
   die_of_exceptions_aloud(self, static_cast<uint8_t>(error_code::actor_failed));
   self->set_down_handler([self](const caf::down_msg& down) {
     after_hand_over();
     on_down(self, down);
   });
-  state.plan.emplace(make_plan(children, with.stop));
-  state.restarts.emplace(with.restarts);
   for (auto& spec : children)
     state.children.push_back({.spec = std::move(spec)});
-  state.with = with;
+  use_settings(self, with);
   state.service = std::move(service);
   state.born = now_of(self);
   state.start_deadline = state.born + with.start_timeout;
@@ -406,7 +332,10 @@ supervisor_actor::behavior_type supervisor_behavior(self_ptr self, std::vector<c
       begin_stop(self, mode, reason, {});
     },
     [self](atom::lame_duck, bool on) { set_lame_duck(self, on); },
-    [self](atom::lame_duck) { set_lame_duck(self, self->state.state == service_state::ready); },
+    [self](atom::lame_duck) {
+      set_lame_duck(self, (self->state.reloading ? self->state.after_reload : self->state.state)
+                            == service_state::ready);
+    },
     [self](atom::dump) { dump(self); },
     [self](atom::stopped, const stopped_report& report) { on_stopped(self, report); },
     [self](atom::status) {
@@ -415,10 +344,15 @@ supervisor_actor::behavior_type supervisor_behavior(self_ptr self, std::vector<c
         self, [promise](service_status status) mutable { promise.deliver(std::move(status)); });
       return promise;
     },
-    [self](atom::stalled, const std::string& actor) {
-      log_error("supervisor", "hears of a stuck actor", {{"actor", actor}});
-      dump(self);
-      self->state.service->stuck(actor);
+    [self](atom::ping) {
+      fault_point("supervisor.ping");
+      self->state.last_pinged = now_of(self);
+      return pong_of(self->state.who);
+    },
+    [self](atom::reload) {
+      auto promise = self->make_response_promise<reload_report>();
+      reload(self, promise);
+      return promise;
     },
     [self](atom::tick, uint64_t number) { on_tick(self, number); },
     [self](atom::revive, uint32_t i) { revive(self, i); });

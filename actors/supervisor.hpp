@@ -3,11 +3,13 @@
 /// end. Decides nothing about a stop itself: shutdown_plan does. Wiring gives it a thread of its
 /// own.
 
-#include "actors/activity.hpp"
+#include "actors/child.hpp"
 #include "actors/ports/service_port.hpp"
 #include "actors/restart_policy.hpp"
 #include "actors/shutdown_plan.hpp"
-#include "protocol/actors.hpp"
+#include "actors/status_line.hpp"
+#include "actors/stop_window.hpp"
+#include "config/config.hpp"
 
 #include <functional>
 #include <optional>
@@ -20,6 +22,7 @@ namespace phi {
 struct child_spec {
   std::string name;
   duration budget{};
+  std::function<duration(const config&)> budget_of; ///< after a reload; empty: stays as it is
   std::vector<size_t> users;
   bool restartable = false;
   activity_ptr seen_at;
@@ -33,7 +36,10 @@ struct supervisor_settings {
   shutdown_plan::settings stop;
   duration start_timeout{};
   restart_policy::settings restarts;
+  duration watchdog_silence{}; ///< without its ping for as long the watchdog is stuck; 0: is off
 };
+
+supervisor_settings supervisor_settings_of(const config& settings, duration watchdog_silence);
 
 struct supervisor_state {
   enum class life : uint8_t { absent, starting, running, waiting_for_restart, gone };
@@ -45,6 +51,7 @@ struct supervisor_state {
     uint32_t restarts = 0;
   };
 
+  child_identity who; ///< its own; nobody is above it
   std::vector<child> children;
   supervisor_settings with;
   service_port_ptr service;
@@ -55,12 +62,21 @@ struct supervisor_state {
   time_point start_deadline{};
   std::optional<ledger_counts> last_ledger; ///< as stats left it
   uint64_t timer = 0;                       ///< number of the current timer
+  time_point timer_due{};                   ///< when it should come
   time_point next_progress{};               ///< of the progress lines of a stop
+  time_point next_status{};                 ///< of the status line
+  status_line line;
+  time_point last_pinged{};          ///< by the watchdog
+  std::optional<stop_window> window; ///< of the stop under way
+  uint64_t work_done = 0;            ///< of the stop under way, as last seen
+  bool reloading = false;
+  service_state after_reload = service_state::ready;
+  std::vector<promise_of<reload_report>> reloads_waiting;
 };
 
 supervisor_actor::behavior_type
 supervisor_behavior(supervisor_actor::stateful_pointer<supervisor_state> self,
                     std::vector<child_spec> children, supervisor_settings with,
-                    service_port_ptr service);
+                    service_port_ptr service, activity_ptr own);
 
 } // namespace phi

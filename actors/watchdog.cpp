@@ -1,18 +1,34 @@
 #include "actors/watchdog.hpp"
 
 #include "actors/exit_report.hpp"
+#include "config/defaults.hpp"
+
+#include <algorithm>
 
 namespace phi {
 namespace {
 
 using self_ptr = watchdog_actor::stateful_pointer<watchdog_state>;
 
-void send_ping(self_ptr self, const std::string& name, const child_actor& actor) {
+/// All is well once every ping of the round is answered, or whoever has not answered makes
+/// progress or lacks a processor.
+void tell_manager(self_ptr self) {
+  auto& state = self->state;
+  if (!state.owes_beat)
+    return;
+  state.owes_beat = false;
+  state.port->beat();
+}
+
+void send_ping(self_ptr self, const std::string& name, const pingable_actor& actor) {
   const auto& state = self->state;
   ask_urgent(
     self, actor, state.with.limit,
     [self, name](const pong& answer) {
-      self->state.quorum.answered(name, answer.progress, now_of(self));
+      auto& state = self->state;
+      state.quorum.answered(name, answer.progress, now_of(self));
+      if (state.quorum.complete())
+        tell_manager(self);
     },
     [self, name](const caf::error& error) {
       auto& state = self->state;
@@ -30,50 +46,145 @@ void send_ping(self_ptr self, const std::string& name, const child_actor& actor)
     atom::ping_v);
 }
 
-void ping_one(self_ptr self, const std::string& name, const child_actor& actor) {
+void ping_everybody(self_ptr self) {
   auto& state = self->state;
-  if (state.quorum.pending(name))
+  state.owes_beat = true;
+  for (const auto& [name, member] : state.members)
+    if (!state.quorum.pending(name)) {
+      state.quorum.pinged(name);
+      send_ping(self, name, member.actor);
+    }
+}
+
+/// What can be seen of everybody without asking.
+void look(self_ptr self) {
+  auto& state = self->state;
+  for (const auto& [name, member] : state.members) {
+    auto times = state.port->times_of(member.seen_at->thread());
+    state.quorum.seen(name, member.seen_at->progress(), times ? times->waited : duration::zero(),
+                      now_of(self));
+  }
+}
+
+/// Everybody's activity, the supervisor's too, for it may be the one that is stuck.
+void dump(self_ptr self, const std::string& stuck) {
+  auto& state = self->state;
+  for (const auto& [name, member] : state.members) {
+    auto times = state.port->times_of(member.seen_at->thread());
+    log_fields fields{{"seen", name}, {"doing", member.seen_at->show()}};
+    if (times) {
+      fields.emplace_back("ran_ms", times->ran / std::chrono::milliseconds{1});
+      fields.emplace_back("waited_for_cpu_ms", times->waited / std::chrono::milliseconds{1});
+    }
+    log_error("watchdog", "dumps an actor", fields);
+  }
+  if (stuck != "supervisor")
+    tell_urgent(self, state.who.supervisor, atom::dump_v);
+}
+
+void report_stuck(self_ptr self, const std::string& name, duration silent) {
+  auto& state = self->state;
+  if (state.gave_up)
     return;
-  state.quorum.pinged(name);
-  send_ping(self, name, actor);
+  state.gave_up = now_of(self);
+  log_error("watchdog", "finds an actor stuck",
+            {{"stuck", name}, {"silent", show_duration(silent)}});
+  dump(self, name);
+  tell_later(self, defaults::stuck_dump_time, atom::give_up_v, name);
 }
 
 void report_late(self_ptr self) {
   auto& state = self->state;
-  for (const auto& [name, silent, stuck] : state.quorum.late(now_of(self))) {
+  std::string shown;
+  auto late = state.quorum.late(now_of(self));
+  for (const auto& [name, silent, starved, stuck] : late) {
     auto at = state.members.find(name);
     auto what = at == state.members.end() ? "?" : at->second.seen_at->show();
-    log_warn("watchdog", "misses an answer",
-             {{"late", name}, {"silent", show_duration(silent)}, {"doing", what}});
+    log_fields fields{{"late", name}, {"silent", show_duration(silent)}, {"doing", what}};
+    if (starved > duration::zero())
+      fields.emplace_back("starved", show_duration(starved));
+    log_warn("watchdog", "misses an answer", fields);
+    shown += (shown.empty() ? "" : ", ") + name + " has not answered for " + show_duration(silent)
+             + " (" + what + ")";
     if (stuck)
-      tell_urgent(self, state.who.supervisor, atom::stalled_v, name);
+      report_stuck(self, name, silent);
   }
+  if (late.empty())
+    state.gave_up.reset();
+  if (shown != state.shown) {
+    state.shown = shown;
+    state.port->show_late(shown);
+  }
+}
+
+/// A round that begins late shows that the whole process stood still, or had no processor.
+void notice_standstill(self_ptr self) {
+  auto& state = self->state;
+  if (auto lateness = now_of(self) - state.due; lateness >= state.with.interval / 2) {
+    log_warn("watchdog", "stood still", {{"for", show_duration(lateness)}});
+    state.quorum.stood_still(lateness);
+  }
+  auto suspended = state.port->suspended();
+  if (suspended - state.suspended >= std::chrono::seconds{1})
+    log_info("watchdog", "notices that the machine was suspended",
+             {{"for", show_duration(suspended - state.suspended)}});
+  state.suspended = suspended;
+}
+
+void arm(self_ptr self) {
+  auto& state = self->state;
+  state.due = now_of(self) + state.with.interval;
+  tell_later(self, state.with.interval, atom::tick_v, ++state.timer);
 }
 
 void next_round(self_ptr self) {
   auto& state = self->state;
   fault_point("watchdog.tick");
   ++state.rounds;
-  for (const auto& [name, member] : state.members)
-    state.quorum.seen(name, member.seen_at->progress(), now_of(self));
+  notice_standstill(self);
+  look(self);
   report_late(self);
-  for (const auto& [name, member] : state.members)
-    ping_one(self, name, member.actor);
-  tell_later(self, state.with.interval, atom::tick_v, state.rounds);
+  if (state.shown.empty())
+    tell_manager(self); // those who have not answered are excused
+  ping_everybody(self);
+  arm(self);
+}
+
+void use_settings(self_ptr self, const watchdog_settings& with) {
+  auto& state = self->state;
+  auto before = std::exchange(state.with, with);
+  state.quorum.set_limits(with.interval, with.limit);
+  if (!with.enabled)
+    ++state.timer; // the one under way is stale
+  else if (!before.enabled || before.interval != with.interval)
+    arm(self);
 }
 
 } // namespace
 
+watchdog_settings watchdog_settings_of(const config& settings,
+                                       std::optional<duration> manager_limit) {
+  const auto& w = settings.shutdown.watchdog;
+  watchdog_settings out{w.enabled, std::chrono::seconds{w.interval_secs},
+                        std::chrono::seconds{w.timeout_secs}};
+  if (manager_limit) {
+    // Found stuck at the latest after limit + interval: 11/12 of what the manager waits.
+    out.enabled = true;
+    out.interval = std::min(out.interval, *manager_limit / 4);
+    out.limit = std::min(out.limit, *manager_limit * 2 / 3);
+  }
+  return out;
+}
+
 watchdog_actor::behavior_type watchdog_behavior(self_ptr self, child_identity who,
-                                                watchdog_settings with,
+                                                watchdog_settings with, watch_port_ptr port,
                                                 std::map<std::string, activity_ptr> activities) {
   set_up_child(self, std::move(who));
   auto& state = self->state;
-  state.with = with;
-  state.quorum = health_quorum{with.limit};
+  state.port = std::move(port);
   state.activities = std::move(activities);
-  if (with.enabled)
-    tell_later(self, with.interval, atom::tick_v, uint64_t{0});
+  state.suspended = state.port->suspended();
+  use_settings(self, with);
   return handlers(
     self, [](atom::stop, const stop_order&) { fault_point("watchdog.stop"); },
     [self](atom::release, const release_order&) {
@@ -88,17 +199,29 @@ watchdog_actor::behavior_type watchdog_behavior(self_ptr self, child_identity wh
                           .doing = !state.with.enabled ? "off"
                                    : late == 0         ? "all healthy"
                                                        : std::to_string(late) + " late",
-                          .progress = state.rounds,
+                          .progress = state.who.activity->progress(),
                           .gauges = {{"rounds", state.rounds}, {"late", late}}};
     },
-    [self](atom::tick, uint64_t) { next_round(self); },
-    [self](atom::use, const std::string& name, const child_actor& actor) {
+    [self](atom::adopt, const config_ptr& settings) {
+      use_settings(self, watchdog_settings_of(*settings, self->state.port->manager_limit()));
+      return pong_of(self->state.who);
+    },
+    [self](atom::tick, uint64_t number) {
+      if (number == self->state.timer)
+        next_round(self);
+    },
+    [self](atom::use, const std::string& name, const pingable_actor& actor) {
       auto& state = self->state;
       auto seen_at = state.activities.find(name);
       if (seen_at == state.activities.end())
         return;
       state.members[name] = {actor, seen_at->second};
       state.quorum.watch(name, now_of(self));
+    },
+    [self](atom::give_up, const std::string& name) {
+      auto& state = self->state;
+      if (state.gave_up)
+        state.port->give_up(name);
     });
 }
 

@@ -2,6 +2,7 @@
 /// The configuration, typed. `keys.cpp` is the table that fills it; README.md is its reference.
 
 #include "config/defaults.hpp"
+#include "protocol/event.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -117,6 +118,7 @@ struct config {
     std::string admin_socket;
     std::string instance;
     std::optional<int64_t> start_at_us; ///< microseconds since 1970-01-01 UTC
+    durability how = durability::full;
   } resolved;
 };
 

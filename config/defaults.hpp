@@ -78,6 +78,24 @@ inline constexpr auto status_answer_timeout = 300ms;
 inline constexpr auto service_status_timeout = 1000ms;
 /// Between two progress lines of a stop.
 inline constexpr auto stop_progress_interval = 1000ms;
+/// Between two looks at the state for the status line, while somebody shows it.
+inline constexpr auto status_line_interval = 2000ms;
+/// How long the admin actor waits for a reload: two in a row, each with an actor that is late.
+inline constexpr auto reload_timeout = 10'000ms;
+/// How long an actor may take to adopt new settings before the reload is called complete without
+/// it.
+inline constexpr auto adopt_timeout = 2000ms;
+/// We end a stop this long before the service manager would kill it.
+inline constexpr auto stop_margin = 1000ms;
+/// How much longer a service manager of unknown patience is asked to wait at a time.
+inline constexpr auto stop_extension_step = 10'000ms;
+/// Between finding an actor stuck and giving the process up: time for the state dump, of which the
+/// actors' own answers take status_answer_timeout.
+inline constexpr auto stuck_dump_time = 400ms;
+/// The longest the exit waits for the service manager to have read our last words.
+inline constexpr auto manager_barrier_limit = 50ms;
+/// The longest a question to the service manager about our unit may take.
+inline constexpr auto manager_answer_timeout = 2000ms;
 /// First wait before a died child is started again; doubles each time.
 inline constexpr auto restart_backoff = 100ms;
 inline constexpr auto restart_backoff_max = 5000ms;

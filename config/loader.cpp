@@ -171,6 +171,19 @@ public:
     }
   }
 
+  /// Secrets that systemd gives the service (LoadCredential=): a file named after the key, such as
+  /// auth.token, or secrets_auth.token when the unit loads a directory under the name "secrets".
+  void read_credentials(const std::string& directory) {
+    if (directory.empty())
+      return;
+    for (const auto& key : all_keys())
+      for (const char* prefix : {"", "secrets_"}) {
+        auto file = directory + "/" + prefix + std::string{key.path};
+        if (is_secret(key) && std::filesystem::exists(file))
+          set_from_secret_file(key, file, "credential " + std::string{key.path});
+      }
+  }
+
   void read_environment(const environment& env) {
     auto names = names_of_keys();
     for (const auto& [name, value] : env)
@@ -259,7 +272,7 @@ private:
       if (name == own)
         return set_from_text(key, value, "environment " + name);
       if (is_secret(key) && name == own + "_FILE")
-        return set_from_secret_file(key, value, name);
+        return set_from_secret_file(key, value, "environment " + name);
     }
     for (auto reserved : reserved_keys())
       if (name == environment_name(reserved))
@@ -277,12 +290,12 @@ private:
   }
 
   void set_from_secret_file(const config_key& key, const std::string& file,
-                            const std::string& name) {
+                            const std::string& origin) {
     std::ifstream in{file};
     std::string text;
     if (!in || !std::getline(in, text) || text.empty())
-      return problem("environment " + name + ": cannot read a secret from " + file);
-    set_from_text(key, text, "environment " + name);
+      return problem(origin + ": cannot read a secret from " + file);
+    set_from_text(key, text, origin);
   }
 
   loaded_config& out_;
@@ -316,8 +329,11 @@ void resolve(config& values, const environment& env) {
   char host[256] = {};
   ::gethostname(host, sizeof host - 1);
   r.instance = values.server.instance.empty() ? host : values.server.instance;
-  if (!values.stats.start_at.empty())
-    r.start_at_us = parse_rfc3339(values.stats.start_at);
+  r.start_at_us =
+    values.stats.start_at.empty() ? std::nullopt : parse_rfc3339(values.stats.start_at);
+  r.how = values.stats.durability == "queued"   ? durability::queued
+          : values.stats.durability == "normal" ? durability::normal
+                                                : durability::full;
 }
 
 bool is_loopback(const std::string& host) {
@@ -379,6 +395,7 @@ loaded_config load_config(const std::string& file, const environment& env) {
   loading load{out};
   if (!file.empty())
     load.read_file(file);
+  load.read_credentials(variable(env, "CREDENTIALS_DIRECTORY"));
   load.read_environment(env);
   resolve(out.values, env);
   if (out.ok())

@@ -4,6 +4,7 @@
 
 #include "protocol/admin.hpp"
 #include "protocol/caf_dialect.hpp"
+#include "protocol/config_ptr.hpp"
 #include "protocol/ingest.hpp"
 #include "protocol/query.hpp"
 #include "protocol/status.hpp"
@@ -24,6 +25,8 @@ PHI_ATOM(signaled);
 PHI_ATOM(terminate);
 PHI_ATOM(lame_duck);
 PHI_ATOM(dump);
+PHI_ATOM(reload);
+PHI_ATOM(adopt);
 PHI_ATOM(tick);
 PHI_ATOM(revive);
 PHI_ATOM(ingest);
@@ -35,7 +38,7 @@ PHI_ATOM(committed);
 PHI_ATOM(use);
 PHI_ATOM(ask);
 PHI_ATOM(ready);
-PHI_ATOM(stalled);
+PHI_ATOM(give_up);
 PHI_ATOM(command);
 
 } // namespace phi::atom
@@ -58,11 +61,16 @@ using status_source_actor = caf::typed_actor<
   // What are you doing?
   replies<actor_status>::to<atom::status>>;
 
-using child_actor = stoppable_actor::extend_with<pingable_actor>::extend_with<status_source_actor>;
+using configurable_actor = caf::typed_actor<
+  // From now on these settings hold. Answered when they do.
+  replies<pong>::to<atom::adopt, config_ptr>>;
+
+using child_actor = stoppable_actor::extend_with<pingable_actor>::extend_with<
+  status_source_actor>::extend_with<configurable_actor>;
 
 // -- the supervisor -----------------------------------------------------------------------------
 
-using supervisor_actor = caf::typed_actor<
+using supervisor_actor = pingable_actor::extend<
   // Stop the service, or escalate a stop under way.
   accepts<atom::terminate, stop_mode, stop_reason>,
   // Lame duck on (true) or off (false).
@@ -75,8 +83,9 @@ using supervisor_actor = caf::typed_actor<
   accepts<atom::stopped, stopped_report>,
   // How is the service? Answers within a second even when actors are stuck.
   replies<service_status>::to<atom::status>,
-  // An actor missed the health quorum past the limit.
-  accepts<atom::stalled, std::string>,
+  // Read the settings again and have everybody adopt them. Requests that come while one is under
+  // way are served together by one more.
+  replies<reload_report>::to<atom::reload>,
   // Own timer; the number tells a stale one from the current.
   accepts<atom::tick, uint64_t>,
   // Own timer: start child number N again.
@@ -128,10 +137,12 @@ using http_actor = child_actor::extend<
 
 /// Health quorum.
 using watchdog_actor = child_actor::extend<
-  // Own timer: next round.
+  // Own timer: next round; the number tells a stale one from the current.
   accepts<atom::tick, uint64_t>,
   // From now on this is the actor `name`.
-  accepts<atom::use, std::string, child_actor>>;
+  accepts<atom::use, std::string, pingable_actor>,
+  // Own timer: the state dump has had its time; give the process up because of this actor.
+  accepts<atom::give_up, std::string>>;
 
 /// Requests of the admin socket.
 using admin_actor = child_actor::extend<
@@ -146,6 +157,8 @@ PHI_MESSAGE(phi::stopped_report)
 PHI_MESSAGE(phi::actor_status)
 PHI_MESSAGE(phi::pong)
 PHI_MESSAGE(phi::service_status)
+PHI_MESSAGE(phi::reload_report)
+PHI_MESSAGE(phi::config_ptr)
 PHI_MESSAGE(phi::stop_mode)
 PHI_MESSAGE(phi::stop_reason)
 PHI_MESSAGE(phi::ingest_turn_ptr)

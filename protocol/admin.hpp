@@ -16,6 +16,9 @@ inline constexpr size_t max_line_bytes = 1 << 20;
 
 inline constexpr std::string_view method_status = "status";
 inline constexpr std::string_view method_stop = "stop";
+inline constexpr std::string_view method_drain = "drain";
+inline constexpr std::string_view method_undrain = "undrain";
+inline constexpr std::string_view method_reload = "reload";
 
 // Error codes of JSON-RPC 2.0.
 inline constexpr int parse_error = -32700;
@@ -23,6 +26,8 @@ inline constexpr int invalid_request = -32600;
 inline constexpr int method_not_found = -32601;
 inline constexpr int invalid_params = -32602;
 inline constexpr int internal_error = -32603;
+/// Our own: understood, and not done; the message says why.
+inline constexpr int refused = -32000;
 
 } // namespace admin_wire
 

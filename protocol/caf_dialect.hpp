@@ -15,6 +15,7 @@
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
+#include <caf/typed_response_promise.hpp>
 
 #include <chrono>
 #include <exception>
@@ -60,46 +61,87 @@ inline void after_hand_over() noexcept {
 #endif
 }
 
+/// Sees when an actor begins and ends to handle a message. Called in the actor's thread.
+class handler_observer {
+public:
+  virtual ~handler_observer() = default;
+  virtual void handler_began(caf::atom_value message) noexcept = 0;
+  virtual void handler_ended() noexcept = 0;
+};
+
 namespace detail {
+
+/// The atom of a message; an answer has none.
+template <class First = void, class...>
+struct first_atom {
+  static constexpr auto value = caf::atom("answer");
+};
+template <caf::atom_value Value, class... Rest>
+struct first_atom<caf::atom_constant<Value>, Rest...> {
+  static constexpr auto value = Value;
+};
 
 /// A handler with the same signature that says when it begins and ends.
 template <class Handler, class Result, class... Args>
 struct observed_handler {
   Handler handler;
+  handler_observer* observer;
 
   Result operator()(Args... args) {
     struct observation {
-      observation() { after_hand_over(); }
-      ~observation() { before_hand_over(); }
-    } now;
+      explicit observation(handler_observer* by) : by(by) {
+        after_hand_over();
+        if (by)
+          by->handler_began(first_atom<std::decay_t<Args>...>::value);
+      }
+      ~observation() {
+        if (by)
+          by->handler_ended();
+        before_hand_over();
+      }
+      handler_observer* by;
+    } now{observer};
     return handler(std::forward<Args>(args)...);
   }
 };
 
 template <class Handler, class Class, class Result, class... Args>
-auto observe(Handler handler, Result (Class::*)(Args...) const) {
-  return observed_handler<Handler, Result, Args...>{std::move(handler)};
+auto observe(Handler handler, handler_observer* by, Result (Class::*)(Args...) const) {
+  return observed_handler<Handler, Result, Args...>{std::move(handler), by};
 }
 
 template <class Handler, class Class, class Result, class... Args>
-auto observe(Handler handler, Result (Class::*)(Args...)) {
-  return observed_handler<Handler, Result, Args...>{std::move(handler)};
+auto observe(Handler handler, handler_observer* by, Result (Class::*)(Args...)) {
+  return observed_handler<Handler, Result, Args...>{std::move(handler), by};
+}
+
+/// The observer of an actor is its activity (actors/activity.hpp), if its state has one.
+template <class Self>
+handler_observer* observer_of(Self* self) {
+  if constexpr (requires { self->state.who.activity; })
+    return self->state.who.activity.get();
+  else
+    return nullptr;
 }
 
 } // namespace detail
 
 /// Every message handler goes through here: the one place that sees them all.
-template <class Handler>
-auto observe(Handler handler) {
+template <class Self, class Handler>
+auto observe(Self* self, Handler handler) {
   auto call = &Handler::operator();
-  return detail::observe(std::move(handler), call);
+  return detail::observe(std::move(handler), detail::observer_of(self), call);
 }
 
 /// The behaviour of `self`, made of its handlers.
 template <class Self, class... Handlers>
-auto handlers(Self*, Handlers... list) {
-  return typename Self::behavior_type{observe(std::move(list))...};
+auto handlers(Self* self, Handlers... list) {
+  return typename Self::behavior_type{observe(self, std::move(list))...};
 }
+
+/// The duty to answer a request later; copyable. Destroyed unanswered it answers nothing.
+template <class Answer>
+using promise_of = caf::typed_response_promise<Answer>;
 
 /// Asks `to` and calls one of the two functions later. The time-out must be finite.
 template <class Self, class Handle, class OnAnswer, class OnError, class... Args>
@@ -107,7 +149,7 @@ void ask_urgent(Self* self, const Handle& to, duration timeout, OnAnswer on_answ
                 OnError on_error, Args&&... args) {
   before_hand_over();
   self->template request<caf::message_priority::high>(to, timeout, std::forward<Args>(args)...)
-    .then(observe(std::move(on_answer)), observe(std::move(on_error)));
+    .then(observe(self, std::move(on_answer)), observe(self, std::move(on_error)));
 }
 
 /// `replies<R>::to<A...>`: a message `A...` that is answered with one `R`.

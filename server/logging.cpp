@@ -1,10 +1,10 @@
 #include "server/logging.hpp"
 
 #include "config/defaults.hpp"
+#include "server/logging_journal.hpp"
 
 #include <spdlog/async.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
-#include <spdlog/sinks/stdout_sinks.h>
 
 #include <nlohmann/json.hpp>
 
@@ -79,20 +79,34 @@ struct process_log::back_end {
 
 process_log::process_log(log_level level, const std::string& format)
   : level_(level),
-    json_(format == "json"),
+    journal_(stderr_is_journal()),
     back_end_(std::make_unique<back_end>()) {
-  spdlog::sink_ptr sink;
-  if (format == "pretty")
-    sink = std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
-  else
-    sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+  // Colours come from the pattern; only "pretty" has any.
+  auto sink =
+    journal_ ? make_journal_sink() : std::make_shared<spdlog::sinks::stderr_color_sink_mt>();
   auto& logger = back_end_->logger;
   logger = std::make_shared<spdlog::async_logger>("phi", sink, back_end_->pool,
                                                   spdlog::async_overflow_policy::overrun_oldest);
   logger->set_level(spdlog::level::trace);
-  logger->set_pattern(pattern_of(format), spdlog::pattern_time_type::utc);
   logger->flush_on(spdlog::level::trace);
+  use(level, format);
   set_log_sink(this);
+}
+
+void process_log::use(log_level level, const std::string& format) {
+  level_ = level;
+  if (journal_)
+    return;
+  flush(defaults::forced_report_limit); // what was said before keeps its shape
+  json_ = format == "json";
+  back_end_->logger->set_pattern(pattern_of(format), spdlog::pattern_time_type::utc);
+}
+
+std::string process_log::line_of(log_level level, std::string_view actor, std::string_view text,
+                                 const log_fields& fields) const {
+  if (journal_)
+    return journal_entry(text_line(actor, text, fields), actor, fields);
+  return json_ ? json_line(level, actor, text, fields) : text_line(actor, text, fields);
 }
 
 process_log::~process_log() {
@@ -104,8 +118,7 @@ process_log::~process_log() {
 void process_log::write(log_level level, std::string_view actor, std::string_view text,
                         const log_fields& fields) noexcept {
   try {
-    auto line = json_ ? json_line(level, actor, text, fields) : text_line(actor, text, fields);
-    back_end_->logger->log(to_spdlog(level), line);
+    back_end_->logger->log(to_spdlog(level), line_of(level, actor, text, fields));
   } catch (const std::exception&) {
     // There is nobody left to tell.
   }

@@ -1,12 +1,12 @@
 #include "config/keys.hpp"
-#include "config/loader.hpp"
 #include "server/platform/signals.hpp"
+#include "server/settings_source.hpp"
+#include "server/systemd/budget_doctor.hpp"
 #include "server/wiring.hpp"
 
 #include <CLI/CLI.hpp>
 
 #include <cstdio>
-#include <cstdlib>
 #include <iostream>
 #include <sys/stat.h>
 
@@ -33,12 +33,18 @@ int report_problems(const loaded_config& loaded) {
   return static_cast<int>(exit_code::usage);
 }
 
-log_level level_of(const config& settings) {
-  const char* wish = std::getenv("PHI_LOG");
-  if (wish && *wish)
-    if (auto level = parse_log_level(wish))
-      return *level;
-  return parse_log_level(settings.logging.level).value_or(log_level::info);
+/// Holds the deadlines against the unit, where there is one.
+void print_budgets(const config& settings, const std::string& unit) {
+  auto limits = systemd::limits_of_unit(unit);
+  if (!limits) {
+    std::cout << "No unit " << unit << " here: its time-outs are not compared.\n";
+    return;
+  }
+  auto findings = systemd::examine_budgets(settings, *limits);
+  for (const auto& finding : findings)
+    std::cerr << "phi-backend: warning: " << finding.text << "\n";
+  if (findings.empty())
+    std::cout << "The time-outs of " << limits->unit << " fit.\n";
 }
 
 } // namespace
@@ -48,10 +54,14 @@ int main(int argc, char** argv) {
   ::umask(0077);
   CLI::App app{"phi-backend: counts usage events, each exactly once", "phi-backend"};
   std::string file;
+  std::string unit = "phi-backend.service";
   bool check = false;
   bool print = false;
   app.add_option("--config", file, "Configuration file (TOML)")->type_name("FILE");
   app.add_flag("--check", check, "Check the configuration and start nothing");
+  app.add_option("--unit", unit, "With --check: hold the deadlines against this systemd unit")
+    ->type_name("UNIT")
+    ->capture_default_str();
   app.add_flag("--print-config", print, "Print the values in effect and where each came from");
   app.set_version_flag("--version", "phi-backend " PHI_VERSION);
   app.footer(footer);
@@ -60,10 +70,8 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : static_cast<int>(exit_code::usage);
   }
-  auto loaded = load_config(file, process_environment());
-  if (loaded.ok())
-    for (auto& problem : check_environment(loaded.values))
-      loaded.problems.push_back({std::move(problem)});
+  settings_source source{file};
+  auto loaded = source.load();
   if (!loaded.ok())
     return report_problems(loaded);
   if (check || print) {
@@ -71,13 +79,15 @@ int main(int argc, char** argv) {
       std::cerr << "phi-backend: warning: " << warning << "\n";
     if (print)
       print_config(loaded);
-    else
+    if (check) {
       std::cout << "The configuration is fine.\n";
+      print_budgets(loaded.values, unit);
+    }
     return 0;
   }
   last_resort resort; // outlives the log: a reader of the log that hangs must not hold the exit
   process_log log{level_of(loaded.values), loaded.values.logging.format};
   for (const auto& warning : loaded.warnings)
     log_warn("config", "warns: " + warning);
-  return static_cast<int>(run_service(loaded.values, log, resort));
+  return static_cast<int>(run_service(source, loaded.values, log, resort));
 }

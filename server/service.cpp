@@ -1,8 +1,9 @@
 #include "server/service.hpp"
 
+#include "actors/watchdog.hpp"
 #include "config/defaults.hpp"
-
-#include <cstdlib>
+#include "config/merge.hpp"
+#include "server/systemd/budget_doctor.hpp"
 
 namespace phi {
 
@@ -35,46 +36,120 @@ exit_code service::wait() {
   return *code_;
 }
 
+void service::learn_limits(const systemd::unit_limits& limits) {
+  config_ptr settings;
+  {
+    std::lock_guard lock{guard_};
+    limits_ = limits;
+    settings = settings_;
+  }
+  for (const auto& finding : systemd::examine_budgets(*settings, limits))
+    log_warn("config", "warns: " + finding.text);
+}
+
 void service::state_changed(service_state state, const std::string& text) {
-  if (state == shown_)
-    return;
+  if (state != shown_) {
+    log_info("supervisor", "is " + text);
+    // Readiness first: the service manager is told when a request would really be served.
+    if (on_ready_changed && state != service_state::reloading)
+      on_ready_changed(state == service_state::ready);
+  }
+  show(state, text);
   shown_ = state;
-  log_info("supervisor", "is " + text);
-  if (on_ready_changed)
-    on_ready_changed(state == service_state::ready);
+}
+
+void service::show(service_state state, const std::string& text) {
+  if (state == shown_) {
+    with_.manager.status(text);
+    if (state == service_state::starting) // an actor more is up
+      with_.manager.extend(std::chrono::seconds{settings_->shutdown.start_timeout_secs});
+    return;
+  }
+  switch (state) {
+    case service_state::ready:
+      if (shown_ != service_state::lame_duck)
+        return with_.manager.ready(text);
+      return with_.manager.status(text);
+    case service_state::lame_duck:
+      if (shown_ == service_state::reloading)
+        return with_.manager.ready(text);
+      return with_.manager.status(text);
+    case service_state::reloading: return with_.manager.reloading(text);
+    case service_state::stopping: return with_.manager.stopping(text);
+    default: return with_.manager.status(text);
+  }
+}
+
+void service::stop_extended(duration more, std::optional<time_point> hard) {
+  with_.manager.extend(more);
+  if (hard)
+    with_.resort.arm(*hard);
+}
+
+std::optional<duration> service::manager_stop_limit() const {
+  std::lock_guard lock{guard_};
+  return limits_ ? limits_->stop : std::nullopt;
+}
+
+duration service::watchdog_silence(const config& settings) const {
+  auto dog = watchdog_settings_of(settings, with_.watch.manager_limit());
+  return dog.enabled ? dog.interval * 5 / 2 : duration::zero();
+}
+
+prepared_reload service::prepare_reload() {
+  prepared_reload out;
+  auto loaded = with_.source.load();
+  out.report.warnings = loaded.warnings;
+  auto merged = merge(*settings_, loaded.values);
+  if (loaded.ok())
+    loaded.problems = check_config(merged.next);
+  for (const auto& problem : loaded.problems)
+    out.report.error += (out.report.error.empty() ? "" : "\n") + problem.text;
+  if (!out.report.ok())
+    return out;
+  out.report.changed = std::move(merged.changed);
+  out.report.needs_restart = std::move(merged.needs_restart);
+  std::lock_guard lock{guard_};
+  if (limits_)
+    for (const auto& finding : systemd::examine_budgets(merged.next, *limits_))
+      out.report.warnings.push_back(finding.text);
+  out.next = std::make_shared<const config>(std::move(merged.next));
+  return out;
+}
+
+void service::adopt(const config_ptr& settings) {
+  with_.log.use(level_of(*settings), settings->logging.format);
+  with_.watch.set_abort_when_stuck(settings->shutdown.watchdog.abort);
+  std::lock_guard lock{guard_};
+  settings_ = settings;
 }
 
 void service::stop_begun(const exit_report& draft, std::optional<time_point> hard) {
-  resort_.keep(draft);
+  with_.resort.keep(draft);
   if (hard)
-    resort_.arm(*hard);
+    with_.resort.arm(*hard);
 }
 
 void service::stop_moved(const exit_report& draft) {
-  resort_.keep(draft);
+  with_.resort.keep(draft);
 }
 
 void service::finished(const exit_report& report) {
   log_report(report);
-  if (auto trouble = state_.end_run(report); !trouble.empty())
+  if (auto trouble = with_.state.end_run(report); !trouble.empty())
     log_warn("supervisor", "cannot keep the report", {{"cause", trouble}});
+  with_.manager.status("stopped: " + std::string{describe(report.code)});
+  with_.manager.barrier(defaults::manager_barrier_limit);
   // From here on only the actor system has to come down; that it can hang in rare cases
   // (CAF issue 1196) must not hold the exit.
-  resort_.leave_quietly(clock::now() + defaults::teardown_limit, report.code);
+  with_.resort.leave_quietly(clock::now() + defaults::teardown_limit, report.code);
   std::lock_guard lock{guard_};
   code_ = report.code;
   over_.notify_all();
 }
 
 void service::leave_now() {
-  resort_.leave_now();
-}
-
-void service::stuck(const std::string& actor) {
-  if (!abort_when_stuck_)
-    return;
-  log_error("supervisor", "aborts the process", {{"stuck", actor}});
-  std::abort();
+  with_.resort.leave_now();
 }
 
 } // namespace phi

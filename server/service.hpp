@@ -1,11 +1,16 @@
 #pragma once
-/// The process, as the supervisor sees it: log, state directory, last resort, readiness.
+/// The process, as the supervisor sees it: log, state directory, last resort, readiness, settings,
+/// service manager.
 
-#include "actors/ports/http_port.hpp"
 #include "actors/ports/service_port.hpp"
+#include "config/config.hpp"
 #include "server/last_resort.hpp"
 #include "server/logging.hpp"
 #include "server/platform/state_directory.hpp"
+#include "server/process_watch.hpp"
+#include "server/settings_source.hpp"
+#include "server/systemd/service_manager.hpp"
+#include "server/systemd/unit_limits.hpp"
 
 #include <condition_variable>
 #include <functional>
@@ -14,13 +19,19 @@
 
 namespace phi {
 
+/// What it stands on. Everything outlives it.
+struct service_parts {
+  state_directory& state;
+  last_resort& resort;
+  process_log& log;
+  const settings_source& source;
+  systemd::service_manager& manager;
+  process_watch& watch;
+};
+
 class service : public service_port {
 public:
-  /// `abort_when_stuck` as in shutdown.watchdog.abort.
-  service(state_directory& state, last_resort& resort, bool abort_when_stuck)
-    : state_(state),
-      resort_(resort),
-      abort_when_stuck_(abort_when_stuck) {}
+  service(service_parts with, config_ptr settings) : with_(with), settings_(std::move(settings)) {}
 
   /// Called on every change of readiness.
   std::function<void(bool)> on_ready_changed;
@@ -28,19 +39,30 @@ public:
   /// Blocks until the supervisor has finished; the exit status.
   exit_code wait();
 
+  /// What the service manager says of our unit. Any thread; says which budgets do not fit.
+  void learn_limits(const systemd::unit_limits& limits);
+
   void state_changed(service_state state, const std::string& text) override;
   void stop_begun(const exit_report& draft, std::optional<time_point> hard) override;
   void stop_moved(const exit_report& draft) override;
   void finished(const exit_report& report) override;
   void leave_now() override;
-  void stuck(const std::string& actor) override;
+  void stop_extended(duration more, std::optional<time_point> hard) override;
+  std::optional<duration> manager_stop_limit() const override;
+  bool shows_status() const override { return with_.manager.present(); }
+  duration watchdog_silence(const config& settings) const override;
+  prepared_reload prepare_reload() override;
+  void adopt(const config_ptr& settings) override;
+  void stuck(const std::string& actor) override { with_.watch.give_up(actor); }
 
 private:
-  state_directory& state_;
-  last_resort& resort_;
-  bool abort_when_stuck_;
+  void show(service_state state, const std::string& text);
+
+  service_parts with_;
+  config_ptr settings_;
   service_state shown_ = service_state::starting;
-  std::mutex guard_;
+  mutable std::mutex guard_;
+  std::optional<systemd::unit_limits> limits_;
   std::condition_variable over_;
   std::optional<exit_code> code_;
 };

@@ -9,13 +9,12 @@
 #include "actors/supervisor.hpp"
 #include "actors/watchdog.hpp"
 #include "config/defaults.hpp"
-#include "server/http/client_address.hpp"
 #include "server/http/http_server.hpp"
 #include "server/platform/admin_socket.hpp"
 #include "server/platform/signals.hpp"
-#include "server/platform/time_zones.hpp"
 #include "server/service.hpp"
 #include "server/store/sqlite_store.hpp"
+#include "server/systemd/inherited.hpp"
 
 #include <mutex>
 #include <unistd.h>
@@ -24,7 +23,6 @@ namespace phi {
 namespace {
 
 using std::chrono::milliseconds;
-using std::chrono::seconds;
 
 /// How the event loops reach the actors. The handles change when an actor is restarted.
 class backend : public backend_port {
@@ -74,76 +72,53 @@ enum child : size_t {
   signal_child
 };
 
-store::sqlite_settings sqlite_of(const config& c) {
-  auto how = c.stats.durability == "queued"   ? durability::queued
-             : c.stats.durability == "normal" ? durability::normal
-                                              : durability::full;
-  return {.file = c.resolved.sqlite_path,
-          .wal = c.stats.sqlite_wal,
-          .how = how,
-          .busy_timeout = milliseconds{c.stats.busy_timeout_ms},
-          .query_timeout = milliseconds{c.stats.query_timeout_ms},
-          .start_at_us = c.resolved.start_at_us};
-}
-
-stats_settings stats_of(const config& c) {
-  return {.queue = {.max_events = static_cast<size_t>(c.stats.queue_max_events),
-                    .max_bytes = static_cast<size_t>(c.stats.queue_max_bytes),
-                    .batch_events = static_cast<size_t>(c.stats.batch_size)},
-          .flush_interval = milliseconds{c.stats.flush_interval_ms},
-          .commit_overdue = milliseconds{c.stats.busy_timeout_ms} + defaults::commit_overdue_margin,
-          .commit_retry = defaults::commit_retry_interval,
-          .answer_after = sqlite_of(c).how};
-}
-
-supervisor_settings supervisor_of(const config& c) {
-  const auto& s = c.shutdown;
-  return {.stop = {.timeout = seconds{s.timeout_secs},
-                   .force = s.force_quit,
-                   .force_delay = seconds{s.force_delay_secs},
-                   .drain_delay = milliseconds{c.server.drain_delay_ms}},
-          .start_timeout = seconds{s.start_timeout_secs},
-          .restarts = {.limit = static_cast<size_t>(s.restart_limit),
-                       .window = seconds{s.restart_window_secs},
-                       .first_wait = defaults::restart_backoff,
-                       .longest_wait = defaults::restart_backoff_max}};
-}
-
 /// Everything that the actors stand on, and the handles by which they find each other. Outlives the
 /// actor system but for the handles, which are let go first.
 class house {
 public:
-  house(const config& settings, signal_source& signals)
-    : settings_(settings),
+  house(config_ptr settings, signal_source& signals, watch_port_ptr watch,
+        std::vector<owned_fd> listeners)
+    : settings_(std::move(settings)),
       signals_(signals),
+      watch_(std::move(watch)),
       backend_(std::make_shared<backend>()),
-      store_(store::make_sqlite_store(sqlite_of(settings))),
-      reader_(store::make_sqlite_reader(sqlite_of(settings))),
-      admin_(settings.resolved.admin_socket),
-      http_(http::make_http_server(settings, backend_)) {}
+      store_(store::make_sqlite_store(store::sqlite_settings_of(*settings_))),
+      reader_(store::make_sqlite_reader(store::sqlite_settings_of(*settings_))),
+      admin_(settings_->resolved.admin_socket),
+      http_(http::make_http_server(*settings_, backend_, std::move(listeners))) {
+    activities_["supervisor"] = std::make_shared<activity>();
+  }
 
   std::vector<child_spec> children(caf::actor_system& system) {
     system_ = &system;
-    const auto& s = settings_.shutdown;
     std::vector<child_spec> out(7);
-    describe(out, http_child, "http", s.http_budget_percent, {}, true, &house::start_http);
-    describe(out, stats_child, "stats", s.stats_budget_percent, {http_child}, false,
+    auto share = [](auto percent) {
+      return [percent](const config& c) -> duration {
+        return milliseconds{c.shutdown.timeout_secs * 10 * (c.shutdown.*percent)};
+      };
+    };
+    using keys = decltype(config::shutdown);
+    describe(out, http_child, "http", share(&keys::http_budget_percent), {}, true,
+             &house::start_http);
+    describe(out, stats_child, "stats", share(&keys::stats_budget_percent), {http_child}, false,
              &house::start_stats);
-    describe(out, reader_child, "reader", s.reader_budget_percent, {http_child}, true,
+    describe(out, reader_child, "reader", share(&keys::reader_budget_percent), {http_child}, true,
              &house::start_reader);
-    describe(out, store_child, "store", s.store_budget_percent, {stats_child, reader_child}, true,
-             &house::start_store);
-    describe(out, admin_child, "admin", s.admin_budget_percent, {store_child}, true,
+    describe(out, store_child, "store", share(&keys::store_budget_percent),
+             {stats_child, reader_child}, true, &house::start_store);
+    describe(out, admin_child, "admin", share(&keys::admin_budget_percent), {store_child}, true,
              &house::start_admin);
-    describe(out, watchdog_child, "watchdog", s.watchdog_budget_percent, {admin_child}, true,
-             &house::start_watchdog);
+    describe(out, watchdog_child, "watchdog", share(&keys::watchdog_budget_percent), {admin_child},
+             true, &house::start_watchdog);
+    describe(out, signal_child, "signal", share(&keys::signal_budget_percent), {watchdog_child},
+             false, &house::start_signal);
     out[store_child].given_up = [this] {
       tell_from_outside(stats_handle_, atom::use_v, store_actor{});
     };
-    describe(out, signal_child, "signal", s.signal_budget_percent, {watchdog_child}, false,
-             &house::start_signal);
     return out;
   }
+
+  const activity_ptr& own_activity() { return activities_["supervisor"]; }
 
   void set_ready(bool ready) { http_->set_ready(ready); }
 
@@ -163,19 +138,22 @@ public:
 private:
   using starter = child_actor (house::*)(child_identity);
 
-  void describe(std::vector<child_spec>& out, child which, const char* name, int64_t percent,
-                std::vector<size_t> users, bool restartable, starter start) {
+  void describe(std::vector<child_spec>& out, child which, const char* name,
+                std::function<duration(const config&)> budget, std::vector<size_t> users,
+                bool restartable, starter start) {
     auto seen_at = std::make_shared<activity>();
     activities_[name] = seen_at;
     out[which] = {.name = name,
-                  .budget = milliseconds{settings_.shutdown.timeout_secs * 10 * percent},
+                  .budget = budget(*settings_),
+                  .budget_of = std::move(budget),
                   .users = std::move(users),
                   .restartable = restartable,
                   .seen_at = seen_at,
                   .start = [=, this](supervisor_actor boss) {
                     auto actor = (this->*start)({name, std::move(boss), seen_at});
                     if (which != watchdog_child)
-                      tell_from_outside(watchdog_handle_, atom::use_v, std::string{name}, actor);
+                      tell_from_outside(watchdog_handle_, atom::use_v, std::string{name},
+                                        pingable_actor{actor});
                     return actor;
                   }};
   }
@@ -190,10 +168,11 @@ private:
   }
 
   child_actor start_watchdog(child_identity who) {
-    const auto& w = settings_.shutdown.watchdog;
     watchdog_handle_ = system_->spawn<caf::detached>(
-      watchdog_behavior, who,
-      watchdog_settings{w.enabled, seconds{w.interval_secs}, seconds{w.timeout_secs}}, activities_);
+      watchdog_behavior, who, watchdog_settings_of(*settings_, watch_->manager_limit()), watch_,
+      activities_);
+    tell_from_outside(watchdog_handle_, atom::use_v, std::string{"supervisor"},
+                      pingable_actor{who.supervisor});
     return watchdog_handle_;
   }
 
@@ -218,15 +197,17 @@ private:
   }
 
   child_actor start_stats(child_identity who) {
-    stats_handle_ = system_->spawn(stats_behavior, who, store_handle_, stats_of(settings_));
+    stats_handle_ =
+      system_->spawn(stats_behavior, who, store_handle_, stats_settings_of(*settings_));
     backend_->use(stats_handle_);
     return stats_handle_;
   }
 
   child_actor start_http(child_identity who) { return system_->spawn(http_behavior, who, http_); }
 
-  const config& settings_;
+  config_ptr settings_; ///< as they were at the start
   signal_source& signals_;
+  watch_port_ptr watch_;
   caf::actor_system* system_ = nullptr;
   std::shared_ptr<backend> backend_;
   store_port_ptr store_;
@@ -245,8 +226,10 @@ void configure(caf::actor_system_config& with) {
   with.set("scheduler.max-threads", size_t{2});
 }
 
-exit_code fail_start(state_directory& state, last_resort& resort, const std::string& why) {
+exit_code fail_start(state_directory& state, last_resort& resort, systemd::service_manager& manager,
+                     const std::string& why) {
   log_error("supervisor", "cannot start", {{"cause", why}});
+  manager.stopping("cannot start: " + why);
   exit_report report{
     .reason = stop_reason::startup_failed, .code = exit_code::startup_failed, .detail = why};
   if (state.trouble().empty())
@@ -255,53 +238,55 @@ exit_code fail_start(state_directory& state, last_resort& resort, const std::str
   return report.code;
 }
 
-} // namespace
-
-std::vector<std::string> check_environment(const config& settings) {
-  std::vector<std::string> problems;
-  const auto& zone = settings.stats.timezone;
-  if (!is_time_zone(zone)) {
-    auto best = closest_time_zone(zone);
-    problems.push_back(
-      "stats.timezone = \"" + zone + "\" is no IANA time zone"
-      + (best.empty() ? "; Europe/Berlin is one" : "; did you mean " + best + "?"));
-  }
-  try {
-    http::trusted_proxies{settings.server.trusted_proxies};
-  } catch (const std::invalid_argument& e) {
-    problems.emplace_back(e.what());
-  }
-  return problems;
+void say_last_words(const exit_report& report, state_directory& state,
+                    systemd::service_manager& manager, process_log& log) {
+  state.end_run(report);
+  manager.status("forced to leave: " + survivors(report));
+  log_error("supervisor", "is forced to leave", {{"survivors", survivors(report)}});
+  log_report(report);
+  log.flush(defaults::forced_report_limit);
 }
 
-exit_code run_service(const config& settings, process_log& log, last_resort& resort) {
+/// A non-owning pointer to something that outlives the actor system.
+template <class Port, class Thing>
+std::shared_ptr<Port> borrowed(Thing& thing) {
+  return {std::shared_ptr<void>{}, &thing};
+}
+
+} // namespace
+
+exit_code run_service(const settings_source& source, const config& settings, process_log& log,
+                      last_resort& resort) {
   log_info(
     "supervisor", "starts",
     {{"version", PHI_VERSION}, {"pid", ::getpid()}, {"state_dir", settings.resolved.state_dir}});
+  systemd::service_manager manager;
+  auto inherited = systemd::take_inherited_sockets();
   state_directory state{settings.resolved.state_dir};
   last_words_scope words{
-    resort, [&](const exit_report& report) {
-      state.end_run(report);
-      log_error("supervisor", "is forced to leave", {{"survivors", survivors(report)}});
-      log_report(report);
-      log.flush(defaults::forced_report_limit);
-    }};
+    resort, [&](const exit_report& report) { say_last_words(report, state, manager, log); }};
   signal_source signals{[&] { resort.leave_now(); }};
-  if (!state.trouble().empty())
-    return fail_start(state, resort, state.trouble());
+  if (auto trouble = inherited.error.empty() ? state.trouble() : inherited.error; !trouble.empty())
+    return fail_start(state, resort, manager, trouble);
   if (!state.crash_notice().empty())
     log_warn("supervisor", "notices that " + state.crash_notice());
   state.begin_run();
 
-  service process{state, resort, settings.shutdown.watchdog.abort};
-  house rooms{settings, signals};
+  auto current = std::make_shared<const config>(settings);
+  process_watch watch{manager, settings.shutdown.watchdog.abort};
+  service process{{state, resort, log, source, manager, watch}, current};
+  house rooms{current, signals, borrowed<watch_port>(watch), std::move(inherited.listeners)};
   process.on_ready_changed = [&](bool ready) { rooms.set_ready(ready); };
   caf::actor_system_config with;
   configure(with);
   caf::actor_system system{with};
   before_hand_over();
-  system.spawn<caf::detached>(supervisor_behavior, rooms.children(system), supervisor_of(settings),
-                              service_port_ptr{std::shared_ptr<void>{}, &process});
+  system.spawn<caf::detached>(supervisor_behavior, rooms.children(system),
+                              supervisor_settings_of(settings, process.watchdog_silence(settings)),
+                              borrowed<service_port>(process), rooms.own_activity());
+  if (manager.present()) // in this thread, which has nothing else to do: no start waits for the bus
+    if (auto limits = systemd::limits_of_own_unit())
+      process.learn_limits(*limits);
   auto code = process.wait();
   rooms.let_go();
   return code;

@@ -6,17 +6,14 @@
 #include "protocol/lifecycle.hpp"
 #include "server/last_resort.hpp"
 #include "server/logging.hpp"
-
-#include <string>
-#include <vector>
+#include "server/settings_source.hpp"
 
 namespace phi {
 
-/// Runs the service from start to stop and returns its exit status. Called once, from main. When it
-/// returns, `resort` stands ready to end the process should the rest of main hang.
-exit_code run_service(const config& settings, process_log& log, last_resort& resort);
-
-/// What is wrong with settings that only the libraries of this room can check: time zone, proxies.
-std::vector<std::string> check_environment(const config& settings);
+/// Runs the service from start to stop and returns its exit status. Called once, from main.
+/// `settings` as `source` gave them; a reload reads it again. When it returns, `resort` stands
+/// ready to end the process should the rest of main hang.
+exit_code run_service(const settings_source& source, const config& settings, process_log& log,
+                      last_resort& resort);
 
 } // namespace phi

@@ -1,6 +1,7 @@
 #pragma once
 /// What the http actor needs of an HTTP server, and what an HTTP server needs of the actors.
 
+#include "protocol/config_ptr.hpp"
 #include "protocol/ingest.hpp"
 #include "protocol/lifecycle.hpp"
 #include "protocol/query.hpp"
@@ -42,6 +43,9 @@ public:
   virtual std::string open(std::function<void()> drained) = 0;
 
   virtual void set_ready(bool ready) = 0;
+
+  /// From now on these settings hold, for requests that begin then.
+  virtual void adopt(config_ptr settings) = 0;
 
   /// Closes the listener (its own copy only), answers what is in flight with `Connection: close`,
   /// ends idle connections after their grace, and calls `drained` when no connection is left.

@@ -1,6 +1,7 @@
 #pragma once
 /// What the reader actor needs of a database.
 
+#include "config/config.hpp"
 #include "protocol/query.hpp"
 
 #include <memory>
@@ -18,6 +19,9 @@ public:
 
   /// Answers within the query time-out. Never throws.
   virtual query_answer answer(const query& what) = 0;
+
+  /// From now on these settings hold, as far as they can change while it is open.
+  virtual void adopt(const config& settings) = 0;
 
   virtual void close() = 0;
 };

@@ -2,11 +2,19 @@
 /// What the supervisor needs of the process.
 
 #include "actors/exit_report.hpp"
+#include "protocol/config_ptr.hpp"
 
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace phi {
+
+/// The settings that a reload has read and checked.
+struct prepared_reload {
+  config_ptr next; ///< null: there is an error, nothing changes
+  reload_report report;
+};
 
 /// Called from the supervisor's thread only; never blocks for long.
 class service_port {
@@ -29,7 +37,28 @@ public:
   /// Leave now: mode immediate was asked for.
   virtual void leave_now() = 0;
 
-  /// The health quorum says that `actor` is stuck.
+  /// A stop makes progress: the service manager is asked to wait for `more` from now, and the last
+  /// resort moves to `hard`.
+  virtual void stop_extended(duration more, std::optional<time_point> hard) = 0;
+
+  /// How long the service manager waits for a stop before it kills; nothing: not known, or no
+  /// manager.
+  virtual std::optional<duration> manager_stop_limit() const = 0;
+
+  /// Whether somebody looks at the texts of `state_changed` while the service runs.
+  virtual bool shows_status() const = 0;
+
+  /// Under these settings, how long the watchdog may be silent before it counts as stuck; 0: it is
+  /// off.
+  virtual duration watchdog_silence(const config& settings) const = 0;
+
+  /// Reads the settings again and checks them. Changes nothing.
+  virtual prepared_reload prepare_reload() = 0;
+
+  /// From now on these settings hold for the process as a whole (its log, its readiness).
+  virtual void adopt(const config_ptr& settings) = 0;
+
+  /// The watchdog is stuck.
   virtual void stuck(const std::string& actor) = 0;
 };
 

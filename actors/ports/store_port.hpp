@@ -1,6 +1,7 @@
 #pragma once
 /// What the store actor needs of a database.
 
+#include "config/config.hpp"
 #include "protocol/ingest.hpp"
 
 #include <atomic>
@@ -21,6 +22,9 @@ public:
   /// One transaction: events, identities and roll-ups. Never throws; blocks up to the busy
   /// time-out. Asks `batch.begin_commit()` right before COMMIT and rolls back when that says no.
   virtual commit_result commit(commit_batch& batch) = 0;
+
+  /// From now on these settings hold, as far as they can change while it is open.
+  virtual void adopt(const config& settings) = 0;
 
   /// Writes everything out and closes. Returns what went wrong, or an empty text.
   virtual std::string close() = 0;

@@ -73,7 +73,7 @@ public:
       reader_(event_limits_of(settings_), settings_.stats.user_hash_salt.value),
       question_defaults_{settings_.stats.timezone, settings_.stats.max_range_days},
       exchanges_(random_bits()),
-      own_requests_(settings_, shared_->proxies) {
+      own_requests_(settings_) {
     links_.limits = limits_of(settings_);
     links_.make_answer = [this](error_code why) { return refusal(why); };
     links_.on_open = [this] {
@@ -91,8 +91,9 @@ public:
     server_.reset();
   }
 
-  std::string start(int listener) override {
+  std::string start(int listener, bool inherited) override {
     listener_.reset(listener);
+    listener_inherited_ = inherited;
     std::promise<std::string> opened;
     auto result = opened.get_future();
     thread_ = std::thread([this, &opened] {
@@ -101,6 +102,16 @@ public:
       io_.run();
     });
     return result.get();
+  }
+
+  void adopt(config_ptr next) override {
+    asio_ns::post(io_, [this, next = std::move(next)] {
+      settings_ = *next;
+      links_.limits = limits_of(settings_);
+      reader_.set_limits(event_limits_of(settings_));
+      question_defaults_ = {settings_.stats.timezone, settings_.stats.max_range_days};
+      own_requests_.adopt_settings();
+    });
   }
 
   void close_doors(std::function<void()> drained) override {
@@ -149,8 +160,8 @@ private:
           settings.port(0).address("127.0.0.1"); // a throw-away: the hook below brings the real one
           settings.acceptor_post_bind_hook(
             [this](asio_ns::ip::tcp::acceptor& acceptor) { adopt(acceptor); });
-          settings.max_parallel_connections(static_cast<size_t>(
-            std::max<int64_t>(1, settings_.server.max_connections / settings_.server.threads)));
+          settings.max_parallel_connections(static_cast<size_t>(std::max<int64_t>(
+            1, settings_.server.max_connections / static_cast<int64_t>(shared_->loops))));
           settings.buffer_size(16 * 1024);
           settings.request_handler(
             [this](request_handle_t request) { return take(std::move(request)); });
@@ -172,8 +183,10 @@ private:
   }
 
   /// Connections that wait in the listen queue would be reset by the close: new ones are kept out
-  /// and those are taken first.
+  /// and those are taken first. In the queue of an inherited listener they wait for our successor.
   void close_listener() {
+    if (listener_inherited_)
+      return listener_is_closed();
     ignore_new_connections(listener_.get());
     after(handshake_time, [this] { close_emptied_listener(clock::now() + backlog_limit); });
   }
@@ -182,6 +195,10 @@ private:
     pollfd waiting{listener_.get(), POLLIN, 0};
     if (::poll(&waiting, 1, 0) > 0 && clock::now() < give_up_at)
       return asio_ns::post(io_, [this, give_up_at] { close_emptied_listener(give_up_at); });
+    listener_is_closed();
+  }
+
+  void listener_is_closed() {
     server_->close_sync();
     listener_.reset();
     listener_closed_ = true;
@@ -474,7 +491,7 @@ private:
   }
 
   std::shared_ptr<loop_shared> shared_;
-  const config& settings_;
+  config settings_; ///< changed on the loop's thread only
   asio_ns::io_context io_{1};
   link_registry& links_;
   asio_ns::steady_timer sweep_;
@@ -485,6 +502,7 @@ private:
   std::unique_ptr<server_type> server_;
   std::thread thread_;
   owned_fd listener_;
+  bool listener_inherited_ = false;
 
   ingest_turn_ptr turn_;
   bool turn_ends_ = false;

@@ -4,7 +4,6 @@
 
 #include "actors/ports/http_port.hpp"
 #include "config/config.hpp"
-#include "server/http/client_address.hpp"
 #include "server/http/routes.hpp"
 
 #include <atomic>
@@ -16,9 +15,9 @@ namespace phi::http {
 
 /// What all loops of a server share. Read-only but for the flags.
 struct loop_shared {
-  config settings;
+  config settings; ///< as they were at the start; each loop keeps its own that can change
+  size_t loops = 1;
   route_table routes;
-  trusted_proxies proxies;
   std::shared_ptr<backend_port> backend;
   std::atomic<bool> ready{false};
   std::atomic<bool> started{false}; ///< was ready once
@@ -28,10 +27,13 @@ class event_loop {
 public:
   virtual ~event_loop() = default; ///< ends the thread; every connection still there is cut
 
-  /// Starts the thread, which accepts from `listener` and owns it. Empty, or what is wrong.
-  virtual std::string start(int listener) = 0;
+  /// Starts the thread, which accepts from `listener` and owns it. `inherited`: the service manager
+  /// has it open as well, and what waits in its queue is for our successor. Empty, or what is
+  /// wrong.
+  virtual std::string start(int listener, bool inherited) = 0;
 
   // From any thread; none of them blocks.
+  virtual void adopt(config_ptr settings) = 0;
   virtual void close_doors(std::function<void()> drained) = 0;
   virtual void hurry() = 0;
   virtual void cut() = 0;

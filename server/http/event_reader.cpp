@@ -116,6 +116,8 @@ class event_reader::work {
 public:
   work(event_limits limits, const std::string& salt) : limits_(limits), users_(salt) {}
 
+  void set_limits(const event_limits& limits) { limits_ = limits; }
+
   read_events json(std::string_view body, int64_t now_us) {
     begin(now_us);
     if (body.find_first_not_of(" \t\r\n") == body.npos)
@@ -384,6 +386,10 @@ event_reader::event_reader(event_limits limits, const std::string& salt)
   : work_(std::make_unique<work>(limits, salt)) {}
 
 event_reader::~event_reader() = default;
+
+void event_reader::set_limits(const event_limits& limits) {
+  work_->set_limits(limits);
+}
 
 read_events event_reader::read_json(std::string_view body, int64_t now_us) {
   return work_->json(body, now_us);

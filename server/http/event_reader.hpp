@@ -37,6 +37,8 @@ public:
   event_reader(event_limits limits, const std::string& user_hash_salt);
   ~event_reader();
 
+  void set_limits(const event_limits& limits);
+
   /// One event, or an array of events.
   read_events read_json(std::string_view body, int64_t now_us);
 

@@ -4,7 +4,7 @@
 #include "server/http/event_loop.hpp"
 #include "server/platform/listener.hpp"
 
-#include <unistd.h>
+#include <fcntl.h>
 
 #include <mutex>
 #include <vector>
@@ -14,10 +14,12 @@ namespace {
 
 class http_server : public http_port {
 public:
-  http_server(const config& settings, std::shared_ptr<backend_port> backend)
+  http_server(const config& settings, std::shared_ptr<backend_port> backend,
+              std::vector<owned_fd> inherited)
     : shared_(std::make_shared<loop_shared>(
-      settings, route_table{settings.api.prefix, settings.stats.enabled},
-      trusted_proxies{settings.server.trusted_proxies}, std::move(backend))) {}
+      settings, 1, route_table{settings.api.prefix, settings.stats.enabled}, std::move(backend))),
+      inherited_(!inherited.empty()),
+      listeners_(std::move(inherited)) {}
 
   std::string open(std::function<void()> drained) override {
     {
@@ -26,19 +28,28 @@ public:
     }
     if (!loops_.empty())
       return {};
-    const auto& server = shared_->settings.server;
-    auto opened = open_listener(server.host, static_cast<uint16_t>(server.port));
-    if (!opened.error.empty())
-      return opened.error;
-    listener_ = std::move(opened.fd);
-    for (int64_t i = 0; i < server.threads; ++i) {
-      loops_.push_back(make_event_loop(shared_));
-      if (auto trouble = loops_.back()->start(::dup(listener_.get())); !trouble.empty())
-        return trouble;
+    if (auto trouble = inherited_ ? check_inherited() : open_own(); !trouble.empty())
+      return trouble;
+    auto threads = static_cast<size_t>(shared_->settings.server.threads);
+    shared_->loops = threads * listeners_.size();
+    for (const auto& listener : listeners_) {
+      for (size_t i = 0; i < threads; ++i) {
+        loops_.push_back(make_event_loop(shared_));
+        auto copy = ::fcntl(listener.get(), F_DUPFD_CLOEXEC, 0);
+        if (auto trouble = loops_.back()->start(copy, inherited_); !trouble.empty())
+          return trouble;
+      }
+      auto at = address_of(listener.get());
+      log_info(
+        "http", "listens",
+        {{"host", at.host}, {"port", at.port}, {"loops", threads}, {"inherited", inherited_}});
     }
-    log_info("http", "listens",
-             {{"host", server.host}, {"port", opened.port}, {"loops", server.threads}});
     return {};
+  }
+
+  void adopt(config_ptr settings) override {
+    for (auto& loop : loops_)
+      loop->adopt(settings);
   }
 
   void set_ready(bool ready) override {
@@ -48,7 +59,7 @@ public:
   }
 
   void close_doors() override {
-    listener_.reset(); // each loop closes its own copy
+    listeners_.clear(); // each loop closes its own copy
     {
       std::lock_guard lock{guard_};
       loops_to_drain_ = loops_.size();
@@ -82,6 +93,27 @@ public:
   }
 
 private:
+  std::string open_own() {
+    const auto& server = shared_->settings.server;
+    auto opened = open_listener(server.host, static_cast<uint16_t>(server.port));
+    if (opened.error.empty())
+      listeners_.push_back(std::move(opened.fd));
+    return opened.error;
+  }
+
+  /// The rule that check_config applies to server.host, for addresses that a socket unit chose.
+  std::string check_inherited() const {
+    const auto& auth = shared_->settings.auth;
+    for (const auto& listener : listeners_)
+      if (auto at = address_of(listener.get());
+          !at.loopback && auth.token.empty() && !auth.allow_anonymous)
+        return "the socket unit listens on " + at.host + ":" + std::to_string(at.port)
+               + ", which lets other machines in, and there is no auth.token; set one, or use"
+                 " ListenStream=127.0.0.1:"
+               + std::to_string(at.port) + ", or say auth.allow_anonymous = true";
+    return {};
+  }
+
   void one_drained() {
     std::unique_lock lock{guard_};
     if (--loops_to_drain_ > 0)
@@ -99,7 +131,8 @@ private:
   }
 
   std::shared_ptr<loop_shared> shared_;
-  owned_fd listener_;
+  bool inherited_;
+  std::vector<owned_fd> listeners_;
   std::mutex guard_;
   std::function<void()> drained_;
   size_t loops_to_drain_ = 0;
@@ -108,8 +141,9 @@ private:
 
 } // namespace
 
-http_port_ptr make_http_server(const config& settings, std::shared_ptr<backend_port> backend) {
-  return std::make_shared<http_server>(settings, std::move(backend));
+http_port_ptr make_http_server(const config& settings, std::shared_ptr<backend_port> backend,
+                               std::vector<owned_fd> inherited) {
+  return std::make_shared<http_server>(settings, std::move(backend), std::move(inherited));
 }
 
 } // namespace phi::http

@@ -3,12 +3,16 @@
 
 #include "actors/ports/http_port.hpp"
 #include "config/config.hpp"
+#include "server/platform/listener.hpp"
 
 #include <memory>
+#include <vector>
 
 namespace phi::http {
 
 /// Throws std::invalid_argument for settings that only this room can check (trusted proxies).
-http_port_ptr make_http_server(const config& settings, std::shared_ptr<backend_port> backend);
+/// `inherited`: listening sockets to serve instead of server.host and server.port; may be empty.
+http_port_ptr make_http_server(const config& settings, std::shared_ptr<backend_port> backend,
+                               std::vector<owned_fd> inherited);
 
 } // namespace phi::http

@@ -14,10 +14,14 @@ namespace phi::http {
 /// One instance an event loop.
 class own_requests {
 public:
-  own_requests(const config& settings, const trusted_proxies& proxies)
+  /// `settings` must outlive it.
+  explicit own_requests(const config& settings)
     : settings_(settings),
-      proxies_(proxies),
+      proxies_(settings.server.trusted_proxies),
       addresses_(settings.stats.user_hash_salt.value) {}
+
+  /// The settings have changed.
+  void adopt_settings() { proxies_ = trusted_proxies{settings_.server.trusted_proxies}; }
 
   /// Notes that a request was answered. False when such requests are not recorded.
   bool record(const exchange& answered, int status);
@@ -29,7 +33,7 @@ public:
 
 private:
   const config& settings_;
-  const trusted_proxies& proxies_;
+  trusted_proxies proxies_;
   keyed_hash addresses_;
   uuid7_source uuids_;
   std::vector<event> events_;

@@ -92,7 +92,7 @@ struct request_framing::parser {
     return 0;
   }
 
-  framing_limits limits;
+  const framing_limits& limits;
   http_parser machine{};
   http_parser_settings callbacks{};
   stage now = stage::between;

@@ -27,6 +27,7 @@ public:
     bool wants_continue = false;         ///< the header asks for "100 Continue"
   };
 
+  /// `limits` must outlive it, and may change between two requests.
   explicit request_framing(const framing_limits& limits);
   ~request_framing();
   request_framing(const request_framing&) = delete;

@@ -1,5 +1,6 @@
 #include "server/platform/listener.hpp"
 
+#include <arpa/inet.h>
 #include <linux/filter.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -14,15 +15,6 @@ namespace phi {
 namespace {
 
 constexpr int listen_queue = 4096;
-
-uint16_t port_of(int fd) {
-  sockaddr_storage address{};
-  socklen_t size = sizeof address;
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0)
-    return 0;
-  return ntohs(address.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6&>(address).sin6_port
-                                             : reinterpret_cast<sockaddr_in&>(address).sin_port);
-}
 
 std::string explain(const std::string& where, int error) {
   auto text = "cannot listen on " + where + ": " + std::strerror(error);
@@ -60,8 +52,28 @@ opened_listener open_listener(const std::string& host, uint16_t port) {
       || ::bind(fd.get(), list->ai_addr, list->ai_addrlen) != 0
       || ::listen(fd.get(), listen_queue) != 0)
     return {.error = explain(where, errno)};
-  auto actual = port_of(fd.get());
-  return {.fd = std::move(fd), .port = actual};
+  return {.fd = std::move(fd)};
+}
+
+bound_address address_of(int fd) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  bound_address out;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0)
+    return out;
+  char text[INET6_ADDRSTRLEN] = {};
+  if (address.ss_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+    out.host = ::inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
+    out.port = ntohs(v6.sin6_port);
+    out.loopback = IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
+  } else {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+    out.host = ::inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
+    out.port = ntohs(v4.sin_port);
+    out.loopback = (ntohl(v4.sin_addr.s_addr) >> 24) == 127;
+  }
+  return out;
 }
 
 void ignore_new_connections(int listener) {

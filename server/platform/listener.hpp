@@ -33,12 +33,20 @@ private:
 
 struct opened_listener {
   owned_fd fd;
-  uint16_t port = 0; ///< the one the system picked, when 0 was asked for
   std::string error; ///< not empty: what is wrong and what would help
 };
 
 /// Binds and listens on `host` (a name or an address) and `port`.
 opened_listener open_listener(const std::string& host, uint16_t port);
+
+struct bound_address {
+  std::string host; ///< numeric
+  uint16_t port = 0;
+  bool loopback = false;
+};
+
+/// Where a TCP socket is bound.
+bound_address address_of(int fd);
 
 /// From now on the system ignores attempts to connect (the client tries again after a second, and
 /// is refused once the socket is closed), while connections on their way in still complete. So what

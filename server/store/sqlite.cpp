@@ -32,6 +32,11 @@ void database::run(const std::string& sql) {
     fail(sql.substr(0, sql.find_first_of("\n(")));
 }
 
+void database::set_busy_timeout(std::chrono::milliseconds limit) {
+  if (handle_)
+    sqlite3_busy_timeout(handle_, static_cast<int>(limit.count()));
+}
+
 int64_t database::changes() const {
   return sqlite3_changes64(handle_);
 }

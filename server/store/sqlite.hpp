@@ -1,6 +1,7 @@
 #pragma once
 /// A thin, owning face of SQLite's C interface. Included in this folder only.
 
+#include <chrono>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -38,6 +39,8 @@ public:
 
   /// Runs statements without results.
   void run(const std::string& sql);
+  /// How long a statement waits for a database that another connection holds. Harmless when closed.
+  void set_busy_timeout(std::chrono::milliseconds limit);
   /// Rows changed by the last statement.
   int64_t changes() const;
   /// Whether no transaction is open.

@@ -43,7 +43,7 @@ public:
     try {
       statements_.clear();
       db_.open(with_.file, database::access::read_only);
-      db_.run("PRAGMA busy_timeout = " + std::to_string(with_.busy_timeout.count()));
+      db_.set_busy_timeout(with_.busy_timeout);
       db_.run("PRAGMA cache_size = -8192");
       sqlite3_progress_handler(db_.handle(), 10'000, &sqlite_reader::out_of_time, this);
       return {};
@@ -75,6 +75,11 @@ public:
       abandon();
       return {error_code::internal, e.what(), {}};
     }
+  }
+
+  void adopt(const config& settings) override {
+    with_ = sqlite_settings_of(settings);
+    db_.set_busy_timeout(with_.busy_timeout);
   }
 
   void close() override {

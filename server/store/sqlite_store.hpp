@@ -21,6 +21,8 @@ struct sqlite_settings {
   std::optional<int64_t> start_at_us; ///< nothing before it is counted
 };
 
+sqlite_settings sqlite_settings_of(const config& settings);
+
 store_port_ptr make_sqlite_store(sqlite_settings with);
 reader_port_ptr make_sqlite_reader(sqlite_settings with);
 

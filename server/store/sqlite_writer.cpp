@@ -80,6 +80,11 @@ public:
     return trouble;
   }
 
+  void adopt(const config& settings) override {
+    with_ = sqlite_settings_of(settings);
+    db_.set_busy_timeout(with_.busy_timeout);
+  }
+
   std::string activity() const override { return activity_.load(); }
 
 private:
@@ -90,7 +95,7 @@ private:
       std::filesystem::create_directories(folder);
     statements_.reset();
     db_.open(with_.file, database::access::read_write);
-    db_.run("PRAGMA busy_timeout = " + std::to_string(with_.busy_timeout.count()));
+    db_.set_busy_timeout(with_.busy_timeout);
     db_.run(with_.wal ? "PRAGMA journal_mode = WAL" : "PRAGMA journal_mode = DELETE");
     db_.run(with_.how == durability::full ? "PRAGMA synchronous = FULL"
                                           : "PRAGMA synchronous = NORMAL");
@@ -217,6 +222,16 @@ private:
 };
 
 } // namespace
+
+sqlite_settings sqlite_settings_of(const config& settings) {
+  using std::chrono::milliseconds;
+  return {.file = settings.resolved.sqlite_path,
+          .wal = settings.stats.sqlite_wal,
+          .how = settings.resolved.how,
+          .busy_timeout = milliseconds{settings.stats.busy_timeout_ms},
+          .query_timeout = milliseconds{settings.stats.query_timeout_ms},
+          .start_at_us = settings.resolved.start_at_us};
+}
 
 store_port_ptr make_sqlite_store(sqlite_settings with) {
   return std::make_shared<sqlite_writer>(std::move(with));

@@ -8,6 +8,8 @@
 #include "actors/restart_policy.hpp"
 #include "actors/shutdown_plan.hpp"
 #include "actors/signal_ladder.hpp"
+#include "actors/status_line.hpp"
+#include "actors/stop_window.hpp"
 #include "tests/support/doctest.hpp"
 
 #include <random>
@@ -157,23 +159,83 @@ TEST_CASE("restart: waits double, the limit counts within the window") {
 }
 
 TEST_CASE("quorum: late is who has not answered and not moved; stuck is who is so for the limit") {
-  health_quorum quorum{10s};
+  health_quorum quorum{2s, 10s};
   quorum.watch("a", t0);
   quorum.watch("b", t0);
-  CHECK(quorum.healthy(t0 + 100s)); // nobody was asked
+  CHECK(quorum.late(t0 + 100s).empty()); // nobody was asked
+  CHECK(quorum.complete());
   quorum.pinged("a");
   quorum.pinged("b");
+  CHECK(quorum.late(t0 + 1s).empty()); // there is patience
   quorum.answered("a", 1, t0 + 1s);
+  CHECK_FALSE(quorum.complete());
   auto late = quorum.late(t0 + 5s);
   REQUIRE(late.size() == 1);
   CHECK(late[0].name == "b");
   CHECK_FALSE(late[0].stuck);
-  quorum.seen("b", 7, t0 + 8s); // it works, although it does not answer
+  quorum.seen("b", 7, 0s, t0 + 8s); // it works, although it does not answer
   CHECK_FALSE(quorum.late(t0 + 17s)[0].stuck);
-  quorum.seen("b", 7, t0 + 18s); // the same progress is none
+  quorum.seen("b", 7, 0s, t0 + 18s); // the same progress is none
   CHECK(quorum.late(t0 + 18s)[0].stuck);
   quorum.forget("b");
-  CHECK(quorum.healthy(t0 + 18s));
+  CHECK(quorum.late(t0 + 18s).empty());
+}
+
+TEST_CASE("quorum: time without a processor, and time in which all stood still, is no silence") {
+  health_quorum quorum{2s, 10s};
+  quorum.watch("a", t0);
+  quorum.pinged("a");
+  quorum.seen("a", 0, 9s, t0 + 11s);
+  REQUIRE(quorum.late(t0 + 11s).size() == 1);
+  CHECK(quorum.late(t0 + 11s)[0].silent == duration{2s});
+  CHECK(quorum.late(t0 + 11s)[0].starved == duration{9s});
+  CHECK_FALSE(quorum.late(t0 + 11s)[0].stuck);
+  quorum.stood_still(1s);
+  CHECK(quorum.late(t0 + 11s).empty());
+  quorum.seen("a", 0, 9s, t0 + 20s);
+  CHECK(quorum.late(t0 + 20s)[0].stuck);
+  quorum.seen("a", 0, 3s, t0 + 20s); // another thread: its figures begin anew
+  CHECK(quorum.late(t0 + 20s)[0].starved == duration{0s});
+}
+
+TEST_CASE(
+  "stop window: without progress we end before the manager kills, with it we ask for more") {
+  stop_window window{t0, t0 + 40s, duration{5s}, 1s};
+  CHECK(*window.force_at() == t0 + 4s);
+  CHECK(window.progressed(t0 + 2s) == duration{5s});
+  CHECK(*window.force_at() == t0 + 6s);
+  CHECK_FALSE(window.progressed(t0 + 2s + 100ms)); // it waits long enough
+  for (auto t = t0 + 4s; t < t0 + 60s; t += 2s)
+    window.progressed(t);
+  CHECK(*window.force_at() == t0 + 40s); // never beyond our own deadline
+}
+
+TEST_CASE("stop window: a patient manager, one of unknown patience, and no forced exit") {
+  stop_window patient{t0, t0 + 40s, duration{90s}, 1s};
+  CHECK(*patient.force_at() == t0 + 40s);
+  CHECK_FALSE(patient.progressed(t0 + 10s));
+  stop_window unknown{t0, t0 + 40s, std::nullopt, 1s};
+  CHECK(*unknown.force_at() == t0 + 40s);
+  CHECK(unknown.progressed(t0 + 1s) == duration{10s});
+  CHECK(*unknown.force_at() <= t0 + 40s);
+  stop_window endless{t0, std::nullopt, duration{5s}, 1s};
+  CHECK_FALSE(endless.force_at());
+  CHECK(endless.progressed(t0 + 4s) == duration{5s});
+}
+
+TEST_CASE("status line: state, rate, queue") {
+  status_line line;
+  service_status status{.state = service_state::ready, .ledger = ledger_counts{}};
+  status.children.push_back(
+    {.actor = "http", .says = actor_status{.gauges = {{"connections", 12}}}});
+  status.ledger->stored = 1'000'000;
+  CHECK(line.show(status, t0) == "ready: 0 events/s, 0 queued, 1 000 000 stored, 12 connections");
+  status.ledger->stored += 5000;
+  status.ledger->in_queue = 7;
+  CHECK(line.show(status, t0 + 2s)
+        == "ready: 2 500 events/s, 7 queued, 1 005 000 stored, 12 connections");
+  status.ledger.reset();
+  CHECK(line.show(status, t0 + 4s) == "ready: stats does not answer");
 }
 
 TEST_CASE("signals: first, second, third; SIGQUIT begins with fast") {

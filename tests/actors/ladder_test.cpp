@@ -407,3 +407,129 @@ TEST_CASE(
       CHECK(one.gone);
   }
 }
+
+TEST_CASE("reload: everybody adopts, the state comes back, and the answer says what changed") {
+  virtual_system on;
+  fake_house house{on, three_children()};
+  on.run();
+  std::optional<reload_report> answer;
+  auto asker = on.keep(on.system.spawn([&](caf::event_based_actor* self) {
+    self->request(house.boss, caf::duration{1s}, atom::reload_v)
+      .then([&](const reload_report& report) { answer = report; });
+  }));
+  on.run();
+  REQUIRE(answer);
+  CHECK(answer->ok());
+  CHECK(house.service->adopted.size() == 1);
+  for (auto name : {"http adopt", "stats adopt", "store adopt"})
+    CHECK(house.orders->has(name));
+  CHECK(house.service->state == service_state::ready);
+  const auto& texts = house.service->texts;
+  CHECK(std::find(texts.begin(), texts.end(), "reloading") != texts.end());
+}
+
+TEST_CASE("reload: an error changes nothing and is told") {
+  recorded_log log;
+  virtual_system on;
+  fake_house house{on, three_children()};
+  house.service->reload_error = "server.port: expected a number";
+  tell_from_outside(house.boss, atom::reload_v);
+  on.run();
+  CHECK(house.service->adopted.empty());
+  CHECK_FALSE(house.orders->has("http adopt"));
+  CHECK(log.contains("keeps its settings: server.port"));
+  CHECK(house.service->state == service_state::ready);
+}
+
+TEST_CASE(
+  "reload: requests that come while one is under way are served by one more; none is lost") {
+  virtual_system on;
+  auto plans = three_children();
+  plans[1].how = manner::deaf; // it never adopts: the reload takes its whole time-out
+  fake_house house{on, plans};
+  for (int i = 0; i < 3; ++i) {
+    tell_from_outside(house.boss, atom::reload_v);
+    on.run();
+  }
+  CHECK(house.service->reloads == 1);
+  on.advance(2100ms);
+  CHECK(house.service->reloads == 2);
+  on.advance(5s);
+  CHECK(house.service->reloads == 2);
+  CHECK(house.service->state == service_state::ready);
+}
+
+TEST_CASE("reload: one that comes while starting waits, one in a stop is refused") {
+  recorded_log log;
+  virtual_system on;
+  auto plans = three_children();
+  plans[0].how = manner::never_starting;
+  fake_house house{on, plans};
+  tell_from_outside(house.boss, atom::reload_v);
+  on.run();
+  CHECK(house.service->reloads == 0);
+  house.terminate();
+  tell_from_outside(house.boss, atom::reload_v);
+  on.run();
+  CHECK(house.service->reloads == 0);
+}
+
+TEST_CASE("reload: a lame duck stays one, also when it became one meanwhile") {
+  virtual_system on;
+  auto plans = three_children();
+  plans[1].how = manner::deaf;
+  fake_house house{on, plans};
+  tell_from_outside(house.boss, atom::reload_v);
+  on.run();
+  CHECK(house.service->state == service_state::reloading);
+  tell_from_outside(house.boss, atom::lame_duck_v, true);
+  on.advance(3s);
+  CHECK(house.service->state == service_state::lame_duck);
+}
+
+TEST_CASE(
+  "a stop that makes progress asks the manager for time; one that makes none is ended first") {
+  virtual_system on;
+  fake_house house{on, three_children(manner::slow, manner::slow, manner::deaf)};
+  house.service->stop_limit = duration{4s};
+  house.terminate();
+  CHECK(*house.service->hard == on.now() + 3s);
+  on.advance(3s); // http is gone after 2 s: that is progress
+  CHECK(house.service->extensions.size() >= 1);
+  on.advance(3s); // so is stats
+  auto extensions = house.service->extensions.size();
+  CHECK(extensions >= 2);
+  auto hard = *house.service->hard;
+  on.advance(20s); // store is deaf: no progress, no extension
+  CHECK(house.service->extensions.size() == extensions);
+  CHECK(*house.service->hard == hard);
+  CHECK(hard < on.now());
+}
+
+TEST_CASE("the supervisor watches the watchdog") {
+  recorded_log log;
+  virtual_system on;
+  auto plans = three_children();
+  plans[0].name = "watchdog";
+  fake_house house{on, plans, true, {}, 30s, 5s};
+  for (int i = 0; i < 10; ++i) {
+    tell_from_outside(house.boss, atom::ping_v);
+    on.advance(2s);
+  }
+  CHECK(house.service->stuck_actors.empty());
+  on.advance(6s);
+  REQUIRE(house.service->stuck_actors.size() == 1);
+  CHECK(house.service->stuck_actors[0] == "watchdog");
+  CHECK(log.contains("misses the watchdog"));
+}
+
+TEST_CASE("the status line is renewed while somebody shows it, and not in a stop") {
+  virtual_system on;
+  fake_house house{on, three_children(manner::obedient, manner::deaf), true};
+  house.service->status_shown = true;
+  tell_from_outside(house.boss, atom::reload_v); // wakes the timer
+  on.advance(10s);
+  auto lines = house.service->texts.size();
+  on.advance(4s);
+  CHECK(house.service->texts.size() > lines);
+}

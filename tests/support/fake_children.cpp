@@ -62,6 +62,12 @@ fake_actor::behavior_type fake_behavior(self_ptr self, child_identity who, std::
       return pong{};
     },
     [name](atom::status) { return actor_status{.actor = name, .doing = "something"}; },
+    [self, name](atom::adopt, const config_ptr&) -> caf::result<pong> {
+      self->state.orders->lines.push_back(name + " adopt");
+      if (self->state.how == manner::deaf)
+        return self->make_response_promise<pong>();
+      return pong{};
+    },
     [self](atom::tick) { leave(self, {}); },
   };
 }
@@ -86,8 +92,17 @@ void fake_service::stop_begun(const exit_report& draft, std::optional<time_point
   hard = when;
 }
 
+prepared_reload fake_service::prepare_reload() {
+  ++reloads;
+  prepared_reload out;
+  out.report.error = reload_error;
+  if (reload_error.empty())
+    out.next = std::make_shared<const config>();
+  return out;
+}
+
 fake_house::fake_house(virtual_system& on, std::vector<fake_child_plan> plans, bool force,
-                       duration drain_delay, duration timeout)
+                       duration drain_delay, duration timeout, duration watchdog_silence)
   : on_(on) {
   std::vector<child_spec> specs;
   for (const auto& plan : plans) {
@@ -108,12 +123,14 @@ fake_house::fake_house(virtual_system& on, std::vector<fake_child_plan> plans, b
          return actor;
        }});
   }
+  service->silence = watchdog_silence;
   supervisor_settings with{
     .stop = {.timeout = timeout, .force = force, .force_delay = 10s, .drain_delay = drain_delay},
     .start_timeout = 5s,
-    .restarts = {.limit = 3, .window = 60s, .first_wait = 100ms, .longest_wait = 1s}};
-  boss = on.keep(
-    on.system.spawn(supervisor_behavior, std::move(specs), with, service_port_ptr{service}));
+    .restarts = {.limit = 3, .window = 60s, .first_wait = 100ms, .longest_wait = 1s},
+    .watchdog_silence = watchdog_silence};
+  boss = on.keep(on.system.spawn(supervisor_behavior, std::move(specs), with,
+                                 service_port_ptr{service}, std::make_shared<activity>()));
   on.run();
 }
 

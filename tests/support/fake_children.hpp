@@ -38,6 +38,15 @@ public:
   void stop_moved(const exit_report& draft) override { last_draft = draft; }
   void finished(const exit_report& report) override { result = report; }
   void leave_now() override { left_now = true; }
+  void stop_extended(duration more, std::optional<time_point> until) override {
+    extensions.push_back(more);
+    hard = until;
+  }
+  std::optional<duration> manager_stop_limit() const override { return stop_limit; }
+  bool shows_status() const override { return status_shown; }
+  duration watchdog_silence(const config&) const override { return silence; }
+  prepared_reload prepare_reload() override;
+  void adopt(const config_ptr& settings) override { adopted.push_back(settings); }
   void stuck(const std::string& actor) override { stuck_actors.push_back(actor); }
 
   service_state state = service_state::starting;
@@ -47,6 +56,13 @@ public:
   exit_report last_draft;
   bool left_now = false;
   std::vector<std::string> stuck_actors;
+  std::vector<duration> extensions;
+  std::optional<duration> stop_limit;
+  bool status_shown = false;
+  duration silence{};
+  std::string reload_error; ///< what the next reloads find wrong
+  size_t reloads = 0;
+  std::vector<config_ptr> adopted;
 };
 
 struct fake_child_plan {
@@ -62,7 +78,8 @@ class virtual_system;
 class fake_house {
 public:
   fake_house(virtual_system& on, std::vector<fake_child_plan> plans, bool force = true,
-             duration drain_delay = {}, duration timeout = std::chrono::seconds{30});
+             duration drain_delay = {}, duration timeout = std::chrono::seconds{30},
+             duration watchdog_silence = {});
 
   void terminate(stop_mode mode = stop_mode::graceful, stop_reason reason = stop_reason::terminate);
   void kill_child(const std::string& name);

@@ -21,11 +21,19 @@ namespace {
 using namespace std::chrono_literals;
 using steady = std::chrono::steady_clock;
 
+/// Whether a variable steers the service; a manager of ours must not be told of its state.
+bool is_ours(const char* entry) {
+  for (auto prefix : {"APP_", "PHI_", "NOTIFY_SOCKET=", "WATCHDOG_", "LISTEN_", "JOURNAL_STREAM="})
+    if (std::strncmp(entry, prefix, std::strlen(prefix)) == 0)
+      return true;
+  return false;
+}
+
 /// The environment of the child: ours without settings of the service, and `env`.
 std::vector<std::string> child_environment(const settings& env) {
   std::vector<std::string> out;
   for (char** entry = environ; *entry; ++entry)
-    if (std::strncmp(*entry, "APP_", 4) != 0 && std::strncmp(*entry, "PHI_", 4) != 0)
+    if (!is_ours(*entry))
       out.emplace_back(*entry);
   for (const auto& [name, value] : env)
     out.push_back(name + "=" + value);
@@ -129,13 +137,17 @@ program_result run_program(const std::vector<std::string>& args, const settings&
           read_file(dir.path("err"))};
 }
 
-service_process::service_process(const std::string& dir, settings env, bool wait_until_ready)
+service_process::service_process(const std::string& dir, settings env, bool wait_until_ready,
+                                 const std::string& config)
   : dir_(dir),
     log_file_(dir + "/log-" + std::to_string(steady::now().time_since_epoch().count())) {
   env.try_emplace("APP_SERVER_STATE_DIR", dir);
   env.try_emplace("APP_SERVER_PORT", "0");
   int log = ::open(log_file_.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
-  pid_ = start({binary()}, env, log, log);
+  std::vector<std::string> command{binary()};
+  if (!config.empty())
+    command.insert(command.end(), {"--config", config});
+  pid_ = start(std::move(command), env, log, log);
   ::close(log);
   if (!wait_until_ready)
     return;

@@ -45,7 +45,9 @@ class service_process {
 public:
   /// Starts it on a free port with its state in `dir`, and waits until it is ready unless told not
   /// to. Throws std::runtime_error with the log when it does not come up.
-  service_process(const std::string& dir, settings env = {}, bool wait_until_ready = true);
+  /// `config`: a file for --config; empty: none.
+  service_process(const std::string& dir, settings env = {}, bool wait_until_ready = true,
+                  const std::string& config = "");
   ~service_process(); ///< kills it if it still runs
 
   uint16_t port() const { return port_; }

@@ -1,0 +1,45 @@
+#pragma once
+/// What the watchdog needs of the process and of the machine.
+
+#include "protocol/caf_dialect.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace phi {
+
+/// What a thread has had of the processors since it began.
+struct thread_times {
+  duration ran{};
+  duration waited{}; ///< ready to run, but others had the processors
+};
+
+/// Called from the watchdog's thread; never blocks.
+class watch_port {
+public:
+  virtual ~watch_port() = default;
+
+  /// How long the service manager waits for a sign of life; nothing: it does not ask for any.
+  virtual std::optional<duration> manager_limit() const = 0;
+
+  /// A sign of life for the service manager.
+  virtual void beat() = 0;
+
+  /// Who is late, for the status line; an empty text: nobody any more.
+  virtual void show_late(const std::string& text) = 0;
+
+  /// `actor` is stuck for good: has the service manager start the service anew, or aborts the
+  /// process when that is configured. Returns when neither is to be had.
+  virtual void give_up(const std::string& actor) = 0;
+
+  /// Nothing when the system does not tell.
+  virtual std::optional<thread_times> times_of(int thread) const = 0;
+
+  /// How long the machine has been suspended since it was started.
+  virtual duration suspended() const = 0;
+};
+
+using watch_port_ptr = std::shared_ptr<watch_port>;
+
+} // namespace phi

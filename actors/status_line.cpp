@@ -1,0 +1,42 @@
+#include "actors/status_line.hpp"
+
+#include <cmath>
+
+namespace phi {
+namespace {
+
+std::string grouped(uint64_t number) {
+  auto text = std::to_string(number);
+  for (auto at = static_cast<int>(text.size()) - 3; at > 0; at -= 3)
+    text.insert(static_cast<size_t>(at), " ");
+  return text;
+}
+
+uint64_t gauge(const service_status& status, std::string_view what) {
+  for (const auto& child : status.children)
+    if (child.says)
+      for (const auto& [name, count] : child.says->gauges)
+        if (name == what)
+          return count;
+  return 0;
+}
+
+} // namespace
+
+std::string status_line::show(const service_status& status, time_point now) {
+  std::string out{to_string(status.state)};
+  if (!status.ledger)
+    return out + ": stats does not answer";
+  auto settled = status.ledger->stored + status.ledger->duplicates;
+  double rate = 0;
+  if (at_ && now > *at_ && settled >= settled_)
+    rate =
+      static_cast<double>(settled - settled_) / std::chrono::duration<double>(now - *at_).count();
+  settled_ = settled;
+  at_ = now;
+  return out + ": " + grouped(static_cast<uint64_t>(std::lround(rate))) + " events/s, "
+         + grouped(status.ledger->in_queue) + " queued, " + grouped(status.ledger->stored)
+         + " stored, " + grouped(gauge(status, "connections")) + " connections";
+}
+
+} // namespace phi

@@ -1,0 +1,174 @@
+#include "actors/status_line.hpp"
+#include "actors/supervisor_parts.hpp"
+#include "config/defaults.hpp"
+
+#include <algorithm>
+#include <memory>
+
+namespace phi::supervising {
+namespace {
+
+std::string life_text(const supervisor_state& state, size_t i) {
+  switch (state.children[i].state) {
+    case life::absent: return "absent";
+    case life::starting: return "starting";
+    case life::running: return state.plan->begun() ? "stopping" : "running";
+    case life::waiting_for_restart: return "restarting";
+    case life::gone: return "gone";
+  }
+  return "?";
+}
+
+/// One round of `status` through all children; `then` gets what came within the time-out.
+struct status_round {
+  service_status status;
+  size_t open = 0;
+  std::function<void(service_status)> then;
+};
+
+service_status own_status(self_ptr self) {
+  const auto& state = self->state;
+  service_status out{
+    .state = state.state, .uptime = now_of(self) - state.born, .ledger = state.last_ledger};
+  if (state.plan->begun()) {
+    out.mode = state.plan->mode();
+    out.reason = state.plan->reason();
+  }
+  for (size_t i = 0; i < state.children.size(); ++i)
+    out.children.push_back({.actor = state.children[i].spec.name,
+                            .state = life_text(state, i),
+                            .restarts = state.children[i].restarts});
+  return out;
+}
+
+/// "draining: stats: 4100 events queued, about 0.3 s; 28.1 s to the deadline"
+std::string progress_text(self_ptr self, const service_status& status) {
+  auto& state = self->state;
+  std::string out = "draining: ";
+  for (auto i : state.plan->holders()) {
+    const auto& child = status.children[i];
+    out += child.actor + ": ";
+    out += child.says ? child.says->doing
+                      : "no answer, seen in: " + state.children[i].spec.seen_at->show();
+    if (child.says && child.says->backlog_s > 0)
+      out += ", about "
+             + show_duration(std::chrono::duration_cast<duration>(
+               std::chrono::duration<double>{child.says->backlog_s}));
+    out += "; ";
+  }
+  auto left = state.plan->deadline() - now_of(self);
+  return out
+         + (left > duration::zero() ? show_duration(left) + " to the deadline"
+                                    : show_duration(-left) + " past the deadline");
+}
+
+/// A number that grows with the work that the stop gets done: children gone, and what those who
+/// hold the exit have finished.
+uint64_t work_done(self_ptr self, const service_status& status) {
+  constexpr uint64_t one_gone = 1'000'000'000'000; // more than what any of them counts
+  uint64_t sum = 0;
+  for (const auto& child : self->state.children)
+    sum += child.state == life::gone ? one_gone : 0;
+  for (auto i : self->state.plan->holders())
+    if (const auto& says = status.children[i].says)
+      sum += says->progress;
+  return sum;
+}
+
+void extend_if_moved(self_ptr self, const service_status& status) {
+  auto& state = self->state;
+  auto done = work_done(self, status);
+  if (!state.window || done <= std::exchange(state.work_done, std::max(done, state.work_done)))
+    return;
+  if (auto more = state.window->progressed(now_of(self)))
+    state.service->stop_extended(*more, state.window->force_at());
+}
+
+} // namespace
+
+void become(self_ptr self, service_state state, const std::string& text) {
+  self->state.state = state;
+  self->state.service->state_changed(state, text);
+}
+
+void ask_everybody(self_ptr self, std::function<void(service_status)> then) {
+  auto& state = self->state;
+  auto round = std::make_shared<status_round>();
+  round->status = own_status(self);
+  round->then = std::move(then);
+  round->open = 1;
+  auto close_one = [round] {
+    if (--round->open == 0)
+      round->then(std::move(round->status));
+  };
+  for (size_t i = 0; i < state.children.size(); ++i) {
+    if (state.children[i].state != life::running)
+      continue;
+    ++round->open;
+    ask_urgent(
+      self, state.children[i].actor, defaults::status_answer_timeout,
+      [round, i, close_one](const actor_status& says) {
+        round->status.children[i].says = says;
+        if (says.ledger)
+          round->status.ledger = says.ledger;
+        close_one();
+      },
+      [close_one](const caf::error&) { close_one(); }, atom::status_v);
+  }
+  close_one();
+}
+
+void dump(self_ptr self) {
+  log_info("supervisor", "dumps the state", {{"state", to_string(self->state.state)}});
+  ask_everybody(self, [self](const service_status& status) {
+    for (size_t i = 0; i < status.children.size(); ++i) {
+      const auto& child = status.children[i];
+      const auto& seen_at = self->state.children[i].spec.seen_at;
+      log_fields fields{{"actor", child.actor}, {"state", child.state}};
+      fields.emplace_back("doing", child.says ? child.says->doing
+                                              : "no answer, seen in: " + seen_at->show());
+      if (child.says)
+        for (const auto& [what, count] : child.says->gauges)
+          fields.emplace_back(what, count);
+      log_info("supervisor", "dumps an actor", fields);
+    }
+    if (const auto& book = status.ledger)
+      log_info("supervisor", "dumps the ledger",
+               {{"received", book->received},
+                {"stored", book->stored},
+                {"duplicates", book->duplicates},
+                {"rejected", book->rejected},
+                {"spooled", book->spooled},
+                {"in_queue", book->in_queue},
+                {"balanced", book->balanced()}});
+  });
+}
+
+void tell_stop_progress(self_ptr self) {
+  auto& state = self->state;
+  auto every = duration{defaults::stop_progress_interval};
+  if (auto limit = state.service->manager_stop_limit())
+    every = std::min(every, *limit / 4);
+  state.next_progress = now_of(self) + every;
+  ask_everybody(self, [self](const service_status& status) {
+    if (self->state.plan->finished())
+      return;
+    extend_if_moved(self, status);
+    auto text = progress_text(self, status);
+    log_info("supervisor", text);
+    self->state.service->state_changed(service_state::stopping, text);
+  });
+}
+
+void tell_status_line(self_ptr self) {
+  auto& state = self->state;
+  state.next_status = now_of(self) + defaults::status_line_interval;
+  ask_everybody(self, [self](const service_status& status) {
+    auto& state = self->state;
+    if (state.plan->begun() || state.state == service_state::starting)
+      return;
+    state.service->state_changed(state.state, state.line.show(status, now_of(self)));
+  });
+}
+
+} // namespace phi::supervising

@@ -1,0 +1,47 @@
+#include "server/settings_source.hpp"
+
+#include "server/http/client_address.hpp"
+#include "server/logging.hpp"
+#include "server/platform/time_zones.hpp"
+
+#include <cstdlib>
+#include <stdexcept>
+
+namespace phi {
+namespace {
+
+std::vector<config_problem> check_with_libraries(const config& settings) {
+  std::vector<config_problem> problems;
+  const auto& zone = settings.stats.timezone;
+  if (!is_time_zone(zone)) {
+    auto best = closest_time_zone(zone);
+    problems.push_back(
+      {"stats.timezone = \"" + zone + "\" is no IANA time zone"
+       + (best.empty() ? "; Europe/Berlin is one" : "; did you mean " + best + "?")});
+  }
+  try {
+    http::trusted_proxies{settings.server.trusted_proxies};
+  } catch (const std::invalid_argument& e) {
+    problems.push_back({e.what()});
+  }
+  return problems;
+}
+
+} // namespace
+
+loaded_config settings_source::load() const {
+  auto loaded = load_config(file_, process_environment());
+  if (loaded.ok())
+    loaded.problems = check_with_libraries(loaded.values);
+  return loaded;
+}
+
+log_level level_of(const config& settings) {
+  const char* wish = std::getenv("PHI_LOG");
+  if (wish && *wish)
+    if (auto level = parse_log_level(wish))
+      return *level;
+  return parse_log_level(settings.logging.level).value_or(log_level::info);
+}
+
+} // namespace phi

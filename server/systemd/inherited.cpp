@@ -1,0 +1,25 @@
+#include "server/systemd/inherited.hpp"
+
+#include <systemd/sd-daemon.h>
+
+#include <sys/socket.h>
+
+namespace phi::systemd {
+
+inherited_sockets take_inherited_sockets() {
+  inherited_sockets out;
+  int count = ::sd_listen_fds(1);
+  for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + count; ++fd) {
+    owned_fd socket{fd};
+    bool serves = ::sd_is_socket_inet(fd, AF_UNSPEC, SOCK_STREAM, 1, 0) > 0;
+    if (serves)
+      out.listeners.push_back(std::move(socket));
+    else if (out.error.empty())
+      out.error = "the service manager handed over a socket (descriptor " + std::to_string(fd)
+                  + ") that is no listening TCP socket; in the socket unit use ListenStream= with"
+                    " a port or an address and a port, and leave Accept= at no";
+  }
+  return out;
+}
+
+} // namespace phi::systemd

@@ -1,0 +1,93 @@
+#include "server/systemd/unit_limits.hpp"
+
+#include "config/defaults.hpp"
+
+#include <systemd/sd-bus.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <unistd.h>
+
+namespace phi::systemd {
+namespace {
+
+constexpr auto manager = "org.freedesktop.systemd1";
+constexpr auto manager_path = "/org/freedesktop/systemd1";
+constexpr auto manager_interface = "org.freedesktop.systemd1.Manager";
+constexpr auto unit_interface = "org.freedesktop.systemd1.Unit";
+constexpr auto service_interface = "org.freedesktop.systemd1.Service";
+
+using bus_ptr = std::unique_ptr<sd_bus, sd_bus* (*)(sd_bus*)>;
+using message_ptr = std::unique_ptr<sd_bus_message, sd_bus_message* (*)(sd_bus_message*)>;
+
+bus_ptr open_bus() {
+  sd_bus* bus = nullptr;
+  if (::sd_bus_open_system(&bus) < 0)
+    return {nullptr, &::sd_bus_flush_close_unref};
+  auto limit = std::chrono::microseconds{defaults::manager_answer_timeout};
+  ::sd_bus_set_method_call_timeout(bus, static_cast<uint64_t>(limit.count()));
+  return {bus, &::sd_bus_flush_close_unref};
+}
+
+std::string object_path(message_ptr answer) {
+  const char* path = nullptr;
+  return ::sd_bus_message_read(answer.get(), "o", &path) < 0 ? "" : path;
+}
+
+std::string text_property(sd_bus* bus, const std::string& path, const char* name) {
+  char* text = nullptr;
+  if (::sd_bus_get_property_string(bus, manager, path.c_str(), unit_interface, name, nullptr, &text)
+      < 0)
+    return {};
+  std::unique_ptr<char, void (*)(void*)> owner{text, &std::free};
+  return text;
+}
+
+std::optional<duration> limit_property(sd_bus* bus, const std::string& path, const char* name) {
+  uint64_t value = 0;
+  if (::sd_bus_get_property_trivial(bus, manager, path.c_str(), service_interface, name, nullptr,
+                                    't', &value)
+        < 0
+      || value == 0 || value == UINT64_MAX)
+    return std::nullopt;
+  return std::chrono::microseconds{value};
+}
+
+std::optional<unit_limits> read_limits(sd_bus* bus, const std::string& path) {
+  if (path.empty())
+    return std::nullopt;
+  auto name = text_property(bus, path, "Id");
+  if (!name.ends_with(".service") || text_property(bus, path, "LoadState") != "loaded")
+    return std::nullopt;
+  return unit_limits{.unit = name,
+                     .start = limit_property(bus, path, "TimeoutStartUSec"),
+                     .stop = limit_property(bus, path, "TimeoutStopUSec"),
+                     .watchdog = limit_property(bus, path, "WatchdogUSec")};
+}
+
+} // namespace
+
+std::optional<unit_limits> limits_of_own_unit() {
+  auto bus = open_bus();
+  sd_bus_message* answer = nullptr;
+  if (!bus
+      || ::sd_bus_call_method(bus.get(), manager, manager_path, manager_interface, "GetUnitByPID",
+                              nullptr, &answer, "u", static_cast<uint32_t>(::getpid()))
+           < 0)
+    return std::nullopt;
+  return read_limits(bus.get(), object_path({answer, &::sd_bus_message_unref}));
+}
+
+std::optional<unit_limits> limits_of_unit(const std::string& name) {
+  auto bus = open_bus();
+  sd_bus_message* answer = nullptr;
+  if (!bus
+      || ::sd_bus_call_method(bus.get(), manager, manager_path, manager_interface, "LoadUnit",
+                              nullptr, &answer, "s", name.c_str())
+           < 0)
+    return std::nullopt;
+  return read_limits(bus.get(), object_path({answer, &::sd_bus_message_unref}));
+}
+
+} // namespace phi::systemd

@@ -1,0 +1,26 @@
+#pragma once
+/// The time-outs of our unit, as the service manager has them.
+
+#include "protocol/caf_dialect.hpp"
+
+#include <optional>
+#include <string>
+
+namespace phi::systemd {
+
+/// A limit of 0 or "infinity" is none.
+struct unit_limits {
+  std::string unit; ///< "phi-backend.service"
+  std::optional<duration> start;
+  std::optional<duration> stop;
+  std::optional<duration> watchdog;
+};
+
+/// Those of the unit that this process runs in. Nothing when there is no manager, no bus, or no
+/// answer within defaults::manager_answer_timeout.
+std::optional<unit_limits> limits_of_own_unit();
+
+/// Those of a unit by its name, if it is installed.
+std::optional<unit_limits> limits_of_unit(const std::string& name);
+
+} // namespace phi::systemd

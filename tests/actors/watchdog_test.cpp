@@ -1,0 +1,196 @@
+// The watchdog on virtual time, with a process that only writes down what it is told.
+
+#include "actors/watchdog.hpp"
+#include "tests/support/doctest.hpp"
+#include "tests/support/recorded_log.hpp"
+#include "tests/support/virtual_time.hpp"
+
+using namespace phi;
+using namespace phi::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+supervisor_actor::behavior_type fake_boss(supervisor_actor::pointer) {
+  return {
+    [](atom::terminate, stop_mode, stop_reason) {},
+    [](atom::lame_duck, bool) {},
+    [](atom::lame_duck) {},
+    [](atom::dump) {},
+    [](atom::stopped, const stopped_report&) {},
+    [](atom::status) { return service_status{}; },
+    [](atom::ping) { return pong{}; },
+    [](atom::reload) { return reload_report{}; },
+    [](atom::tick, uint64_t) {},
+    [](atom::revive, uint32_t) {},
+  };
+}
+
+/// Answers pings unless it is frozen.
+child_actor::behavior_type freezing_member(child_actor::pointer self,
+                                           std::shared_ptr<bool> frozen) {
+  return {
+    [](atom::stop, const stop_order&) {},
+    [](atom::release, const release_order&) {},
+    [self, frozen](atom::ping) -> caf::result<pong> {
+      if (*frozen)
+        return self->make_response_promise<pong>();
+      return pong{};
+    },
+    [](atom::status) { return actor_status{}; },
+    [](atom::adopt, const config_ptr&) { return pong{}; },
+  };
+}
+
+class recorded_watch : public watch_port {
+public:
+  std::optional<duration> manager_limit() const override { return limit; }
+  void beat() override { ++beats; }
+  void show_late(const std::string& text) override { late = text; }
+  void give_up(const std::string& actor) override { given_up.push_back(actor); }
+  std::optional<thread_times> times_of(int) const override { return thread_times{{}, waited}; }
+  duration suspended() const override { return asleep; }
+
+  std::optional<duration> limit;
+  size_t beats = 0;
+  std::string late;
+  std::vector<std::string> given_up;
+  duration waited{};
+  duration asleep{};
+};
+
+/// A watchdog over one member, "store", and a supervisor that always answers.
+struct kennel {
+  explicit kennel(watchdog_settings with = {true, 10s, 60s}) {
+    boss = on.keep(on.system.spawn(fake_boss));
+    member = on.keep(on.system.spawn(freezing_member, frozen));
+    dog = on.keep(on.system.spawn(
+      watchdog_behavior, child_identity{"watchdog", boss, std::make_shared<activity>()}, with,
+      watch_port_ptr{watch},
+      std::map<std::string, activity_ptr>{{"store", seen_at},
+                                          {"supervisor", std::make_shared<activity>()}}));
+    tell_from_outside(dog, atom::use_v, std::string{"store"}, pingable_actor{member});
+    tell_from_outside(dog, atom::use_v, std::string{"supervisor"}, pingable_actor{boss});
+  }
+
+  recorded_log log;
+  virtual_system on;
+  std::shared_ptr<recorded_watch> watch = std::make_shared<recorded_watch>();
+  std::shared_ptr<bool> frozen = std::make_shared<bool>(false);
+  activity_ptr seen_at = std::make_shared<activity>();
+  supervisor_actor boss;
+  child_actor member;
+  watchdog_actor dog;
+};
+
+} // namespace
+
+TEST_CASE("flaw 6: a frozen actor stops the heartbeat, is named, and the process is given up") {
+  kennel k;
+  k.on.advance(120s, 100ms);
+  CHECK_FALSE(k.log.contains("misses an answer"));
+  CHECK(k.watch->beats >= 11);
+  CHECK(k.watch->late == "");
+  *k.frozen = true;
+  k.seen_at->begin("COMMIT");
+  k.on.advance(11s, 100ms); // its last answer may still be on the way into this round
+  auto beats = k.watch->beats;
+  k.on.advance(15s, 100ms);
+  CHECK(k.watch->beats == beats);
+  CHECK(k.log.contains("late=store"));
+  CHECK(k.watch->late.find("store has not answered for") == 0);
+  CHECK(k.watch->late.find("COMMIT") != std::string::npos);
+  CHECK(k.watch->given_up.empty());
+  k.on.advance(60s, 100ms);
+  REQUIRE(k.watch->given_up.size() == 1); // once an incident
+  CHECK(k.watch->given_up[0] == "store");
+  CHECK(k.log.contains("dumps an actor"));
+}
+
+TEST_CASE("progress counts as an answer: the heartbeat goes on") {
+  kennel k;
+  k.on.advance(15s, 100ms);
+  *k.frozen = true;
+  auto beats = k.watch->beats;
+  for (int i = 0; i < 12; ++i) {
+    k.seen_at->end(k.seen_at->begin("COMMIT"));
+    k.on.advance(10s, 100ms);
+  }
+  CHECK(k.watch->beats >= beats + 11);
+  CHECK_FALSE(k.log.contains("misses an answer"));
+  CHECK(k.watch->given_up.empty());
+}
+
+TEST_CASE("an actor that lacks a processor is excused, one that has it is not") {
+  kennel k;
+  k.on.advance(15s, 100ms);
+  *k.frozen = true;
+  auto beats = k.watch->beats;
+  for (int i = 0; i < 12; ++i) { // starved: it waits nine tenths of the time
+    k.watch->waited += 9500ms;
+    k.on.advance(10s, 100ms);
+  }
+  CHECK(k.watch->given_up.empty());
+  CHECK(k.watch->beats >= beats + 11);
+  k.on.advance(80s, 100ms); // now it has processors and still says nothing
+  CHECK(k.watch->given_up.size() == 1);
+}
+
+TEST_CASE("an actor that answers again is no longer shown, and may be given up another time") {
+  kennel k;
+  k.on.advance(15s, 100ms);
+  *k.frozen = true;
+  k.on.advance(25s, 100ms);
+  CHECK(k.watch->late != "");
+  k.seen_at->end(k.seen_at->begin("COMMIT"));
+  k.on.advance(10s, 100ms);
+  CHECK(k.watch->late == "");
+  k.on.advance(100s, 100ms);
+  CHECK(k.watch->given_up.size() == 1);
+}
+
+TEST_CASE("a process that stood still blames nobody; a suspended machine is noticed") {
+  kennel k;
+  k.on.advance(25s, 100ms);
+  k.on.scheduler().clock().current_time += 300s; // nothing ran meanwhile
+  k.watch->asleep += 200s;
+  k.on.advance(20s, 100ms);
+  CHECK(k.log.contains("stood still"));
+  CHECK(k.log.contains("was suspended"));
+  CHECK(k.watch->given_up.empty());
+  CHECK_FALSE(k.log.contains("misses an answer"));
+}
+
+TEST_CASE("the service manager's limit switches the watchdog on and bounds its times") {
+  config settings;
+  CHECK_FALSE(watchdog_settings_of(settings, std::nullopt).enabled);
+  auto with = watchdog_settings_of(settings, duration{20s});
+  CHECK(with.enabled);
+  CHECK(with.interval == duration{5s});
+  CHECK(with.limit < duration{20s} - with.interval);
+  settings.shutdown.watchdog.interval_secs = 1; // a tighter one stays
+  settings.shutdown.watchdog.timeout_secs = 3;
+  with = watchdog_settings_of(settings, duration{20s});
+  CHECK(with.interval == duration{1s});
+  CHECK(with.limit == duration{3s});
+}
+
+TEST_CASE("new settings take effect: off, on, another interval") {
+  kennel k;
+  auto adopt = [&](bool enabled, int64_t interval) {
+    auto next = std::make_shared<config>();
+    next->shutdown.watchdog.enabled = enabled;
+    next->shutdown.watchdog.interval_secs = interval;
+    tell_from_outside(k.dog, atom::adopt_v, config_ptr{next});
+    k.on.run();
+  };
+  k.on.advance(35s, 100ms);
+  CHECK(k.watch->beats >= 3);
+  adopt(false, 10);
+  auto beats = k.watch->beats;
+  k.on.advance(60s, 100ms);
+  CHECK(k.watch->beats == beats);
+  adopt(true, 2);
+  k.on.advance(21s, 100ms);
+  CHECK(k.watch->beats >= beats + 9);
+}
