@@ -4,6 +4,7 @@
 #include "server/http/access.hpp"
 #include "server/http/answers.hpp"
 #include "server/http/connection_link.hpp"
+#include "server/http/draining.hpp"
 #include "server/http/exchanges.hpp"
 #include "server/http/ingest_body.hpp"
 #include "server/http/limits.hpp"
@@ -203,8 +204,8 @@ private:
     listener_.reset();
     listener_closed_ = true;
     const auto& server = settings_.server;
-    after(std::chrono::milliseconds{server.keepalive_grace_ms}, [this] { end_idle(); });
-    after(std::chrono::milliseconds{server.partial_grace_ms}, [this] { refuse_partial(); });
+    after(std::chrono::milliseconds{server.keepalive_grace_ms}, [this] { end_idle(links_); });
+    after(std::chrono::milliseconds{server.partial_grace_ms}, [this] { refuse_partial(links_); });
     tell_if_drained();
   }
 
@@ -447,38 +448,19 @@ private:
 
   // -- stopping ---------------------------------------------------------------------------------
 
-  void end_idle() {
-    links_.for_each([](connection_link& link) {
-      if (link.idle())
-        link.end();
-    });
-  }
-
-  void refuse_partial() {
-    links_.for_each([](connection_link& link) {
-      if (link.receiving())
-        link.refuse(error_code::request_timeout);
-    });
-  }
-
   void end_what_can_end() {
     for (auto to : exchanges_.older_than(clock::now()))
       if (auto* now = exchanges_.find(to); now && !now->is_ingest())
         give_up(to, error_code::stopping);
-    end_idle();
-    refuse_partial();
-    after(hurry_write_limit, [this] {
-      links_.for_each([](connection_link& link) {
-        if (link.writing() || link.receiving() || link.idle())
-          link.cut();
-      });
-    });
+    end_idle(links_);
+    refuse_partial(links_);
+    after(hurry_write_limit, [this] { cut_slow(links_); });
   }
 
   void cut_everything() {
     for (auto to : exchanges_.older_than(clock::now()))
       give_up(to, error_code::stopping);
-    links_.for_each([](connection_link& link) { link.cut(); });
+    cut_all(links_);
   }
 
   void tell_if_drained() {
