@@ -133,7 +133,10 @@ admin_actor::behavior_type admin_behavior(self_ptr self, child_identity who,
       fault_point("admin.release");
       leave(self, {.did = {{"requests", self->state.requests}}});
     },
-    [self](atom::ping) { return pong_of(self->state.who); },
+    [self](atom::ping) {
+      fault_point("admin.ping");
+      return pong_of(self->state.who);
+    },
     [self](atom::status) {
       const auto& state = self->state;
       return actor_status{.actor = state.who.name,

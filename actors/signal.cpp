@@ -37,7 +37,10 @@ signal_actor::behavior_type signal_behavior(self_ptr self, child_identity who,
       fault_point("signal.release");
       leave(self, {.did = {{"signals", self->state.heard}}});
     },
-    [self](atom::ping) { return pong_of(self->state.who); },
+    [self](atom::ping) {
+      fault_point("signal.ping");
+      return pong_of(self->state.who);
+    },
     [self](atom::status) {
       const auto& state = self->state;
       return actor_status{.actor = state.who.name,

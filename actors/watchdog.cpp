@@ -168,10 +168,12 @@ watchdog_settings watchdog_settings_of(const config& settings,
   watchdog_settings out{w.enabled, std::chrono::seconds{w.interval_secs},
                         std::chrono::seconds{w.timeout_secs}};
   if (manager_limit) {
-    // Found stuck at the latest after limit + interval: 11/12 of what the manager waits.
+    // Found stuck at the latest an interval after the limit, and then there is the dump to write:
+    // that leaves an interval until the manager acts by itself.
     out.enabled = true;
     out.interval = std::min(out.interval, *manager_limit / 4);
-    out.limit = std::min(out.limit, *manager_limit * 2 / 3);
+    out.limit = std::min(out.limit, *manager_limit - 2 * out.interval - defaults::stuck_dump_time);
+    out.limit = std::max(out.limit, out.interval);
   }
   return out;
 }

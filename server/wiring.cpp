@@ -131,6 +131,7 @@ public:
     store_handle_ = nullptr;
     stats_handle_ = nullptr;
     watchdog_handle_ = nullptr;
+    watched_.clear();
     http_->open({});
     admin_.open({});
   }
@@ -152,10 +153,14 @@ private:
                   .start = [=, this](supervisor_actor boss) {
                     auto actor = (this->*start)({name, std::move(boss), seen_at});
                     if (which != watchdog_child)
-                      tell_from_outside(watchdog_handle_, atom::use_v, std::string{name},
-                                        pingable_actor{actor});
+                      have_watched(name, actor);
                     return actor;
                   }};
+  }
+
+  void have_watched(const std::string& name, const pingable_actor& actor) {
+    watched_[name] = actor;
+    tell_from_outside(watchdog_handle_, atom::use_v, name, actor);
   }
 
   // Own threads for what blocks: store and reader. All others share the pool.
@@ -171,8 +176,10 @@ private:
     watchdog_handle_ = system_->spawn<caf::detached>(
       watchdog_behavior, who, watchdog_settings_of(*settings_, watch_->manager_limit()), watch_,
       activities_);
-    tell_from_outside(watchdog_handle_, atom::use_v, std::string{"supervisor"},
-                      pingable_actor{who.supervisor});
+    have_watched("supervisor", who.supervisor);
+    // Those who were there before it, or before it was restarted.
+    for (const auto& [name, actor] : watched_)
+      tell_from_outside(watchdog_handle_, atom::use_v, name, actor);
     return watchdog_handle_;
   }
 
@@ -215,6 +222,7 @@ private:
   admin_socket admin_;
   http_port_ptr http_;
   std::map<std::string, activity_ptr> activities_;
+  std::map<std::string, pingable_actor> watched_;
   store_actor store_handle_;
   stats_actor stats_handle_;
   watchdog_actor watchdog_handle_;

@@ -1,5 +1,6 @@
 #include "server/systemd/budget_doctor.hpp"
 
+#include "actors/watchdog.hpp"
 #include "config/defaults.hpp"
 
 namespace phi::systemd {
@@ -62,18 +63,19 @@ void examine_watchdog(const config& settings, const unit_limits& limits,
   }
   auto interval = seconds{w.interval_secs};
   auto limit = seconds{w.timeout_secs};
+  auto used = watchdog_settings_of(settings, limits.watchdog);
   if (interval * 2 >= *limits.watchdog)
     out.push_back({"shutdown.watchdog.interval_secs = " + in_seconds(interval)
                    + " must be less than half of WatchdogSec of " + limits.unit + " ("
-                   + in_seconds(*limits.watchdog) + "), so " + in_seconds(*limits.watchdog / 4)
+                   + in_seconds(*limits.watchdog) + "), so " + in_seconds(used.interval)
                    + " is used; lower it, or set "
                    + setting("WatchdogSec", interval * 2 + seconds{1}) + " or more in the unit"});
-  if (limit >= *limits.watchdog)
+  if (used.limit < limit)
     out.push_back({"shutdown.watchdog.timeout_secs = " + in_seconds(limit)
-                   + " must be less than WatchdogSec of " + limits.unit + " ("
-                   + in_seconds(*limits.watchdog) + "), so " + in_seconds(*limits.watchdog * 2 / 3)
-                   + " is used; lower it, or set " + setting("WatchdogSec", limit * 3 / 2)
-                   + " in the unit"});
+                   + " and two intervals must be less than WatchdogSec of " + limits.unit + " ("
+                   + in_seconds(*limits.watchdog) + "), so " + in_seconds(used.limit)
+                   + " is used; lower it, or set "
+                   + setting("WatchdogSec", limit + interval * 2 + seconds{1}) + " in the unit"});
 }
 
 } // namespace

@@ -33,6 +33,7 @@ void load::run(int client, uint16_t port, const std::string& feature, int events
       connection = std::make_unique<http_client>(port);
     if (!connection->connected()) {
       connection.reset();
+      ++mine.connections_refused;
       std::this_thread::sleep_for(1ms);
       continue;
     }
@@ -64,6 +65,7 @@ void load::run(int client, uint16_t port, const std::string& feature, int events
   result_.acknowledged.merge(mine.acknowledged);
   result_.refused.merge(mine.refused);
   result_.requests += mine.requests;
+  result_.connections_refused += mine.connections_refused;
   result_.resets_after_send += mine.resets_after_send;
   result_.other_answers += mine.other_answers;
 }

@@ -1,0 +1,118 @@
+#include "tools/phictl/admin_client.hpp"
+
+#include "protocol/admin.hpp"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+namespace phi::ctl {
+namespace {
+
+using steady = std::chrono::steady_clock;
+
+bool is_socket(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::is_socket(path, ignored);
+}
+
+std::string explain(const std::string& path, int error) {
+  if (error == EACCES || error == EPERM)
+    return "may not open " + path + "; run phictl as root or as the service's user";
+  return "nobody answers at " + path + " (" + std::strerror(error)
+         + "): the service is not running. Start it with: phictl start";
+}
+
+} // namespace
+
+std::string find_admin_socket(const context& with) {
+  if (!with.socket.empty())
+    return with.socket;
+  std::vector<std::string> places;
+  if (const char* runtime = std::getenv("RUNTIME_DIRECTORY"))
+    places.push_back(std::string{runtime} + "/admin.sock");
+  places.insert(places.end(), {"/run/phi-backend/admin.sock", "data/admin.sock"});
+  for (const auto& place : places)
+    if (is_socket(place))
+      return place;
+  return {};
+}
+
+admin_client::admin_client(const context& with) : path_(find_admin_socket(with)) {
+  if (path_.empty())
+    throw failure{outcome::not_running,
+                  "found no admin socket in /run/phi-backend or ./data: the service is not running"
+                  " here. Start it with: phictl start; or name the socket with --socket"};
+  sockaddr_un at{};
+  at.sun_family = AF_UNIX;
+  if (path_.size() >= sizeof at.sun_path)
+    throw failure{outcome::usage, "--socket: the path is too long for a Unix socket"};
+  std::memcpy(at.sun_path, path_.data(), path_.size());
+  fd_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd_ < 0 || ::connect(fd_, reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0) {
+    int error = errno;
+    if (fd_ >= 0)
+      ::close(std::exchange(fd_, -1));
+    throw failure{error == EACCES || error == EPERM ? outcome::failed : outcome::not_running,
+                  explain(path_, error)};
+  }
+}
+
+admin_client::~admin_client() {
+  if (fd_ >= 0)
+    ::close(fd_);
+}
+
+json admin_client::call(std::string_view method, json params, std::chrono::milliseconds limit) {
+  auto until = steady::now() + limit;
+  auto id = next_id_++;
+  auto line = json{{"jsonrpc", "2.0"}, {"id", id}, {"method", method}, {"params", params}}.dump();
+  line += '\n';
+  for (size_t at = 0; at < line.size();) {
+    auto sent = ::send(fd_, line.data() + at, line.size() - at, MSG_NOSIGNAL);
+    if (sent <= 0)
+      throw failure{outcome::not_running, "the service has closed the connection"};
+    at += static_cast<size_t>(sent);
+  }
+  auto answer = json::parse(read_line(until), nullptr, false);
+  if (!answer.is_object())
+    throw failure{outcome::failed, "the service's answer is not JSON; is " + path_
+                                     + " the admin socket of phi-backend?"};
+  if (answer.contains("error"))
+    throw failure{outcome::failed, answer["error"].value("message", "unknown error")};
+  return answer.value("result", json{});
+}
+
+void admin_client::wait_for_end(steady::time_point until) {
+  auto left = std::chrono::ceil<std::chrono::milliseconds>(until - steady::now());
+  pollfd ended{fd_, POLLIN | POLLHUP, 0};
+  ::poll(&ended, 1, static_cast<int>(std::max<int64_t>(0, left.count())));
+}
+
+std::string admin_client::read_line(steady::time_point until) {
+  for (;;) {
+    if (auto end = rest_.find('\n'); end != rest_.npos) {
+      auto line = rest_.substr(0, end);
+      rest_.erase(0, end + 1);
+      return line;
+    }
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(until - steady::now());
+    pollfd waiting{fd_, POLLIN, 0};
+    if (left.count() <= 0 || ::poll(&waiting, 1, static_cast<int>(left.count())) <= 0)
+      throw failure{outcome::timed_out, "the service did not answer in time; see --timeout"};
+    char text[65536];
+    auto size = ::recv(fd_, text, sizeof text, 0);
+    if (size <= 0)
+      throw failure{outcome::not_running, "the service has closed the connection"};
+    rest_.append(text, static_cast<size_t>(size));
+    if (rest_.size() > 64 * admin_wire::max_line_bytes)
+      throw failure{outcome::failed, "the service's answer has no end"};
+  }
+}
+
+} // namespace phi::ctl

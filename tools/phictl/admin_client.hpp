@@ -1,0 +1,45 @@
+#pragma once
+/// Asks the service over its admin socket (protocol/admin.hpp).
+
+#include "tools/phictl/context.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <chrono>
+#include <string>
+
+namespace phi::ctl {
+
+using json = nlohmann::ordered_json;
+
+/// One connection. Every function throws `failure`: not_running when nobody answers at the socket,
+/// timed_out, or failed with the service's own words.
+class admin_client {
+public:
+  /// Connects to --socket, or to the first of the usual places where there is a socket.
+  explicit admin_client(const context& with);
+  ~admin_client();
+  admin_client(const admin_client&) = delete;
+
+  /// The result of one request.
+  json call(std::string_view method, json params, std::chrono::milliseconds limit);
+
+  /// Waits until the service ends the connection, no longer than `until`.
+  void wait_for_end(std::chrono::steady_clock::time_point until);
+
+  const std::string& path() const { return path_; }
+
+private:
+  std::string read_line(std::chrono::steady_clock::time_point until);
+
+  std::string path_;
+  std::string rest_;
+  int fd_ = -1;
+  int next_id_ = 1;
+};
+
+/// Where the admin socket is: --socket, $RUNTIME_DIRECTORY, /run/phi-backend, ./data. Empty: there
+/// is none.
+std::string find_admin_socket(const context& with);
+
+} // namespace phi::ctl

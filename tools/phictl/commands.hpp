@@ -1,0 +1,19 @@
+#pragma once
+/// The commands of phictl, in groups. Each function adds its commands to the command line; what
+/// they do happens when the command line has been read.
+
+#include "tools/phictl/context.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace phi::ctl {
+
+/// start, stop, restart, enable, disable, logs: what systemd does for the service.
+void add_service_commands(CLI::App& app, context& with);
+
+/// status, health, reload, drain, undrain: what the service does itself.
+void add_state_commands(CLI::App& app, context& with);
+
+} // namespace phi::ctl

@@ -1,0 +1,40 @@
+#pragma once
+/// What every command of phictl gets: the global options, where to write, and how it ends.
+
+#include <chrono>
+#include <stdexcept>
+#include <string>
+
+namespace phi::ctl {
+
+/// The exit statuses of phictl.
+enum class outcome : int {
+  done = 0,
+  failed = 1, ///< refused, or it did not work
+  usage = 2,
+  not_running = 3,
+  timed_out = 4,
+};
+
+/// Ends a command: `what()` is for people.
+class failure : public std::runtime_error {
+public:
+  failure(outcome how, const std::string& text) : std::runtime_error(text), how_(how) {}
+  outcome how() const { return how_; }
+
+private:
+  outcome how_;
+};
+
+struct context {
+  bool json = false;                    ///< --json
+  std::string socket;                   ///< --socket; empty: look in the usual places
+  std::chrono::milliseconds timeout{0}; ///< --timeout; 0: the command's own
+  std::string unit = "phi-backend.service";
+
+  std::chrono::milliseconds timeout_or(std::chrono::milliseconds own) const {
+    return timeout.count() > 0 ? timeout : own;
+  }
+};
+
+} // namespace phi::ctl

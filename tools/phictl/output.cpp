@@ -1,0 +1,116 @@
+#include "tools/phictl/output.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+namespace phi::ctl {
+namespace {
+
+/// Characters as a terminal counts them: UTF-8 continuation bytes and colours have no width.
+size_t width_of(const std::string& text) {
+  size_t width = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\033') {
+      while (i < text.size() && text[i] != 'm')
+        ++i;
+      continue;
+    }
+    width += (static_cast<unsigned char>(text[i]) & 0xc0) != 0x80;
+  }
+  return width;
+}
+
+size_t terminal_width() {
+  winsize size{};
+  if (::isatty(STDOUT_FILENO) && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20)
+    return size.ws_col;
+  return 0;
+}
+
+std::string cut_to(const std::string& text, size_t width) {
+  if (width_of(text) <= width || text.find('\033') != text.npos)
+    return text;
+  std::string out;
+  for (size_t i = 0; i < text.size() && width_of(out) + 1 < width; ++i)
+    out += text[i];
+  while (!out.empty() && (static_cast<unsigned char>(out.back()) & 0xc0) == 0x80)
+    out.pop_back();
+  return out + "…";
+}
+
+} // namespace
+
+bool colours_wanted() {
+  const char* no = std::getenv("NO_COLOR");
+  const char* terminal = std::getenv("TERM");
+  return ::isatty(STDOUT_FILENO) && !(no && *no) && terminal && std::strcmp(terminal, "dumb") != 0;
+}
+
+std::string paint(colour with, const std::string& text) {
+  static const bool wanted = colours_wanted();
+  static constexpr const char* codes[] = {"", "31", "32", "33", "90", "1"};
+  if (!wanted || with == colour::none)
+    return text;
+  return std::string{"\033["} + codes[static_cast<size_t>(with)] + "m" + text + "\033[0m";
+}
+
+colour colour_of_state(const std::string& state) {
+  for (auto good : {"ready", "running", "active", "ok", "enabled"})
+    if (state == good)
+      return colour::green;
+  for (auto bad : {"forced", "gone", "failed", "inactive", "stopped", "late"})
+    if (state == bad)
+      return colour::red;
+  return colour::yellow;
+}
+
+void print_table(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<size_t> widths;
+  for (const auto& row : rows)
+    for (size_t i = 0; i < row.size(); ++i) {
+      widths.resize(std::max(widths.size(), i + 1));
+      widths[i] = std::max(widths[i], width_of(row[i]));
+    }
+  auto room = terminal_width();
+  for (size_t r = 0; r < rows.size(); ++r) {
+    std::string line;
+    size_t used = 0;
+    for (size_t i = 0; i < rows[r].size(); ++i) {
+      bool last = i + 1 == rows[r].size();
+      auto cell = last && room > used + 10 ? cut_to(rows[r][i], room - used) : rows[r][i];
+      line += r == 0 ? paint(colour::bold, cell) : cell;
+      if (!last)
+        line += std::string(widths[i] - width_of(cell) + 2, ' ');
+      used += widths[i] + 2;
+    }
+    std::cout << line << "\n";
+  }
+}
+
+std::string show_seconds(double seconds) {
+  char text[48];
+  auto whole = static_cast<long>(seconds);
+  if (seconds < 60)
+    std::snprintf(text, sizeof text, seconds < 10 ? "%.1f s" : "%.0f s", seconds);
+  else if (whole < 3600)
+    std::snprintf(text, sizeof text, "%ld min %ld s", whole / 60, whole % 60);
+  else if (whole < 86'400)
+    std::snprintf(text, sizeof text, "%ld h %ld min", whole / 3600, whole / 60 % 60);
+  else
+    std::snprintf(text, sizeof text, "%ld d %ld h", whole / 86'400, whole / 3600 % 24);
+  return text;
+}
+
+std::string show_count(uint64_t count) {
+  auto text = std::to_string(count);
+  for (auto at = static_cast<int>(text.size()) - 3; at > 0; at -= 3)
+    text.insert(static_cast<size_t>(at), " ");
+  return text;
+}
+
+} // namespace phi::ctl

@@ -1,0 +1,30 @@
+#pragma once
+/// What phictl prints: tables and colours on a terminal, the same plain elsewhere.
+
+#include <string>
+#include <vector>
+
+namespace phi::ctl {
+
+enum class colour { none, red, green, yellow, grey, bold };
+
+/// Whether stdout is a terminal that wants colours ($NO_COLOR, $TERM).
+bool colours_wanted();
+
+/// `text` in a colour, if colours are wanted.
+std::string paint(colour with, const std::string& text);
+
+/// The colour of a state: green for good ones, yellow for passing ones, red for bad ones.
+colour colour_of_state(const std::string& state);
+
+/// Rows in columns as wide as their widest cell; the first row is the head. On a terminal the last
+/// column is cut at its width; elsewhere nothing is.
+void print_table(const std::vector<std::vector<std::string>>& rows);
+
+/// "1 d 2 h", "3 min 12 s", "0.4 s".
+std::string show_seconds(double seconds);
+
+/// 1234567 as "1 234 567".
+std::string show_count(uint64_t count);
+
+} // namespace phi::ctl

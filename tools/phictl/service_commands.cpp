@@ -1,0 +1,135 @@
+#include "protocol/admin.hpp"
+#include "protocol/lifecycle.hpp"
+#include "tools/phictl/admin_client.hpp"
+#include "tools/phictl/commands.hpp"
+#include "tools/phictl/output.hpp"
+#include "tools/phictl/unit.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <iostream>
+#include <memory>
+
+namespace phi::ctl {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Runs systemctl and turns its status into ours; it has said itself what went wrong.
+void systemctl(std::vector<std::string> words) {
+  words.insert(words.begin(), "systemctl");
+  if (run(words) != 0)
+    throw failure{outcome::failed, "systemctl has failed; see: phictl logs"};
+}
+
+void start(const context& with) {
+  if (!unit_installed(with))
+    no_unit(with, "start");
+  systemctl({"start", with.unit});
+  std::cout << with.unit << " is " << paint(colour::green, "ready") << "\n";
+}
+
+void restart(const context& with) {
+  if (!unit_installed(with))
+    no_unit(with, "restart");
+  systemctl({"restart", with.unit});
+  std::cout << with.unit << " is " << paint(colour::green, "ready") << "\n";
+}
+
+/// Waits until the process behind the socket is gone: then its connections end and no new one is to
+/// be had.
+void wait_until_gone(const context& with, std::chrono::milliseconds limit) {
+  auto until = std::chrono::steady_clock::now() + limit;
+  try {
+    while (std::chrono::steady_clock::now() < until) {
+      admin_client connection{with};
+      connection.wait_for_end(until);
+    }
+  } catch (const failure& gone) {
+    if (gone.how() == outcome::not_running)
+      return;
+    throw;
+  }
+  throw failure{outcome::timed_out, "the service has not stopped yet; see phictl status"};
+}
+
+void stop(const context& with, const std::string& mode) {
+  bool ours = with.socket.empty() && unit_installed(with);
+  if (ours && mode == "graceful") {
+    // The socket first: a connection would start the service again.
+    systemctl({"stop", socket_unit(with), with.unit});
+    std::cout << with.unit << " is stopped\n";
+    return;
+  }
+  admin_client client{with};
+  client.call(admin_wire::method_stop, {{"mode", mode}}, with.timeout_or(5s));
+  if (mode == "lame-duck") {
+    std::cout << "The service is a lame duck; undo it with: phictl undrain\n";
+    return;
+  }
+  wait_until_gone(with, with.timeout_or(60s));
+  std::cout << "The service has stopped\n";
+}
+
+void enable(const context& with, bool on) {
+  if (!unit_installed(with))
+    no_unit(with, on ? "enable" : "disable");
+  systemctl({on ? "enable" : "disable", with.unit, socket_unit(with)});
+}
+
+void logs(const context& with, bool follow, int lines) {
+  if (!unit_installed(with))
+    throw failure{outcome::failed,
+                  "there is no unit " + with.unit
+                    + " here, so there is no journal of it: phi-backend writes its log to stderr"};
+  std::vector<std::string> command{"journalctl", "--unit=" + with.unit,
+                                   "--lines=" + std::to_string(lines)};
+  if (with.json)
+    command.push_back("--output=json");
+  command.push_back(follow ? "--follow" : "--no-pager");
+  if (run(command) != 0)
+    throw failure{outcome::failed, "journalctl has failed"};
+}
+
+} // namespace
+
+void add_service_commands(CLI::App& app, context& with) {
+  app.add_subcommand("start", "Start the service and wait until it is ready")
+    ->footer("Example: phictl start")
+    ->callback([&with] { start(with); });
+
+  auto mode = std::make_shared<std::string>("graceful");
+  auto* stopping = app.add_subcommand("stop", "Stop the service and wait until it is gone");
+  stopping
+    ->add_option("--mode", *mode,
+                 "How: requests in flight finish (graceful) or are refused"
+                 " (fast); lame-duck only fails readiness")
+    ->check(CLI::IsMember({"lame-duck", "graceful", "fast", "immediate"}))
+    ->capture_default_str();
+  stopping->footer("Example: phictl stop --mode fast")->callback([&with, mode] {
+    stop(with, *mode);
+  });
+
+  app.add_subcommand("restart", "Restart the service; with the socket unit nobody is refused")
+    ->footer("Example: phictl restart")
+    ->callback([&with] { restart(with); });
+  app.add_subcommand("enable", "Have the service started at boot")
+    ->footer("Example: phictl enable")
+    ->callback([&with] { enable(with, true); });
+  app.add_subcommand("disable", "No longer have the service started at boot")
+    ->footer("Example: phictl disable")
+    ->callback([&with] { enable(with, false); });
+
+  auto follow = std::make_shared<bool>(false);
+  auto lines = std::make_shared<int>(50);
+  auto* log = app.add_subcommand("logs", "Show the service's log");
+  log->add_flag("-f,--follow", *follow, "Go on showing new lines");
+  log->add_option("-n,--lines", *lines, "How many lines to begin with")
+    ->check(CLI::Range(0, 1'000'000))
+    ->capture_default_str();
+  log->footer("Example: phictl logs -f")->callback([&with, follow, lines] {
+    logs(with, *follow, *lines);
+  });
+}
+
+} // namespace phi::ctl

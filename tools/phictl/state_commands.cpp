@@ -1,0 +1,144 @@
+#include "protocol/admin.hpp"
+#include "tools/phictl/admin_client.hpp"
+#include "tools/phictl/commands.hpp"
+#include "tools/phictl/output.hpp"
+#include "tools/phictl/unit.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <iostream>
+
+namespace phi::ctl {
+namespace {
+
+using namespace std::chrono_literals;
+
+json ask_status(const context& with) {
+  admin_client client{with};
+  return client.call(admin_wire::method_status, json::object(), with.timeout_or(3s));
+}
+
+void print_status(const context& with, const json& status) {
+  auto state = status.value("state", "?");
+  std::cout << paint(colour::bold, "phi-backend") << " " << status.value("version", "?") << "  "
+            << paint(colour_of_state(state), state) << "  for "
+            << show_seconds(status.value("uptimeSeconds", 0.0)) << "\n";
+  if (with.socket.empty() && unit_installed(with))
+    std::cout << "unit         " << with.unit << "  " << unit_property(with, "ActiveState") << ", "
+              << unit_property(with, "UnitFileState") << "\n";
+  if (status.contains("ledger")) {
+    const auto& book = status["ledger"];
+    auto count = [&](const char* what) { return show_count(book.value(what, uint64_t{0})); };
+    std::cout << "ledger       received " << count("received") << " = stored " << count("stored")
+              << " + duplicates " << count("duplicates") << " + rejected " << count("rejected")
+              << " + spooled " << count("spooled") << " + in queue " << count("inQueue") << "  "
+              << (book.value("balanced", false) ? paint(colour::green, "balanced")
+                                                : paint(colour::red, "NOT BALANCED"))
+              << "\n";
+  }
+  if (status.contains("stop"))
+    std::cout << "stop         " << status["stop"].value("mode", "") << ", because of "
+              << status["stop"].value("reason", "") << "\n";
+  std::vector<std::vector<std::string>> rows{{"ACTOR", "STATE", "RESTARTS", "DOING"}};
+  for (const auto& actor : status["actors"]) {
+    auto life = actor.value("state", "?");
+    rows.push_back({actor.value("actor", "?"), paint(colour_of_state(life), life),
+                    std::to_string(actor.value("restarts", 0)),
+                    actor.contains("says") ? actor["says"].value("doing", "") : "no answer"});
+  }
+  std::cout << "\n";
+  print_table(rows);
+}
+
+void status(const context& with) {
+  try {
+    auto now = ask_status(with);
+    if (with.json)
+      std::cout << now.dump(2) << "\n";
+    else
+      print_status(with, now);
+  } catch (const failure& gone) {
+    if (gone.how() != outcome::not_running || with.json || !with.socket.empty()
+        || !unit_installed(with))
+      throw;
+    std::cout << with.unit << "  "
+              << paint(colour_of_state(unit_property(with, "ActiveState")),
+                       unit_property(with, "ActiveState"))
+              << "  " << unit_property(with, "StatusText") << "\n";
+    throw failure{outcome::not_running, "the service is not running. Start it with: phictl start"};
+  }
+}
+
+void health(const context& with) {
+  auto now = ask_status(with);
+  auto state = now.value("state", "?");
+  std::vector<std::string> troubles;
+  for (const auto& actor : now["actors"])
+    if (!actor.contains("says"))
+      troubles.push_back(actor.value("actor", "?") + " does not answer");
+    else if (actor.value("state", "") != "running")
+      troubles.push_back(actor.value("actor", "?") + " is " + actor.value("state", "?"));
+  bool well = state == "ready" && troubles.empty();
+  if (with.json) {
+    std::cout << json{{"healthy", well}, {"state", state}, {"troubles", troubles}}.dump() << "\n";
+  } else {
+    std::cout << paint(well ? colour::green : colour::red, well ? "healthy" : "not healthy")
+              << ": the service is " << state << "\n";
+    for (const auto& trouble : troubles)
+      std::cout << "  " << trouble << "\n";
+  }
+  if (!well)
+    throw failure{outcome::failed, ""};
+}
+
+void reload(const context& with) {
+  admin_client client{with};
+  auto report = client.call(admin_wire::method_reload, json::object(), with.timeout_or(15s));
+  if (with.json) {
+    std::cout << report.dump(2) << "\n";
+    return;
+  }
+  auto list = [&](const char* what, const std::string& head, colour with_colour) {
+    for (const auto& line : report[what])
+      std::cout << paint(with_colour, head) << line.get<std::string>() << "\n";
+  };
+  list("changed", "changed        ", colour::green);
+  list("needsRestart", "needs restart  ", colour::yellow);
+  list("warnings", "warning        ", colour::yellow);
+  if (report["changed"].empty() && report["needsRestart"].empty())
+    std::cout << "Nothing has changed\n";
+}
+
+void drain(const context& with, bool on) {
+  admin_client client{with};
+  auto answer = client.call(on ? admin_wire::method_drain : admin_wire::method_undrain,
+                            json::object(), with.timeout_or(3s));
+  if (with.json)
+    std::cout << answer.dump() << "\n";
+  else
+    std::cout << (on ? "The service is a lame duck: not ready, but everything still works."
+                       " Undo it with: phictl undrain\n"
+                     : "The service is ready again\n");
+}
+
+} // namespace
+
+void add_state_commands(CLI::App& app, context& with) {
+  app.add_subcommand("status", "Show how the service is: state, ledger, actors")
+    ->footer("Example: phictl status --json")
+    ->callback([&with] { status(with); });
+  app.add_subcommand("health", "Say whether the service is healthy, by the exit status too")
+    ->footer("Example: phictl health || echo not healthy")
+    ->callback([&with] { health(with); });
+  app.add_subcommand("reload", "Read the configuration again; on any error nothing changes")
+    ->footer("Example: phictl reload")
+    ->callback([&with] { reload(with); });
+  app.add_subcommand("drain", "Make it a lame duck: readiness fails, everything still works")
+    ->footer("Example: phictl drain")
+    ->callback([&with] { drain(with, true); });
+  app.add_subcommand("undrain", "Make it ready again after drain")
+    ->footer("Example: phictl undrain")
+    ->callback([&with] { drain(with, false); });
+}
+
+} // namespace phi::ctl

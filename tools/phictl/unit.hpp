@@ -1,0 +1,35 @@
+#pragma once
+/// The systemd unit, by way of systemctl and journalctl. No shell is involved.
+
+#include "tools/phictl/context.hpp"
+
+#include <string>
+#include <vector>
+
+namespace phi::ctl {
+
+/// Runs a program to its end with our own input and outputs; its exit status, 127 when it is not
+/// installed.
+int run(const std::vector<std::string>& command);
+
+struct captured {
+  int status = 127;
+  std::string out;
+};
+
+/// The same, with what it prints on stdout.
+captured capture(const std::vector<std::string>& command);
+
+/// Whether systemd runs here and has the unit.
+bool unit_installed(const context& with);
+
+/// A property of the unit, such as ActiveState.
+std::string unit_property(const context& with, const std::string& name);
+
+/// "phi-backend.socket" for "phi-backend.service".
+std::string socket_unit(const context& with);
+
+/// Throws `failure` with what to do instead: there is no unit to `verb`.
+[[noreturn]] void no_unit(const context& with, const std::string& verb);
+
+} // namespace phi::ctl
