@@ -13,6 +13,17 @@ void activity::handler_began(caf::atom_value message) noexcept {
   handling_.store(static_cast<uint64_t>(message), std::memory_order_release);
 }
 
+void activity::handler_ended() noexcept {
+  auto message = caf::atom_value{handling_.exchange(0, std::memory_order_acq_rel)};
+  if (message != caf::atom("ping") && message != caf::atom("status"))
+    last_.store(static_cast<uint64_t>(message), std::memory_order_relaxed);
+}
+
+std::string activity::last_message() const {
+  auto message = last_.load(std::memory_order_relaxed);
+  return message == 0 ? "" : to_string(caf::atom_value{message});
+}
+
 std::string activity::show() const {
   const char* what = what_.load(std::memory_order_acquire);
   auto message = handling_.load(std::memory_order_acquire);

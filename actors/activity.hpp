@@ -15,7 +15,7 @@ namespace phi {
 class activity : public handler_observer {
 public:
   void handler_began(caf::atom_value message) noexcept override;
-  void handler_ended() noexcept override { handling_.store(0, std::memory_order_release); }
+  void handler_ended() noexcept override;
 
   /// A piece of work within a handler. Returns what it did before, for `end`.
   const char* begin(const char* what) noexcept {
@@ -38,12 +38,16 @@ public:
     return what_.load(std::memory_order_acquire) || handling_.load(std::memory_order_acquire);
   }
 
+  /// The last message that it handled, `ping` and `status` aside; empty: none yet.
+  std::string last_message() const;
+
   /// The system's number of the thread that runs it, or ran it last; 0: none yet.
   int thread() const noexcept { return thread_.load(std::memory_order_relaxed); }
 
 private:
   std::atomic<const char*> what_{nullptr};
   std::atomic<uint64_t> handling_{0}; ///< the atom of the message, or 0
+  std::atomic<uint64_t> last_{0};     ///< an atom as well
   std::atomic<clock::rep> since_{0};
   std::atomic<uint64_t> progress_{0};
   std::atomic<int> thread_{0};
@@ -54,14 +58,25 @@ using activity_ptr = std::shared_ptr<activity>;
 /// Marks a piece of work for as long as it lives.
 class doing {
 public:
-  doing(activity& on, const char* what) noexcept : on_(on), before_(on.begin(what)) {}
-  ~doing() { on_.end(before_); }
+  doing(activity& on, const char* what) noexcept
+    : on_(on),
+      what_(what),
+      before_(on.begin(what)),
+      began_(clock::now()) {}
+  ~doing() {
+    on_.end(before_);
+    if (auto* tracer = tracing())
+      tracer->worked(what_, began_.time_since_epoch().count(),
+                     clock::now().time_since_epoch().count());
+  }
   doing(const doing&) = delete;
   doing& operator=(const doing&) = delete;
 
 private:
   activity& on_;
+  const char* what_;
   const char* before_;
+  time_point began_;
 };
 
 } // namespace phi

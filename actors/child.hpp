@@ -41,6 +41,17 @@ void fail_to_start(Self* self, std::string why) {
   fail_with(self, static_cast<uint8_t>(error_code::start_failed), std::move(why));
 }
 
+/// `status` with what is the same for every actor.
+template <class Self>
+actor_status status_of(Self* self, actor_status status) {
+  const auto& who = self->state.who;
+  status.actor = who.name;
+  status.mailbox = mailbox_size(self);
+  status.last = who.activity->last_message();
+  status.thread = who.activity->thread();
+  return status;
+}
+
 inline pong pong_of(const child_identity& who) {
   return {who.activity->progress()};
 }

@@ -40,13 +40,12 @@ actor_status tell_status(self_ptr self) {
   auto counts = state.port->counts();
   std::string what = std::to_string(counts.in_flight) + " requests in flight on "
                      + std::to_string(counts.connections) + " connections";
-  return {.actor = state.who.name,
-          .doing = counts.connections == 0 ? "idle" : what,
-          .progress = counts.requests,
-          .gauges = {{"connections", counts.connections},
-                     {"in_flight", counts.in_flight},
-                     {"requests", counts.requests},
-                     {"refused", counts.refused}}};
+  return status_of(self, {.doing = counts.connections == 0 ? "idle" : what,
+                          .progress = counts.requests,
+                          .gauges = {{"connections", counts.connections},
+                                     {"in_flight", counts.in_flight},
+                                     {"requests", counts.requests},
+                                     {"refused", counts.refused}}});
 }
 
 } // namespace

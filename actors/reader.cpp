@@ -27,10 +27,9 @@ reader_actor::behavior_type reader_behavior(reader_actor::stateful_pointer<reade
     },
     [self](atom::status) {
       const auto& state = self->state;
-      return actor_status{.actor = state.who.name,
-                          .doing = "idle",
-                          .progress = state.who.activity->progress(),
-                          .gauges = {{"questions", state.answered}}};
+      return status_of(self, {.doing = "idle",
+                              .progress = state.who.activity->progress(),
+                              .gauges = {{"questions", state.answered}}});
     },
     [self](atom::adopt, const config_ptr& settings) {
       self->state.port->adopt(*settings);

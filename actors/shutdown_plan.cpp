@@ -132,12 +132,30 @@ void shutdown_plan::finish_if_done(plan_actions& out) {
   out.push_back({.what = kind::finish});
 }
 
-time_point shutdown_plan::limit(size_t child) const {
+duration shutdown_plan::budgets_up_to(size_t child) const {
   // Limits are sums of the budgets so far, counted from T0: what one leaves unused passes on.
-  auto at = t0_ + with_.drain_delay;
+  auto sum = with_.drain_delay;
   for (size_t i = 0; i <= child; ++i)
-    at += children_[i].budget;
-  return std::min(at, deadline());
+    sum += children_[i].budget;
+  return std::min(sum, with_.timeout);
+}
+
+time_point shutdown_plan::limit(size_t child) const {
+  return t0_ + budgets_up_to(child);
+}
+
+stop_forecast shutdown_plan::forecast() const {
+  stop_forecast out{.drain_delay = with_.drain_delay, .deadline = with_.timeout};
+  if (with_.force)
+    out.hard = with_.timeout + with_.force_delay;
+  for (size_t i = 0; i < children_.size(); ++i) {
+    planned_exit one{
+      .actor = children_[i].name, .budget = children_[i].budget, .limit = budgets_up_to(i)};
+    for (auto user : children_[i].users)
+      one.after.push_back(children_[user].name);
+    out.actors.push_back(std::move(one));
+  }
+  return out;
 }
 
 void shutdown_plan::hurry_late(plan_actions& out, time_point now) {

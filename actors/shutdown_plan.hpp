@@ -67,6 +67,9 @@ public:
   /// When `on_time` has something to do again; nothing: never.
   std::optional<time_point> next_wakeup() const;
 
+  /// How a stop would go that begins now.
+  stop_forecast forecast() const;
+
   bool begun() const { return begun_; }
   bool finished() const { return finished_; }
   stop_mode mode() const { return mode_; }
@@ -103,6 +106,7 @@ private:
   bool out_of_the_way(size_t child) const;
   bool died_in_stop() const;
   time_point limit(size_t child) const;
+  duration budgets_up_to(size_t child) const;
   exit_row row(size_t child) const;
 
   std::vector<child> children_;

@@ -43,10 +43,8 @@ signal_actor::behavior_type signal_behavior(self_ptr self, child_identity who,
     },
     [self](atom::status) {
       const auto& state = self->state;
-      return actor_status{.actor = state.who.name,
-                          .doing = "idle",
-                          .progress = state.heard,
-                          .gauges = {{"signals", state.heard}}};
+      return status_of(
+        self, {.doing = "idle", .progress = state.heard, .gauges = {{"signals", state.heard}}});
     },
     [self](atom::adopt, const config_ptr&) { return pong_of(self->state.who); },
     [self](atom::signaled, int number) { obey(self, number); });

@@ -307,14 +307,14 @@ actor_status tell_status(self_ptr self) {
             + show_duration(now_of(self) - state.under_way->since);
   if (state.store_refuses)
     what += ", the store refuses: " + state.refusal;
-  return {.actor = state.who.name,
-          .doing = what,
-          .progress = state.book.counts().stored + state.book.counts().duplicates,
-          .gauges = {{"queue_events", backlog},
-                     {"queue_bytes", state.queue.bytes()},
-                     {"drain_per_second", static_cast<uint64_t>(state.rate.per_second())}},
-          .backlog_s = state.rate.seconds_for(backlog),
-          .ledger = state.book.counts()};
+  return status_of(
+    self, {.doing = what,
+           .progress = state.book.counts().stored + state.book.counts().duplicates,
+           .gauges = {{"queue_events", backlog},
+                      {"queue_bytes", state.queue.bytes()},
+                      {"drain_per_second", static_cast<uint64_t>(state.rate.per_second())}},
+           .backlog_s = state.rate.seconds_for(backlog),
+           .ledger = state.book.counts()});
 }
 
 void answer_health(self_ptr self, asked_query& question) {

@@ -56,7 +56,8 @@ json to_json(const ledger_counts& c) {
 
 json to_json(const actor_status& status) {
   json out{
-    {"doing", status.doing}, {"progress", status.progress}, {"gauges", to_json(status.gauges)}};
+    {"doing", status.doing},     {"progress", status.progress}, {"gauges", to_json(status.gauges)},
+    {"mailbox", status.mailbox}, {"last", status.last},         {"thread", status.thread}};
   if (status.backlog_s > 0)
     out["backlogSeconds"] = status.backlog_s;
   return out;
@@ -95,6 +96,23 @@ json to_json(const exit_report& report) {
     out["detail"] = report.detail;
   if (report.ledger)
     out["ledger"] = to_json(*report.ledger);
+  return out;
+}
+
+json to_json(const stop_forecast& forecast) {
+  json actors = json::array();
+  for (const auto& one : forecast.actors)
+    actors.push_back({{"actor", one.actor},
+                      {"after", one.after},
+                      {"budgetMs", milliseconds(one.budget)},
+                      {"limitMs", milliseconds(one.limit)}});
+  json out{{"drainDelayMs", milliseconds(forecast.drain_delay)},
+           {"deadlineMs", milliseconds(forecast.deadline)},
+           {"actors", std::move(actors)}};
+  if (forecast.hard)
+    out["hardMs"] = milliseconds(*forecast.hard);
+  if (forecast.manager)
+    out["managerMs"] = milliseconds(*forecast.manager);
   return out;
 }
 

@@ -13,6 +13,7 @@ namespace phi {
 nlohmann::ordered_json to_json(const ledger_counts& counts);
 nlohmann::ordered_json to_json(const actor_status& status);
 nlohmann::ordered_json to_json(const service_status& status);
+nlohmann::ordered_json to_json(const stop_forecast& forecast);
 
 /// The report of a stop, without the facts of the process (pid, version, times of day).
 nlohmann::ordered_json to_json(const exit_report& report);

@@ -58,10 +58,9 @@ store_actor::behavior_type store_behavior(self_ptr self, child_identity who, sto
     },
     [self](atom::status) {
       const auto& state = self->state;
-      return actor_status{.actor = state.who.name,
-                          .doing = state.port->activity(),
-                          .progress = state.who.activity->progress(),
-                          .gauges = {{"batches", state.batches}, {"events", state.events}}};
+      return status_of(self, {.doing = state.port->activity(),
+                              .progress = state.who.activity->progress(),
+                              .gauges = {{"batches", state.batches}, {"events", state.events}}});
     },
     [self](atom::adopt, const config_ptr& settings) {
       self->state.port->adopt(*settings);

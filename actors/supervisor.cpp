@@ -249,7 +249,7 @@ void child_died(self_ptr self, size_t i, const std::string& why) {
   begin_stop(self, stop_mode::graceful, stop_reason::child_died, child.spec.name + ": " + why);
 }
 
-void on_down(self_ptr self, const caf::down_msg& down) {
+void child_is_gone(self_ptr self, const caf::down_msg& down) {
   auto& state = self->state;
   auto at = std::find_if(state.children.begin(), state.children.end(), [&](const auto& child) {
     return child.actor && child.actor.address() == down.source;
@@ -311,10 +311,7 @@ supervisor_actor::behavior_type supervisor_behavior(self_ptr self, std::vector<c
   auto& state = self->state;
   state.who = {"supervisor", {}, std::move(own)};
   die_of_exceptions_aloud(self, static_cast<uint8_t>(error_code::actor_failed));
-  self->set_down_handler([self](const caf::down_msg& down) {
-    after_hand_over();
-    on_down(self, down);
-  });
+  on_down(self, [self](const caf::down_msg& down) { child_is_gone(self, down); });
   for (auto& spec : children)
     state.children.push_back({.spec = std::move(spec)});
   use_settings(self, with);
@@ -348,6 +345,11 @@ supervisor_actor::behavior_type supervisor_behavior(self_ptr self, std::vector<c
       fault_point("supervisor.ping");
       self->state.last_pinged = now_of(self);
       return pong_of(self->state.who);
+    },
+    [self](atom::plan) {
+      auto forecast = self->state.plan->forecast();
+      forecast.manager = self->state.service->manager_stop_limit();
+      return forecast;
     },
     [self](atom::reload) {
       auto promise = self->make_response_promise<reload_report>();

@@ -197,12 +197,11 @@ watchdog_actor::behavior_type watchdog_behavior(self_ptr self, child_identity wh
     [self](atom::status) {
       const auto& state = self->state;
       auto late = state.quorum.late(now_of(self)).size();
-      return actor_status{.actor = state.who.name,
-                          .doing = !state.with.enabled ? "off"
-                                   : late == 0         ? "all healthy"
-                                                       : std::to_string(late) + " late",
-                          .progress = state.who.activity->progress(),
-                          .gauges = {{"rounds", state.rounds}, {"late", late}}};
+      return status_of(self, {.doing = !state.with.enabled ? "off"
+                                       : late == 0         ? "all healthy"
+                                                           : std::to_string(late) + " late",
+                              .progress = state.who.activity->progress(),
+                              .gauges = {{"rounds", state.rounds}, {"late", late}}});
     },
     [self](atom::adopt, const config_ptr& settings) {
       use_settings(self, watchdog_settings_of(*settings, self->state.port->manager_limit()));

@@ -122,4 +122,10 @@ inline constexpr uint32_t retry_after_max_s = 60;
 /// Log lines that wait for a slow reader of the log; the oldest are dropped, and counted.
 inline constexpr size_t log_queue_lines = 8192;
 
+/// Bounds of a trace: lines kept in memory (about 40 MB), bytes of a file, messages that were sent
+/// and not yet handled.
+inline constexpr size_t trace_max_lines = 200'000;
+inline constexpr uint64_t trace_max_file_bytes = 256 * static_cast<uint64_t>(mib);
+inline constexpr size_t trace_max_waiting = 100'000;
+
 } // namespace phi::defaults

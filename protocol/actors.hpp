@@ -27,6 +27,7 @@ PHI_ATOM(lame_duck);
 PHI_ATOM(dump);
 PHI_ATOM(reload);
 PHI_ATOM(adopt);
+PHI_ATOM(plan);
 PHI_ATOM(tick);
 PHI_ATOM(revive);
 PHI_ATOM(ingest);
@@ -83,6 +84,8 @@ using supervisor_actor = pingable_actor::extend<
   accepts<atom::stopped, stopped_report>,
   // How is the service? Answers within a second even when actors are stuck.
   replies<service_status>::to<atom::status>,
+  // How would a stop go? Changes nothing.
+  replies<stop_forecast>::to<atom::plan>,
   // Read the settings again and have everybody adopt them. Requests that come while one is under
   // way are served together by one more.
   replies<reload_report>::to<atom::reload>,
@@ -158,6 +161,7 @@ PHI_MESSAGE(phi::actor_status)
 PHI_MESSAGE(phi::pong)
 PHI_MESSAGE(phi::service_status)
 PHI_MESSAGE(phi::reload_report)
+PHI_MESSAGE(phi::stop_forecast)
 PHI_MESSAGE(phi::config_ptr)
 PHI_MESSAGE(phi::stop_mode)
 PHI_MESSAGE(phi::stop_reason)

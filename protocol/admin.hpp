@@ -19,6 +19,15 @@ inline constexpr std::string_view method_stop = "stop";
 inline constexpr std::string_view method_drain = "drain";
 inline constexpr std::string_view method_undrain = "undrain";
 inline constexpr std::string_view method_reload = "reload";
+inline constexpr std::string_view method_plan = "plan";
+inline constexpr std::string_view method_dump = "dump";
+inline constexpr std::string_view method_log_level = "log-level";
+inline constexpr std::string_view method_trace_on = "trace-on";
+inline constexpr std::string_view method_trace_off = "trace-off";
+inline constexpr std::string_view method_trace_read = "trace-read";
+inline constexpr std::string_view method_config = "config";
+inline constexpr std::string_view method_config_diff = "config-diff";
+inline constexpr std::string_view method_doctor = "doctor";
 
 // Error codes of JSON-RPC 2.0.
 inline constexpr int parse_error = -32700;

@@ -4,6 +4,10 @@
 /// Actors use these names and nothing else of CAF's changing surface, so that moving to 0.18 or
 /// 1.0 is a change of this file (see README.md, "Moving to another CAF").
 
+#include "protocol/time.hpp"
+#include "protocol/trace.hpp"
+#include "protocol/trace_text.hpp"
+
 #include <caf/actor_clock.hpp>
 #include <caf/actor_ostream.hpp>
 #include <caf/actor_system.hpp>
@@ -44,10 +48,6 @@ inline char hand_over_anchor;
 
 namespace phi {
 
-using clock = std::chrono::steady_clock;
-using time_point = clock::time_point;
-using duration = clock::duration;
-
 /// CAF's library hands messages over without locks and is not built with TSan, which therefore does
 /// not see the order that a message makes. These two say it. In other builds they are nothing.
 inline void before_hand_over() noexcept {
@@ -81,40 +81,6 @@ struct first_atom<caf::atom_constant<Value>, Rest...> {
   static constexpr auto value = Value;
 };
 
-/// A handler with the same signature that says when it begins and ends.
-template <class Handler, class Result, class... Args>
-struct observed_handler {
-  Handler handler;
-  handler_observer* observer;
-
-  Result operator()(Args... args) {
-    struct observation {
-      explicit observation(handler_observer* by) : by(by) {
-        after_hand_over();
-        if (by)
-          by->handler_began(first_atom<std::decay_t<Args>...>::value);
-      }
-      ~observation() {
-        if (by)
-          by->handler_ended();
-        before_hand_over();
-      }
-      handler_observer* by;
-    } now{observer};
-    return handler(std::forward<Args>(args)...);
-  }
-};
-
-template <class Handler, class Class, class Result, class... Args>
-auto observe(Handler handler, handler_observer* by, Result (Class::*)(Args...) const) {
-  return observed_handler<Handler, Result, Args...>{std::move(handler), by};
-}
-
-template <class Handler, class Class, class Result, class... Args>
-auto observe(Handler handler, handler_observer* by, Result (Class::*)(Args...)) {
-  return observed_handler<Handler, Result, Args...>{std::move(handler), by};
-}
-
 /// The observer of an actor is its activity (actors/activity.hpp), if its state has one.
 template <class Self>
 handler_observer* observer_of(Self* self) {
@@ -124,13 +90,112 @@ handler_observer* observer_of(Self* self) {
     return nullptr;
 }
 
+template <class Self>
+const char* name_of(Self* self) {
+  if constexpr (requires { self->state.who.name; })
+    return self->state.who.name;
+  else
+    return "?";
+}
+
+inline bool is_urgent(caf::message_id id) {
+  return id.is_urgent_message();
+}
+
+/// What an actor is about to handle, for the trace.
+template <class Self>
+traced_handling handling_of(Self* self, caf::atom_value what) {
+  traced_handling out{.message = {.to = self->id(), .what = what}, .name = name_of(self)};
+  if (const auto& from = self->current_sender())
+    out.message.from = from->id();
+  auto id = self->current_message_id();
+  out.message.urgent = is_urgent(id);
+  out.is_answer = id.is_response();
+  if (id.is_request() || id.is_response())
+    out.request = id.request_id().integer_value();
+  return out;
+}
+
+template <class T>
+void append_content(std::string& to, const T& value) {
+  auto text = trace_text_of(value);
+  if (!text.empty())
+    to += (to.empty() ? "" : ", ") + text;
+}
+
+template <caf::atom_value Value>
+void append_content(std::string&, const caf::atom_constant<Value>&) {}
+
+/// One handling under way: observed, and traced when tracing is on.
+template <class Self>
+class observation {
+public:
+  template <class... Args>
+  explicit observation(Self* self, caf::atom_value what, const Args&... args)
+    : observer_(observer_of(self)) {
+    after_hand_over();
+    actor_here = self->id();
+    if (observer_)
+      observer_->handler_began(what);
+    tracer_ = tracing();
+    if (!tracer_)
+      return;
+    auto handling = handling_of(self, what);
+    (append_content(handling.content, args), ...);
+    number_ = tracer_->began(std::move(handling));
+  }
+  ~observation() {
+    if (tracer_)
+      tracer_->handled(number_);
+    if (observer_)
+      observer_->handler_ended();
+    actor_here = 0;
+    before_hand_over();
+  }
+  observation(const observation&) = delete;
+  observation& operator=(const observation&) = delete;
+
+private:
+  handler_observer* observer_;
+  message_tracer* tracer_ = nullptr;
+  uint64_t number_ = 0;
+};
+
+/// A handler with the same signature that is seen when it begins and ends.
+template <class Self, class Handler, class Result, class... Args>
+struct observed_handler {
+  Self* self;
+  Handler handler;
+
+  Result operator()(Args... args) {
+    observation now{self, first_atom<std::decay_t<Args>...>::value, args...};
+    return handler(std::forward<Args>(args)...);
+  }
+};
+
+template <class Self, class Handler, class Class, class Result, class... Args>
+auto observe(Self* self, Handler handler, Result (Class::*)(Args...) const) {
+  return observed_handler<Self, Handler, Result, Args...>{self, std::move(handler)};
+}
+
+template <class Self, class Handler, class Class, class Result, class... Args>
+auto observe(Self* self, Handler handler, Result (Class::*)(Args...)) {
+  return observed_handler<Self, Handler, Result, Args...>{self, std::move(handler)};
+}
+
+inline void trace_send(uint64_t from, const caf::actor_addr& to, caf::atom_value what,
+                       bool urgent) {
+  if (auto* tracer = tracing(); tracer && to)
+    tracer->sent({from, to.id(), what, urgent}, actor_here);
+}
+
 } // namespace detail
 
 /// Every message handler goes through here: the one place that sees them all.
 template <class Self, class Handler>
 auto observe(Self* self, Handler handler) {
   auto call = &Handler::operator();
-  return detail::observe(std::move(handler), detail::observer_of(self), call);
+  return detail::observe(self, std::move(handler), call);
 }
 
 /// The behaviour of `self`, made of its handlers.
@@ -139,18 +204,18 @@ auto handlers(Self* self, Handlers... list) {
   return typename Self::behavior_type{observe(self, std::move(list))...};
 }
 
+/// Calls `then` when an actor that `self` monitors is gone.
+template <class Self, class Then>
+void on_down(Self* self, Then then) {
+  self->set_down_handler([self, then = std::move(then)](const caf::down_msg& down) {
+    detail::observation now{self, caf::atom("down")};
+    then(down);
+  });
+}
+
 /// The duty to answer a request later; copyable. Destroyed unanswered it answers nothing.
 template <class Answer>
 using promise_of = caf::typed_response_promise<Answer>;
-
-/// Asks `to` and calls one of the two functions later. The time-out must be finite.
-template <class Self, class Handle, class OnAnswer, class OnError, class... Args>
-void ask_urgent(Self* self, const Handle& to, duration timeout, OnAnswer on_answer,
-                OnError on_error, Args&&... args) {
-  before_hand_over();
-  self->template request<caf::message_priority::high>(to, timeout, std::forward<Args>(args)...)
-    .then(observe(self, std::move(on_answer)), observe(self, std::move(on_error)));
-}
 
 /// `replies<R>::to<A...>`: a message `A...` that is answered with one `R`.
 template <class Result>
@@ -163,39 +228,59 @@ struct replies {
 template <class... Args>
 using accepts = caf::reacts_to<Args...>;
 
-/// Sends behind what waits already.
-template <class Self, class Handle, class... Args>
-void tell(Self* self, const Handle& to, Args&&... args) {
+/// Asks `to` and calls one of the two functions later. The time-out must be finite.
+template <class Self, class Handle, class OnAnswer, class OnError, class Atom, class... Args>
+void ask_urgent(Self* self, const Handle& to, duration timeout, OnAnswer on_answer,
+                OnError on_error, Atom atom, Args&&... args) {
   before_hand_over();
-  if (to)
-    self->send(to, std::forward<Args>(args)...);
+  detail::trace_send(self->id(), to.address(), Atom::value, true);
+  self
+    ->template request<caf::message_priority::high>(to, timeout, atom, std::forward<Args>(args)...)
+    .then(observe(self, std::move(on_answer)), observe(self, std::move(on_error)));
+}
+
+/// Sends behind what waits already.
+template <class Self, class Handle, class Atom, class... Args>
+void tell(Self* self, const Handle& to, Atom atom, Args&&... args) {
+  before_hand_over();
+  if (!to)
+    return;
+  detail::trace_send(self->id(), to.address(), Atom::value, false);
+  self->send(to, atom, std::forward<Args>(args)...);
 }
 
 /// Sends ahead of the backlog: for control messages only (`stop`, `release`, `ping`, `status`).
-template <class Self, class Handle, class... Args>
-void tell_urgent(Self* self, const Handle& to, Args&&... args) {
+template <class Self, class Handle, class Atom, class... Args>
+void tell_urgent(Self* self, const Handle& to, Atom atom, Args&&... args) {
   before_hand_over();
-  if (to)
-    self->template send<caf::message_priority::high>(to, std::forward<Args>(args)...);
+  if (!to)
+    return;
+  detail::trace_send(self->id(), to.address(), Atom::value, true);
+  self->template send<caf::message_priority::high>(to, atom, std::forward<Args>(args)...);
 }
 
 /// Sends from a thread that is no actor. Never use a shared scoped_actor for this.
-template <class Handle, class... Args>
-void tell_from_outside(const Handle& to, Args&&... args) {
+template <class Handle, class Atom, class... Args>
+void tell_from_outside(const Handle& to, Atom atom, Args&&... args) {
   before_hand_over();
-  if (to)
-    caf::anon_send(to, std::forward<Args>(args)...);
+  if (!to)
+    return;
+  detail::trace_send(0, to.address(), Atom::value, false);
+  caf::anon_send(to, atom, std::forward<Args>(args)...);
 }
 
 /// As `tell_from_outside`, ahead of the backlog.
-template <class Handle, class... Args>
-void tell_urgent_from_outside(const Handle& to, Args&&... args) {
+template <class Handle, class Atom, class... Args>
+void tell_urgent_from_outside(const Handle& to, Atom atom, Args&&... args) {
   before_hand_over();
-  if (to)
-    caf::anon_send<caf::message_priority::high>(to, std::forward<Args>(args)...);
+  if (!to)
+    return;
+  detail::trace_send(0, to.address(), Atom::value, true);
+  caf::anon_send<caf::message_priority::high>(to, atom, std::forward<Args>(args)...);
 }
 
-/// Sends to `self` after `delay`, on the actor clock (virtual in tests).
+/// Sends to `self` after `delay`, on the actor clock (virtual in tests). Not in a trace: it would
+/// only show that time passes.
 template <class Self, class... Args>
 void tell_later(Self* self, duration delay, Args&&... args) {
   before_hand_over();
@@ -215,6 +300,12 @@ void kill_now(const Handle& target) {
 template <class Self>
 time_point now_of(Self* self) {
   return self->clock().now();
+}
+
+/// Messages that wait for `self`; called in a handler of it.
+template <class Self>
+size_t mailbox_size(Self* self) {
+  return self->mailbox().count();
 }
 
 inline caf::atom_value phi_error_category() {

@@ -1,9 +1,9 @@
 #pragma once
 /// Orders and reports between the supervisor and the actors under it.
 
-#include "protocol/caf_dialect.hpp"
 #include "protocol/ledger.hpp"
 #include "protocol/lifecycle.hpp"
+#include "protocol/time.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -55,6 +55,9 @@ struct actor_status {
   uint64_t progress = 0; ///< grows with each piece of work done
   std::vector<counted> gauges;
   double backlog_s = 0; ///< estimate of the time its backlog takes
+  size_t mailbox = 0;   ///< messages that wait for it
+  std::string last;     ///< the last message that it handled, `ping` and `status` aside
+  int thread = 0;       ///< the system's number of the thread that runs it
   std::optional<ledger_counts> ledger;
 };
 
@@ -79,6 +82,23 @@ struct service_status {
   duration uptime{};
   std::vector<child_status> children;
   std::optional<ledger_counts> ledger;
+};
+
+/// One actor's place in a stop that would begin now.
+struct planned_exit {
+  std::string actor;
+  std::vector<std::string> after; ///< who must be gone before it is released
+  duration budget{};
+  duration limit{}; ///< from the signal until it is called late
+};
+
+/// Answer of the supervisor to `plan`: how a stop would go.
+struct stop_forecast {
+  std::vector<planned_exit> actors; ///< in stop order
+  duration drain_delay{};
+  duration deadline{};             ///< from the signal
+  std::optional<duration> hard;    ///< from the signal; nothing: never forced
+  std::optional<duration> manager; ///< the service manager kills after that; nothing: not known
 };
 
 /// Answer of the supervisor to `reload`.

@@ -102,6 +102,10 @@ void process_log::use(log_level level, const std::string& format) {
   back_end_->logger->set_pattern(pattern_of(format), spdlog::pattern_time_type::utc);
 }
 
+std::string process_log::level_name() const {
+  return std::string{level_names[static_cast<size_t>(level_.load())]};
+}
+
 std::string process_log::line_of(log_level level, std::string_view actor, std::string_view text,
                                  const log_fields& fields) const {
   if (journal_)

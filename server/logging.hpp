@@ -25,6 +25,9 @@ public:
   /// From now on.
   void use(log_level level, const std::string& format);
 
+  void set_level(log_level level) { level_ = level; }
+  std::string level_name() const;
+
   bool wants(log_level level) const noexcept override { return level >= level_; }
   void write(log_level level, std::string_view actor, std::string_view text,
              const log_fields& fields) noexcept override;

@@ -89,5 +89,5 @@ int main(int argc, char** argv) {
   process_log log{level_of(loaded.values), loaded.values.logging.format};
   for (const auto& warning : loaded.warnings)
     log_warn("config", "warns: " + warning);
-  return static_cast<int>(run_service(source, loaded.values, log, resort));
+  return static_cast<int>(run_service(source, loaded, log, resort));
 }

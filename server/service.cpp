@@ -5,6 +5,8 @@
 #include "config/merge.hpp"
 #include "server/systemd/budget_doctor.hpp"
 
+#include <algorithm>
+
 namespace phi {
 
 void log_report(const exit_report& report) {
@@ -100,6 +102,7 @@ prepared_reload service::prepare_reload() {
   prepared_reload out;
   auto loaded = with_.source.load();
   out.report.warnings = loaded.warnings;
+  next_origins_ = loaded.origins;
   auto merged = merge(*settings_, loaded.values);
   if (loaded.ok())
     loaded.problems = check_config(merged.next);
@@ -122,6 +125,25 @@ void service::adopt(const config_ptr& settings) {
   with_.watch.set_abort_when_stuck(settings->shutdown.watchdog.abort);
   std::lock_guard lock{guard_};
   settings_ = settings;
+  // A key that needs a restart keeps its value, and so its origin.
+  for (const auto& [path, origin] : next_origins_)
+    if (auto fixed = restart_keys(); std::find(fixed.begin(), fixed.end(), path) == fixed.end())
+      origins_[path] = origin;
+}
+
+config_ptr service::settings() const {
+  std::lock_guard lock{guard_};
+  return settings_;
+}
+
+std::map<std::string, std::string> service::origins() const {
+  std::lock_guard lock{guard_};
+  return origins_;
+}
+
+std::optional<systemd::unit_limits> service::unit_limits() const {
+  std::lock_guard lock{guard_};
+  return limits_;
 }
 
 void service::stop_begun(const exit_report& draft, std::optional<time_point> hard) {

@@ -14,6 +14,7 @@
 
 #include <condition_variable>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 
@@ -31,7 +32,15 @@ struct service_parts {
 
 class service : public service_port {
 public:
-  service(service_parts with, config_ptr settings) : with_(with), settings_(std::move(settings)) {}
+  service(service_parts with, config_ptr settings, std::map<std::string, std::string> origins)
+    : with_(with),
+      settings_(std::move(settings)),
+      origins_(std::move(origins)) {}
+
+  // Any thread.
+  config_ptr settings() const;
+  std::map<std::string, std::string> origins() const;
+  std::optional<systemd::unit_limits> unit_limits() const;
 
   /// Called on every change of readiness.
   std::function<void(bool)> on_ready_changed;
@@ -60,6 +69,8 @@ private:
 
   service_parts with_;
   config_ptr settings_;
+  std::map<std::string, std::string> origins_;      ///< of the settings in effect
+  std::map<std::string, std::string> next_origins_; ///< of those that a reload prepares
   service_state shown_ = service_state::starting;
   mutable std::mutex guard_;
   std::optional<systemd::unit_limits> limits_;

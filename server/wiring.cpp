@@ -9,6 +9,7 @@
 #include "actors/supervisor.hpp"
 #include "actors/watchdog.hpp"
 #include "config/defaults.hpp"
+#include "server/console.hpp"
 #include "server/http/http_server.hpp"
 #include "server/platform/admin_socket.hpp"
 #include "server/platform/signals.hpp"
@@ -16,7 +17,10 @@
 #include "server/store/sqlite_store.hpp"
 #include "server/systemd/inherited.hpp"
 
+#include <cstdlib>
 #include <mutex>
+#include <set>
+#include <sstream>
 #include <unistd.h>
 
 namespace phi {
@@ -67,20 +71,21 @@ enum child : size_t {
   stats_child,
   reader_child,
   store_child,
-  admin_child,
   watchdog_child,
-  signal_child
+  signal_child,
+  admin_child ///< first up and last to go: who asks is answered to the very end
 };
 
 /// Everything that the actors stand on, and the handles by which they find each other. Outlives the
 /// actor system but for the handles, which are let go first.
 class house {
 public:
-  house(config_ptr settings, signal_source& signals, watch_port_ptr watch,
+  house(config_ptr settings, signal_source& signals, watch_port_ptr watch, console_port_ptr console,
         std::vector<owned_fd> listeners)
     : settings_(std::move(settings)),
       signals_(signals),
       watch_(std::move(watch)),
+      console_(std::move(console)),
       backend_(std::make_shared<backend>()),
       store_(store::make_sqlite_store(store::sqlite_settings_of(*settings_))),
       reader_(store::make_sqlite_reader(store::sqlite_settings_of(*settings_))),
@@ -106,12 +111,12 @@ public:
              &house::start_reader);
     describe(out, store_child, "store", share(&keys::store_budget_percent),
              {stats_child, reader_child}, true, &house::start_store);
-    describe(out, admin_child, "admin", share(&keys::admin_budget_percent), {store_child}, true,
-             &house::start_admin);
-    describe(out, watchdog_child, "watchdog", share(&keys::watchdog_budget_percent), {admin_child},
+    describe(out, watchdog_child, "watchdog", share(&keys::watchdog_budget_percent), {store_child},
              true, &house::start_watchdog);
     describe(out, signal_child, "signal", share(&keys::signal_budget_percent), {watchdog_child},
              false, &house::start_signal);
+    describe(out, admin_child, "admin", share(&keys::admin_budget_percent), {signal_child}, true,
+             &house::start_admin);
     out[store_child].given_up = [this] {
       tell_from_outside(stats_handle_, atom::use_v, store_actor{});
     };
@@ -121,6 +126,7 @@ public:
   const activity_ptr& own_activity() { return activities_["supervisor"]; }
 
   void set_ready(bool ready) { http_->set_ready(ready); }
+  std::vector<std::string> listeners() const { return http_->addresses(); }
 
   /// Lets go of all actors: a handle to an own-thread actor that outlives the actor system hangs
   /// it.
@@ -184,7 +190,7 @@ private:
   }
 
   child_actor start_admin(child_identity who) {
-    return system_->spawn(admin_behavior, who, [this](admin_actor now) {
+    return system_->spawn(admin_behavior, who, console_, [this](admin_actor now) {
       return admin_.open([now](admin_request_ptr request) {
         tell_urgent_from_outside(now, atom::command_v, std::move(request));
       });
@@ -215,6 +221,7 @@ private:
   config_ptr settings_; ///< as they were at the start
   signal_source& signals_;
   watch_port_ptr watch_;
+  console_port_ptr console_;
   caf::actor_system* system_ = nullptr;
   std::shared_ptr<backend> backend_;
   store_port_ptr store_;
@@ -255,6 +262,29 @@ void say_last_words(const exit_report& report, state_directory& state,
   log.flush(defaults::forced_report_limit);
 }
 
+std::set<std::string> names_in(const char* variable) {
+  std::set<std::string> out;
+  const char* list = std::getenv(variable);
+  std::istringstream in{list ? list : ""};
+  for (std::string name; std::getline(in, name, ',');)
+    if (!name.empty())
+      out.insert(name);
+  return out;
+}
+
+/// PHI_TRACE=1 or a file; PHI_TRACE_ACTORS, PHI_TRACE_MESSAGES and PHI_TRACE_CONTENT narrow or
+/// widen what it shows.
+void trace_if_asked(trace_recorder& trace) {
+  const char* where = std::getenv("PHI_TRACE");
+  if (!where || !*where || std::string_view{where} == "0")
+    return;
+  const char* content = std::getenv("PHI_TRACE_CONTENT");
+  auto wrong = trace.on(where, {names_in("PHI_TRACE_ACTORS"), names_in("PHI_TRACE_MESSAGES"),
+                                content && std::string_view{content} == "1"});
+  if (!wrong.empty())
+    log_error("trace", wrong + "; goes on without, see PHI_TRACE");
+}
+
 /// A non-owning pointer to something that outlives the actor system.
 template <class Port, class Thing>
 std::shared_ptr<Port> borrowed(Thing& thing) {
@@ -263,8 +293,9 @@ std::shared_ptr<Port> borrowed(Thing& thing) {
 
 } // namespace
 
-exit_code run_service(const settings_source& source, const config& settings, process_log& log,
+exit_code run_service(const settings_source& source, const loaded_config& loaded, process_log& log,
                       last_resort& resort) {
+  const auto& settings = loaded.values;
   log_info(
     "supervisor", "starts",
     {{"version", PHI_VERSION}, {"pid", ::getpid()}, {"state_dir", settings.resolved.state_dir}});
@@ -280,10 +311,16 @@ exit_code run_service(const settings_source& source, const config& settings, pro
     log_warn("supervisor", "notices that " + state.crash_notice());
   state.begin_run();
 
-  auto current = std::make_shared<const config>(settings);
+  trace_recorder trace; // outlives the actors: a stop is traced to the last of them
+  trace_if_asked(trace);
+  auto current = std::make_shared<const config>(loaded.values);
   process_watch watch{manager, settings.shutdown.watchdog.abort};
-  service process{{state, resort, log, source, manager, watch}, current};
-  house rooms{current, signals, borrowed<watch_port>(watch), std::move(inherited.listeners)};
+  service process{{state, resort, log, source, manager, watch}, current, loaded.origins};
+  std::function<std::vector<std::string>()> listeners = [] { return std::vector<std::string>{}; };
+  console desk{process, log, source, trace, watch, [&] { return listeners(); }};
+  house rooms{current, signals, borrowed<watch_port>(watch), borrowed<console_port>(desk),
+              std::move(inherited.listeners)};
+  listeners = [&] { return rooms.listeners(); };
   process.on_ready_changed = [&](bool ready) { rooms.set_ready(ready); };
   caf::actor_system_config with;
   configure(with);

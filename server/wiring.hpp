@@ -11,9 +11,9 @@
 namespace phi {
 
 /// Runs the service from start to stop and returns its exit status. Called once, from main.
-/// `settings` as `source` gave them; a reload reads it again. When it returns, `resort` stands
+/// `loaded` as `source` gave it; a reload reads it again. When it returns, `resort` stands
 /// ready to end the process should the rest of main hang.
-exit_code run_service(const settings_source& source, const config& settings, process_log& log,
+exit_code run_service(const settings_source& source, const loaded_config& loaded, process_log& log,
                       last_resort& resort);
 
 } // namespace phi

@@ -59,6 +59,9 @@ public:
   virtual void cut() = 0;
 
   virtual http_counts counts() const = 0;
+
+  /// Where it listens, such as "127.0.0.1:3939".
+  virtual std::vector<std::string> addresses() const = 0;
 };
 
 using http_port_ptr = std::shared_ptr<http_port>;

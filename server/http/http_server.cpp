@@ -40,6 +40,11 @@ public:
           return trouble;
       }
       auto at = address_of(listener.get());
+      {
+        std::lock_guard lock{guard_};
+        bool v6 = at.host.find(':') != std::string::npos;
+        addresses_.push_back((v6 ? "[" + at.host + "]" : at.host) + ":" + std::to_string(at.port));
+      }
       log_info(
         "http", "listens",
         {{"host", at.host}, {"port", at.port}, {"loops", threads}, {"inherited", inherited_}});
@@ -78,6 +83,11 @@ public:
   void cut() override {
     for (auto& loop : loops_)
       loop->cut();
+  }
+
+  std::vector<std::string> addresses() const override {
+    std::lock_guard lock{guard_};
+    return addresses_;
   }
 
   http_counts counts() const override {
@@ -133,7 +143,8 @@ private:
   std::shared_ptr<loop_shared> shared_;
   bool inherited_;
   std::vector<owned_fd> listeners_;
-  std::mutex guard_;
+  mutable std::mutex guard_;
+  std::vector<std::string> addresses_;
   std::function<void()> drained_;
   size_t loops_to_drain_ = 0;
   std::vector<std::unique_ptr<event_loop>> loops_;

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <deque>
+#include <list>
 #include <mutex>
 #include <thread>
 
@@ -27,25 +27,35 @@ bool may_enter(stream::socket& peer) {
          && (who.uid == 0 || who.uid == ::geteuid());
 }
 
+class admin_session;
+using session_list = std::shared_ptr<std::list<admin_session*>>; ///< the oldest first
+
 /// One connection: requests are answered one after the other, in order.
 class admin_session : public std::enable_shared_from_this<admin_session> {
 public:
-  admin_session(stream::socket socket, std::shared_ptr<handler_type> handler,
-                std::shared_ptr<size_t> count)
+  admin_session(stream::socket socket, std::shared_ptr<handler_type> handler, session_list all)
     : socket_(std::move(socket)),
       idle_(socket_.get_executor()),
       handler_(std::move(handler)),
-      count_(std::move(count)) {
-    ++*count_;
+      all_(std::move(all)) {
+    all_->push_back(this);
   }
-  ~admin_session() { --*count_; }
+  ~admin_session() { all_->remove(this); }
+
+  /// Whether it waits for a request (a part of one may be there).
+  bool is_idle() const { return reading_; }
+  void close() {
+    asio::error_code ignored;
+    socket_.close(ignored);
+  }
 
   void read() {
     idle_.expires_after(defaults::admin_idle_timeout);
     idle_.async_wait([self = weak_from_this()](const asio::error_code& error) {
       if (auto session = self.lock(); session && !error)
-        session->socket_.close();
+        session->close();
     });
+    reading_ = true;
     asio::async_read_until(socket_, asio::dynamic_buffer(input_, admin_wire::max_line_bytes), '\n',
                            [self = shared_from_this()](const asio::error_code& error, size_t size) {
                              if (!error)
@@ -55,6 +65,7 @@ public:
 
 private:
   void ask(size_t size) {
+    reading_ = false;
     auto request = std::make_shared<admin_request>();
     request->line = input_.substr(0, size - 1);
     input_.erase(0, size);
@@ -77,7 +88,8 @@ private:
   stream::socket socket_;
   asio::steady_timer idle_;
   std::shared_ptr<handler_type> handler_;
-  std::shared_ptr<size_t> count_;
+  session_list all_;
+  bool reading_ = false;
   std::string input_;
   std::string output_;
 };
@@ -135,14 +147,27 @@ private:
       current_(std::move(request));
   }
 
+  /// When all places are taken, the oldest that only waits goes: idle connections lock nobody out.
+  bool make_room() {
+    if (sessions_->size() < defaults::admin_max_connections)
+      return true;
+    for (auto* session : *sessions_)
+      if (session->is_idle()) {
+        session->close();
+        sessions_->remove(session); // it goes when its read has ended
+        return true;
+      }
+    return false;
+  }
+
   void accept() {
     acceptor_.async_accept([this](const asio::error_code& error, stream::socket peer) {
       if (error == asio::error::operation_aborted)
         return;
-      if (!error && *count_ < defaults::admin_max_connections && may_enter(peer))
-        std::make_shared<admin_session>(std::move(peer), handler_, count_)->read();
+      if (!error && may_enter(peer) && make_room())
+        std::make_shared<admin_session>(std::move(peer), handler_, sessions_)->read();
       else if (!error)
-        log_warn("admin", "turns a connection away", {{"open", *count_}});
+        log_warn("admin", "turns a connection away", {{"open", sessions_->size()}});
       accept();
     });
   }
@@ -153,7 +178,7 @@ private:
   std::mutex guard_;
   handler_type current_;
   std::shared_ptr<handler_type> handler_ = std::make_shared<handler_type>();
-  std::shared_ptr<size_t> count_ = std::make_shared<size_t>(0);
+  session_list sessions_ = std::make_shared<std::list<admin_session*>>();
   std::thread thread_;
 };
 

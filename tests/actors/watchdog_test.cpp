@@ -20,6 +20,7 @@ supervisor_actor::behavior_type fake_boss(supervisor_actor::pointer) {
     [](atom::stopped, const stopped_report&) {},
     [](atom::status) { return service_status{}; },
     [](atom::ping) { return pong{}; },
+    [](atom::plan) { return stop_forecast{}; },
     [](atom::reload) { return reload_report{}; },
     [](atom::tick, uint64_t) {},
     [](atom::revive, uint32_t) {},

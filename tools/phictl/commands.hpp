@@ -16,4 +16,7 @@ void add_service_commands(CLI::App& app, context& with);
 /// status, health, reload, drain, undrain: what the service does itself.
 void add_state_commands(CLI::App& app, context& with);
 
+/// actors, dump, log-level, last-exit, config, doctor, trace: to see inside.
+void add_inspect_commands(CLI::App& app, context& with);
+
 } // namespace phi::ctl

@@ -14,6 +14,7 @@ enum class outcome : int {
   usage = 2,
   not_running = 3,
   timed_out = 4,
+  // `stop --wait` ends with the service's own exit status (protocol/lifecycle.hpp) instead.
 };
 
 /// Ends a command: `what()` is for people.

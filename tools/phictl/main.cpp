@@ -40,6 +40,7 @@ int main(int argc, char** argv) {
     [&] { with.timeout = std::chrono::milliseconds{static_cast<int64_t>(timeout * 1000)}; });
   add_service_commands(app, with);
   add_state_commands(app, with);
+  add_inspect_commands(app, with);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -1,8 +1,6 @@
-#include "protocol/admin.hpp"
-#include "protocol/lifecycle.hpp"
-#include "tools/phictl/admin_client.hpp"
 #include "tools/phictl/commands.hpp"
 #include "tools/phictl/output.hpp"
+#include "tools/phictl/stop_command.hpp"
 #include "tools/phictl/unit.hpp"
 
 #include <CLI/CLI.hpp>
@@ -12,8 +10,6 @@
 
 namespace phi::ctl {
 namespace {
-
-using namespace std::chrono_literals;
 
 /// Runs systemctl and turns its status into ours; it has said itself what went wrong.
 void systemctl(std::vector<std::string> words) {
@@ -34,41 +30,6 @@ void restart(const context& with) {
     no_unit(with, "restart");
   systemctl({"restart", with.unit});
   std::cout << with.unit << " is " << paint(colour::green, "ready") << "\n";
-}
-
-/// Waits until the process behind the socket is gone: then its connections end and no new one is to
-/// be had.
-void wait_until_gone(const context& with, std::chrono::milliseconds limit) {
-  auto until = std::chrono::steady_clock::now() + limit;
-  try {
-    while (std::chrono::steady_clock::now() < until) {
-      admin_client connection{with};
-      connection.wait_for_end(until);
-    }
-  } catch (const failure& gone) {
-    if (gone.how() == outcome::not_running)
-      return;
-    throw;
-  }
-  throw failure{outcome::timed_out, "the service has not stopped yet; see phictl status"};
-}
-
-void stop(const context& with, const std::string& mode) {
-  bool ours = with.socket.empty() && unit_installed(with);
-  if (ours && mode == "graceful") {
-    // The socket first: a connection would start the service again.
-    systemctl({"stop", socket_unit(with), with.unit});
-    std::cout << with.unit << " is stopped\n";
-    return;
-  }
-  admin_client client{with};
-  client.call(admin_wire::method_stop, {{"mode", mode}}, with.timeout_or(5s));
-  if (mode == "lame-duck") {
-    std::cout << "The service is a lame duck; undo it with: phictl undrain\n";
-    return;
-  }
-  wait_until_gone(with, with.timeout_or(60s));
-  std::cout << "The service has stopped\n";
 }
 
 void enable(const context& with, bool on) {
@@ -98,16 +59,20 @@ void add_service_commands(CLI::App& app, context& with) {
     ->footer("Example: phictl start")
     ->callback([&with] { start(with); });
 
-  auto mode = std::make_shared<std::string>("graceful");
-  auto* stopping = app.add_subcommand("stop", "Stop the service and wait until it is gone");
+  auto wishes = std::make_shared<stop_wishes>();
+  auto* stopping = app.add_subcommand("stop", "Stop the service");
   stopping
-    ->add_option("--mode", *mode,
-                 "How: requests in flight finish (graceful) or are refused"
-                 " (fast); lame-duck only fails readiness")
+    ->add_option("--mode", wishes->mode,
+                 "How: requests in flight finish (graceful) or are"
+                 " refused (fast); lame-duck only fails readiness")
     ->check(CLI::IsMember({"lame-duck", "graceful", "fast", "immediate"}))
     ->capture_default_str();
-  stopping->footer("Example: phictl stop --mode fast")->callback([&with, mode] {
-    stop(with, *mode);
+  stopping->add_flag("--wait", wishes->wait,
+                     "Show who holds the stop, and end with the service's own exit status");
+  stopping->add_flag("--dry-run", wishes->dry_run,
+                     "Show the plan, the order and who is in the way; change nothing");
+  stopping->footer("Example: phictl stop --wait")->callback([&with, wishes] {
+    stop(with, *wishes);
   });
 
   app.add_subcommand("restart", "Restart the service; with the socket unit nobody is refused")

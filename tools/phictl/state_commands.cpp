@@ -7,6 +7,8 @@
 #include <CLI/CLI.hpp>
 
 #include <iostream>
+#include <memory>
+#include <unistd.h>
 
 namespace phi::ctl {
 namespace {
@@ -26,6 +28,8 @@ void print_status(const context& with, const json& status) {
   if (with.socket.empty() && unit_installed(with))
     std::cout << "unit         " << with.unit << "  " << unit_property(with, "ActiveState") << ", "
               << unit_property(with, "UnitFileState") << "\n";
+  for (const auto& listener : status.value("listeners", json::array()))
+    std::cout << "listens      " << listener.get<std::string>() << "\n";
   if (status.contains("ledger")) {
     const auto& book = status["ledger"];
     auto count = [&](const char* what) { return show_count(book.value(what, uint64_t{0})); };
@@ -66,6 +70,23 @@ void status(const context& with) {
                        unit_property(with, "ActiveState"))
               << "  " << unit_property(with, "StatusText") << "\n";
     throw failure{outcome::not_running, "the service is not running. Start it with: phictl start"};
+  }
+}
+
+/// Renews it every second: over the last one on a terminal, one below the other elsewhere.
+void watch(const context& with) {
+  admin_client client{with};
+  bool terminal = ::isatty(STDOUT_FILENO);
+  for (;;) {
+    auto now = client.call(admin_wire::method_status, json::object(), with.timeout_or(3s));
+    if (terminal)
+      std::cout << "\033[H\033[J";
+    if (with.json)
+      std::cout << now.dump() << "\n";
+    else
+      print_status(with, now);
+    std::cout << std::flush;
+    client.wait_for_end(std::chrono::steady_clock::now() + 1s);
   }
 }
 
@@ -124,9 +145,12 @@ void drain(const context& with, bool on) {
 } // namespace
 
 void add_state_commands(CLI::App& app, context& with) {
-  app.add_subcommand("status", "Show how the service is: state, ledger, actors")
-    ->footer("Example: phictl status --json")
-    ->callback([&with] { status(with); });
+  auto watching = std::make_shared<bool>(false);
+  auto* showing = app.add_subcommand("status", "Show how the service is: state, ledger, actors");
+  showing->add_flag("-w,--watch", *watching, "Renew it every second");
+  showing->footer("Example: phictl status --watch")->callback([&with, watching] {
+    *watching ? watch(with) : status(with);
+  });
   app.add_subcommand("health", "Say whether the service is healthy, by the exit status too")
     ->footer("Example: phictl health || echo not healthy")
     ->callback([&with] { health(with); });

@@ -1,0 +1,186 @@
+#include "actors/admin_methods.hpp"
+
+#include "actors/status_json.hpp"
+#include "config/defaults.hpp"
+
+#include <array>
+#include <unistd.h>
+
+namespace phi::admin {
+namespace {
+
+void tell_status(self_ptr self, const call& now) {
+  ask_urgent(
+    self, self->state.who.supervisor, defaults::service_status_timeout,
+    [self, now](const service_status& status) {
+      auto result = to_json(status);
+      result["version"] = PHI_VERSION;
+      result["pid"] = ::getpid();
+      result["stateDirectory"] = self->state.console->state_directory();
+      for (auto& actor : result["actors"])
+        if (actor.contains("says"))
+          actor["says"]["processorMs"] =
+            self->state.console->processor_ms(actor["says"].value("thread", 0));
+      result["listeners"] = self->state.console->listeners();
+      now.answer(std::move(result));
+    },
+    [now](const caf::error&) {
+      now.fail(admin_wire::internal_error, "the supervisor does not answer");
+    },
+    atom::status_v);
+}
+
+void stop_service(self_ptr self, const call& now) {
+  auto text = now.text("mode", "graceful");
+  auto mode = parse_stop_mode(text);
+  if (!mode)
+    return now.fail(admin_wire::invalid_params,
+                    "mode \"" + text + "\" is not one of lame-duck, graceful, fast, immediate");
+  now.answer({{"accepted", true},
+              {"mode", to_string(*mode)},
+              {"pid", ::getpid()},
+              {"stateDirectory", self->state.console->state_directory()}});
+  tell_urgent(self, self->state.who.supervisor, atom::terminate_v, *mode, stop_reason::admin);
+}
+
+void set_lame_duck(self_ptr self, const call& now, bool on) {
+  now.answer({{"accepted", true}});
+  tell_urgent(self, self->state.who.supervisor, atom::lame_duck_v, on);
+}
+
+void reload(self_ptr self, const call& now) {
+  ask_urgent(
+    self, self->state.who.supervisor, defaults::reload_timeout,
+    [now](const reload_report& report) {
+      if (!report.ok())
+        return now.fail(admin_wire::refused, report.error);
+      now.answer({{"changed", report.changed},
+                  {"needsRestart", report.needs_restart},
+                  {"warnings", report.warnings}});
+    },
+    [now](const caf::error&) {
+      now.fail(admin_wire::internal_error, "the reload is not over yet; see the log");
+    },
+    atom::reload_v);
+}
+
+void tell_plan(self_ptr self, const call& now) {
+  ask_urgent(
+    self, self->state.who.supervisor, defaults::service_status_timeout,
+    [now](const stop_forecast& forecast) { now.answer(to_json(forecast)); },
+    [now](const caf::error&) {
+      now.fail(admin_wire::internal_error, "the supervisor does not answer");
+    },
+    atom::plan_v);
+}
+
+void dump_state(self_ptr self, const call& now) {
+  tell_urgent(self, self->state.who.supervisor, atom::dump_v);
+  now.answer({{"accepted", true}});
+}
+
+void log_level_of(self_ptr self, const call& now) {
+  auto& console = *self->state.console;
+  auto before = console.log_level();
+  auto wanted = now.text("level");
+  if (auto wrong = wanted.empty() ? std::string{} : console.set_log_level(wanted); !wrong.empty())
+    return now.fail(admin_wire::invalid_params, wrong);
+  now.answer({{"level", console.log_level()}, {"before", before}});
+}
+
+void trace_on(self_ptr self, const call& now) {
+  auto wrong =
+    self->state.console->trace_on(now.params.value("log", false), now.texts("actors"),
+                                  now.texts("messages"), now.params.value("userData", false));
+  if (!wrong.empty())
+    return now.fail(admin_wire::refused, wrong);
+  now.answer({{"tracing", true}});
+}
+
+void trace_off(self_ptr self, const call& now) {
+  self->state.console->trace_off();
+  now.answer({{"tracing", false}});
+}
+
+void read_trace(self_ptr self, const call& now) {
+  // Half of a line's limit: quoting makes it longer.
+  auto page = self->state.console->read_trace(now.params.value("from", uint64_t{0}),
+                                              admin_wire::max_line_bytes / 4);
+  json out{{"lines", page.lines}, {"dropped", page.dropped}};
+  if (page.next)
+    out["next"] = *page.next;
+  now.answer(std::move(out));
+}
+
+void show_settings(self_ptr self, const call& now) {
+  json rows = json::array();
+  for (const auto& one : self->state.console->settings())
+    rows.push_back({{"key", one.path}, {"value", one.value}, {"origin", one.origin}});
+  now.answer({{"settings", std::move(rows)}});
+}
+
+void show_difference(self_ptr self, const call& now) {
+  auto found = self->state.console->difference();
+  if (!found.error.empty())
+    return now.fail(admin_wire::refused, found.error);
+  now.answer({{"live", found.live}, {"needsRestart", found.needs_restart}});
+}
+
+void examine(self_ptr self, const call& now) {
+  static constexpr std::array names{"ok", "warning", "bad"};
+  json rows = json::array();
+  for (const auto& one : self->state.console->examine())
+    rows.push_back({{"what", one.what},
+                    {"verdict", names[static_cast<size_t>(one.how)]},
+                    {"text", one.text},
+                    {"mend", one.mend}});
+  now.answer({{"examined", std::move(rows)}});
+}
+
+constexpr std::array table{
+  method{admin_wire::method_status, tell_status},
+  method{admin_wire::method_stop, stop_service},
+  method{admin_wire::method_plan, tell_plan},
+  method{admin_wire::method_drain,
+         [](self_ptr self, const call& now) { set_lame_duck(self, now, true); }},
+  method{admin_wire::method_undrain,
+         [](self_ptr self, const call& now) { set_lame_duck(self, now, false); }},
+  method{admin_wire::method_reload, reload},
+  method{admin_wire::method_dump, dump_state},
+  method{admin_wire::method_log_level, log_level_of},
+  method{admin_wire::method_trace_on, trace_on},
+  method{admin_wire::method_trace_off, trace_off},
+  method{admin_wire::method_trace_read, read_trace},
+  method{admin_wire::method_config, show_settings},
+  method{admin_wire::method_config_diff, show_difference},
+  method{admin_wire::method_doctor, examine},
+};
+
+} // namespace
+
+void call::answer(json result) const {
+  request->answer(json{{"jsonrpc", "2.0"}, {"id", id}, {"result", std::move(result)}}.dump(
+    -1, ' ', false, json::error_handler_t::replace));
+}
+
+void call::fail(int code, const std::string& why) const {
+  request->answer(
+    json{{"jsonrpc", "2.0"}, {"id", id}, {"error", {{"code", code}, {"message", why}}}}.dump(
+      -1, ' ', false, json::error_handler_t::replace));
+}
+
+std::string call::text(const char* name, const std::string& missing) const {
+  return params.value(name, missing);
+}
+
+std::vector<std::string> call::texts(const char* name) const {
+  if (!params.contains(name))
+    return {};
+  return params[name].get<std::vector<std::string>>();
+}
+
+std::span<const method> methods() {
+  return table;
+}
+
+} // namespace phi::admin

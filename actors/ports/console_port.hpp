@@ -1,0 +1,72 @@
+#pragma once
+/// What the admin actor needs of the process to answer an operator.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace phi {
+
+/// One key of the configuration as it is in effect. Secrets show only whether they are set.
+struct shown_setting {
+  std::string path;
+  std::string value;
+  std::string origin; ///< "default", "FILE:LINE", "environment NAME", "credential NAME"
+};
+
+/// What the file and the environment say now, against what is in effect.
+struct settings_difference {
+  std::string error; ///< not empty: they are wrong; what and where
+  std::vector<std::string> live;
+  std::vector<std::string> needs_restart;
+};
+
+/// One thing that the doctor looked at.
+struct examined {
+  enum class verdict : uint8_t { ok, warning, bad };
+  std::string what;
+  verdict how = verdict::ok;
+  std::string text;
+  std::string mend; ///< what to do; empty when all is well
+};
+
+/// A part of the trace in memory.
+struct trace_page {
+  std::vector<std::string> lines; ///< JSON objects of a Chrome trace
+  std::optional<uint64_t> next;   ///< where to go on; nothing: that was all
+  uint64_t dropped = 0;           ///< lines that were pushed out
+};
+
+/// Thread-safe; called from the admin actor, blocks no longer than a small file takes.
+class console_port {
+public:
+  virtual ~console_port() = default;
+
+  virtual std::string log_level() const = 0;
+  /// Until the next reload. Empty, or what is wrong.
+  virtual std::string set_log_level(const std::string& level) = 0;
+
+  /// `where`: "1" for the log, else memory only. Empty sets of names: everything.
+  virtual std::string trace_on(bool to_log, std::vector<std::string> actors,
+                               std::vector<std::string> messages, bool user_data) = 0;
+  virtual void trace_off() = 0;
+  virtual trace_page read_trace(uint64_t from, size_t max_bytes) const = 0;
+
+  virtual std::vector<shown_setting> settings() const = 0;
+  virtual settings_difference difference() const = 0;
+  virtual std::vector<examined> examine() const = 0;
+
+  /// Time on a processor of a thread of this process, in ms; negative: not known.
+  virtual double processor_ms(int thread) const = 0;
+
+  virtual std::string state_directory() const = 0;
+  /// Where it listens, such as "127.0.0.1:3939".
+  virtual std::vector<std::string> listeners() const = 0;
+};
+
+using console_port_ptr = std::shared_ptr<console_port>;
+
+} // namespace phi

@@ -1,0 +1,97 @@
+#include "protocol/trace_text.hpp"
+
+namespace phi {
+namespace {
+
+std::string count(size_t n, const char* what) {
+  return std::to_string(n) + " " + what + (n == 1 ? "" : "s");
+}
+
+std::string milliseconds(std::chrono::nanoseconds took) {
+  return std::to_string(took / std::chrono::microseconds{1}) + " us";
+}
+
+} // namespace
+
+std::string trace_text(const stop_order& order) {
+  return trace_text(order.mode) + ", " + trace_text(order.reason);
+}
+
+std::string trace_text(const release_order& order) {
+  return trace_text(order.mode);
+}
+
+std::string trace_text(const stopped_report& report) {
+  auto out = report.actor;
+  for (const auto& [what, n] : report.did)
+    out += ", " + what + " " + std::to_string(n);
+  return report.trouble.empty() ? out : out + ", " + report.trouble;
+}
+
+std::string trace_text(const actor_status& status) {
+  return status.actor + ": " + status.doing;
+}
+
+std::string trace_text(const service_status& status) {
+  return std::string{to_string(status.state)};
+}
+
+std::string trace_text(const reload_report& report) {
+  return report.ok() ? count(report.changed.size(), "change") : "refused";
+}
+
+std::string trace_text(const pong& answer) {
+  return std::to_string(answer.progress);
+}
+
+std::string trace_text(stop_mode mode) {
+  return std::string{to_string(mode)};
+}
+
+std::string trace_text(stop_reason reason) {
+  return std::string{to_string(reason)};
+}
+
+std::string trace_text(const ingest_turn_ptr& turn) {
+  size_t events = 0;
+  for (const auto& request : turn->requests)
+    events += request.events.size();
+  auto out = count(turn->requests.size(), "request") + ", " + count(events, "event");
+  if (trace_shows_user_data())
+    for (const auto& request : turn->requests)
+      for (const auto& one : request.events)
+        if (out.size() < 400)
+          out += "; " + one.feature + " " + one.action + " " + one.route;
+  return out;
+}
+
+std::string trace_text(const commit_batch_ptr& batch) {
+  return "batch " + std::to_string(batch->number) + ", " + count(batch->events, "event");
+}
+
+std::string trace_text(const commit_result& result) {
+  return "batch " + std::to_string(result.number) + ", " + std::string{to_string(result.error)}
+         + ", " + milliseconds(result.took);
+}
+
+std::string trace_text(const asked_query_ptr& question) {
+  std::string out = "question";
+  if (trace_shows_user_data() && question->what.feature)
+    out += " about " + *question->what.feature;
+  return out;
+}
+
+std::string trace_text(const admin_request_ptr& request) {
+  return trace_shows_user_data() ? request->line.substr(0, 400)
+                                 : count(request->line.size(), "byte");
+}
+
+std::string trace_text(const config_ptr&) {
+  return "settings";
+}
+
+std::string trace_text(const std::string& text) {
+  return text.substr(0, 80);
+}
+
+} // namespace phi

@@ -1,0 +1,286 @@
+#include "server/trace.hpp"
+
+#include "actors/log.hpp"
+#include "config/defaults.hpp"
+#include "protocol/time.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <cerrno>
+#include <cstring>
+#include <unistd.h>
+
+namespace phi {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+constexpr const char* outside = "outside";
+thread_local uint64_t handling_here = 0; ///< the number of the handling that this thread is in
+
+int64_t now_ns() {
+  return clock::now().time_since_epoch().count();
+}
+
+double microseconds(int64_t ns) {
+  return static_cast<double>(ns) / 1000;
+}
+
+std::string dump(const json& line) {
+  return line.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+json track_name(int track, const std::string& name) {
+  return {
+    {"name", "thread_name"}, {"ph", "M"}, {"pid", 1}, {"tid", track}, {"args", {{"name", name}}}};
+}
+
+} // namespace
+
+trace_recorder::~trace_recorder() {
+  off();
+}
+
+std::string trace_recorder::on(const std::string& where, trace_filter filter) {
+  std::lock_guard lock{guard_};
+  close_file();
+  to_log_ = where == "1";
+  if (!where.empty() && !to_log_) {
+    file_ = std::fopen(where.c_str(), "we");
+    if (!file_)
+      return "cannot write the trace to " + where + ": " + std::strerror(errno);
+    std::fputs("[\n", file_);
+    file_bytes_ = 2;
+  }
+  filter_ = std::move(filter);
+  lines_.clear();
+  first_line_ = 0;
+  sends_.clear();
+  waiting_sends_ = 0;
+  answers_.clear();
+  handlings_.clear();
+  tracks_ = {{outside, 0}};
+  add(
+    dump({{"name", "process_name"}, {"ph", "M"}, {"pid", 1}, {"args", {{"name", "phi-backend"}}}}));
+  add(dump(track_name(0, outside)));
+  set_tracing(this, filter_.user_data);
+  return {};
+}
+
+void trace_recorder::off() {
+  if (is_on())
+    set_tracing(nullptr);
+  std::lock_guard lock{guard_};
+  close_file();
+}
+
+void trace_recorder::close_file() {
+  if (!file_)
+    return;
+  // A last line without a comma makes it valid JSON.
+  std::fputs(R"({"name":"end","ph":"i","s":"g","pid":1,"tid":0,"ts":)", file_);
+  std::fprintf(file_, "%.3f}\n]\n", microseconds(now_ns()));
+  std::fclose(file_);
+  file_ = nullptr;
+}
+
+void trace_recorder::flush() {
+  std::lock_guard lock{guard_};
+  if (file_)
+    std::fflush(file_);
+}
+
+trace_page trace_recorder::read(uint64_t from, size_t max_bytes) const {
+  std::lock_guard lock{guard_};
+  trace_page out{.dropped = first_line_};
+  auto at = std::max(from, first_line_);
+  for (size_t bytes = 0; at < first_line_ + lines_.size(); ++at) {
+    const auto& line = lines_[static_cast<size_t>(at - first_line_)];
+    if (bytes += line.size(); bytes > max_bytes && !out.lines.empty())
+      break;
+    out.lines.push_back(line);
+  }
+  if (at < first_line_ + lines_.size())
+    out.next = at;
+  return out;
+}
+
+trace_recorder::channel trace_recorder::channel_of(const traced_message& message) {
+  return {message.from, message.to, static_cast<uint64_t>(message.what), message.urgent};
+}
+
+void trace_recorder::sent(const traced_message& message, uint64_t origin) noexcept {
+  std::lock_guard lock{guard_};
+  if (waiting_sends_ >= defaults::trace_max_waiting)
+    return;
+  // CAF keeps the order of messages of one priority between two actors, so the first that is
+  // handled is the first that was sent.
+  sends_[channel_of(message)].push_back({now_ns(), message.from ? message.from : origin});
+  ++waiting_sends_;
+}
+
+std::optional<trace_recorder::send> trace_recorder::take_send(const traced_handling& handling) {
+  const auto& message = handling.message;
+  if (handling.is_answer) {
+    auto found = answers_.find({message.to, handling.request});
+    if (found == answers_.end())
+      return std::nullopt;
+    auto out = found->second;
+    answers_.erase(found);
+    return out;
+  }
+  if (message.what == caf::atom("down"))
+    if (auto last = last_ended_.find(message.from); last != last_ended_.end())
+      return send{last->second, message.from};
+  auto found = sends_.find(channel_of(message));
+  if (found == sends_.end() || found->second.empty())
+    return std::nullopt;
+  auto out = found->second.front();
+  found->second.pop_front();
+  --waiting_sends_;
+  if (found->second.empty())
+    sends_.erase(found);
+  return out;
+}
+
+uint64_t trace_recorder::began(traced_handling handling) noexcept {
+  std::lock_guard lock{guard_};
+  auto number = next_number_++;
+  names_[handling.message.to] = handling.name;
+  auto from = take_send(handling);
+  handlings_[number] = {std::move(handling), now_ns(), from};
+  handling_here = number;
+  return number;
+}
+
+void trace_recorder::handled(uint64_t number) noexcept {
+  auto ended = now_ns();
+  std::lock_guard lock{guard_};
+  handling_here = 0;
+  auto found = handlings_.find(number);
+  if (found == handlings_.end())
+    return; // tracing was switched anew meanwhile
+  auto one = std::move(found->second);
+  handlings_.erase(found);
+  const auto& message = one.what.message;
+  last_ended_[message.to] = ended;
+  if (one.what.request != 0 && !one.what.is_answer && answers_.size() < defaults::trace_max_waiting)
+    answers_[{message.from, one.what.request}] = {ended, message.to};
+  if (!wanted(one))
+    return;
+  record(one, ended);
+  if (to_log_)
+    tell_log(one, ended);
+}
+
+void trace_recorder::worked(const char* what, int64_t began_ns, int64_t ended_ns) noexcept {
+  std::lock_guard lock{guard_};
+  auto found = handlings_.find(handling_here);
+  // A piece of work within a handler of an actor that is shown.
+  if (found == handlings_.end() || !wanted(found->second))
+    return;
+  const auto& in = found->second;
+  auto track = track_of(in.what.message.to, in.what.name);
+  add(dump({{"name", what},
+            {"cat", "work"},
+            {"ph", "X"},
+            {"pid", 1},
+            {"tid", track},
+            {"ts", microseconds(std::max(began_ns, in.began_ns))},
+            {"dur", microseconds(ended_ns - std::max(began_ns, in.began_ns))}}));
+}
+
+bool trace_recorder::wanted(const under_way& one) const {
+  auto what = to_string(one.what.message.what);
+  return (filter_.actors.empty() || filter_.actors.contains(one.what.name))
+         && (filter_.messages.empty() || filter_.messages.contains(what));
+}
+
+const std::string& trace_recorder::name_of(uint64_t actor) const {
+  static const std::string none = outside;
+  auto found = names_.find(actor);
+  return found == names_.end() ? none : found->second;
+}
+
+int trace_recorder::track_of(uint64_t actor, const char* name) {
+  auto [at, fresh] =
+    tracks_.try_emplace(name ? name : name_of(actor), static_cast<int>(tracks_.size()));
+  if (fresh)
+    add(dump(track_name(at->second, at->first)));
+  return at->second;
+}
+
+void trace_recorder::record(const under_way& one, int64_t ended_ns) {
+  const auto& message = one.what.message;
+  auto track = track_of(message.to, one.what.name);
+  auto name = to_string(message.what);
+  auto origin = one.from ? one.from->origin : message.from;
+  json args{{"from", name_of(origin)}};
+  if (!one.what.content.empty())
+    args["content"] = one.what.content;
+  if (one.from)
+    args["waitedUs"] = microseconds(one.began_ns - one.from->at_ns);
+  add(dump({{"name", name},
+            {"cat", "message"},
+            {"ph", "X"},
+            {"pid", 1},
+            {"tid", track},
+            {"ts", microseconds(one.began_ns)},
+            {"dur", microseconds(ended_ns - one.began_ns)},
+            {"args", std::move(args)}}));
+  if (!one.from)
+    return;
+  auto arrow = next_arrow_++;
+  auto from_track = track_of(origin, nullptr);
+  if (from_track == 0) // nothing runs on that track: a short span for the arrow to begin in
+    add(dump({{"name", "send " + name},
+              {"cat", "outside"},
+              {"ph", "X"},
+              {"pid", 1},
+              {"tid", 0},
+              {"ts", microseconds(one.from->at_ns)},
+              {"dur", 0.001}}));
+  add(dump({{"name", name},
+            {"cat", "arrow"},
+            {"ph", "s"},
+            {"id", arrow},
+            {"pid", 1},
+            {"tid", from_track},
+            {"ts", microseconds(one.from->at_ns)}}));
+  add(dump({{"name", name},
+            {"cat", "arrow"},
+            {"ph", "f"},
+            {"bp", "e"},
+            {"id", arrow},
+            {"pid", 1},
+            {"tid", track},
+            {"ts", microseconds(one.began_ns)}}));
+}
+
+void trace_recorder::add(std::string line) {
+  if (file_ && file_bytes_ < defaults::trace_max_file_bytes) {
+    std::fputs(line.c_str(), file_);
+    std::fputs(",\n", file_);
+    file_bytes_ += line.size() + 2;
+  }
+  lines_.push_back(std::move(line));
+  if (lines_.size() > defaults::trace_max_lines) {
+    lines_.pop_front();
+    ++first_line_;
+  }
+}
+
+void trace_recorder::tell_log(const under_way& one, int64_t ended_ns) const {
+  const auto& message = one.what.message;
+  log_fields fields{{"from", name_of(one.from ? one.from->origin : message.from)},
+                    {"to", one.what.name},
+                    {"message", to_string(message.what)}};
+  if (!one.what.content.empty())
+    fields.emplace_back("content", one.what.content);
+  if (one.from)
+    fields.emplace_back("waited_us", microseconds(one.began_ns - one.from->at_ns));
+  fields.emplace_back("handled_us", microseconds(ended_ns - one.began_ns));
+  log_info("trace", "sees a message", fields);
+}
+
+} // namespace phi

@@ -1,0 +1,92 @@
+#pragma once
+/// The trace of the actors: every message sent and handled, while it is switched on. Kept in
+/// memory, bounded, for phictl; and as it happens to the log (PHI_TRACE=1) or to a file that
+/// Perfetto and chrome://tracing load (PHI_TRACE=FILE.json).
+
+#include "actors/ports/console_port.hpp"
+#include "protocol/trace.hpp"
+
+#include <cstdint>
+#include <cstdio>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+namespace phi {
+
+/// What a trace shows. Empty sets: everything.
+struct trace_filter {
+  std::set<std::string> actors; ///< the handling actor
+  std::set<std::string> messages;
+  bool user_data = false;
+};
+
+class trace_recorder : public message_tracer {
+public:
+  trace_recorder() = default;
+  ~trace_recorder() override;
+
+  /// Switches it on. `where`: "1" for the log, a path for a file, empty for memory only. Empty, or
+  /// what is wrong.
+  std::string on(const std::string& where, trace_filter filter);
+  void off();
+  bool is_on() const { return tracing() == this; }
+
+  /// What is in memory from line `from` on, `max_bytes` at most.
+  trace_page read(uint64_t from, size_t max_bytes) const;
+
+  /// Writes out what a file still lacks. Cheap without one.
+  void flush();
+
+  void sent(const traced_message& message, uint64_t origin) noexcept override;
+  uint64_t began(traced_handling handling) noexcept override;
+  void handled(uint64_t number) noexcept override;
+  void worked(const char* what, int64_t began_ns, int64_t ended_ns) noexcept override;
+
+private:
+  struct send {
+    int64_t at_ns = 0;
+    uint64_t origin = 0;
+  };
+  struct under_way {
+    traced_handling what;
+    int64_t began_ns = 0;
+    std::optional<send> from;
+  };
+  using channel = std::tuple<uint64_t, uint64_t, uint64_t, bool>;
+  using request_key = std::pair<uint64_t, uint64_t>;
+
+  static channel channel_of(const traced_message& message);
+  std::optional<send> take_send(const traced_handling& handling);
+  bool wanted(const under_way& one) const;
+  void record(const under_way& one, int64_t ended_ns);
+  void add(std::string line);
+  int track_of(uint64_t actor, const char* name);
+  const std::string& name_of(uint64_t actor) const;
+  void tell_log(const under_way& one, int64_t ended_ns) const;
+  void close_file();
+
+  mutable std::mutex guard_;
+  trace_filter filter_;
+  bool to_log_ = false;
+  std::FILE* file_ = nullptr;
+  uint64_t file_bytes_ = 0;
+  std::deque<std::string> lines_;
+  uint64_t first_line_ = 0; ///< the number of lines_.front()
+  std::map<channel, std::deque<send>> sends_;
+  size_t waiting_sends_ = 0;
+  std::map<request_key, send> answers_; ///< when the handling of a request ended
+  std::map<uint64_t, under_way> handlings_;
+  std::map<uint64_t, int64_t> last_ended_; ///< of each actor, for its DOWN
+  std::map<uint64_t, std::string> names_;
+  std::map<std::string, int> tracks_;
+  uint64_t next_number_ = 1;
+  uint64_t next_arrow_ = 1;
+};
+
+} // namespace phi

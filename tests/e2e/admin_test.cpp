@@ -1,0 +1,189 @@
+// The admin socket under bad input, early and late.
+
+#include "tests/support/doctest.hpp"
+#include "tests/support/phictl.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <csignal>
+#include <cstring>
+#include <memory>
+#include <poll.h>
+#include <pwd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+using namespace phi::testing;
+using namespace std::chrono_literals;
+using json = nlohmann::json;
+
+namespace {
+
+/// A plain connection to the admin socket.
+class raw_admin {
+public:
+  explicit raw_admin(const std::string& path) {
+    sockaddr_un at{};
+    at.sun_family = AF_UNIX;
+    std::strncpy(at.sun_path, path.c_str(), sizeof at.sun_path - 1);
+    fd_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    connected_ = ::connect(fd_, reinterpret_cast<sockaddr*>(&at), sizeof at) == 0;
+  }
+  ~raw_admin() { ::close(fd_); }
+  raw_admin(const raw_admin&) = delete;
+
+  bool connected() const { return connected_; }
+  bool send(const std::string& text) {
+    return ::send(fd_, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
+  }
+  /// One line, or what came until the connection ended or `limit` was over.
+  std::string line(std::chrono::milliseconds limit = 5s) {
+    std::string out;
+    for (char c = 0; c != '\n';) {
+      pollfd waiting{fd_, POLLIN, 0};
+      if (::poll(&waiting, 1, static_cast<int>(limit.count())) <= 0 || ::recv(fd_, &c, 1, 0) <= 0)
+        break;
+      out += c;
+    }
+    return out;
+  }
+  bool ended(std::chrono::milliseconds limit = 5s) {
+    pollfd waiting{fd_, POLLIN, 0};
+    char c = 0;
+    return ::poll(&waiting, 1, static_cast<int>(limit.count())) > 0 && ::recv(fd_, &c, 1, 0) <= 0;
+  }
+
+private:
+  int fd_ = -1;
+  bool connected_ = false;
+};
+
+const std::string ask_status = R"({"jsonrpc":"2.0","id":1,"method":"status"})"
+                               "\n";
+
+} // namespace
+
+TEST_CASE("admin socket: broken requests are answered, the next one works") {
+  temp_dir dir;
+  service_process service{dir.path()};
+  raw_admin line{dir.path("admin.sock")};
+  REQUIRE(line.connected());
+  auto code_of = [&](const std::string& request) -> int {
+    line.send(request + "\n");
+    return json::parse(line.line())["error"]["code"];
+  };
+  CHECK(code_of("{") == -32700);
+  CHECK(code_of("\xff\xfe") == -32700);
+  CHECK(code_of("[]") == -32600);
+  CHECK(code_of(R"({"jsonrpc":"1.0","method":"status"})") == -32600);
+  CHECK(code_of(R"({"jsonrpc":"2.0","id":1,"method":7})") == -32600);
+  CHECK(code_of(R"({"jsonrpc":"2.0","id":1,"method":"statsu"})") == -32601);
+  CHECK(code_of(R"({"jsonrpc":"2.0","id":1,"method":"stop","params":[1]})") == -32602);
+  CHECK(code_of(R"({"jsonrpc":"2.0","id":1,"method":"stop","params":{"mode":"softly"}})")
+        == -32602);
+  CHECK(code_of(R"({"jsonrpc":"2.0","id":1,"method":"stop","params":{"mode":7}})") == -32602);
+  CHECK(code_of(R"({"jsonrpc":"2.0","id":1,"method":"log-level","params":{"level":"x"}})")
+        == -32602);
+  CHECK(code_of(R"({"jsonrpc":"2.0","id":1,"method":"trace-on","params":{"actors":[1]}})")
+        == -32602);
+  CHECK(code_of(R"({"jsonrpc":"2.0","id":1,"method":"trace-read","params":{"from":"x"}})")
+        == -32602);
+  line.send(ask_status);
+  CHECK(json::parse(line.line())["result"]["state"] == "ready");
+  CHECK(service.stop().code == 0);
+}
+
+TEST_CASE("admin socket: an endless line is cut, a half-open client holds nobody up") {
+  temp_dir dir;
+  service_process service{dir.path()};
+  raw_admin endless{dir.path("admin.sock")};
+  std::string block(65536, 'x');
+  bool cut = false;
+  for (int i = 0; i < 64 && !cut; ++i)
+    cut = !endless.send(block);
+  CHECK((cut || endless.ended()));
+  raw_admin half{dir.path("admin.sock")};
+  half.send(R"({"jsonrpc":"2.0",)");
+  raw_admin deaf{dir.path("admin.sock")}; // asks and never reads
+  for (int i = 0; i < 50; ++i)
+    deaf.send(ask_status);
+  CHECK(ctl(dir, {"health"}).code == 0);
+  auto end = service.stop();
+  CHECK(end.code == 0);
+  CHECK(end.took < 3s);
+}
+
+TEST_CASE("admin socket: 200 idle connections lock nobody out") {
+  temp_dir dir;
+  service_process service{dir.path()};
+  std::vector<std::unique_ptr<raw_admin>> crowd;
+  for (int i = 0; i < 200; ++i)
+    crowd.push_back(std::make_unique<raw_admin>(dir.path("admin.sock")));
+  CHECK(ctl(dir, {"health"}).code == 0);
+  CHECK(service.stop().code == 0);
+}
+
+TEST_CASE("admin socket: it is for root and the service's own user") {
+  temp_dir dir;
+  service_process service{dir.path()};
+  struct stat at {};
+  REQUIRE(::stat(dir.path("admin.sock").c_str(), &at) == 0);
+  CHECK((at.st_mode & 0777) == 0660);
+  const auto* nobody = ::getpwnam("nobody");
+  if (::geteuid() != 0 || !nobody)
+    return; // only root can become somebody else; the mode is checked above
+  // A real second user, for whom even the file would be open.
+  ::chmod(dir.path("admin.sock").c_str(), 0666);
+  ::chmod(dir.path().c_str(), 0755);
+  auto denied =
+    run_program({"/usr/bin/setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups",
+                 phictl(), "--socket", dir.path("admin.sock"), "--timeout", "3", "status"});
+  CHECK(denied.code != 0);
+  CHECK(denied.out == "");
+  CHECK(service.wait_for_log("turns a connection away"));
+  CHECK(ctl(dir, {"health"}).code == 0);
+}
+
+TEST_CASE("admin socket: it answers while starting and until the very end of a stop") {
+  REQUIRE(has_faults());
+  temp_dir dir;
+  {
+    service_process service{dir.path(), {{"PHI_FAULTS", "store.open=block:800"}}, false};
+    CHECK(service.wait_for_log("supervisor starts"));
+    json status;
+    for (auto end = std::chrono::steady_clock::now() + 3s;
+         status.is_null() && std::chrono::steady_clock::now() < end;) {
+      auto answer = ctl(dir, {"--json", "status"});
+      if (answer.code == 0)
+        status = json::parse(answer.out);
+    }
+    CHECK(status["state"] == "starting");
+    CHECK(service.wait_for_log("supervisor is ready"));
+    service.stop();
+  }
+  service_process service{dir.path(), {{"PHI_FAULTS", "watchdog.release=block:800"}}};
+  raw_admin early{dir.path("admin.sock")};
+  service.signal(SIGTERM);
+  CHECK(service.wait_for_log("begins to stop"));
+  early.send(ask_status);
+  CHECK(has(early.line(), "stopping"));
+  CHECK(service.wait().code == 0);
+}
+
+TEST_CASE("admin socket: the file of a dead process is replaced, a live one is not") {
+  temp_dir dir;
+  temp_dir other;
+  {
+    service_process service{dir.path()};
+    service.kill(); // leaves its socket behind
+  }
+  CHECK(std::filesystem::exists(dir.path("admin.sock")));
+  service_process service{dir.path()};
+  CHECK(ctl(dir, {"health"}).code == 0);
+  service_process thief{other.path(), {{"APP_ADMIN_SOCKET", dir.path("admin.sock")}}, false};
+  CHECK(thief.wait().code == 1);
+  CHECK(thief.logged("another process answers there"));
+  CHECK(ctl(dir, {"health"}).code == 0);
+}

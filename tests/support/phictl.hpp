@@ -1,0 +1,27 @@
+#pragma once
+/// phictl of the build under test, with the socket of a service in a directory of its own.
+
+#include "tests/support/service_process.hpp"
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace phi::testing {
+
+inline std::string phictl() {
+  auto build = std::filesystem::path{binary()}.parent_path().parent_path();
+  return (build / "tools/phictl/phictl").string();
+}
+
+/// phictl with the socket of the service in `dir`.
+inline program_result ctl(const temp_dir& dir, std::vector<std::string> words, settings env = {}) {
+  words.insert(words.begin(), {phictl(), "--socket", dir.path("admin.sock")});
+  return run_program(words, env);
+}
+
+inline bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != text.npos;
+}
+
+} // namespace phi::testing

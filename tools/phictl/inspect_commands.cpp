@@ -1,0 +1,303 @@
+#include "protocol/admin.hpp"
+#include "tools/phictl/admin_client.hpp"
+#include "tools/phictl/commands.hpp"
+#include "tools/phictl/exit_file.hpp"
+#include "tools/phictl/output.hpp"
+#include "tools/phictl/trace_diagram.hpp"
+#include "tools/phictl/unit.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <fstream>
+#include <iostream>
+#include <memory>
+
+namespace phi::ctl {
+namespace {
+
+using namespace std::chrono_literals;
+
+json ask(const context& with, std::string_view method, json params = json::object()) {
+  admin_client client{with};
+  return client.call(method, std::move(params), with.timeout_or(5s));
+}
+
+// -- actors, dump, log level --------------------------------------------------------------------
+
+void actors(const context& with) {
+  auto status = ask(with, admin_wire::method_status);
+  if (with.json) {
+    std::cout << status["actors"].dump(2) << "\n";
+    return;
+  }
+  std::vector<std::vector<std::string>> rows{
+    {"ACTOR", "STATE", "RESTARTS", "MAILBOX", "PROGRESS", "CPU", "LAST", "DOING"}};
+  for (const auto& actor : status["actors"]) {
+    auto says = actor.value("says", json::object());
+    auto cpu = says.value("processorMs", -1.0);
+    auto state = actor.value("state", "?");
+    rows.push_back(
+      {actor.value("actor", "?"), paint(colour_of_state(state), state),
+       std::to_string(actor.value("restarts", 0)), std::to_string(says.value("mailbox", 0)),
+       show_count(says.value("progress", uint64_t{0})), cpu < 0 ? "-" : show_seconds(cpu / 1000),
+       says.value("last", ""), actor.contains("says") ? says.value("doing", "") : "no answer"});
+  }
+  print_table(rows);
+  if (!with.json)
+    std::cout << "CPU is that of the actor's thread; http, stats, signal and admin share two.\n";
+}
+
+void dump(const context& with) {
+  ask(with, admin_wire::method_dump);
+  std::cout << "The state is in the log; see: phictl logs\n";
+}
+
+void log_level(const context& with, const std::string& level) {
+  auto params = json::object();
+  if (!level.empty())
+    params["level"] = level;
+  auto answer = ask(with, admin_wire::method_log_level, params);
+  if (with.json)
+    std::cout << answer.dump() << "\n";
+  else if (level.empty())
+    std::cout << answer.value("level", "?") << "\n";
+  else
+    std::cout << "log level: " << answer.value("before", "?") << " -> "
+              << answer.value("level", "?") << ", until the next reload or restart\n";
+}
+
+// -- the last exit ------------------------------------------------------------------------------
+
+void print_report(const json& report) {
+  if (report.value("crashed", false)) {
+    std::cout << paint(colour::red, "ended without a report") << ": process "
+              << report.value("pid", 0) << ", started " << report.value("startedAt", "?")
+              << ", noticed " << report.value("noticedAt", "?") << "\n";
+    return;
+  }
+  int code = report.value("exitCode", -1);
+  std::cout << paint(code == 0 ? colour::green : colour::red, report.value("exitText", "?"))
+            << " (exit status " << code << "), " << report.value("mode", "?") << ", because of "
+            << report.value("reason", "?") << ", in "
+            << show_seconds(report.value("tookMs", 0.0) / 1000) << "\n"
+            << "process " << report.value("pid", 0) << ", " << report.value("startedAt", "?")
+            << " to " << report.value("endedAt", "?") << "\n";
+  if (auto blame = report.value("blame", ""); !blame.empty())
+    std::cout << "blames " << blame << "\n";
+  std::vector<std::vector<std::string>> rows{{"ACTOR", "STATE", "RELEASED", "GONE", "TOOK", "DID"}};
+  auto time = [](const json& row, const char* name) {
+    return row.contains(name) ? show_seconds(row[name].get<double>() / 1000) : std::string{"-"};
+  };
+  for (const auto& row : report.value("actors", json::array())) {
+    std::string did;
+    const auto work = row.value("did", json::object());
+    for (const auto& [what, count] : work.items())
+      did += (did.empty() ? "" : ", ") + what + " " + count.dump();
+    if (row.contains("trouble"))
+      did += (did.empty() ? "" : "; ") + row["trouble"].get<std::string>();
+    rows.push_back({row.value("actor", "?"), row.value("state", "?"), time(row, "releasedMs"),
+                    time(row, "goneMs"), time(row, "tookMs"), did});
+  }
+  if (rows.size() > 1)
+    print_table(rows);
+}
+
+void last_exit(const context& with, const std::string& state_directory, bool explain) {
+  auto where = state_directory.empty() ? find_state_directory(with) : state_directory;
+  auto report = read_exit_report(where);
+  auto advice = explain_exit(report);
+  if (with.json) {
+    if (explain)
+      report["explanation"] = advice;
+    std::cout << report.dump(2) << "\n";
+    return;
+  }
+  print_report(report);
+  if (explain)
+    for (const auto& line : advice)
+      std::cout << paint(colour::bold, "- ") << line << "\n";
+}
+
+// -- configuration, doctor ----------------------------------------------------------------------
+
+void config_show(const context& with, const std::string& part) {
+  auto answer = ask(with, admin_wire::method_config);
+  if (with.json) {
+    std::cout << answer["settings"].dump(2) << "\n";
+    return;
+  }
+  std::vector<std::vector<std::string>> rows{{"KEY", "VALUE", "FROM"}};
+  for (const auto& one : answer["settings"])
+    if (auto key = one.value("key", ""); key.find(part) != key.npos)
+      rows.push_back({key, one.value("value", ""), one.value("origin", "")});
+  if (rows.size() == 1)
+    throw failure{outcome::failed, "no key has \"" + part + "\" in its name"};
+  print_table(rows);
+}
+
+void config_diff(const context& with, bool only_check) {
+  auto answer = ask(with, admin_wire::method_config_diff);
+  if (with.json) {
+    std::cout << answer.dump(2) << "\n";
+    return;
+  }
+  if (only_check) {
+    std::cout << "The configuration is fine.\n";
+    return;
+  }
+  for (const auto& line : answer["live"])
+    std::cout << paint(colour::green, "by reload   ") << line.get<std::string>() << "\n";
+  for (const auto& line : answer["needsRestart"])
+    std::cout << paint(colour::yellow, "by restart  ") << line.get<std::string>() << "\n";
+  if (answer["live"].empty() && answer["needsRestart"].empty())
+    std::cout << "The file and the environment say what is in effect.\n";
+}
+
+void doctor(const context& with) {
+  auto answer = ask(with, admin_wire::method_doctor);
+  bool bad = false;
+  for (const auto& one : answer["examined"])
+    bad |= one.value("verdict", "") == "bad";
+  if (with.json) {
+    std::cout << answer["examined"].dump(2) << "\n";
+  } else {
+    std::vector<std::vector<std::string>> rows{{"VERDICT", "WHAT", "FOUND"}};
+    for (const auto& one : answer["examined"]) {
+      auto verdict = one.value("verdict", "?");
+      auto tint = verdict == "ok" ? colour::green : verdict == "bad" ? colour::red : colour::yellow;
+      rows.push_back({paint(tint, verdict), one.value("what", ""), one.value("text", "")});
+      if (auto mend = one.value("mend", ""); !mend.empty())
+        rows.push_back({"", "", "mend: " + mend});
+    }
+    print_table(rows);
+  }
+  if (bad)
+    throw failure{outcome::failed, ""};
+}
+
+// -- trace --------------------------------------------------------------------------------------
+
+struct trace_wishes {
+  bool log = false;
+  bool user_data = false;
+  std::vector<std::string> actors;
+  std::vector<std::string> messages;
+};
+
+void trace_on(const context& with, const trace_wishes& wishes) {
+  ask(with, admin_wire::method_trace_on,
+      {{"log", wishes.log},
+       {"userData", wishes.user_data},
+       {"actors", wishes.actors},
+       {"messages", wishes.messages}});
+  std::cout << "Tracing is on" << (wishes.log ? ", in the log" : "")
+            << "; write it out with: phictl trace dump FILE.json\n";
+}
+
+void trace_dump(const context& with, const std::string& file) {
+  admin_client client{with};
+  std::ofstream out{file};
+  out << "[\n";
+  size_t lines = 0;
+  uint64_t dropped = 0;
+  for (json from = 0; !from.is_null();) {
+    auto page = client.call(admin_wire::method_trace_read, {{"from", from}}, with.timeout_or(10s));
+    for (const auto& line : page["lines"])
+      out << (lines++ ? ",\n" : "") << line.get<std::string>();
+    dropped = page.value("dropped", uint64_t{0});
+    from = page.contains("next") ? page["next"] : json{};
+  }
+  out << "\n]\n";
+  out.close();
+  if (!out)
+    throw failure{outcome::failed, "cannot write " + file};
+  std::cout << file << " has " << show_count(lines) << " lines";
+  if (dropped > 0)
+    std::cout << "; " << show_count(dropped) << " older ones were pushed out";
+  std::cout << ". Open it in https://ui.perfetto.dev\n";
+}
+
+void add_trace_commands(CLI::App& app, context& with) {
+  auto* trace = app.add_subcommand("trace", "See the messages between the actors");
+  trace->require_subcommand(1);
+  trace->footer("Example: phictl trace on && sleep 5 && phictl trace dump now.json");
+  auto wishes = std::make_shared<trace_wishes>();
+  auto* on = trace->add_subcommand("on", "Switch tracing on");
+  on->add_flag("--log", wishes->log, "Write each message to the log as well");
+  on->add_flag("--user-data", wishes->user_data, "Show what users sent, too");
+  on->add_option("--actor", wishes->actors, "Only what these actors handle");
+  on->add_option("--message", wishes->messages, "Only these messages");
+  on->footer("Example: phictl trace on --actor stats --message commit")->callback([&with, wishes] {
+    trace_on(with, *wishes);
+  });
+  trace->add_subcommand("off", "Switch tracing off")
+    ->footer("Example: phictl trace off")
+    ->callback([&with] {
+      ask(with, admin_wire::method_trace_off);
+      std::cout << "Tracing is off\n";
+    });
+  auto file = std::make_shared<std::string>();
+  auto* dump = trace->add_subcommand("dump", "Write what was traced to a file for Perfetto");
+  dump->add_option("FILE", *file, "The file to write")->required();
+  dump->footer("Example: phictl trace dump now.json")->callback([&with, file] {
+    trace_dump(with, *file);
+  });
+  auto from = std::make_shared<std::string>();
+  auto* diagram =
+    trace->add_subcommand("diagram", "Print the stop in a trace as a Mermaid sequence diagram");
+  diagram->add_option("FILE", *from, "A trace, such as of PHI_TRACE=FILE")
+    ->required()
+    ->check(CLI::ExistingFile);
+  diagram->footer("Example: phictl trace diagram stop.json > stop.mmd")->callback([from] {
+    std::cout << stop_diagram(*from);
+  });
+}
+
+} // namespace
+
+void add_inspect_commands(CLI::App& app, context& with) {
+  app.add_subcommand("actors", "Show every actor: mailbox, progress, processor time, last message")
+    ->footer("Example: phictl actors")
+    ->callback([&with] { actors(with); });
+  app.add_subcommand("dump", "Write the state of everything to the log")
+    ->footer("Example: phictl dump")
+    ->callback([&with] { dump(with); });
+  auto level = std::make_shared<std::string>();
+  auto* logging = app.add_subcommand("log-level", "Show or set the least level that is logged");
+  logging->add_option("LEVEL", *level, "trace, debug, info, warn or error")
+    ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
+  logging->footer("Example: phictl log-level debug")->callback([&with, level] {
+    log_level(with, *level);
+  });
+
+  auto where = std::make_shared<std::string>();
+  auto explain = std::make_shared<bool>(false);
+  auto* exit = app.add_subcommand("last-exit", "Show how the last run ended");
+  exit->add_option("--state-dir", *where, "The service's state directory")->type_name("DIR");
+  exit->add_flag("--explain", *explain, "Say what to change");
+  exit->footer("Example: phictl last-exit --explain")->callback([&with, where, explain] {
+    last_exit(with, *where, *explain);
+  });
+
+  auto* config = app.add_subcommand("config", "Look at the configuration in effect");
+  config->require_subcommand(1);
+  config->footer("Example: phictl config show shutdown");
+  auto part = std::make_shared<std::string>();
+  auto* show = config->add_subcommand("show", "Show the values in effect and where each came from");
+  show->add_option("PART", *part, "Only keys with this in their name");
+  show->footer("Example: phictl config show shutdown")->callback([&with, part] {
+    config_show(with, *part);
+  });
+  config->add_subcommand("check", "Check the file and the environment as a reload would")
+    ->footer("Example: phictl config check")
+    ->callback([&with] { config_diff(with, true); });
+  config->add_subcommand("diff", "Show what a reload and a restart would change")
+    ->footer("Example: phictl config diff")
+    ->callback([&with] { config_diff(with, false); });
+  app.add_subcommand("doctor", "Examine budgets, permissions, disk, database, clock, file limits")
+    ->footer("Example: phictl doctor")
+    ->callback([&with] { doctor(with); });
+  add_trace_commands(app, with);
+}
+
+} // namespace phi::ctl

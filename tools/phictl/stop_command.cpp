@@ -1,0 +1,205 @@
+#include "tools/phictl/stop_command.hpp"
+
+#include "protocol/admin.hpp"
+#include "tools/phictl/admin_client.hpp"
+#include "tools/phictl/exit_file.hpp"
+#include "tools/phictl/output.hpp"
+#include "tools/phictl/unit.hpp"
+
+#include <iostream>
+#include <unistd.h>
+
+namespace phi::ctl {
+namespace {
+
+using namespace std::chrono_literals;
+using steady = std::chrono::steady_clock;
+
+std::string milliseconds(const json& row, const char* name) {
+  return row.contains(name) ? show_seconds(row[name].get<double>() / 1000) : "-";
+}
+
+std::string joined(const json& names) {
+  std::string out;
+  for (const auto& name : names)
+    out += (out.empty() ? "" : ", ") + name.get<std::string>();
+  return out.empty() ? "at once" : "after " + out;
+}
+
+/// Who would hold a stop now, by what the actors say of themselves.
+void print_blockers(const json& status) {
+  double estimate = 0;
+  std::cout << "\n" << paint(colour::bold, "In the way now") << "\n";
+  bool none = true;
+  for (const auto& actor : status["actors"]) {
+    auto name = actor.value("actor", "?");
+    if (!actor.contains("says")) {
+      std::cout << "  " << paint(colour::red, name + " does not answer") << "\n";
+      none = false;
+      continue;
+    }
+    const auto& says = actor["says"];
+    estimate += says.value("backlogSeconds", 0.0);
+    auto doing = says.value("doing", "");
+    if (doing != "idle" && doing != "off" && doing != "all healthy") {
+      std::cout << "  " << name << ": " << doing << "\n";
+      none = false;
+    }
+  }
+  if (none)
+    std::cout << "  nobody\n";
+  std::cout << "Estimate: " << (estimate > 0 ? "about " + show_seconds(estimate) : "milliseconds")
+            << "\n";
+}
+
+void dry_run(const context& with) {
+  admin_client client{with};
+  auto plan = client.call(admin_wire::method_plan, json::object(), with.timeout_or(3s));
+  auto status = client.call(admin_wire::method_status, json::object(), with.timeout_or(3s));
+  if (with.json) {
+    std::cout << json{{"plan", plan}, {"status", status}}.dump(2) << "\n";
+    return;
+  }
+  std::cout << "A stop that begins now would release, in this order:\n\n";
+  std::vector<std::vector<std::string>> rows{{"ACTOR", "BUDGET", "LATE", "RELEASED"}};
+  for (const auto& one : plan["actors"])
+    rows.push_back({one.value("actor", "?"), milliseconds(one, "budgetMs"),
+                    "at " + milliseconds(one, "limitMs"), joined(one["after"])});
+  print_table(rows);
+  std::cout << "\nDeadline " << milliseconds(plan, "deadlineMs") << ", forced exit "
+            << (plan.contains("hardMs") ? "at " + milliseconds(plan, "hardMs") : "never");
+  if (plan.contains("managerMs"))
+    std::cout << ", systemd kills at " << milliseconds(plan, "managerMs");
+  std::cout << "\n";
+  if (plan.contains("managerMs") && plan.contains("hardMs")
+      && plan["managerMs"].get<double>() <= plan["hardMs"].get<double>())
+    std::cout << paint(colour::yellow,
+                       "systemd would kill before our own deadline; see: phictl doctor")
+              << "\n";
+  print_blockers(status);
+  std::cout << "Nothing was changed.\n";
+}
+
+/// One line of progress: over the last one on a terminal, a line of its own elsewhere.
+class progress_line {
+public:
+  ~progress_line() {
+    if (terminal_ && !shown_.empty())
+      std::cerr << "\n";
+  }
+  void show(const std::string& text) {
+    if (text == shown_)
+      return;
+    shown_ = text;
+    if (terminal_)
+      std::cerr << "\r\033[K" << text << std::flush;
+    else
+      std::cerr << text << "\n";
+  }
+
+private:
+  bool terminal_ = ::isatty(STDERR_FILENO);
+  std::string shown_;
+};
+
+std::string who_holds(const json& status) {
+  std::string out;
+  for (const auto& actor : status["actors"])
+    if (actor.value("state", "") != "gone")
+      out += (out.empty() ? "" : "; ") + actor.value("actor", "?") + ": "
+             + (actor.contains("says") ? actor["says"].value("doing", "") : "no answer");
+  return status.value("state", "?") + (out.empty() ? "" : ": " + out);
+}
+
+/// Follows the stop on the connection until the service ends it, which it does last.
+void follow(admin_client& client, steady::time_point until) {
+  progress_line line;
+  try {
+    while (steady::now() < until) {
+      line.show(who_holds(client.call(admin_wire::method_status, json::object(), 2s)));
+      client.wait_for_end(std::min(until, steady::now() + 250ms));
+    }
+  } catch (const failure& gone) {
+    if (gone.how() == outcome::not_running)
+      return;
+    if (gone.how() != outcome::timed_out)
+      throw;
+  }
+}
+
+/// Waits until nobody answers at the socket any more.
+void wait_until_gone(const context& with, steady::time_point until) {
+  try {
+    while (steady::now() < until) {
+      admin_client connection{with};
+      follow(connection, until);
+    }
+  } catch (const failure& gone) {
+    if (gone.how() == outcome::not_running)
+      return;
+    throw;
+  }
+  throw failure{outcome::timed_out, "the service has not stopped yet; see: phictl status"};
+}
+
+/// The exit status is the service's own.
+void tell_end(const context& with, const std::string& state_directory, int pid) {
+  auto report = read_exit_report(state_directory, pid);
+  if (with.json)
+    std::cout << report.dump(2) << "\n";
+  else
+    std::cout << "The service has stopped: " << report.value("exitText", "?") << ", in "
+              << show_seconds(report.value("tookMs", 0.0) / 1000) << "\n";
+  if (int code = report.value("exitCode", 0); code != 0)
+    throw failure{static_cast<outcome>(code), ""};
+}
+
+void stop_by_socket(const context& with, const stop_wishes& wishes) {
+  admin_client client{with};
+  auto accepted =
+    client.call(admin_wire::method_stop, {{"mode", wishes.mode}}, with.timeout_or(5s));
+  if (wishes.mode == "lame-duck") {
+    std::cout << "The service is a lame duck; undo it with: phictl undrain\n";
+    return;
+  }
+  if (!wishes.wait) {
+    std::cout << "The service begins to stop; follow it with: phictl status --watch\n";
+    return;
+  }
+  auto until = steady::now() + with.timeout_or(1h);
+  follow(client, until);
+  wait_until_gone(with, until);
+  tell_end(with, accepted.value("stateDirectory", ""), accepted.value("pid", 0));
+}
+
+void stop_by_systemd(const context& with, const stop_wishes& wishes) {
+  // The socket first: a connection would start the service again.
+  std::vector<std::string> command{"systemctl", "stop", socket_unit(with), with.unit};
+  if (!wishes.wait) {
+    if (run(command) != 0)
+      throw failure{outcome::failed, "systemctl has failed; see: phictl logs"};
+    std::cout << with.unit << " is stopped\n";
+    return;
+  }
+  admin_client client{with};
+  auto status = client.call(admin_wire::method_status, json::object(), with.timeout_or(5s));
+  command.insert(command.begin() + 2, "--no-block");
+  if (run(command) != 0)
+    throw failure{outcome::failed, "systemctl has failed; see: phictl logs"};
+  auto until = steady::now() + with.timeout_or(1h);
+  follow(client, until);
+  wait_until_gone(with, until);
+  tell_end(with, status.value("stateDirectory", ""), status.value("pid", 0));
+}
+
+} // namespace
+
+void stop(const context& with, const stop_wishes& wishes) {
+  if (wishes.dry_run)
+    return dry_run(with);
+  if (with.socket.empty() && wishes.mode == "graceful" && unit_installed(with))
+    return stop_by_systemd(with, wishes);
+  stop_by_socket(with, wishes);
+}
+
+} // namespace phi::ctl

@@ -1,0 +1,97 @@
+#include "tools/phictl/trace_diagram.hpp"
+
+#include "tools/phictl/context.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <map>
+#include <vector>
+
+namespace phi::ctl {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+struct arrow {
+  double at_us = 0; ///< when it was handled
+  std::string from;
+  std::string to;
+  std::string text;
+};
+
+bool tells_of_a_stop(const std::string& message) {
+  for (auto one : {"terminate", "stop", "release", "stopped", "drained", "down"})
+    if (message == one)
+      return true;
+  return false;
+}
+
+std::map<int, std::string> track_names(const json& events) {
+  std::map<int, std::string> out;
+  for (const auto& event : events)
+    if (event.value("name", "") == "thread_name")
+      out[event.value("tid", 0)] = event["args"].value("name", "?");
+  return out;
+}
+
+std::vector<arrow> arrows_of(const json& events) {
+  auto names = track_names(events);
+  std::vector<arrow> out;
+  for (const auto& event : events) {
+    auto message = event.value("name", "");
+    if (event.value("cat", "") != "message" || !tells_of_a_stop(message))
+      continue;
+    const auto& args = event["args"];
+    auto content = args.value("content", "");
+    // Mermaid ends a text at ; and #.
+    std::replace_if(
+      content.begin(), content.end(), [](char c) { return c == ';' || c == '#'; }, ',');
+    out.push_back({event.value("ts", 0.0), args.value("from", "?"), names[event.value("tid", 0)],
+                   content.empty() ? message : message + " (" + content + ")"});
+  }
+  std::stable_sort(out.begin(), out.end(),
+                   [](const arrow& a, const arrow& b) { return a.at_us < b.at_us; });
+  return out;
+}
+
+} // namespace
+
+std::string stop_diagram(const std::string& file) {
+  std::ifstream in{file};
+  auto events = json::parse(in, nullptr, false);
+  if (!events.is_array())
+    throw failure{outcome::failed,
+                  file + " is not a whole trace; was the service still writing it?"};
+  auto arrows = arrows_of(events);
+  auto first = std::find_if(arrows.begin(), arrows.end(),
+                            [](const arrow& one) { return one.text.starts_with("terminate"); });
+  if (first == arrows.end())
+    throw failure{outcome::failed, "there is no stop in " + file
+                                     + "; trace one with PHI_TRACE=FILE.json phi-backend ..."};
+  std::string out = "sequenceDiagram\n";
+  std::vector<std::string> known;
+  auto introduce = [&](const std::string& who) {
+    if (std::find(known.begin(), known.end(), who) != known.end())
+      return;
+    known.push_back(who);
+    out += "  participant " + who + "\n";
+  };
+  for (auto at = first; at != arrows.end(); ++at) {
+    introduce(at->from);
+    introduce(at->to);
+  }
+  for (auto at = first; at != arrows.end(); ++at) {
+    char time[32];
+    std::snprintf(time, sizeof time, "%.1f ms ", (at->at_us - first->at_us) / 1000);
+    auto line = at->text.starts_with("down")      ? "--x"
+                : at->text.starts_with("stopped") ? "-->>"
+                                                  : "->>";
+    out += "  " + at->from + line + at->to + ": " + time + at->text + "\n";
+  }
+  return out;
+}
+
+} // namespace phi::ctl
