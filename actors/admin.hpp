@@ -12,6 +12,7 @@ struct admin_state {
   child_identity who;
   console_port_ptr console;
   uint64_t requests = 0;
+  uint64_t backups = 0;
 };
 
 /// `attach` is called once with this actor; from then on it gets every request line.

@@ -4,6 +4,7 @@
 #include "config/defaults.hpp"
 
 #include <array>
+#include <cstdio>
 #include <unistd.h>
 
 namespace phi::admin {
@@ -137,6 +138,48 @@ void examine(self_ptr self, const call& now) {
   now.answer({{"examined", std::move(rows)}});
 }
 
+/// The answer of the database, which has its own JSON.
+std::function<void(query_answer)> passed_on(const call& now) {
+  return [now](const query_answer& answer) {
+    if (answer.error == error_code::none)
+      return now.answer(json::parse(answer.body, nullptr, false));
+    bool later = facts(answer.error).http_status == 503;
+    now.fail(later ? admin_wire::try_again : admin_wire::refused,
+             std::string{facts(answer.error).title}
+               + (answer.detail.empty() ? "" : ": " + answer.detail));
+  };
+}
+
+void ask(self_ptr self, const call& now) {
+  self->state.console->ask(now.text("path"), now.text("query"), passed_on(now));
+}
+
+void tell_events(self_ptr self, const call& now) {
+  query what{.kind = query_kind::events, .top = now.params.value("limit", 100U)};
+  what.top = std::min(what.top, 1000U);
+  if (now.params.contains("after"))
+    what.after = now.params["after"].get<int64_t>();
+  if (auto feature = now.text("feature"); !feature.empty())
+    what.feature = feature;
+  self->state.console->ask(std::move(what), passed_on(now));
+}
+
+void verify(self_ptr self, const call& now) {
+  self->state.console->ask(query{.kind = query_kind::verify}, passed_on(now));
+}
+
+/// Into the state directory, the only place where the service may write; phictl fetches it there.
+void back_up(self_ptr self, const call& now) {
+  auto file = self->state.console->state_directory() + "/backup-"
+              + std::to_string(++self->state.backups) + ".db.part";
+  std::remove(file.c_str()); // of an earlier process that did not get to its end
+  self->state.console->ask(query{.kind = query_kind::backup, .file = file}, passed_on(now));
+}
+
+void ingest(self_ptr self, const call& now) {
+  self->state.console->ingest(now.text("lines"), passed_on(now));
+}
+
 constexpr std::array table{
   method{admin_wire::method_status, tell_status},
   method{admin_wire::method_stop, stop_service},
@@ -154,6 +197,11 @@ constexpr std::array table{
   method{admin_wire::method_config, show_settings},
   method{admin_wire::method_config_diff, show_difference},
   method{admin_wire::method_doctor, examine},
+  method{admin_wire::method_ask, ask},
+  method{admin_wire::method_events, tell_events},
+  method{admin_wire::method_verify, verify},
+  method{admin_wire::method_backup, back_up},
+  method{admin_wire::method_ingest, ingest},
 };
 
 } // namespace

@@ -122,6 +122,8 @@ inline constexpr uint32_t retry_after_max_s = 60;
 /// Log lines that wait for a slow reader of the log; the oldest are dropped, and counted.
 inline constexpr size_t log_queue_lines = 8192;
 
+/// The longest that a backup or a check of the whole database may take.
+inline constexpr std::chrono::milliseconds inspection_timeout = 3600s;
 /// Bounds of a trace: lines kept in memory (about 40 MB), bytes of a file, messages that were sent
 /// and not yet handled.
 inline constexpr size_t trace_max_lines = 200'000;

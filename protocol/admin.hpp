@@ -28,6 +28,11 @@ inline constexpr std::string_view method_trace_read = "trace-read";
 inline constexpr std::string_view method_config = "config";
 inline constexpr std::string_view method_config_diff = "config-diff";
 inline constexpr std::string_view method_doctor = "doctor";
+inline constexpr std::string_view method_ask = "ask";
+inline constexpr std::string_view method_events = "events";
+inline constexpr std::string_view method_verify = "verify";
+inline constexpr std::string_view method_backup = "backup";
+inline constexpr std::string_view method_ingest = "ingest";
 
 // Error codes of JSON-RPC 2.0.
 inline constexpr int parse_error = -32700;
@@ -37,6 +42,8 @@ inline constexpr int invalid_params = -32602;
 inline constexpr int internal_error = -32603;
 /// Our own: understood, and not done; the message says why.
 inline constexpr int refused = -32000;
+/// Our own: it cannot be done now; the same request may work later.
+inline constexpr int try_again = -32001;
 
 } // namespace admin_wire
 

@@ -10,7 +10,15 @@
 
 namespace phi {
 
-enum class query_kind : uint8_t { daily, daily_features, summary };
+enum class query_kind : uint8_t {
+  daily,
+  daily_features,
+  summary,
+  // An operator's: on the admin socket only.
+  events, ///< the last ones, or those behind `after`
+  verify, ///< roll-ups against rows
+  backup, ///< a copy to `file`
+};
 
 /// What `include=` of a summary asks for.
 struct summary_parts {
@@ -35,6 +43,8 @@ struct query {
   std::optional<std::string> method;
   summary_parts include;
   uint32_t top = 20;
+  std::optional<int64_t> after; ///< of `events`
+  std::string file;             ///< of `backup`
 };
 
 /// A question and the duty to answer it.

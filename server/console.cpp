@@ -2,10 +2,12 @@
 
 #include "config/keys.hpp"
 #include "config/merge.hpp"
+#include "server/http/query_params.hpp"
 #include "server/systemd/budget_doctor.hpp"
 
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -14,6 +16,35 @@ namespace phi {
 namespace {
 
 using verdict = examined::verdict;
+
+int64_t wall_clock_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+           std::chrono::system_clock::now().time_since_epoch())
+    .count();
+}
+
+/// Where the answer to one question or one ingest request goes.
+class one_answer : public reply_sink {
+public:
+  one_answer(std::function<void(query_answer)> then, std::vector<http::problem_detail> rejected)
+    : then_(std::move(then)),
+      rejected_(std::move(rejected)) {}
+
+  void deliver(std::vector<ingest_answer> answers) noexcept override {
+    for (const auto& [to, outcome] : answers) {
+      if (outcome.error != error_code::none)
+        then_({outcome.error, "try again in " + std::to_string(outcome.retry_after_s) + " s", {}});
+      else
+        then_({.body = http::ingest_json(outcome.stored, outcome.duplicates, rejected_,
+                                         outcome.queued ? "queued" : "committed")});
+    }
+  }
+  void deliver(ticket, query_answer answer) noexcept override { then_(std::move(answer)); }
+
+private:
+  std::function<void(query_answer)> then_;
+  std::vector<http::problem_detail> rejected_;
+};
 
 std::set<std::string> as_set(std::vector<std::string> names) {
   return {names.begin(), names.end()};
@@ -145,6 +176,47 @@ std::vector<examined> console::examine() const {
                      mend == finding.text.npos ? "" : finding.text.substr(mend + 2)});
     }
   return out;
+}
+
+void console::ask(const std::string& path, const std::string& query_string,
+                  std::function<void(query_answer)> then) {
+  static const std::map<std::string, query_kind> kinds{
+    {"/stats/daily", query_kind::daily},
+    {"/stats/daily/features", query_kind::daily_features},
+    {"/stats/summary", query_kind::summary}};
+  auto kind = kinds.find(path);
+  if (kind == kinds.end())
+    return then({error_code::not_found, "there is no question " + path, {}});
+  const auto& stats = process_.settings()->stats;
+  auto read =
+    http::read_question(kind->second, query_string, {stats.timezone, stats.max_range_days});
+  if (!read.errors.empty())
+    return then(
+      {error_code::invalid_query, read.errors[0].pointer + ": " + read.errors[0].message, {}});
+  ask(std::move(read.what), std::move(then));
+}
+
+void console::ask(query what, std::function<void(query_answer)> then) {
+  auto sink = std::make_shared<one_answer>(std::move(then), std::vector<http::problem_detail>{});
+  backend_->ask(std::make_shared<asked_query>(std::move(what), query_reply{sink, 0}));
+}
+
+void console::ingest(std::string_view lines, std::function<void(query_answer)> then) {
+  reader_.set_limits(http::event_limits_of(*process_.settings()));
+  auto read = reader_.read_ndjson(lines, wall_clock_us());
+  if (read.error != error_code::none)
+    return then({read.error, read.detail, {}});
+  ingest_request request{.rejected = static_cast<uint32_t>(read.rejected.size())};
+  request.awaited = !read.events.empty();
+  for (const auto& e : read.events)
+    request.bytes += e.footprint();
+  request.events = std::move(read.events);
+  if (!request.awaited)
+    then({.body = http::ingest_json(0, 0, read.rejected, "committed")});
+  auto sink = std::make_shared<one_answer>(std::move(then), std::move(read.rejected));
+  auto turn = std::make_shared<ingest_turn>(std::move(sink));
+  turn->requests.push_back(std::move(request));
+  backend_->submit(std::move(turn));
 }
 
 double console::processor_ms(int thread) const {

@@ -2,7 +2,10 @@
 /// The process, as an operator's console sees it.
 
 #include "actors/ports/console_port.hpp"
+#include "actors/ports/http_port.hpp"
 #include "config/config.hpp"
+#include "server/http/event_reader.hpp"
+#include "server/http/limits.hpp"
 #include "server/logging.hpp"
 #include "server/service.hpp"
 #include "server/settings_source.hpp"
@@ -16,13 +19,16 @@ class console : public console_port {
 public:
   /// Everything must outlive it. `listeners`: where the HTTP server listens now.
   console(const service& process, process_log& log, const settings_source& source,
-          trace_recorder& trace, const watch_port& watch,
+          trace_recorder& trace, const watch_port& watch, std::shared_ptr<backend_port> backend,
           std::function<std::vector<std::string>()> listeners)
     : process_(process),
       log_(log),
       source_(source),
       trace_(trace),
       watch_(watch),
+      backend_(std::move(backend)),
+      reader_(http::event_limits_of(*process.settings()),
+              process.settings()->stats.user_hash_salt.value),
       listeners_(std::move(listeners)) {}
 
   std::string log_level() const override;
@@ -36,6 +42,10 @@ public:
   std::vector<shown_setting> settings() const override;
   settings_difference difference() const override;
   std::vector<examined> examine() const override;
+  void ask(const std::string& path, const std::string& query_string,
+           std::function<void(query_answer)> then) override;
+  void ask(query what, std::function<void(query_answer)> then) override;
+  void ingest(std::string_view lines, std::function<void(query_answer)> then) override;
   double processor_ms(int thread) const override;
   std::string state_directory() const override;
   std::vector<std::string> listeners() const override { return listeners_(); }
@@ -46,6 +56,8 @@ private:
   const settings_source& source_;
   trace_recorder& trace_;
   const watch_port& watch_;
+  std::shared_ptr<backend_port> backend_;
+  http::event_reader reader_; ///< used by the admin actor only
   std::function<std::vector<std::string>()> listeners_;
 };
 

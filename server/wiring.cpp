@@ -81,12 +81,12 @@ enum child : size_t {
 class house {
 public:
   house(config_ptr settings, signal_source& signals, watch_port_ptr watch, console_port_ptr console,
-        std::vector<owned_fd> listeners)
+        std::shared_ptr<backend> to_actors, std::vector<owned_fd> listeners)
     : settings_(std::move(settings)),
       signals_(signals),
       watch_(std::move(watch)),
       console_(std::move(console)),
-      backend_(std::make_shared<backend>()),
+      backend_(std::move(to_actors)),
       store_(store::make_sqlite_store(store::sqlite_settings_of(*settings_))),
       reader_(store::make_sqlite_reader(store::sqlite_settings_of(*settings_))),
       admin_(settings_->resolved.admin_socket),
@@ -317,8 +317,13 @@ exit_code run_service(const settings_source& source, const loaded_config& loaded
   process_watch watch{manager, settings.shutdown.watchdog.abort};
   service process{{state, resort, log, source, manager, watch}, current, loaded.origins};
   std::function<std::vector<std::string>()> listeners = [] { return std::vector<std::string>{}; };
-  console desk{process, log, source, trace, watch, [&] { return listeners(); }};
-  house rooms{current, signals, borrowed<watch_port>(watch), borrowed<console_port>(desk),
+  auto to_actors = std::make_shared<backend>();
+  console desk{process, log, source, trace, watch, to_actors, [&] { return listeners(); }};
+  house rooms{current,
+              signals,
+              borrowed<watch_port>(watch),
+              borrowed<console_port>(desk),
+              to_actors,
               std::move(inherited.listeners)};
   listeners = [&] { return rooms.listeners(); };
   process.on_ready_changed = [&](bool ready) { rooms.set_ready(ready); };

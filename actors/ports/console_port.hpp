@@ -1,8 +1,12 @@
 #pragma once
 /// What the admin actor needs of the process to answer an operator.
 
+#include "protocol/query.hpp"
+#include "protocol/reply.hpp"
+
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,6 +62,16 @@ public:
   virtual std::vector<shown_setting> settings() const = 0;
   virtual settings_difference difference() const = 0;
   virtual std::vector<examined> examine() const = 0;
+
+  /// Answers a question in the words of the HTTP interface: path behind the prefix, query string.
+  /// `then` is called once, in any thread.
+  virtual void ask(const std::string& path, const std::string& query_string,
+                   std::function<void(query_answer)> then) = 0;
+  /// The same for an operator's own question.
+  virtual void ask(query what, std::function<void(query_answer)> then) = 0;
+
+  /// Takes events in, one JSON object a line, as POST /events does. The answer has the same body.
+  virtual void ingest(std::string_view lines, std::function<void(query_answer)> then) = 0;
 
   /// Time on a processor of a thread of this process, in ms; negative: not known.
   virtual double processor_ms(int thread) const = 0;

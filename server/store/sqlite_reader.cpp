@@ -1,7 +1,9 @@
 #include "server/store/sqlite_store.hpp"
 
+#include "config/defaults.hpp"
 #include "config/time_text.hpp"
 #include "server/platform/time_zones.hpp"
+#include "server/store/inspection.hpp"
 #include "server/store/rollup.hpp"
 #include "server/store/sqlite.hpp"
 #include "server/store/statements.hpp"
@@ -53,11 +55,19 @@ public:
   }
 
   query_answer answer(const query& what) override {
-    give_up_at_ = std::chrono::steady_clock::now() + with_.query_timeout;
+    // An operator who wants a copy or a check of everything waits for it.
+    bool long_one = what.kind == query_kind::backup || what.kind == query_kind::verify;
+    give_up_at_ = std::chrono::steady_clock::now()
+                  + (long_one ? defaults::inspection_timeout : with_.query_timeout);
     try {
       if (!db_.is_open())
         if (auto trouble = open(); !trouble.empty())
           return {error_code::store_unavailable, trouble, {}};
+      if (what.kind == query_kind::backup) { // VACUUM INTO is a transaction of its own
+        for (auto& [text, ask] : statements_)
+          ask.reset();
+        return {.body = back_up(db_, what.file).dump()};
+      }
       // One transaction: all parts of an answer see the same data.
       db_.run("BEGIN");
       auto body = dispatch(what).dump();
@@ -108,6 +118,9 @@ private:
       case query_kind::daily: return daily(what);
       case query_kind::daily_features: return daily_features(what);
       case query_kind::summary: return summary(what);
+      case query_kind::events: return recent_events(db_, what);
+      case query_kind::verify: return verify(db_);
+      case query_kind::backup: break;
     }
     throw std::logic_error("this question is not known");
   }

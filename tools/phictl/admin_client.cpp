@@ -84,7 +84,8 @@ json admin_client::call(std::string_view method, json params, std::chrono::milli
     throw failure{outcome::failed, "the service's answer is not JSON; is " + path_
                                      + " the admin socket of phi-backend?"};
   if (answer.contains("error"))
-    throw failure{outcome::failed, answer["error"].value("message", "unknown error")};
+    throw failure{outcome::failed, answer["error"].value("message", "unknown error"),
+                  answer["error"].value("code", 0) == admin_wire::try_again};
   return answer.value("result", json{});
 }
 

@@ -19,4 +19,10 @@ void add_state_commands(CLI::App& app, context& with);
 /// actors, dump, log-level, last-exit, config, doctor, trace: to see inside.
 void add_inspect_commands(CLI::App& app, context& with);
 
+/// stats: what was counted, as tables with bars.
+void add_stats_commands(CLI::App& app, context& with);
+
+/// send, import, tail, backup, verify: the events themselves.
+void add_data_commands(CLI::App& app, context& with);
+
 } // namespace phi::ctl

@@ -20,11 +20,17 @@ enum class outcome : int {
 /// Ends a command: `what()` is for people.
 class failure : public std::runtime_error {
 public:
-  failure(outcome how, const std::string& text) : std::runtime_error(text), how_(how) {}
+  failure(outcome how, const std::string& text, bool again = false)
+    : std::runtime_error(text),
+      how_(how),
+      again_(again) {}
   outcome how() const { return how_; }
+  /// Whether the service says that the same request may work later.
+  bool again() const { return again_; }
 
 private:
   outcome how_;
+  bool again_;
 };
 
 struct context {

@@ -1,0 +1,181 @@
+// phictl's commands for the events themselves, against the real service.
+
+#include "tests/support/doctest.hpp"
+#include "tests/support/http_client.hpp"
+#include "tests/support/phictl.hpp"
+#include "tests/support/stored.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <csignal>
+#include <fstream>
+#include <thread>
+#include <unistd.h>
+
+using namespace phi::testing;
+using namespace std::chrono_literals;
+using json = nlohmann::json;
+
+namespace {
+
+program_result shell(const std::string& line) {
+  return run_program({"/bin/bash", "-c", line});
+}
+
+std::string today() {
+  auto out = shell("date -u +%F").out;
+  return out.substr(0, out.find('\n'));
+}
+
+void write_events(const std::string& file, int count) {
+  std::ofstream out{file};
+  for (int i = 0; i < count; ++i)
+    out << R"({"feature":"import","action":")" << i % 10 << R"(","status":200,"durationMs":)"
+        << i % 100 << "}\n";
+}
+
+const settings quiet{{"APP_STATS_TRACK_REQUESTS", "false"}};
+
+} // namespace
+
+TEST_CASE("send: from arguments and from stdin; what is wrong names its line") {
+  temp_dir dir;
+  service_process service{dir.path(), quiet};
+  CHECK(ctl(dir, {"send", "--feature", "login", "--status", "200", "--id", "1"}).out
+        == "1 stored, 0 known already, 0 rejected\n");
+  CHECK(ctl(dir, {"send", "--feature", "login", "--id", "1"}).out
+        == "0 stored, 1 known already, 0 rejected\n");
+  CHECK(ctl(dir, {"send", "--feature", "login", "--status", "7"}).code == 1);
+  auto piped = shell(R"(printf '{"feature":"a"}\n{"feture":"b"}\n{"feature":"c"}\n' | )" + phictl()
+                     + " --json --socket " + dir.path("admin.sock") + " send");
+  CHECK(piped.code == 1);
+  CHECK(json::parse(piped.out)["stored"] == 2);
+  CHECK(has(piped.err, "line 2: unknown_field /feture did you mean feature?"));
+  CHECK(service.stop().code == 0); // the ledger balances
+}
+
+TEST_CASE("stats: daily, features, latency, summary") {
+  temp_dir dir;
+  service_process service{dir.path(), quiet};
+  for (int i = 0; i < 20; ++i)
+    ctl(dir, {"send", "--feature", i % 4 == 0 ? "rare" : "often", "--status",
+              i % 5 == 0 ? "500" : "200", "--duration-ms", std::to_string(i)});
+  auto day = today();
+  auto daily = ctl(dir, {"stats", "daily", "--start", day, "--end", day});
+  CHECK(has(daily.out, day));
+  CHECK(has(daily.out, "20"));
+  CHECK(has(daily.out, "█"));
+  auto features = ctl(dir, {"--json", "stats", "features", "--start", day, "--end", day});
+  CHECK(json::parse(features.out)["rows"][0]["count"] == 15);
+  CHECK(has(ctl(dir, {"stats", "latency"}).out, "20 timed events"));
+  auto summary = ctl(dir, {"stats", "summary"});
+  CHECK(has(summary.out, "often"));
+  CHECK(has(summary.out, "rare"));
+  auto wrong = ctl(dir, {"stats", "summary", "--timezone", "Europe/Berln"});
+  CHECK(wrong.code == 1);
+  CHECK(has(wrong.err, "did you mean Europe/Berlin?"));
+  CHECK(ctl(dir, {"stats", "daily"}).code == 2); // it needs a range
+}
+
+TEST_CASE("tail shows the last events, and -f the new ones, filtered") {
+  temp_dir dir;
+  service_process service{dir.path(), quiet};
+  for (auto id : {"1", "2", "3"})
+    ctl(dir, {"send", "--feature", "old", "--action", "number-" + std::string{id}});
+  auto last = ctl(dir, {"tail", "-n", "2"});
+  CHECK_FALSE(has(last.out, "number-1"));
+  CHECK(has(last.out, "number-2"));
+  CHECK(has(last.out, "number-3"));
+  std::thread writer{[&] {
+    std::this_thread::sleep_for(700ms);
+    ctl(dir, {"send", "--feature", "other", "--action", "unseen"});
+    ctl(dir, {"send", "--feature", "new", "--action", "seen"});
+  }};
+  auto followed = shell("timeout 2 " + phictl() + " --json --socket " + dir.path("admin.sock")
+                        + " tail -f -n 1 --feature new");
+  writer.join();
+  CHECK(has(followed.out, "\"seen\""));
+  CHECK_FALSE(has(followed.out, "unseen"));
+  CHECK_FALSE(has(followed.out, "number-"));
+}
+
+TEST_CASE("import: plain, gzip and zstd, each once however often") {
+  temp_dir dir;
+  service_process service{dir.path(), quiet};
+  auto plain = dir.path("events.ndjson");
+  write_events(plain, 3500);
+  shell("gzip -k " + plain + "; zstd -q " + plain + " -o " + dir.path("events.zst"));
+  int64_t expected = 0;
+  for (auto file : {plain, plain + ".gz", dir.path("events.zst")}) {
+    CAPTURE(file);
+    CHECK(ctl(dir, {"import", file}).out == "3 500 stored, 0 known already, 0 rejected\n");
+    CHECK(ctl(dir, {"import", file}).out == "0 stored, 3 500 known already, 0 rejected\n");
+    expected += 3500;
+    CHECK(ask_database(service.database(), "SELECT count(*) FROM event") == expected);
+  }
+  auto whole = read_file(dir.path("events.zst"));
+  std::ofstream{dir.path("cut.zst")} << whole.substr(0, whole.size() / 2);
+  auto cut = ctl(dir, {"import", dir.path("cut.zst")});
+  CHECK(cut.code == 1);
+  CHECK(has(cut.err, "it ends too early"));
+  CHECK(service.stop().code == 0);
+  CHECK(rollup_mismatch(service.database()) == "");
+}
+
+TEST_CASE("import with a kill -9 in the middle, of the service and of phictl: exactly once") {
+  temp_dir dir;
+  int count = has_sanitizer() ? 100'000 : 1'000'000;
+  auto file = dir.path("million.ndjson");
+  write_events(file, count);
+  auto import_line =
+    phictl() + " --socket " + dir.path("admin.sock") + " import " + file + " 2>/dev/null";
+  auto stored = [&](const service_process& service) {
+    return ask_database(service.database(), "SELECT count(*) FROM event");
+  };
+  {
+    // The service is killed and comes back: the import goes on by itself.
+    auto first = std::make_unique<service_process>(dir.path(), quiet);
+    auto pid_file = dir.path("import.pid");
+    std::thread importing{[&] { shell(import_line + " & echo $! > " + pid_file + "; wait"); }};
+    while (stored(*first) < count / 4)
+      std::this_thread::sleep_for(20ms);
+    first->kill();
+    first = std::make_unique<service_process>(dir.path(), quiet);
+    while (stored(*first) < count / 2)
+      std::this_thread::sleep_for(20ms);
+    // Now the import itself is killed.
+    ::kill(std::stoi(read_file(pid_file)), SIGKILL);
+    importing.join();
+    CHECK(stored(*first) < count);
+    auto resumed = shell(import_line);
+    CHECK(resumed.code == 0);
+    CHECK(has(resumed.out, "0 rejected"));
+    CHECK(first->stop().code == 0);
+    CHECK(stored(*first) == count);
+    CHECK(rollup_mismatch(first->database()) == "");
+  }
+}
+
+TEST_CASE("backup copies a whole database under load, verify holds roll-ups against rows") {
+  temp_dir dir;
+  service_process service{dir.path(), quiet};
+  auto events = dir.path("events.ndjson");
+  write_events(events, 20'000);
+  CHECK(ctl(dir, {"import", events}).code == 0);
+  auto copy = dir.path("copy.db");
+  auto made = ctl(dir, {"backup", copy});
+  CHECK(made.out.starts_with(copy + ": 20 000 events"));
+  CHECK(ask_database(copy, "SELECT count(*) FROM event") == 20'000);
+  CHECK(rollup_mismatch(copy) == "");
+  CHECK(shell("ls " + dir.path() + " | grep -c part").out == "0\n");
+  CHECK(ctl(dir, {"backup", copy}).code == 1); // never over a file
+  CHECK(ctl(dir, {"backup", "/nowhere/copy.db"}).code == 1);
+  auto verified = ctl(dir, {"verify"});
+  CHECK(verified.code == 0);
+  CHECK(has(verified.out, "same"));
+  CHECK(has(verified.out, "balanced"));
+  shell("sqlite3 " + service.database() + " 'UPDATE rollup_count SET n = n + 1'");
+  verified = ctl(dir, {"verify"});
+  CHECK(verified.code == 1);
+  CHECK(has(verified.out, "DIFFERENT"));
+}
