@@ -180,6 +180,41 @@ void ingest(self_ptr self, const call& now) {
   self->state.console->ingest(now.text("lines"), passed_on(now));
 }
 
+json to_json(const shown_token& one) {
+  json out{{"id", one.id}, {"name", one.name}, {"scopes", one.scopes}, {"created", one.created}};
+  if (!one.expires.empty())
+    out["expires"] = one.expires;
+  return out;
+}
+
+void create_token(self_ptr self, const call& now) {
+  std::optional<int64_t> seconds;
+  if (now.params.contains("expiresInSeconds"))
+    seconds = now.params["expiresInSeconds"].get<int64_t>();
+  auto made = self->state.console->create_token(now.text("name"), now.texts("scopes"), seconds);
+  if (!made.error.empty())
+    return now.fail(admin_wire::invalid_params, made.error);
+  log_info("admin", "creates a token", {{"id", made.what.id}, {"name", made.what.name}});
+  auto out = to_json(made.what);
+  out["secret"] = made.secret;
+  now.answer(std::move(out));
+}
+
+void list_tokens(self_ptr self, const call& now) {
+  json rows = json::array();
+  for (const auto& one : self->state.console->tokens())
+    rows.push_back(to_json(one));
+  now.answer({{"tokens", std::move(rows)}});
+}
+
+void revoke_token(self_ptr self, const call& now) {
+  auto id = now.text("id");
+  if (auto wrong = self->state.console->revoke_token(id); !wrong.empty())
+    return now.fail(admin_wire::refused, wrong);
+  log_info("admin", "revokes a token", {{"id", id}});
+  now.answer({{"revoked", id}});
+}
+
 constexpr std::array table{
   method{admin_wire::method_status, tell_status},
   method{admin_wire::method_stop, stop_service},
@@ -202,6 +237,9 @@ constexpr std::array table{
   method{admin_wire::method_verify, verify},
   method{admin_wire::method_backup, back_up},
   method{admin_wire::method_ingest, ingest},
+  method{admin_wire::method_token_create, create_token},
+  method{admin_wire::method_token_list, list_tokens},
+  method{admin_wire::method_token_revoke, revoke_token},
 };
 
 } // namespace

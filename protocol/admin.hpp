@@ -33,6 +33,9 @@ inline constexpr std::string_view method_events = "events";
 inline constexpr std::string_view method_verify = "verify";
 inline constexpr std::string_view method_backup = "backup";
 inline constexpr std::string_view method_ingest = "ingest";
+inline constexpr std::string_view method_token_create = "token-create";
+inline constexpr std::string_view method_token_list = "token-list";
+inline constexpr std::string_view method_token_revoke = "token-revoke";
 
 // Error codes of JSON-RPC 2.0.
 inline constexpr int parse_error = -32700;

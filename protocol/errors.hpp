@@ -27,6 +27,7 @@ enum class error_code : uint8_t {
   not_found,
   method_not_allowed,
   unauthorized,
+  forbidden,
   nothing_valid,
   atomic_refused,
   // One event in a request.

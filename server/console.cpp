@@ -2,6 +2,7 @@
 
 #include "config/keys.hpp"
 #include "config/merge.hpp"
+#include "config/time_text.hpp"
 #include "server/http/query_params.hpp"
 #include "server/systemd/budget_doctor.hpp"
 
@@ -45,6 +46,15 @@ private:
   std::function<void(query_answer)> then_;
   std::vector<http::problem_detail> rejected_;
 };
+
+shown_token shown(const http::token& one) {
+  shown_token out{.id = one.id, .name = one.name, .created = format_rfc3339(one.created_us)};
+  for (auto what : one.scopes)
+    out.scopes.emplace_back(http::to_string(what));
+  if (one.expires_us)
+    out.expires = format_rfc3339(*one.expires_us);
+  return out;
+}
 
 std::set<std::string> as_set(std::vector<std::string> names) {
   return {names.begin(), names.end()};
@@ -217,6 +227,31 @@ void console::ingest(std::string_view lines, std::function<void(query_answer)> t
   auto turn = std::make_shared<ingest_turn>(std::move(sink));
   turn->requests.push_back(std::move(request));
   backend_->submit(std::move(turn));
+}
+
+created_token console::create_token(const std::string& name, const std::vector<std::string>& scopes,
+                                    std::optional<int64_t> seconds) {
+  std::vector<http::scope> wanted;
+  for (const auto& text : scopes) {
+    auto one = http::parse_scope(text);
+    if (!one)
+      return {.error = "scope \"" + text + "\" is not one of ingest, read, admin"};
+    wanted.push_back(*one);
+  }
+  if (wanted.empty())
+    return {.error = "a token needs a scope: ingest, read or admin"};
+  std::optional<int64_t> expires;
+  if (seconds)
+    expires = wall_clock_us() + *seconds * 1'000'000;
+  auto made = tokens_->create(name, std::move(wanted), expires);
+  return {made.error, made.secret, shown(made.what)};
+}
+
+std::vector<shown_token> console::tokens() const {
+  std::vector<shown_token> out;
+  for (const auto& one : *tokens_->all())
+    out.push_back(shown(one));
+  return out;
 }
 
 double console::processor_ms(int thread) const {

@@ -6,6 +6,7 @@
 #include "config/config.hpp"
 #include "server/http/event_reader.hpp"
 #include "server/http/limits.hpp"
+#include "server/http/tokens.hpp"
 #include "server/logging.hpp"
 #include "server/service.hpp"
 #include "server/settings_source.hpp"
@@ -20,6 +21,7 @@ public:
   /// Everything must outlive it. `listeners`: where the HTTP server listens now.
   console(const service& process, process_log& log, const settings_source& source,
           trace_recorder& trace, const watch_port& watch, std::shared_ptr<backend_port> backend,
+          std::shared_ptr<http::token_book> tokens,
           std::function<std::vector<std::string>()> listeners)
     : process_(process),
       log_(log),
@@ -27,6 +29,7 @@ public:
       trace_(trace),
       watch_(watch),
       backend_(std::move(backend)),
+      tokens_(std::move(tokens)),
       reader_(http::event_limits_of(*process.settings()),
               process.settings()->stats.user_hash_salt.value),
       listeners_(std::move(listeners)) {}
@@ -46,6 +49,10 @@ public:
            std::function<void(query_answer)> then) override;
   void ask(query what, std::function<void(query_answer)> then) override;
   void ingest(std::string_view lines, std::function<void(query_answer)> then) override;
+  created_token create_token(const std::string& name, const std::vector<std::string>& scopes,
+                             std::optional<int64_t> seconds) override;
+  std::vector<shown_token> tokens() const override;
+  std::string revoke_token(const std::string& id) override { return tokens_->revoke(id); }
   double processor_ms(int thread) const override;
   std::string state_directory() const override;
   std::vector<std::string> listeners() const override { return listeners_(); }
@@ -57,6 +64,7 @@ private:
   trace_recorder& trace_;
   const watch_port& watch_;
   std::shared_ptr<backend_port> backend_;
+  std::shared_ptr<http::token_book> tokens_;
   http::event_reader reader_; ///< used by the admin actor only
   std::function<std::vector<std::string>()> listeners_;
 };

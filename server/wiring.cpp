@@ -81,7 +81,8 @@ enum child : size_t {
 class house {
 public:
   house(config_ptr settings, signal_source& signals, watch_port_ptr watch, console_port_ptr console,
-        std::shared_ptr<backend> to_actors, std::vector<owned_fd> listeners)
+        std::shared_ptr<backend> to_actors, std::shared_ptr<const http::token_book> tokens,
+        std::vector<owned_fd> listeners)
     : settings_(std::move(settings)),
       signals_(signals),
       watch_(std::move(watch)),
@@ -90,7 +91,7 @@ public:
       store_(store::make_sqlite_store(store::sqlite_settings_of(*settings_))),
       reader_(store::make_sqlite_reader(store::sqlite_settings_of(*settings_))),
       admin_(settings_->resolved.admin_socket),
-      http_(http::make_http_server(*settings_, backend_, std::move(listeners))) {
+      http_(http::make_http_server(*settings_, backend_, std::move(tokens), std::move(listeners))) {
     activities_["supervisor"] = std::make_shared<activity>();
   }
 
@@ -307,6 +308,9 @@ exit_code run_service(const settings_source& source, const loaded_config& loaded
   signal_source signals{[&] { resort.leave_now(); }};
   if (auto trouble = inherited.error.empty() ? state.trouble() : inherited.error; !trouble.empty())
     return fail_start(state, resort, manager, trouble);
+  auto tokens = std::make_shared<http::token_book>(settings.resolved.state_dir + "/tokens.json");
+  if (!tokens->trouble().empty())
+    return fail_start(state, resort, manager, tokens->trouble());
   if (!state.crash_notice().empty())
     log_warn("supervisor", "notices that " + state.crash_notice());
   state.begin_run();
@@ -318,13 +322,9 @@ exit_code run_service(const settings_source& source, const loaded_config& loaded
   service process{{state, resort, log, source, manager, watch}, current, loaded.origins};
   std::function<std::vector<std::string>()> listeners = [] { return std::vector<std::string>{}; };
   auto to_actors = std::make_shared<backend>();
-  console desk{process, log, source, trace, watch, to_actors, [&] { return listeners(); }};
-  house rooms{current,
-              signals,
-              borrowed<watch_port>(watch),
-              borrowed<console_port>(desk),
-              to_actors,
-              std::move(inherited.listeners)};
+  console desk{process, log, source, trace, watch, to_actors, tokens, [&] { return listeners(); }};
+  house rooms{current,   signals, borrowed<watch_port>(watch),   borrowed<console_port>(desk),
+              to_actors, tokens,  std::move(inherited.listeners)};
   listeners = [&] { return rooms.listeners(); };
   process.on_ready_changed = [&](bool ready) { rooms.set_ready(ready); };
   caf::actor_system_config with;

@@ -44,6 +44,21 @@ struct trace_page {
   uint64_t dropped = 0;           ///< lines that were pushed out
 };
 
+/// A bearer token, without its secret.
+struct shown_token {
+  std::string id;
+  std::string name;
+  std::vector<std::string> scopes;
+  std::string created; ///< RFC 3339
+  std::string expires; ///< RFC 3339; empty: never
+};
+
+struct created_token {
+  std::string error;  ///< not empty: nothing was created
+  std::string secret; ///< kept nowhere
+  shown_token what;
+};
+
 /// Thread-safe; called from the admin actor, blocks no longer than a small file takes.
 class console_port {
 public:
@@ -72,6 +87,14 @@ public:
 
   /// Takes events in, one JSON object a line, as POST /events does. The answer has the same body.
   virtual void ingest(std::string_view lines, std::function<void(query_answer)> then) = 0;
+
+  /// `scopes` of ingest, read and admin; `seconds` until it expires, or nothing.
+  virtual created_token create_token(const std::string& name,
+                                     const std::vector<std::string>& scopes,
+                                     std::optional<int64_t> seconds) = 0;
+  virtual std::vector<shown_token> tokens() const = 0;
+  /// Empty, or what is wrong.
+  virtual std::string revoke_token(const std::string& id) = 0;
 
   /// Time on a processor of a thread of this process, in ms; negative: not known.
   virtual double processor_ms(int thread) const = 0;

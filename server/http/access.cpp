@@ -2,15 +2,35 @@
 
 #include "server/platform/digest.hpp"
 
+#include <chrono>
+
 namespace phi::http {
 
-bool has_token(std::string_view authorization, const config& settings) {
-  const auto& token = settings.auth.token.value;
-  if (token.empty())
-    return true;
+error_code admit(std::string_view authorization, scope needed, const config& settings,
+                 const std::vector<token>& tokens) {
+  const auto& everywhere = settings.auth.token.value;
+  if (needed == scope::none || (everywhere.empty() && tokens.empty()))
+    return error_code::none;
   constexpr std::string_view scheme = "Bearer ";
-  return authorization.starts_with(scheme)
-         && same_token(authorization.substr(scheme.size()), token);
+  if (!authorization.starts_with(scheme))
+    return error_code::unauthorized;
+  auto given = authorization.substr(scheme.size());
+  bool master = !everywhere.empty() && same_token(given, everywhere);
+  // Every digest is compared, so that the time tells nothing about which one fits.
+  const token* found = nullptr;
+  auto digest = hex_digest(given);
+  for (const auto& one : tokens)
+    if (same_text(digest, one.digest))
+      found = &one;
+  if (master)
+    return error_code::none;
+  auto now = std::chrono::system_clock::now().time_since_epoch();
+  if (!found || (found->expires_us && now >= std::chrono::microseconds{*found->expires_us}))
+    return error_code::unauthorized;
+  for (auto has : found->scopes)
+    if (has == needed || has == scope::admin)
+      return error_code::none;
+  return error_code::forbidden;
 }
 
 std::string allowed_origin(std::string_view origin, const config& settings) {

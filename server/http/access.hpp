@@ -1,15 +1,21 @@
 #pragma once
-/// Who may come in: the bearer token, and the origins that browsers may call from.
+/// Who may come in: bearer tokens, and the origins that browsers may call from.
 
 #include "config/config.hpp"
+#include "protocol/errors.hpp"
+#include "server/http/tokens.hpp"
 
 #include <string>
 #include <string_view>
 
 namespace phi::http {
 
-/// Whether the Authorization header holds the configured token; without one everybody may.
-bool has_token(std::string_view authorization, const config& settings);
+/// Whether an Authorization header lets in where `needed` is asked for: `none`, `unauthorized` (no
+/// token, an unknown or an expired one) or `forbidden` (its scopes do not reach). auth.token lets
+/// in everywhere; without it and without any other token everybody may. Takes the same time
+/// whatever is right about the token.
+error_code admit(std::string_view authorization, scope needed, const config& settings,
+                 const std::vector<token>& tokens);
 
 /// `origin` if it is allowed, else an empty text.
 std::string allowed_origin(std::string_view origin, const config& settings);

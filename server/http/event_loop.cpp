@@ -245,9 +245,10 @@ private:
     if (!route)
       return fail(now, error_code::not_found,
                   settings_.stats.enabled ? "" : "statistics are switched off (stats.enabled)");
-    if (route->needs_token
-        && !has_token(field_of(header, restinio::http_field::authorization), settings_))
-      return fail(now, error_code::unauthorized);
+    auto refused = admit(field_of(header, restinio::http_field::authorization), route->needs,
+                         settings_, *shared_->tokens->all());
+    if (refused != error_code::none)
+      return fail(now, refused);
     serve(now);
   }
 

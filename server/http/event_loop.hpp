@@ -18,6 +18,7 @@ struct loop_shared {
   config settings; ///< as they were at the start; each loop keeps its own that can change
   size_t loops = 1;
   route_table routes;
+  std::shared_ptr<const token_book> tokens;
   std::shared_ptr<backend_port> backend;
   std::atomic<bool> ready{false};
   std::atomic<bool> started{false}; ///< was ready once

@@ -15,9 +15,10 @@ namespace {
 class http_server : public http_port {
 public:
   http_server(const config& settings, std::shared_ptr<backend_port> backend,
-              std::vector<owned_fd> inherited)
+              std::shared_ptr<const token_book> tokens, std::vector<owned_fd> inherited)
     : shared_(std::make_shared<loop_shared>(
-      settings, 1, route_table{settings.api.prefix, settings.stats.enabled}, std::move(backend))),
+      settings, 1, route_table{settings.api.prefix, settings.stats.enabled}, std::move(tokens),
+      std::move(backend))),
       inherited_(!inherited.empty()),
       listeners_(std::move(inherited)) {}
 
@@ -153,8 +154,10 @@ private:
 } // namespace
 
 http_port_ptr make_http_server(const config& settings, std::shared_ptr<backend_port> backend,
+                               std::shared_ptr<const token_book> tokens,
                                std::vector<owned_fd> inherited) {
-  return std::make_shared<http_server>(settings, std::move(backend), std::move(inherited));
+  return std::make_shared<http_server>(settings, std::move(backend), std::move(tokens),
+                                       std::move(inherited));
 }
 
 } // namespace phi::http

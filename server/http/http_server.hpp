@@ -3,6 +3,7 @@
 
 #include "actors/ports/http_port.hpp"
 #include "config/config.hpp"
+#include "server/http/tokens.hpp"
 #include "server/platform/listener.hpp"
 
 #include <memory>
@@ -13,6 +14,7 @@ namespace phi::http {
 /// Throws std::invalid_argument for settings that only this room can check (trusted proxies).
 /// `inherited`: listening sockets to serve instead of server.host and server.port; may be empty.
 http_port_ptr make_http_server(const config& settings, std::shared_ptr<backend_port> backend,
+                               std::shared_ptr<const token_book> tokens,
                                std::vector<owned_fd> inherited);
 
 } // namespace phi::http

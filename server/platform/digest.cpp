@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 #include <stdexcept>
+#include <vector>
 
 namespace phi {
 namespace {
@@ -17,6 +18,16 @@ using sha256 = std::array<unsigned char, 32>;
 sha256 sha256_of(std::string_view text) {
   sha256 out{};
   EVP_Digest(text.data(), text.size(), out.data(), nullptr, EVP_sha256(), nullptr);
+  return out;
+}
+
+std::string to_hex(const unsigned char* bytes, size_t size) {
+  static constexpr char hex[] = "0123456789abcdef";
+  std::string out(2 * size, '0');
+  for (size_t i = 0; i < size; ++i) {
+    out[2 * i] = hex[bytes[i] >> 4];
+    out[2 * i + 1] = hex[bytes[i] & 15];
+  }
   return out;
 }
 
@@ -87,13 +98,7 @@ std::string keyed_hash::of(std::string_view value) {
             && EVP_MAC_final(context_->ctx, whole.data(), &size, whole.size()) == 1;
   if (!ok)
     throw std::runtime_error("HMAC-SHA256 failed");
-  static constexpr char hex[] = "0123456789abcdef";
-  std::string out(32, '0');
-  for (size_t i = 0; i < 16; ++i) {
-    out[2 * i] = hex[whole[i] >> 4];
-    out[2 * i + 1] = hex[whole[i] & 15];
-  }
-  return out;
+  return to_hex(whole.data(), 16);
 }
 
 uint64_t random_bits() {
@@ -118,6 +123,22 @@ digest uuid7_source::next(int64_t now_us) {
   std::memcpy(&out[8], &random_, 8);
   out[8] = static_cast<uint8_t>(0x80 | (out[8] & 0x3f));
   return out;
+}
+
+std::string hex_digest(std::string_view text) {
+  auto bytes = sha256_of(text);
+  return to_hex(bytes.data(), bytes.size());
+}
+
+bool same_text(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+std::string random_hex(size_t bytes) {
+  std::vector<unsigned char> random(bytes);
+  if (RAND_bytes(random.data(), static_cast<int>(bytes)) != 1)
+    throw std::runtime_error("the system gives no random bytes");
+  return to_hex(random.data(), random.size());
 }
 
 bool same_token(std::string_view given, std::string_view expected) {

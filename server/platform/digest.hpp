@@ -51,7 +51,16 @@ private:
 /// Compares in a time that does not depend on how much of `given` is right.
 bool same_token(std::string_view given, std::string_view expected);
 
+/// SHA-256 as 64 hex digits.
+std::string hex_digest(std::string_view text);
+
+/// The same for two digests or other texts of one length.
+bool same_text(std::string_view a, std::string_view b);
+
 /// 64 random bits from the system.
 uint64_t random_bits();
+
+/// `bytes` random bytes from the system as hex digits, good for secrets.
+std::string random_hex(size_t bytes);
 
 } // namespace phi

@@ -1,12 +1,14 @@
 // The admin socket under bad input, early and late.
 
 #include "tests/support/doctest.hpp"
+#include "tests/support/http_client.hpp"
 #include "tests/support/phictl.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <csignal>
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <poll.h>
 #include <pwd.h>
@@ -186,4 +188,67 @@ TEST_CASE("admin socket: the file of a dead process is replaced, a live one is n
   CHECK(thief.wait().code == 1);
   CHECK(thief.logged("another process answers there"));
   CHECK(ctl(dir, {"health"}).code == 0);
+}
+
+TEST_CASE("tokens: from the first on they are needed, by scope, until they expire or are revoked") {
+  temp_dir dir;
+  auto create = [&](const std::string& scope, std::vector<std::string> more = {}) {
+    std::vector<std::string> words{"token", "create", "--name", "n", "--scope", scope};
+    words.insert(words.end(), more.begin(), more.end());
+    auto secret = ctl(dir, words).out;
+    return secret.substr(0, secret.find('\n'));
+  };
+  auto header = [](const std::string& secret) {
+    return "Authorization: Bearer " + secret + "\r\n";
+  };
+  std::string ingest, read, admin;
+  {
+    service_process service{dir.path()};
+    auto status = [&](const std::string& secret) {
+      return std::pair{
+        post(service.port(), "/api/v1/events", R"({"feature":"f"})", "application/json",
+             secret.empty() ? "" : header(secret))
+          .status,
+        get(service.port(), "/api/v1/stats/summary", secret.empty() ? "" : header(secret)).status};
+    };
+    using both = std::pair<int, int>;
+    CHECK(status("") == both{200, 200}); // there is none yet
+    ingest = create("ingest");
+    read = create("read");
+    admin = create("admin");
+    CHECK(ingest.starts_with("phi_"));
+    CHECK(status("") == both{401, 401});
+    CHECK(status("wrong") == both{401, 401});
+    CHECK(status(ingest) == both{200, 403});
+    CHECK(status(read) == both{403, 200});
+    CHECK(status(admin) == both{200, 200});
+    CHECK(get(service.port(), "/health/ready").status == 200);
+    auto brief = create("read", {"--expires", "1s"});
+    CHECK(status(brief).second == 200);
+    ::poll(nullptr, 0, 1100);
+    CHECK(status(brief).second == 401);
+    auto list = json::parse(ctl(dir, {"--json", "token", "list"}).out);
+    CHECK(list.size() == 4);
+    CHECK(ctl(dir, {"token", "revoke", list[1]["id"].get<std::string>()}).code == 0);
+    CHECK(status(read) == both{401, 401});
+    CHECK(ctl(dir, {"token", "revoke", "nobody"}).code == 1);
+    CHECK(ctl(dir, {"token", "create", "--name", "x", "--scope", "all"}).code == 2);
+    CHECK(ctl(dir, {"token", "create", "--name", "x", "--scope", "read", "--expires", "soon"}).code
+          == 2);
+    CHECK(service.stop().code == 0);
+    auto kept = read_file(dir.path("tokens.json"));
+    CHECK_FALSE(has(kept, ingest)); // only digests
+    CHECK_FALSE(service.logged(ingest));
+  }
+  service_process again{dir.path()};
+  CHECK(post(again.port(), "/api/v1/events", R"({"feature":"f"})").status == 401);
+  CHECK(
+    post(again.port(), "/api/v1/events", R"({"feature":"f"})", "application/json", header(ingest))
+      .status
+    == 200);
+  again.stop();
+  std::ofstream{dir.path("tokens.json")} << "{\"tokens\": 7}";
+  service_process broken{dir.path(), {}, false};
+  CHECK(broken.wait().code == 1); // never open because a file is broken
+  CHECK(broken.logged("cannot read the tokens"));
 }

@@ -25,4 +25,7 @@ void add_stats_commands(CLI::App& app, context& with);
 /// send, import, tail, backup, verify: the events themselves.
 void add_data_commands(CLI::App& app, context& with);
 
+/// token: who may use the HTTP interface.
+void add_token_commands(CLI::App& app, context& with);
+
 } // namespace phi::ctl

@@ -43,6 +43,7 @@ int main(int argc, char** argv) {
   add_inspect_commands(app, with);
   add_data_commands(app, with);
   add_stats_commands(app, with);
+  add_token_commands(app, with);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

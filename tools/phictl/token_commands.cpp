@@ -1,0 +1,117 @@
+#include "protocol/admin.hpp"
+#include "tools/phictl/admin_client.hpp"
+#include "tools/phictl/commands.hpp"
+#include "tools/phictl/output.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <iostream>
+#include <memory>
+#include <optional>
+
+namespace phi::ctl {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Seconds of "90d", "12h", "30m" or "45s"; nothing for any other text.
+std::optional<int64_t> seconds_of(const std::string& text) {
+  size_t used = 0;
+  int64_t number = 0;
+  try {
+    number = std::stoll(text, &used);
+  } catch (const std::exception&) {
+    return std::nullopt;
+  }
+  auto unit = text.substr(used);
+  int64_t factor = unit == "d"   ? 86'400
+                   : unit == "h" ? 3600
+                   : unit == "m" ? 60
+                   : unit == "s" ? 1
+                                 : 0;
+  constexpr int64_t most = 100 * 365 * 86'400LL;
+  if (factor == 0 || number <= 0 || number > most / factor)
+    return std::nullopt;
+  return number * factor;
+}
+
+json ask(const context& with, std::string_view method, json params) {
+  admin_client client{with};
+  return client.call(method, std::move(params), with.timeout_or(5s));
+}
+
+std::string scopes_of(const json& row) {
+  std::string out;
+  for (const auto& one : row["scopes"])
+    out += (out.empty() ? "" : ", ") + one.get<std::string>();
+  return out;
+}
+
+struct token_wishes {
+  std::string name;
+  std::vector<std::string> scopes;
+  std::string expires;
+};
+
+void create(const context& with, const token_wishes& wishes) {
+  json params{{"name", wishes.name}, {"scopes", wishes.scopes}};
+  if (!wishes.expires.empty()) {
+    auto seconds = seconds_of(wishes.expires);
+    if (!seconds)
+      throw failure{outcome::usage, "--expires: expected a time such as 90d, 12h, 30m or 45s"};
+    params["expiresInSeconds"] = *seconds;
+  }
+  auto made = ask(with, admin_wire::method_token_create, params);
+  if (with.json) {
+    std::cout << made.dump() << "\n";
+    return;
+  }
+  // The secret alone on stdout, for pipes; it is shown this once.
+  std::cout << made.value("secret", "") << "\n";
+  std::cerr << "Token " << made.value("id", "?") << " (" << scopes_of(made) << ")"
+            << (made.contains("expires") ? ", until " + made["expires"].get<std::string>() : "")
+            << ". It is not kept: store it now.\n";
+}
+
+void list(const context& with) {
+  auto answer = ask(with, admin_wire::method_token_list, json::object());
+  if (with.json) {
+    std::cout << answer["tokens"].dump(2) << "\n";
+    return;
+  }
+  std::vector<std::vector<std::string>> rows{{"ID", "NAME", "SCOPES", "CREATED", "EXPIRES"}};
+  for (const auto& one : answer["tokens"])
+    rows.push_back({one.value("id", "?"), one.value("name", ""), scopes_of(one),
+                    one.value("created", ""), one.value("expires", "never")});
+  print_table(rows);
+}
+
+} // namespace
+
+void add_token_commands(CLI::App& app, context& with) {
+  auto* token = app.add_subcommand("token", "Make and revoke tokens for the HTTP interface");
+  token->require_subcommand(1);
+  token->footer("Example: phictl token create --name web --scope ingest --expires 90d");
+  auto wishes = std::make_shared<token_wishes>();
+  auto* making =
+    token->add_subcommand("create", "Make a token; from the first on, tokens are needed");
+  making->add_option("--name", wishes->name, "Whose it is")->required();
+  making->add_option("--scope", wishes->scopes, "What it allows; may be repeated")
+    ->required()
+    ->check(CLI::IsMember({"ingest", "read", "admin"}));
+  making->add_option("--expires", wishes->expires, "After how long, such as 90d or 12h");
+  making->footer("Example: phictl token create --name web --scope ingest --expires 90d")
+    ->callback([&with, wishes] { create(with, *wishes); });
+  token->add_subcommand("list", "Show the tokens, without their secrets")
+    ->footer("Example: phictl token list")
+    ->callback([&with] { list(with); });
+  auto id = std::make_shared<std::string>();
+  auto* revoking = token->add_subcommand("revoke", "Make a token worthless, at once");
+  revoking->add_option("ID", *id, "Its id, as in the list")->required();
+  revoking->footer("Example: phictl token revoke 1a2b3c4d")->callback([&with, id] {
+    ask(with, admin_wire::method_token_revoke, {{"id", *id}});
+    std::cout << "Token " << *id << " is revoked\n";
+  });
+}
+
+} // namespace phi::ctl
