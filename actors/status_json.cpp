@@ -117,10 +117,13 @@ json to_json(const stop_forecast& forecast) {
 }
 
 std::string health_json(const actor_status& stats, bool degraded) {
+  auto queue = to_json(stats);
+  for (auto inside : {"mailbox", "last", "thread"}) // for operators, not for everybody
+    queue.erase(inside);
   json out{{"status", degraded ? "degraded" : "ok"},
            {"service", "phi-backend"},
            {"version", PHI_VERSION},
-           {"queue", to_json(stats)}};
+           {"queue", std::move(queue)}};
   if (stats.ledger)
     out["ledger"] = to_json(*stats.ledger);
   return out.dump();

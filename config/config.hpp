@@ -109,6 +109,7 @@ struct config {
 
   struct {
     std::string socket; ///< empty: admin.sock in $RUNTIME_DIRECTORY, else in the state directory
+    std::string group;  ///< empty: none
   } admin;
 
   // What the fields above come to; filled by the loader.

@@ -116,6 +116,8 @@ const std::array keys{
   PHI_KEY(shutdown.watchdog.abort, "Abort the process when an actor is stuck."),
   PHI_KEY(admin.socket, "Path of the admin socket. Default: admin.sock in $RUNTIME_DIRECTORY, else "
                         "in the state directory."),
+  PHI_KEY(admin.group,
+          "Members of this group may use the admin socket, beside root and the own user."),
 };
 
 #undef PHI_KEY

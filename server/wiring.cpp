@@ -90,7 +90,7 @@ public:
       backend_(std::move(to_actors)),
       store_(store::make_sqlite_store(store::sqlite_settings_of(*settings_))),
       reader_(store::make_sqlite_reader(store::sqlite_settings_of(*settings_))),
-      admin_(settings_->resolved.admin_socket),
+      admin_(settings_->resolved.admin_socket, settings_->admin.group),
       http_(http::make_http_server(*settings_, backend_, std::move(tokens), std::move(listeners))) {
     activities_["supervisor"] = std::make_shared<activity>();
   }

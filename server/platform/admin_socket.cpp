@@ -5,12 +5,18 @@
 
 #include <asio.hpp>
 
+#include <grp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
 #include <list>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 namespace phi {
@@ -19,12 +25,25 @@ namespace {
 using stream = asio::local::stream_protocol;
 using handler_type = std::function<void(admin_request_ptr)>;
 
-/// Whether the peer is root or the user that we run as.
-bool may_enter(stream::socket& peer) {
+/// Whether the peer is in the group, by its own or its further groups.
+bool is_member(int peer, const ucred& who, gid_t group) {
+  if (who.gid == group)
+    return true;
+  std::array<gid_t, 256> groups{};
+  socklen_t size = sizeof groups;
+  if (::getsockopt(peer, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) != 0)
+    return false;
+  auto end = groups.begin() + static_cast<ptrdiff_t>(size / sizeof(gid_t));
+  return std::find(groups.begin(), end, group) != end;
+}
+
+/// Whether the peer is root, the user that we run as, or a member of the group.
+bool may_enter(stream::socket& peer, std::optional<gid_t> group) {
   ucred who{};
   socklen_t size = sizeof who;
   return ::getsockopt(peer.native_handle(), SOL_SOCKET, SO_PEERCRED, &who, &size) == 0
-         && (who.uid == 0 || who.uid == ::geteuid());
+         && (who.uid == 0 || who.uid == ::geteuid()
+             || (group && is_member(peer.native_handle(), who, *group)));
 }
 
 class admin_session;
@@ -98,7 +117,10 @@ private:
 
 class admin_socket::server {
 public:
-  explicit server(std::string path) : path_(std::move(path)), acceptor_(io_) {}
+  server(std::string path, std::string group)
+    : path_(std::move(path)),
+      group_name_(std::move(group)),
+      acceptor_(io_) {}
 
   ~server() {
     if (thread_.joinable()) {
@@ -115,6 +137,8 @@ public:
     }
     if (thread_.joinable())
       return {};
+    if (auto trouble = look_up_group(); !trouble.empty())
+      return trouble;
     try {
       if (somebody_lives_there())
         return "cannot listen on " + path_ + ": another process answers there";
@@ -122,6 +146,9 @@ public:
       acceptor_.open();
       acceptor_.bind(stream::endpoint{path_});
       ::chmod(path_.c_str(), 0660);
+      if (group_ && ::chown(path_.c_str(), static_cast<uid_t>(-1), *group_) != 0)
+        return "cannot give " + path_ + " to the group " + group_name_ + ": " + std::strerror(errno)
+               + "; the service's user must be a member, see admin.group";
       acceptor_.listen();
     } catch (const std::exception& e) {
       return "cannot listen on " + path_ + ": " + e.what()
@@ -134,6 +161,19 @@ public:
   }
 
 private:
+  std::string look_up_group() {
+    if (group_name_.empty())
+      return {};
+    group entry{};
+    group* found = nullptr;
+    std::array<char, 16384> space{};
+    if (::getgrnam_r(group_name_.c_str(), &entry, space.data(), space.size(), &found) != 0
+        || !found)
+      return "admin.group = \"" + group_name_ + "\": there is no such group";
+    group_ = found->gr_gid;
+    return {};
+  }
+
   bool somebody_lives_there() {
     stream::socket probe{io_};
     asio::error_code error;
@@ -164,7 +204,7 @@ private:
     acceptor_.async_accept([this](const asio::error_code& error, stream::socket peer) {
       if (error == asio::error::operation_aborted)
         return;
-      if (!error && may_enter(peer) && make_room())
+      if (!error && may_enter(peer, group_) && make_room())
         std::make_shared<admin_session>(std::move(peer), handler_, sessions_)->read();
       else if (!error)
         log_warn("admin", "turns a connection away", {{"open", sessions_->size()}});
@@ -173,6 +213,8 @@ private:
   }
 
   std::string path_;
+  std::string group_name_;
+  std::optional<gid_t> group_;
   asio::io_context io_{1};
   stream::acceptor acceptor_;
   std::mutex guard_;
@@ -182,7 +224,8 @@ private:
   std::thread thread_;
 };
 
-admin_socket::admin_socket(std::string path) : server_(std::make_unique<server>(std::move(path))) {}
+admin_socket::admin_socket(std::string path, std::string group)
+  : server_(std::make_unique<server>(std::move(path), std::move(group))) {}
 admin_socket::~admin_socket() = default;
 
 std::string admin_socket::open(std::function<void(admin_request_ptr)> handler) {

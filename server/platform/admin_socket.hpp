@@ -11,12 +11,13 @@ namespace phi {
 
 class admin_socket {
 public:
-  explicit admin_socket(std::string path);
+  /// `group`: its members may enter as well; empty: none.
+  admin_socket(std::string path, std::string group);
   ~admin_socket(); ///< ends all connections and removes the socket file
 
-  /// Listens, with mode 0660, for root and the own user only. `handler` gets each request, in this
-  /// object's thread. A socket file of a dead process is replaced, a live one is not. Empty, or
-  /// what is wrong. Called again after the actor died: only the handler is replaced.
+  /// Listens, with mode 0660, for root, the own user and the group. `handler` gets each request, in
+  /// this object's thread. A socket file of a dead process is replaced, a live one is not. Empty,
+  /// or what is wrong. Called again after the actor died: only the handler is replaced.
   std::string open(std::function<void(admin_request_ptr)> handler);
 
 private:

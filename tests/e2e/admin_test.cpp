@@ -8,6 +8,7 @@
 
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <poll.h>
@@ -127,7 +128,7 @@ TEST_CASE("admin socket: 200 idle connections lock nobody out") {
   CHECK(service.stop().code == 0);
 }
 
-TEST_CASE("admin socket: it is for root and the service's own user") {
+TEST_CASE("admin socket: it is for root, the service's own user and admin.group") {
   temp_dir dir;
   service_process service{dir.path()};
   struct stat at {};
@@ -146,6 +147,20 @@ TEST_CASE("admin socket: it is for root and the service's own user") {
   CHECK(denied.out == "");
   CHECK(service.wait_for_log("turns a connection away"));
   CHECK(ctl(dir, {"health"}).code == 0);
+  // A member of admin.group may enter, by a further group as well.
+  temp_dir other;
+  service_process shared{other.path(), {{"APP_ADMIN_GROUP", "games"}}};
+  ::chmod(other.path().c_str(), 0755);
+  auto as_nobody = [&](const std::string& groups) {
+    return run_program({"/usr/bin/setpriv", "--reuid=nobody", "--regid=nogroup", groups, phictl(),
+                        "--socket", other.path("admin.sock"), "--timeout", "3", "health"})
+      .code;
+  };
+  CHECK(as_nobody("--groups=games") == 0);
+  CHECK(as_nobody("--clear-groups") != 0);
+  std::filesystem::create_directories(dir.path("x"));
+  service_process wrong{dir.path("x"), {{"APP_ADMIN_GROUP", "no-such-group"}}, false};
+  CHECK(wrong.wait().code == 1);
 }
 
 TEST_CASE("admin socket: it answers while starting and until the very end of a stop") {

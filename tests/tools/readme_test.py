@@ -34,6 +34,7 @@ def tour():
 
 def main():
     binary = sys.argv[1]
+    phictl = Path(binary).parent.parent / "tools/phictl/phictl"
     failures = 0
     with tempfile.TemporaryDirectory(prefix="phi-readme-") as state:
         env = {k: v for k, v in os.environ.items() if not k.startswith(("APP_", "PHI_"))}
@@ -49,6 +50,7 @@ def main():
             port = re.search(r"port=(\d+)", text).group(1)
             for command, expected in tour():
                 command_here = command.replace("localhost:3939", f"localhost:{port}")
+                command_here = re.sub(r"^phictl ", f"{phictl} --socket {state}/admin.sock ", command_here)
                 out = subprocess.run(["bash", "-c", command_here], capture_output=True, text=True, timeout=30).stdout
                 if normal(out) != normal(expected):
                     failures += 1
