@@ -1,6 +1,7 @@
 #include "config/keys.hpp"
 #include "server/platform/signals.hpp"
 #include "server/settings_source.hpp"
+#include "server/store/inspection.hpp"
 #include "server/systemd/budget_doctor.hpp"
 #include "server/wiring.hpp"
 
@@ -33,6 +34,16 @@ int report_problems(const loaded_config& loaded) {
   return static_cast<int>(exit_code::usage);
 }
 
+int check_database(const std::string& file) {
+  try {
+    std::cout << store::check_file(file) << "\n";
+    return 0;
+  } catch (const std::exception& e) {
+    std::cerr << "phi-backend: " << file << ": " << e.what() << "\n";
+    return static_cast<int>(exit_code::startup_failed);
+  }
+}
+
 /// Holds the deadlines against the unit, where there is one.
 void print_budgets(const config& settings, const std::string& unit) {
   auto limits = systemd::limits_of_unit(unit);
@@ -55,6 +66,7 @@ int main(int argc, char** argv) {
   CLI::App app{"phi-backend: counts usage events, each exactly once", "phi-backend"};
   std::string file;
   std::string unit = "phi-backend.service";
+  std::string database;
   bool check = false;
   bool print = false;
   app.add_option("--config", file, "Configuration file (TOML)")->type_name("FILE");
@@ -63,6 +75,9 @@ int main(int argc, char** argv) {
     ->type_name("UNIT")
     ->capture_default_str();
   app.add_flag("--print-config", print, "Print the values in effect and where each came from");
+  app
+    .add_option("--check-database", database, "Check a database file or a backup and start nothing")
+    ->type_name("FILE");
   app.set_version_flag("--version", "phi-backend " PHI_VERSION);
   app.footer(footer);
   try {
@@ -70,6 +85,8 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : static_cast<int>(exit_code::usage);
   }
+  if (!database.empty())
+    return check_database(database);
   settings_source source{file};
   auto loaded = source.load();
   if (!loaded.ok())

@@ -91,6 +91,17 @@ json verify(database& db) {
   return {{"checks", std::move(checks)}, {"ok", all}};
 }
 
+std::string check_file(const std::string& file) {
+  database db;
+  db.open(file, database::access::read_only);
+  statement sound{db, "PRAGMA integrity_check(1)"};
+  if (!sound.step() || sound.text(0) != "ok")
+    throw std::runtime_error("the database is damaged: " + sound.text(0));
+  auto schema = number(db, "PRAGMA user_version");
+  return std::to_string(number(db, "SELECT count(*) FROM event")) + " events, schema "
+         + std::to_string(schema);
+}
+
 json back_up(database& db, const std::string& to) {
   if (std::filesystem::exists(to))
     throw std::runtime_error(to + " is there already");
@@ -98,11 +109,9 @@ json back_up(database& db, const std::string& to) {
     statement copy{db, "VACUUM INTO ?1"};
     copy.bind(1, std::string_view{to});
     copy.execute();
+    check_file(to);
     database check;
     check.open(to, database::access::read_only);
-    statement sound{check, "PRAGMA integrity_check(1)"};
-    if (!sound.step() || sound.text(0) != "ok")
-      throw std::runtime_error("the copy is damaged: " + sound.text(0));
     return {{"file", to},
             {"bytes", std::filesystem::file_size(to)},
             {"events", number(check, "SELECT count(*) FROM event")}};

@@ -18,6 +18,10 @@ nlohmann::ordered_json recent_events(database& db, const query& what);
 /// `{checks: [{what, rows, rollups, ok}], ok}`: each roll-up against the raw rows.
 nlohmann::ordered_json verify(database& db);
 
+/// Whether `file` is a sound database of ours: "20 000 events, schema 1". Throws with what is
+/// wrong.
+std::string check_file(const std::string& file);
+
 /// Copies the database as it is now to the new file `to`, opens the copy and checks it: `{file,
 /// bytes, events}`. Throws on any error, and then leaves no file.
 nlohmann::ordered_json back_up(database& db, const std::string& to);

@@ -18,10 +18,6 @@ using json = nlohmann::json;
 
 namespace {
 
-program_result shell(const std::string& line) {
-  return run_program({"/bin/bash", "-c", line});
-}
-
 std::string today() {
   auto out = shell("date -u +%F").out;
   return out.substr(0, out.find('\n'));
@@ -156,7 +152,7 @@ TEST_CASE("import with a kill -9 in the middle, of the service and of phictl: ex
   }
 }
 
-TEST_CASE("backup copies a whole database under load, verify holds roll-ups against rows") {
+TEST_CASE("backup, restore, verify") {
   temp_dir dir;
   service_process service{dir.path(), quiet};
   auto events = dir.path("events.ndjson");
@@ -174,6 +170,24 @@ TEST_CASE("backup copies a whole database under load, verify holds roll-ups agai
   CHECK(verified.code == 0);
   CHECK(has(verified.out, "same"));
   CHECK(has(verified.out, "balanced"));
+  // The copy takes the place of the database, but not while the service runs.
+  std::vector<std::string> restore{phictl(), "restore", copy, "--state-dir", dir.path()};
+  auto refused = run_program(restore);
+  CHECK(refused.code == 1);
+  CHECK(has(refused.err, "phictl stop --wait"));
+  ctl(dir, {"send", "--feature", "after-the-backup"});
+  CHECK(service.stop().code == 0);
+  std::ofstream{dir.path("broken.db")} << "SQLite format 3, or not";
+  CHECK(run_program({phictl(), "restore", dir.path("broken.db"), "--state-dir", dir.path()}).code
+        == 1);
+  auto restored = run_program(restore);
+  INFO(restored.err);
+  CHECK(restored.code == 0);
+  CHECK(ask_database(service.database(), "SELECT count(*) FROM event") == 20'000);
+  CHECK(ask_database(service.database() + ".before-restore", "SELECT count(*) FROM event")
+        == 20'001);
+  service_process again{dir.path(), quiet};
+  CHECK(ctl(dir, {"verify"}).code == 0);
   shell("sqlite3 " + service.database() + " 'UPDATE rollup_count SET n = n + 1'");
   verified = ctl(dir, {"verify"});
   CHECK(verified.code == 1);

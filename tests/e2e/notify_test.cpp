@@ -221,6 +221,42 @@ TEST_CASE("a broken file changes nothing and says what is wrong; what needs a re
   CHECK(service.stop().code == 0);
 }
 
+TEST_CASE("the watchdog stays armed in a stop: it names who does not answer") {
+  REQUIRE(has_faults());
+  temp_dir dir;
+  notify_socket manager{dir.path("notify")};
+  service_process service{dir.path(),
+                          with_manager(manager, {{"WATCHDOG_USEC", "2000000"},
+                                                 {"PHI_FAULTS", "store.release=block"},
+                                                 {"APP_SHUTDOWN_TIMEOUT_SECS", "4"},
+                                                 {"APP_SHUTDOWN_FORCE_DELAY_SECS", "0"}})};
+  service.signal(SIGTERM);
+  CHECK(service.wait().code == 4);
+  CHECK(service.logged("misses an answer late=store"));
+  CHECK(service.logged("finds an actor stuck stuck=store"));
+}
+
+TEST_CASE("a reload changes origins, the shape of the log, and the interval of flushes") {
+  temp_dir dir;
+  write_config(dir, "");
+  service_process service{dir.path(), {}, true, dir.path("config.toml")};
+  auto origin = [&] {
+    return get(service.port(), "/health/live", "Origin: https://example.org\r\n")
+      .headers.contains("access-control-allow-origin");
+  };
+  CHECK_FALSE(origin());
+  write_config(dir, "[cors]\nallowed_origins = [\"https://example.org\"]\n[logging]\n"
+                    "format = \"json\"\n[stats]\nflush_interval_ms = 5000\n");
+  service.signal(SIGHUP);
+  CHECK(service.wait_for_log("\"message\":\"has reloaded\""));
+  CHECK(origin());
+  // The record of that request waits for the new interval: nobody waits for it.
+  post(service.port(), "/api/v1/events", R"({"feature":"f"})");
+  std::this_thread::sleep_for(700ms);
+  CHECK(get(service.port(), "/health").body.find("\"inQueue\":0") == std::string::npos);
+  CHECK(service.stop().code == 0);
+}
+
 TEST_CASE("a reload changes token, log level and deadlines") {
   temp_dir dir;
   write_config(dir, "");

@@ -27,10 +27,6 @@ using json = nlohmann::json;
 
 namespace {
 
-program_result shell(const std::string& line) {
-  return run_program({"/bin/bash", "-c", line});
-}
-
 std::vector<std::string> words_of(const std::string& text) {
   std::istringstream in{text};
   std::vector<std::string> out;

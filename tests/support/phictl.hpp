@@ -20,6 +20,11 @@ inline program_result ctl(const temp_dir& dir, std::vector<std::string> words, s
   return run_program(words, env);
 }
 
+/// A line of shell.
+inline program_result shell(const std::string& line) {
+  return run_program({"/bin/bash", "-c", line});
+}
+
 inline bool has(const std::string& text, const std::string& part) {
   return text.find(part) != text.npos;
 }

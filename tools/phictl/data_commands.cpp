@@ -3,6 +3,7 @@
 #include "tools/phictl/commands.hpp"
 #include "tools/phictl/line_reader.hpp"
 #include "tools/phictl/output.hpp"
+#include "tools/phictl/restore_command.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -435,6 +436,15 @@ void add_data_commands(CLI::App& app, context& with) {
   copying->add_option("FILE", *to, "The new file")->required();
   copying->footer("Example: phictl backup /var/backups/phi.db")->callback([&with, to] {
     backup(with, *to);
+  });
+  auto from = std::make_shared<std::string>();
+  auto where = std::make_shared<std::string>();
+  auto* restoring = app.add_subcommand(
+    "restore", "Put a backup in the place of the database, while the service is stopped");
+  restoring->add_option("FILE", *from, "The backup")->required()->check(CLI::ExistingFile);
+  restoring->add_option("--state-dir", *where, "The service's state directory")->type_name("DIR");
+  restoring->footer("Example: phictl restore /var/backups/phi.db")->callback([&with, from, where] {
+    restore(with, *from, *where);
   });
   app.add_subcommand("verify", "Hold the roll-ups against the rows, and the ledger")
     ->footer("Example: phictl verify")
