@@ -302,10 +302,11 @@ time_point now_of(Self* self) {
   return self->clock().now();
 }
 
-/// Messages that wait for `self`; called in a handler of it.
+/// Messages that wait for `self` and have been fetched from its inbox, as CAF does a round at a
+/// time. Called in a handler of it: fetching more would change the queue under that round.
 template <class Self>
 size_t mailbox_size(Self* self) {
-  return self->mailbox().count();
+  return self->mailbox().queue().total_task_size();
 }
 
 inline caf::atom_value phi_error_category() {

@@ -11,7 +11,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-supervisor_actor::behavior_type fake_boss(supervisor_actor::pointer) {
+supervisor_actor::behavior_type fake_boss(supervisor_actor::pointer, int) {
   return {
     [](atom::terminate, stop_mode, stop_reason) {},
     [](atom::lame_duck, bool) {},
@@ -63,7 +63,7 @@ public:
 /// A watchdog over one member, "store", and a supervisor that always answers.
 struct kennel {
   explicit kennel(watchdog_settings with = {true, 10s, 60s}) {
-    boss = on.keep(on.system.spawn(fake_boss));
+    boss = on.keep(on.system.spawn(fake_boss, 0));
     member = on.keep(on.system.spawn(freezing_member, frozen));
     dog = on.keep(on.system.spawn(
       watchdog_behavior, child_identity{"watchdog", boss, std::make_shared<activity>()}, with,
