@@ -6,10 +6,14 @@ namespace phi {
 namespace {
 
 std::string grouped(uint64_t number) {
-  auto text = std::to_string(number);
-  for (auto at = static_cast<int>(text.size()) - 3; at > 0; at -= 3)
-    text.insert(static_cast<size_t>(at), " ");
-  return text;
+  auto digits = std::to_string(number);
+  std::string out;
+  for (size_t i = 0; i < digits.size(); ++i) {
+    if (i > 0 && (digits.size() - i) % 3 == 0)
+      out += ' ';
+    out += digits[i];
+  }
+  return out;
 }
 
 uint64_t gauge(const service_status& status, std::string_view what) {

@@ -107,10 +107,14 @@ std::string show_seconds(double seconds) {
 }
 
 std::string show_count(uint64_t count) {
-  auto text = std::to_string(count);
-  for (auto at = static_cast<int>(text.size()) - 3; at > 0; at -= 3)
-    text.insert(static_cast<size_t>(at), " ");
-  return text;
+  auto digits = std::to_string(count);
+  std::string out;
+  for (size_t i = 0; i < digits.size(); ++i) {
+    if (i > 0 && (digits.size() - i) % 3 == 0)
+      out += ' ';
+    out += digits[i];
+  }
+  return out;
 }
 
 } // namespace phi::ctl
