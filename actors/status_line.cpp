@@ -1,20 +1,11 @@
 #include "actors/status_line.hpp"
 
+#include "protocol/digits.hpp"
+
 #include <cmath>
 
 namespace phi {
 namespace {
-
-std::string grouped(uint64_t number) {
-  auto digits = std::to_string(number);
-  std::string out;
-  for (size_t i = 0; i < digits.size(); ++i) {
-    if (i > 0 && (digits.size() - i) % 3 == 0)
-      out += ' ';
-    out += digits[i];
-  }
-  return out;
-}
 
 uint64_t gauge(const service_status& status, std::string_view what) {
   for (const auto& child : status.children)
@@ -38,9 +29,9 @@ std::string status_line::show(const service_status& status, time_point now) {
       static_cast<double>(settled - settled_) / std::chrono::duration<double>(now - *at_).count();
   settled_ = settled;
   at_ = now;
-  return out + ": " + grouped(static_cast<uint64_t>(std::lround(rate))) + " events/s, "
-         + grouped(status.ledger->in_queue) + " queued, " + grouped(status.ledger->stored)
-         + " stored, " + grouped(gauge(status, "connections")) + " connections";
+  return out + ": " + group_digits(static_cast<uint64_t>(std::lround(rate))) + " events/s, "
+         + group_digits(status.ledger->in_queue) + " queued, " + group_digits(status.ledger->stored)
+         + " stored, " + group_digits(gauge(status, "connections")) + " connections";
 }
 
 } // namespace phi

@@ -153,9 +153,10 @@ void check_watchdog(self_ptr self, time_point now) {
                 {{"stuck", child.spec.name},
                  {"silent", show_duration(now - state.last_pinged)},
                  {"doing", child.spec.seen_at->show()}});
-      state.service->stuck(child.spec.name);
+      dump(self);
+      tell_later(self, defaults::stuck_dump_time, atom::give_up_v, child.spec.name);
     }
-  state.last_pinged = now; // say it once in that time
+  state.last_pinged = state.missed_at = now; // say it once in that time
 }
 
 void on_tick(self_ptr self, uint64_t number) {
@@ -357,6 +358,11 @@ supervisor_actor::behavior_type supervisor_behavior(self_ptr self, std::vector<c
       return promise;
     },
     [self](atom::tick, uint64_t number) { on_tick(self, number); },
+    [self](atom::give_up, const std::string& name) {
+      auto& state = self->state;
+      if (state.last_pinged == state.missed_at && !state.plan->begun())
+        state.service->stuck(name);
+    },
     [self](atom::revive, uint32_t i) { revive(self, i); });
 }
 

@@ -67,8 +67,10 @@ struct supervisor_state {
   time_point next_status{};                 ///< of the status line
   status_line line;
   time_point last_pinged{};          ///< by the watchdog
+  time_point missed_at{};            ///< when its silence was last found too long
   std::optional<stop_window> window; ///< of the stop under way
-  uint64_t work_done = 0;            ///< of the stop under way, as last seen
+  size_t gone_seen = 0;              ///< children, of the stop under way
+  std::optional<uint64_t> work_seen; ///< done by those who hold the exit, when last looked at
   bool reloading = false;
   service_state after_reload = service_state::ready;
   std::vector<promise_of<reload_report>> reloads_waiting;

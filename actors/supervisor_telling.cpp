@@ -62,23 +62,25 @@ std::string progress_text(self_ptr self, const service_status& status) {
                                     : show_duration(-left) + " past the deadline");
 }
 
-/// A number that grows with the work that the stop gets done: children gone, and what those who
-/// hold the exit have finished.
-uint64_t work_done(self_ptr self, const service_status& status) {
-  constexpr uint64_t one_gone = 1'000'000'000'000; // more than what any of them counts
-  uint64_t sum = 0;
-  for (const auto& child : self->state.children)
-    sum += child.state == life::gone ? one_gone : 0;
-  for (auto i : self->state.plan->holders())
+/// Whether the stop has got on since the last look: a child has gone, or those who hold the exit
+/// have finished something. What they had done before the stop is none of it.
+bool has_moved(self_ptr self, const service_status& status) {
+  auto& state = self->state;
+  auto gone =
+    static_cast<size_t>(std::count_if(state.children.begin(), state.children.end(),
+                                      [](const auto& child) { return child.state == life::gone; }));
+  uint64_t work = 0;
+  for (auto i : state.plan->holders())
     if (const auto& says = status.children[i].says)
-      sum += says->progress;
-  return sum;
+      work += says->progress;
+  bool moved = gone > std::exchange(state.gone_seen, gone);
+  auto before = std::exchange(state.work_seen, work);
+  return moved || (before && work > *before);
 }
 
 void extend_if_moved(self_ptr self, const service_status& status) {
   auto& state = self->state;
-  auto done = work_done(self, status);
-  if (!state.window || done <= std::exchange(state.work_done, std::max(done, state.work_done)))
+  if (!has_moved(self, status) || !state.window)
     return;
   if (auto more = state.window->progressed(now_of(self)))
     state.service->stop_extended(*more, state.window->force_at());

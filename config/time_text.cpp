@@ -114,4 +114,10 @@ std::string format_rfc3339(int64_t microseconds) {
   return out + 'Z';
 }
 
+int64_t wall_clock_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+           std::chrono::system_clock::now().time_since_epoch())
+    .count();
+}
+
 } // namespace phi

@@ -1,5 +1,5 @@
 #pragma once
-/// RFC 3339 times.
+/// RFC 3339 times, and the wall clock they are read from.
 
 #include <cstdint>
 #include <optional>
@@ -15,6 +15,9 @@ std::optional<int64_t> parse_rfc3339(std::string_view text);
 
 /// `2026-01-02T03:04:05.678901Z`, without trailing zeros of the fraction.
 std::string format_rfc3339(int64_t microseconds);
+
+/// Now, in microseconds since 1970-01-01 UTC.
+int64_t wall_clock_us();
 
 /// Days since 1970-01-01 of `YYYY-MM-DD`; nothing when it is not a date.
 std::optional<int32_t> parse_date(std::string_view text);

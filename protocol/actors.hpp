@@ -91,6 +91,8 @@ using supervisor_actor = pingable_actor::extend<
   replies<reload_report>::to<atom::reload>,
   // Own timer; the number tells a stale one from the current.
   accepts<atom::tick, uint64_t>,
+  // Own timer: the state dump has had its time; give the watchdog up unless it pinged meanwhile.
+  accepts<atom::give_up, std::string>,
   // Own timer: start child number N again.
   accepts<atom::revive, uint32_t>>;
 

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace phi {
@@ -22,6 +23,13 @@ struct ingest_request {
   uint32_t rejected = 0; ///< events of the same request that were not valid
   size_t bytes = 0;      ///< sum of the events' footprints
   std::vector<event> events;
+
+  /// Takes the events in and sums their footprints up.
+  void hold(std::vector<event> list) {
+    for (const auto& e : list)
+      bytes += e.footprint();
+    events = std::move(list);
+  }
 };
 
 /// Everything that one turn of an event loop took in: one message instead of one a request (the

@@ -1,7 +1,6 @@
 #include "server/console.hpp"
 
 #include "config/keys.hpp"
-#include "config/merge.hpp"
 #include "config/time_text.hpp"
 #include "server/http/query_params.hpp"
 #include "server/systemd/budget_doctor.hpp"
@@ -17,12 +16,6 @@ namespace phi {
 namespace {
 
 using verdict = examined::verdict;
-
-int64_t wall_clock_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(
-           std::chrono::system_clock::now().time_since_epoch())
-    .count();
-}
 
 /// Where the answer to one question or one ingest request goes.
 class one_answer : public reply_sink {
@@ -158,16 +151,10 @@ std::vector<shown_setting> console::settings() const {
 }
 
 settings_difference console::difference() const {
-  auto loaded = source_.load();
-  settings_difference out;
-  for (const auto& problem : loaded.problems)
-    out.error += (out.error.empty() ? "" : "\n") + problem.text;
-  if (!loaded.ok())
-    return out;
-  auto merged = merge(*process_.settings(), loaded.values);
-  out.live = std::move(merged.changed);
-  out.needs_restart = std::move(merged.needs_restart);
-  return out;
+  auto [error, loaded, merged] = source_.consider(*process_.settings());
+  if (!error.empty())
+    return {.error = error};
+  return {.live = std::move(merged.changed), .needs_restart = std::move(merged.needs_restart)};
 }
 
 std::vector<examined> console::examine() const {
@@ -180,11 +167,8 @@ std::vector<examined> console::examine() const {
   else if (auto findings = systemd::examine_budgets(*settings, *limits); findings.empty())
     out.push_back({"budgets", verdict::ok, "the time-outs of " + limits->unit + " fit", ""});
   else
-    for (const auto& finding : findings) {
-      auto mend = finding.text.rfind("; ");
-      out.push_back({"budgets", verdict::warning, finding.text.substr(0, mend),
-                     mend == finding.text.npos ? "" : finding.text.substr(mend + 2)});
-    }
+    for (const auto& finding : findings)
+      out.push_back({"budgets", verdict::warning, finding.what, finding.mend});
   return out;
 }
 
@@ -218,9 +202,7 @@ void console::ingest(std::string_view lines, std::function<void(query_answer)> t
     return then({read.error, read.detail, {}});
   ingest_request request{.rejected = static_cast<uint32_t>(read.rejected.size())};
   request.awaited = !read.events.empty();
-  for (const auto& e : read.events)
-    request.bytes += e.footprint();
-  request.events = std::move(read.events);
+  request.hold(std::move(read.events));
   if (!request.awaited)
     then({.body = http::ingest_json(0, 0, read.rejected, "committed")});
   auto sink = std::make_shared<one_answer>(std::move(then), std::move(read.rejected));

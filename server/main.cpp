@@ -53,7 +53,7 @@ void print_budgets(const config& settings, const std::string& unit) {
   }
   auto findings = systemd::examine_budgets(settings, *limits);
   for (const auto& finding : findings)
-    std::cerr << "phi-backend: warning: " << finding.text << "\n";
+    std::cerr << "phi-backend: warning: " << finding.text() << "\n";
   if (findings.empty())
     std::cout << "The time-outs of " << limits->unit << " fit.\n";
 }

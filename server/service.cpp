@@ -46,7 +46,7 @@ void service::learn_limits(const systemd::unit_limits& limits) {
     settings = settings_;
   }
   for (const auto& finding : systemd::examine_budgets(*settings, limits))
-    log_warn("config", "warns: " + finding.text);
+    log_warn("config", "warns: " + finding.text());
 }
 
 void service::state_changed(service_state state, const std::string& text) {
@@ -99,23 +99,19 @@ duration service::watchdog_silence(const config& settings) const {
 }
 
 prepared_reload service::prepare_reload() {
+  auto [error, loaded, merged] = with_.source.consider(*settings_);
   prepared_reload out;
-  auto loaded = with_.source.load();
-  out.report.warnings = loaded.warnings;
-  next_origins_ = loaded.origins;
-  auto merged = merge(*settings_, loaded.values);
-  if (loaded.ok())
-    loaded.problems = check_config(merged.next);
-  for (const auto& problem : loaded.problems)
-    out.report.error += (out.report.error.empty() ? "" : "\n") + problem.text;
+  out.report.error = std::move(error);
+  out.report.warnings = std::move(loaded.warnings);
   if (!out.report.ok())
     return out;
+  next_origins_ = std::move(loaded.origins);
   out.report.changed = std::move(merged.changed);
   out.report.needs_restart = std::move(merged.needs_restart);
   std::lock_guard lock{guard_};
   if (limits_)
     for (const auto& finding : systemd::examine_budgets(merged.next, *limits_))
-      out.report.warnings.push_back(finding.text);
+      out.report.warnings.push_back(finding.text());
   out.next = std::make_shared<const config>(std::move(merged.next));
   return out;
 }

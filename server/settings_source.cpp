@@ -36,6 +36,17 @@ loaded_config settings_source::load() const {
   return loaded;
 }
 
+considered_settings settings_source::consider(const config& running) const {
+  considered_settings out{.loaded = load()};
+  out.merged = merge(running, out.loaded.values);
+  auto problems = out.loaded.problems;
+  if (out.loaded.ok())
+    problems = check_config(out.merged.next);
+  for (const auto& problem : problems)
+    out.error += (out.error.empty() ? "" : "\n") + problem.text;
+  return out;
+}
+
 log_level level_of(const config& settings) {
   const char* wish = std::getenv("PHI_LOG");
   if (wish && *wish)

@@ -4,10 +4,18 @@
 
 #include "actors/log.hpp"
 #include "config/loader.hpp"
+#include "config/merge.hpp"
 
 #include <string>
 
 namespace phi {
+
+/// What the file and the environment say now, against settings in effect.
+struct considered_settings {
+  std::string error; ///< not empty: they must not be used; one problem a line
+  loaded_config loaded;
+  merged_config merged;
+};
 
 class settings_source {
 public:
@@ -16,6 +24,10 @@ public:
   /// Reads and checks everything, also what only the libraries of this room can check (time zone,
   /// proxies). Never throws.
   loaded_config load() const;
+
+  /// What a reload would do to `running`. Reads and checks everything, also the mixture of what can
+  /// change live and what cannot.
+  considered_settings consider(const config& running) const;
 
 private:
   std::string file_;

@@ -84,12 +84,6 @@ void trace_recorder::close_file() {
   file_ = nullptr;
 }
 
-void trace_recorder::flush() {
-  std::lock_guard lock{guard_};
-  if (file_)
-    std::fflush(file_);
-}
-
 trace_page trace_recorder::read(uint64_t from, size_t max_bytes) const {
   std::lock_guard lock{guard_};
   trace_page out{.dropped = first_line_};

@@ -34,14 +34,12 @@ public:
   /// Switches it on. `where`: "1" for the log, a path for a file, empty for memory only. Empty, or
   /// what is wrong.
   std::string on(const std::string& where, trace_filter filter);
+  /// Switches it off; a file is ended, so that it loads. Any thread, also on a forced exit.
   void off();
   bool is_on() const { return tracing() == this; }
 
   /// What is in memory from line `from` on, `max_bytes` at most.
   trace_page read(uint64_t from, size_t max_bytes) const;
-
-  /// Writes out what a file still lacks. Cheap without one.
-  void flush();
 
   void sent(const traced_message& message, uint64_t origin) noexcept override;
   uint64_t began(traced_handling handling) noexcept override;

@@ -255,8 +255,9 @@ exit_code fail_start(state_directory& state, last_resort& resort, systemd::servi
 }
 
 void say_last_words(const exit_report& report, state_directory& state,
-                    systemd::service_manager& manager, process_log& log) {
+                    systemd::service_manager& manager, process_log& log, trace_recorder& trace) {
   state.end_run(report);
+  trace.off();
   manager.status("forced to leave: " + survivors(report));
   log_error("supervisor", "is forced to leave", {{"survivors", survivors(report)}});
   log_report(report);
@@ -303,8 +304,9 @@ exit_code run_service(const settings_source& source, const loaded_config& loaded
   systemd::service_manager manager;
   auto inherited = systemd::take_inherited_sockets();
   state_directory state{settings.resolved.state_dir};
+  trace_recorder trace; // outlives the actors: a stop is traced to the last of them
   last_words_scope words{
-    resort, [&](const exit_report& report) { say_last_words(report, state, manager, log); }};
+    resort, [&](const exit_report& report) { say_last_words(report, state, manager, log, trace); }};
   signal_source signals{[&] { resort.leave_now(); }};
   if (auto trouble = inherited.error.empty() ? state.trouble() : inherited.error; !trouble.empty())
     return fail_start(state, resort, manager, trouble);
@@ -315,7 +317,6 @@ exit_code run_service(const settings_source& source, const loaded_config& loaded
     log_warn("supervisor", "notices that " + state.crash_notice());
   state.begin_run();
 
-  trace_recorder trace; // outlives the actors: a stop is traced to the last of them
   trace_if_asked(trace);
   auto current = std::make_shared<const config>(loaded.values);
   process_watch watch{manager, settings.shutdown.watchdog.abort};

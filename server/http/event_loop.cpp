@@ -1,6 +1,7 @@
 #include "server/http/event_loop.hpp"
 
 #include "actors/log.hpp"
+#include "config/time_text.hpp"
 #include "server/http/access.hpp"
 #include "server/http/answers.hpp"
 #include "server/http/connection_link.hpp"
@@ -43,12 +44,6 @@ constexpr auto handshake_time = std::chrono::milliseconds{1};
 constexpr auto backlog_limit = std::chrono::milliseconds{20};
 /// On a hurry, how long answers being written may still take.
 constexpr auto hurry_write_limit = std::chrono::milliseconds{250};
-
-int64_t wall_clock_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(
-           std::chrono::system_clock::now().time_since_epoch())
-    .count();
-}
 
 class loop;
 
@@ -297,9 +292,7 @@ private:
       return fail(now, read.events.empty() ? error_code::nothing_valid : error_code::atomic_refused,
                   {}, read.rejected);
     }
-    for (const auto& e : read.events)
-      request.bytes += e.footprint();
-    request.events = std::move(read.events);
+    request.hold(std::move(read.events));
     now.rejected = std::move(read.rejected);
     turn().requests.push_back(std::move(request));
   }

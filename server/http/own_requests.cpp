@@ -26,9 +26,8 @@ bool own_requests::record(const exchange& answered, int status) {
 }
 
 ingest_request own_requests::take() {
-  ingest_request out{.awaited = false, .events = std::exchange(events_, {})};
-  for (const auto& e : out.events)
-    out.bytes += e.footprint();
+  ingest_request out{.awaited = false};
+  out.hold(std::exchange(events_, {}));
   return out;
 }
 

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
@@ -18,12 +17,6 @@ namespace {
 using json = nlohmann::ordered_json;
 
 constexpr std::array<std::string_view, 4> scope_names{"none", "ingest", "read", "admin"};
-
-int64_t wall_clock_us() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(
-           std::chrono::system_clock::now().time_since_epoch())
-    .count();
-}
 
 json to_json(const token& one) {
   json scopes = json::array();

@@ -5,7 +5,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include <chrono>
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
@@ -24,9 +23,7 @@ constexpr const char* mark_name = "running.json";
 constexpr const char* report_name = "last-exit.json";
 
 std::string now_text() {
-  return format_rfc3339(std::chrono::duration_cast<std::chrono::microseconds>(
-                          std::chrono::system_clock::now().time_since_epoch())
-                          .count());
+  return format_rfc3339(wall_clock_us());
 }
 
 } // namespace

@@ -29,16 +29,16 @@ void examine_stop(const config& settings, const unit_limits& limits,
   if (!s.force_quit)
     return out.push_back(
       {"shutdown.force_quit = false waits without limit, but " + limits.unit
-       + " is killed by TimeoutStopSec after " + in_seconds(*limits.stop)
-       + "; set TimeoutStopSec=infinity in the unit, or shutdown.force_quit = true"});
+         + " is killed by TimeoutStopSec after " + in_seconds(*limits.stop),
+       "set TimeoutStopSec=infinity in the unit, or shutdown.force_quit = true"});
   auto hard = seconds{s.timeout_secs + s.force_delay_secs};
   auto needed = hard + std::chrono::ceil<seconds>(defaults::stop_margin);
   if (*limits.stop < needed)
-    out.push_back(
-      {"a stop may take shutdown.timeout_secs + shutdown.force_delay_secs = " + in_seconds(hard)
-       + ", but TimeoutStopSec of " + limits.unit + " is " + in_seconds(*limits.stop)
-       + ": without progress we end it before that; set " + setting("TimeoutStopSec", needed)
-       + " in the unit, or lower shutdown.timeout_secs"});
+    out.push_back({"a stop may take shutdown.timeout_secs + shutdown.force_delay_secs = "
+                     + in_seconds(hard) + ", but TimeoutStopSec of " + limits.unit + " is "
+                     + in_seconds(*limits.stop) + ": without progress we end it before that",
+                   "set " + setting("TimeoutStopSec", needed)
+                     + " in the unit, or lower shutdown.timeout_secs"});
 }
 
 void examine_start(const config& settings, const unit_limits& limits,
@@ -46,9 +46,10 @@ void examine_start(const config& settings, const unit_limits& limits,
   auto ours = seconds{settings.shutdown.start_timeout_secs};
   if (limits.start && *limits.start <= ours)
     out.push_back({"a start may take shutdown.start_timeout_secs = " + in_seconds(ours)
-                   + ", but TimeoutStartSec of " + limits.unit + " is " + in_seconds(*limits.start)
-                   + "; set " + setting("TimeoutStartSec", ours + seconds{5})
-                   + " in the unit, or lower shutdown.start_timeout_secs"});
+                     + ", but TimeoutStartSec of " + limits.unit + " is "
+                     + in_seconds(*limits.start),
+                   "set " + setting("TimeoutStartSec", ours + seconds{5})
+                     + " in the unit, or lower shutdown.start_timeout_secs"});
 }
 
 void examine_watchdog(const config& settings, const unit_limits& limits,
@@ -56,9 +57,10 @@ void examine_watchdog(const config& settings, const unit_limits& limits,
   const auto& w = settings.shutdown.watchdog;
   if (!limits.watchdog) {
     if (w.enabled && !w.abort)
-      out.push_back({"shutdown.watchdog.enabled = true, but " + limits.unit
-                     + " has no WatchdogSec: a stuck actor is logged and nothing else; set "
-                     + setting("WatchdogSec", seconds{w.timeout_secs * 3 / 2}) + " in the unit"});
+      out.push_back(
+        {"shutdown.watchdog.enabled = true, but " + limits.unit
+           + " has no WatchdogSec: a stuck actor is logged and nothing else",
+         "set " + setting("WatchdogSec", seconds{w.timeout_secs * 3 / 2}) + " in the unit"});
     return;
   }
   auto interval = seconds{w.interval_secs};
@@ -66,16 +68,18 @@ void examine_watchdog(const config& settings, const unit_limits& limits,
   auto used = watchdog_settings_of(settings, limits.watchdog);
   if (interval * 2 >= *limits.watchdog)
     out.push_back({"shutdown.watchdog.interval_secs = " + in_seconds(interval)
-                   + " must be less than half of WatchdogSec of " + limits.unit + " ("
-                   + in_seconds(*limits.watchdog) + "), so " + in_seconds(used.interval)
-                   + " is used; lower it, or set "
-                   + setting("WatchdogSec", interval * 2 + seconds{1}) + " or more in the unit"});
+                     + " must be less than half of WatchdogSec of " + limits.unit + " ("
+                     + in_seconds(*limits.watchdog) + "), so " + in_seconds(used.interval)
+                     + " is used",
+                   "lower it, or set " + setting("WatchdogSec", interval * 2 + seconds{1})
+                     + " or more in the unit"});
   if (used.limit < limit)
     out.push_back({"shutdown.watchdog.timeout_secs = " + in_seconds(limit)
-                   + " and two intervals must be less than WatchdogSec of " + limits.unit + " ("
-                   + in_seconds(*limits.watchdog) + "), so " + in_seconds(used.limit)
-                   + " is used; lower it, or set "
-                   + setting("WatchdogSec", limit + interval * 2 + seconds{1}) + " in the unit"});
+                     + " and two intervals must be less than WatchdogSec of " + limits.unit + " ("
+                     + in_seconds(*limits.watchdog) + "), so " + in_seconds(used.limit)
+                     + " is used",
+                   "lower it, or set " + setting("WatchdogSec", limit + interval * 2 + seconds{1})
+                     + " in the unit"});
 }
 
 } // namespace

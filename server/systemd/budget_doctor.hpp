@@ -12,7 +12,10 @@ namespace phi::systemd {
 
 /// One mismatch, with its mend.
 struct budget_finding {
-  std::string text;
+  std::string what;
+  std::string mend;
+
+  std::string text() const { return what + "; " + mend; }
 };
 
 std::vector<budget_finding> examine_budgets(const config& settings, const unit_limits& limits);

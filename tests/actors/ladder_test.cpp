@@ -427,6 +427,15 @@ TEST_CASE(
   CHECK(hard < on.now());
 }
 
+TEST_CASE("what was done before a stop is no progress of it") {
+  virtual_system on;
+  fake_house house{on, three_children(manner::deaf)}; // each says that it has done 7 things
+  house.service->stop_limit = duration{4s};
+  house.terminate();
+  on.advance(10s);
+  CHECK(house.service->extensions.empty());
+}
+
 TEST_CASE("the supervisor watches the watchdog") {
   recorded_log log;
   virtual_system on;
@@ -438,10 +447,25 @@ TEST_CASE("the supervisor watches the watchdog") {
     on.advance(2s);
   }
   CHECK(house.service->stuck_actors.empty());
-  on.advance(6s);
+  on.advance(5s);
+  CHECK(log.contains("misses the watchdog"));
+  CHECK(house.service->stuck_actors.empty()); // what was said must be written first
+  on.advance(1s);
   REQUIRE(house.service->stuck_actors.size() == 1);
   CHECK(house.service->stuck_actors[0] == "watchdog");
+}
+
+TEST_CASE("a watchdog that pings again in time is not given up") {
+  recorded_log log;
+  virtual_system on;
+  auto plans = three_children();
+  plans[0].name = "watchdog";
+  fake_house house{on, plans, true, {}, 30s, 5s};
+  on.advance(5s);
   CHECK(log.contains("misses the watchdog"));
+  tell_from_outside(house.boss, atom::ping_v);
+  on.advance(2s);
+  CHECK(house.service->stuck_actors.empty());
 }
 
 TEST_CASE("the status line is renewed while somebody shows it, and not in a stop") {

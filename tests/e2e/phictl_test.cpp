@@ -367,6 +367,22 @@ TEST_CASE("PHI_TRACE=FILE: the trace of a whole run loads, every arrow has both 
   CHECK(has(diagram.out, "signal--xsupervisor"));
 }
 
+TEST_CASE("the trace of a forced exit loads as well, and shows how far the stop came") {
+  REQUIRE(has_faults());
+  temp_dir dir;
+  auto file = dir.path("trace.json");
+  service_process service{dir.path(),
+                          {{"PHI_TRACE", file},
+                           {"PHI_FAULTS", "store.release=block"},
+                           {"APP_SHUTDOWN_TIMEOUT_SECS", "1"},
+                           {"APP_SHUTDOWN_FORCE_DELAY_SECS", "0"}}};
+  CHECK(service.stop().code == 4);
+  auto diagram = run_program({phictl(), "trace", "diagram", file});
+  CHECK(diagram.code == 0);
+  CHECK(has(diagram.out, "stats--xsupervisor"));
+  CHECK_FALSE(has(diagram.out, "store--xsupervisor"));
+}
+
 TEST_CASE("PHI_TRACE=1 writes to the log; filters and user data as asked") {
   temp_dir dir;
   {

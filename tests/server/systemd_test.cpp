@@ -13,7 +13,7 @@ namespace {
 std::string findings(const config& settings, const unit_limits& limits) {
   std::string out;
   for (const auto& finding : examine_budgets(settings, limits))
-    out += finding.text + "\n";
+    out += finding.text() + "\n";
   return out;
 }
 

@@ -61,7 +61,9 @@ fake_actor::behavior_type fake_behavior(self_ptr self, child_identity who, std::
         return self->make_response_promise<pong>(); // dropped: CAF 0.17 then answers nothing
       return pong{};
     },
-    [name](atom::status) { return actor_status{.actor = name, .doing = "something"}; },
+    [name](atom::status) {
+      return actor_status{.actor = name, .doing = "something", .progress = 7};
+    },
     [self, name](atom::adopt, const config_ptr&) -> caf::result<pong> {
       self->state.orders->lines.push_back(name + " adopt");
       if (self->state.how == manner::deaf)

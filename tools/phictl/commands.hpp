@@ -22,7 +22,10 @@ void add_inspect_commands(CLI::App& app, context& with);
 /// stats: what was counted, as tables with bars.
 void add_stats_commands(CLI::App& app, context& with);
 
-/// send, import, tail, backup, verify: the events themselves.
+/// send, import: events on their way in.
+void add_ingest_commands(CLI::App& app, context& with);
+
+/// tail, backup, restore, verify: what is in the database.
 void add_data_commands(CLI::App& app, context& with);
 
 /// token: who may use the HTTP interface.

@@ -39,7 +39,7 @@ void actors(const context& with) {
     rows.push_back(
       {actor.value("actor", "?"), paint(colour_of_state(state), state),
        std::to_string(actor.value("restarts", 0)), std::to_string(says.value("mailbox", 0)),
-       show_count(says.value("progress", uint64_t{0})), cpu < 0 ? "-" : show_seconds(cpu / 1000),
+       group_digits(says.value("progress", uint64_t{0})), cpu < 0 ? "-" : show_seconds(cpu / 1000),
        says.value("last", ""), actor.contains("says") ? says.value("doing", "") : "no answer"});
   }
   print_table(rows);
@@ -211,9 +211,9 @@ void trace_dump(const context& with, const std::string& file) {
   out.close();
   if (!out)
     throw failure{outcome::failed, "cannot write " + file};
-  std::cout << file << " has " << show_count(lines) << " lines";
+  std::cout << file << " has " << group_digits(lines) << " lines";
   if (dropped > 0)
-    std::cout << "; " << show_count(dropped) << " older ones were pushed out";
+    std::cout << "; " << group_digits(dropped) << " older ones were pushed out";
   std::cout << ". Open it in https://ui.perfetto.dev\n";
 }
 

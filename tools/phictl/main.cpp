@@ -41,6 +41,7 @@ int main(int argc, char** argv) {
   add_service_commands(app, with);
   add_state_commands(app, with);
   add_inspect_commands(app, with);
+  add_ingest_commands(app, with);
   add_data_commands(app, with);
   add_stats_commands(app, with);
   add_token_commands(app, with);

@@ -106,15 +106,4 @@ std::string show_seconds(double seconds) {
   return text;
 }
 
-std::string show_count(uint64_t count) {
-  auto digits = std::to_string(count);
-  std::string out;
-  for (size_t i = 0; i < digits.size(); ++i) {
-    if (i > 0 && (digits.size() - i) % 3 == 0)
-      out += ' ';
-    out += digits[i];
-  }
-  return out;
-}
-
 } // namespace phi::ctl

@@ -1,6 +1,8 @@
 #pragma once
 /// What phictl prints: tables and colours on a terminal, the same plain elsewhere.
 
+#include "protocol/digits.hpp"
+
 #include <string>
 #include <vector>
 
@@ -23,8 +25,5 @@ void print_table(const std::vector<std::vector<std::string>>& rows);
 
 /// "1 d 2 h", "3 min 12 s", "0.4 s".
 std::string show_seconds(double seconds);
-
-/// 1234567 as "1 234 567".
-std::string show_count(uint64_t count);
 
 } // namespace phi::ctl

@@ -32,7 +32,7 @@ void print_status(const context& with, const json& status) {
     std::cout << "listens      " << listener.get<std::string>() << "\n";
   if (status.contains("ledger")) {
     const auto& book = status["ledger"];
-    auto count = [&](const char* what) { return show_count(book.value(what, uint64_t{0})); };
+    auto count = [&](const char* what) { return group_digits(book.value(what, uint64_t{0})); };
     std::cout << "ledger       received " << count("received") << " = stored " << count("stored")
               << " + duplicates " << count("duplicates") << " + rejected " << count("rejected")
               << " + spooled " << count("spooled") << " + in queue " << count("inQueue") << "  "

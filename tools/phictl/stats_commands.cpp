@@ -86,7 +86,7 @@ void stats_daily(const context& with, const stats_wishes& wishes) {
   std::vector<std::vector<std::string>> rows{{"DATE", "EVENTS", "ERRORS"}};
   std::vector<uint64_t> counts;
   for (const auto& [date, numbers] : days) {
-    rows.push_back({date, show_count(numbers.first), show_count(numbers.second)});
+    rows.push_back({date, group_digits(numbers.first), group_digits(numbers.second)});
     counts.push_back(numbers.first);
   }
   print_bars(std::move(rows), counts);
@@ -103,7 +103,8 @@ void stats_features(const context& with, const stats_wishes& wishes) {
   for (const auto& row : answer["rows"]) {
     counts.push_back(row.value("count", uint64_t{0}));
     rows.push_back({row.value("date", "?"), row["feature"].is_null() ? "-" : row["feature"],
-                    show_count(counts.back()), show_count(row.value("uniqueUsers", uint64_t{0}))});
+                    group_digits(counts.back()),
+                    group_digits(row.value("uniqueUsers", uint64_t{0}))});
   }
   print_bars(std::move(rows), counts);
 }
@@ -129,7 +130,7 @@ void stats_latency(const context& with, const stats_wishes& wishes) {
       rows.push_back(
         {head, latency[name].dump() + "  "
                  + paint(colour::green, bar_of(latency[name].get<double>() / most, 30))});
-  std::cout << show_count(latency.value("sampleCount", uint64_t{0})) << " timed events\n";
+  std::cout << group_digits(latency.value("sampleCount", uint64_t{0})) << " timed events\n";
   print_table(rows);
 }
 
@@ -146,12 +147,12 @@ void stats_summary(const context& with, const stats_wishes& wishes) {
   std::cout << "zone " << text("timezone") << ", first event " << text("firstEventAt") << ", last "
             << text("lastEventAt") << "\n";
   if (answer.contains("uniqueUsers"))
-    std::cout << show_count(answer["uniqueUsers"].value("total", uint64_t{0})) << " users\n";
+    std::cout << group_digits(answer["uniqueUsers"].value("total", uint64_t{0})) << " users\n";
   std::vector<std::vector<std::string>> rows{{"FEATURE", "EVENTS", "LAST"}};
   std::vector<uint64_t> counts;
   for (const auto& one : answer["features"]) {
     counts.push_back(one.value("count", uint64_t{0}));
-    rows.push_back({one["feature"].is_null() ? "-" : one["feature"], show_count(counts.back()),
+    rows.push_back({one["feature"].is_null() ? "-" : one["feature"], group_digits(counts.back()),
                     one["lastAt"].is_string() ? one["lastAt"] : "-"});
   }
   print_bars(std::move(rows), counts);
