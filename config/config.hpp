@@ -64,6 +64,9 @@ struct config {
     std::string storage = "sqlite";
     std::string sqlite_path; ///< empty: phi.db in the state directory
     bool sqlite_wal = true;
+    secret postgres_url;
+    int64_t postgres_connect_timeout_secs = defaults::postgres_connect_timeout_secs;
+    int64_t retention_hot_days = defaults::retention_hot_days;
     int64_t batch_size = defaults::batch_size;
     int64_t flush_interval_ms = defaults::flush_interval_ms;
     secret user_hash_salt;
@@ -85,6 +88,14 @@ struct config {
   } stats;
 
   struct {
+    bool enabled = defaults::spool_enabled;
+    std::string path; ///< empty: spool.db in the state directory
+    int64_t after_ms = defaults::spool_after_ms;
+    int64_t max_bytes = defaults::spool_max_bytes;
+    int64_t min_free_bytes = defaults::spool_min_free_bytes;
+  } spool;
+
+  struct {
     int64_t timeout_secs = defaults::timeout_secs;
     bool force_quit = defaults::force_quit;
     int64_t force_delay_secs = defaults::force_delay_secs;
@@ -93,7 +104,9 @@ struct config {
     int64_t restart_window_secs = defaults::restart_window_secs;
     int64_t http_budget_percent = defaults::http_budget_percent;
     int64_t stats_budget_percent = defaults::stats_budget_percent;
+    int64_t spool_budget_percent = defaults::spool_budget_percent;
     int64_t store_budget_percent = defaults::store_budget_percent;
+    int64_t keeper_budget_percent = defaults::keeper_budget_percent;
     int64_t reader_budget_percent = defaults::reader_budget_percent;
     int64_t admin_budget_percent = defaults::admin_budget_percent;
     int64_t watchdog_budget_percent = defaults::watchdog_budget_percent;
@@ -116,6 +129,7 @@ struct config {
   struct {
     std::string state_dir;
     std::string sqlite_path;
+    std::string spool_path;
     std::string admin_socket;
     std::string instance;
     std::optional<int64_t> start_at_us; ///< microseconds since 1970-01-01 UTC

@@ -47,6 +47,15 @@ inline constexpr int64_t max_age_days = 3660;    // ten years, for imports
 inline constexpr int64_t busy_timeout_ms = 5000; // another process holds the database
 inline constexpr int64_t query_timeout_ms = 10'000;
 inline constexpr int64_t max_range_days = 366;
+inline constexpr int64_t postgres_connect_timeout_secs = 2; // for each host; the least libpq knows
+inline constexpr int64_t retention_hot_days = 180;          // the original's
+
+// -- [spool] ------------------------------------------------------------------------------------
+
+inline constexpr bool spool_enabled = true;
+inline constexpr int64_t spool_after_ms = 1000;            // a sender should not notice
+inline constexpr int64_t spool_max_bytes = 1024 * mib;     // about 5 million events
+inline constexpr int64_t spool_min_free_bytes = 512 * mib; // others live on that disk as well
 
 // -- [shutdown] ---------------------------------------------------------------------------------
 
@@ -60,6 +69,8 @@ inline constexpr int64_t restart_window_secs = 60;
 // Shares of timeout_secs, in percent; they add up to less than 100 (checked).
 inline constexpr int64_t http_budget_percent = 40;
 inline constexpr int64_t stats_budget_percent = 25;
+inline constexpr int64_t spool_budget_percent = 3;
+inline constexpr int64_t keeper_budget_percent = 2;
 inline constexpr int64_t store_budget_percent = 15;
 inline constexpr int64_t reader_budget_percent = 5;
 inline constexpr int64_t admin_budget_percent = 3;
@@ -104,6 +115,8 @@ inline constexpr auto restart_backoff_max = 5000ms;
 inline constexpr auto commit_overdue_margin = 3000ms;
 /// Between two tries to store events that nobody waits for, while the store refuses.
 inline constexpr auto commit_retry_interval = 250ms;
+/// How much longer than the database itself a reader waits for it to end a statement.
+inline constexpr auto reader_grace = 2000ms;
 /// The time the last words may take on a forced exit: log and last-exit.json.
 inline constexpr auto forced_report_limit = 30ms;
 /// After everything has stopped, the actor system gets this long to come down before it is left.

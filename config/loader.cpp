@@ -322,6 +322,7 @@ void resolve(config& values, const environment& env) {
     r.state_dir = "./data";
   r.sqlite_path =
     values.stats.sqlite_path.empty() ? r.state_dir + "/phi.db" : values.stats.sqlite_path;
+  r.spool_path = values.spool.path.empty() ? r.state_dir + "/spool.db" : values.spool.path;
   auto runtime = first_of_list(variable(env, "RUNTIME_DIRECTORY"));
   r.admin_socket = !values.admin.socket.empty()
                      ? values.admin.socket
@@ -380,9 +381,19 @@ std::vector<config_problem> check_config(const config& c) {
           "server.request_timeout_ms must be more than stats.busy_timeout_ms,"
           " or requests give up before the store does");
   const auto& s = c.shutdown;
-  auto shares = s.http_budget_percent + s.stats_budget_percent + s.store_budget_percent
-                + s.reader_budget_percent + s.admin_budget_percent + s.watchdog_budget_percent
-                + s.signal_budget_percent;
+  if (c.stats.storage == "postgres") {
+    require(!c.stats.postgres_url.empty(),
+            "stats.storage = \"postgres\" needs stats.postgres_url, best given by"
+            " APP_STATS_POSTGRES_URL_FILE or the credential stats.postgres_url");
+    require(
+      c.stats.postgres_connect_timeout_secs * 1000 + c.stats.busy_timeout_ms
+        < s.timeout_secs * 1000,
+      "stats.postgres_connect_timeout_secs and stats.busy_timeout_ms together must be less than"
+      " shutdown.timeout_secs, or a stop could wait for a database that is away");
+  }
+  auto shares = s.http_budget_percent + s.stats_budget_percent + s.spool_budget_percent
+                + s.store_budget_percent + s.keeper_budget_percent + s.reader_budget_percent
+                + s.admin_budget_percent + s.watchdog_budget_percent + s.signal_budget_percent;
   require(shares < 100, "the shares shutdown.*_budget_percent add up to " + std::to_string(shares)
                           + "; they must stay below 100, the whole of shutdown.timeout_secs");
   require(!s.watchdog.enabled || s.watchdog.interval_secs * 2 <= s.watchdog.timeout_secs,

@@ -10,12 +10,13 @@ namespace {
 
 // What is open or fixed while the service runs: sockets, files, threads, paths, and the key of the
 // hashes, which must not change within a day.
-constexpr std::array<std::string_view, 15> fixed{
-  "server.host",       "server.port",      "server.state_dir",
-  "server.instance",   "server.threads",   "server.max_connections",
-  "api.prefix",        "stats.enabled",    "stats.storage",
-  "stats.sqlite_path", "stats.sqlite_wal", "stats.user_hash_salt",
-  "stats.durability",  "admin.socket",     "admin.group",
+constexpr std::array<std::string_view, 18> fixed{
+  "server.host",        "server.port",      "server.state_dir",
+  "server.instance",    "server.threads",   "server.max_connections",
+  "api.prefix",         "stats.enabled",    "stats.storage",
+  "stats.sqlite_path",  "stats.sqlite_wal", "stats.user_hash_salt",
+  "stats.durability",   "admin.socket",     "admin.group",
+  "stats.postgres_url", "spool.enabled",    "spool.path",
 };
 
 bool same(const secret& a, const secret& b) {

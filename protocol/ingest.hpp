@@ -56,6 +56,8 @@ public:
   enum class phase : uint8_t { open, committing, abandoned };
 
   uint64_t number = 0;
+  digest id{};        ///< tells this batch from all others of all instances
+  bool again = false; ///< an earlier try may have been committed: look before storing
   size_t events = 0;
   std::vector<ingest_request> requests;
 
@@ -90,7 +92,8 @@ struct commit_result {
   };
 
   uint64_t number = 0;
-  error_code error = error_code::none; ///< `store_unavailable`: nothing of it is stored
+  /// `store_unavailable`: nothing of it is stored; `outcome_unknown`: all of it, or nothing.
+  error_code error = error_code::none;
   std::string detail;
   std::vector<counts> requests;    ///< parallel to commit_batch::requests
   std::chrono::nanoseconds took{}; ///< the whole transaction

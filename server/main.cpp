@@ -1,7 +1,7 @@
 #include "config/keys.hpp"
 #include "server/platform/signals.hpp"
 #include "server/settings_source.hpp"
-#include "server/store/inspection.hpp"
+#include "server/store/sqlite_file.hpp"
 #include "server/systemd/budget_doctor.hpp"
 #include "server/wiring.hpp"
 

@@ -6,8 +6,6 @@
 #include <nlohmann/json.hpp>
 
 #include <array>
-#include <filesystem>
-#include <stdexcept>
 
 namespace phi::store {
 namespace {
@@ -39,12 +37,7 @@ constexpr std::array comparisons{
   comparison{"identities", "SELECT count(*) FROM event", "SELECT count(*) FROM identity"},
 };
 
-int64_t number(database& db, std::string_view sql) {
-  statement ask{db, sql};
-  return ask.step() ? ask.integer(0) : 0;
-}
-
-json shown(const statement& row) {
+json shown(const row_cursor& row) {
   json out{{"seq", row.integer(0)}, {"time", format_rfc3339(row.integer(1))}};
   constexpr std::array names{"feature", "action", "route", "method"};
   for (size_t i = 0; i < names.size(); ++i)
@@ -61,11 +54,11 @@ json shown(const statement& row) {
 
 } // namespace
 
-json recent_events(database& db, const query& what) {
+json recent_events(row_source& db, const query& what) {
   auto end = number(db, "SELECT coalesce(max(seq), 0) FROM event");
-  statement ask{db, what.after ? sql::events_after : sql::last_events};
-  ask.bind(1, what.after.value_or(0)).bind(2, static_cast<int64_t>(what.top));
-  what.feature ? ask.bind(3, std::string_view{*what.feature}) : ask.bind_null(3);
+  auto& ask =
+    db.ask(what.after ? sql::events_after : sql::last_events,
+           {what.after.value_or(0), static_cast<int64_t>(what.top), text_or_any(what.feature)});
   json events = json::array();
   int64_t last = what.after.value_or(0);
   while (ask.step()) {
@@ -78,7 +71,7 @@ json recent_events(database& db, const query& what) {
   return {{"events", std::move(events)}, {"last", last}};
 }
 
-json verify(database& db) {
+json verify(row_source& db) {
   json checks = json::array();
   bool all = true;
   for (const auto& one : comparisons) {
@@ -89,37 +82,6 @@ json verify(database& db) {
       {{"what", one.what}, {"rows", rows}, {"rollups", rollups}, {"ok", rows == rollups}});
   }
   return {{"checks", std::move(checks)}, {"ok", all}};
-}
-
-std::string check_file(const std::string& file) {
-  database db;
-  db.open(file, database::access::read_only);
-  statement sound{db, "PRAGMA integrity_check(1)"};
-  if (!sound.step() || sound.text(0) != "ok")
-    throw std::runtime_error("the database is damaged: " + sound.text(0));
-  auto schema = number(db, "PRAGMA user_version");
-  return std::to_string(number(db, "SELECT count(*) FROM event")) + " events, schema "
-         + std::to_string(schema);
-}
-
-json back_up(database& db, const std::string& to) {
-  if (std::filesystem::exists(to))
-    throw std::runtime_error(to + " is there already");
-  try {
-    statement copy{db, "VACUUM INTO ?1"};
-    copy.bind(1, std::string_view{to});
-    copy.execute();
-    check_file(to);
-    database check;
-    check.open(to, database::access::read_only);
-    return {{"file", to},
-            {"bytes", std::filesystem::file_size(to)},
-            {"events", number(check, "SELECT count(*) FROM event")}};
-  } catch (...) {
-    std::error_code ignored;
-    std::filesystem::remove(to, ignored);
-    throw;
-  }
 }
 
 } // namespace phi::store

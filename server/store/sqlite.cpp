@@ -1,5 +1,6 @@
 #include "server/store/sqlite.hpp"
 
+#include <algorithm>
 #include <sqlite3.h>
 
 namespace phi::store {
@@ -83,6 +84,19 @@ statement& statement::bind_null(int at) {
 
 statement& statement::bind_or_null(int at, std::string_view text) {
   return text.empty() ? bind_null(at) : bind(at, text);
+}
+
+void statement::bind_all(const std::vector<parameter>& values) {
+  auto count = std::min(static_cast<int>(values.size()), sqlite3_bind_parameter_count(handle_));
+  for (int i = 0; i < count; ++i) {
+    const auto& value = values[static_cast<size_t>(i)];
+    if (const auto* whole = std::get_if<int64_t>(&value))
+      bind(i + 1, *whole);
+    else if (const auto* text = std::get_if<std::string_view>(&value))
+      bind(i + 1, *text);
+    else
+      bind_null(i + 1);
+  }
 }
 
 bool statement::step() {

@@ -1,6 +1,8 @@
 #pragma once
 /// A thin, owning face of SQLite's C interface. Included in this folder only.
 
+#include "server/store/row_source.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <stdexcept>
@@ -54,10 +56,10 @@ private:
 };
 
 /// One prepared statement.
-class statement {
+class statement : public row_cursor {
 public:
   statement(database& on, std::string_view sql);
-  ~statement();
+  ~statement() override;
   statement(statement&& other) noexcept;
   statement& operator=(statement&&) = delete;
 
@@ -69,15 +71,18 @@ public:
   /// An empty text becomes NULL.
   statement& bind_or_null(int at, std::string_view text);
 
+  /// Binds as many of them as it has parameters.
+  void bind_all(const std::vector<parameter>& values);
+
   /// True while there is a row.
-  bool step();
+  bool step() override;
   /// Runs to the end and makes it ready for the next binding.
   void execute();
   void reset();
 
-  int64_t integer(int column) const;
-  std::string text(int column) const;
-  bool null(int column) const;
+  int64_t integer(int column) const override;
+  std::string text(int column) const override;
+  bool null(int column) const override;
 
 private:
   database& on_;

@@ -107,7 +107,7 @@ inline constexpr std::string_view events_after =
 inline constexpr std::string_view last_events =
   "SELECT * FROM (SELECT seq, time_us, feature, action, route, method, status, duration_us,"
   " instance FROM event WHERE seq > ?1 AND (?3 IS NULL OR feature = ?3) ORDER BY seq DESC LIMIT ?2)"
-  " ORDER BY seq";
+  " AS latest ORDER BY seq";
 
 // -- writing ------------------------------------------------------------------------------------
 

@@ -161,7 +161,7 @@ TEST_CASE("a secret comes from a file, and is never shown") {
 }
 
 TEST_CASE("keys of the original that have no effect yet are accepted with a warning") {
-  config_file file{"[stats]\nretention_hot_days = 180\n"};
+  config_file file{"[stats]\ndaily_aggregate_time = 180\n"};
   auto loaded = load_config(file.path(), {});
   CHECK(loaded.ok());
   REQUIRE(loaded.warnings.size() == 1);

@@ -4,21 +4,19 @@
 #include "server/store/schema.hpp"
 #include "server/store/sqlite.hpp"
 #include "server/store/sqlite_store.hpp"
+#include "tests/server/store_support.hpp"
 #include "tests/support/doctest.hpp"
 #include "tests/support/stored.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
-#include <random>
 
 using namespace phi;
 using namespace phi::store;
 using phi::testing::ask_database;
-using phi::testing::rollup_mismatch;
-using json = nlohmann::json;
+using phi::testing::batch_of;
+using phi::testing::make_event;
 
 namespace {
 
@@ -40,79 +38,7 @@ private:
   std::string path_;
 };
 
-event make_event(uint32_t number, std::string feature = "f",
-                 int64_t time_us = 1'767'323'045'000'000) {
-  event e{.time_us = time_us, .feature = std::move(feature)};
-  e.identity[0] = static_cast<uint8_t>(number);
-  e.identity[1] = static_cast<uint8_t>(number >> 8);
-  e.identity[2] = static_cast<uint8_t>(number >> 16);
-  return e;
-}
-
-std::shared_ptr<commit_batch> batch_of(std::vector<std::vector<event>> requests) {
-  auto out = std::make_shared<commit_batch>();
-  for (auto& events : requests) {
-    out->events += events.size();
-    out->requests.push_back({.events = std::move(events)});
-  }
-  return out;
-}
-
 } // namespace
-
-TEST_CASE("events of several requests are committed in one transaction, each counted once") {
-  database_dir dir;
-  auto db = make_sqlite_store(dir.settings());
-  REQUIRE(db->open() == "");
-  auto result = db->commit(
-    *batch_of({{make_event(1), make_event(2)}, {make_event(2), make_event(3)}, {make_event(1)}}));
-  REQUIRE(result.error == error_code::none);
-  REQUIRE(result.requests.size() == 3);
-  CHECK(result.requests[0].stored == 2);
-  CHECK(result.requests[1].stored == 1);
-  CHECK(result.requests[1].duplicates == 1);
-  CHECK(result.requests[2].duplicates == 1);
-  CHECK(db->commit(*batch_of({{make_event(3)}})).requests[0].duplicates == 1);
-  CHECK(db->close() == "");
-  CHECK(ask_database(dir.file(), "SELECT count(*) FROM event") == 3);
-  CHECK(rollup_mismatch(dir.file()) == "");
-}
-
-TEST_CASE("an abandoned batch leaves no trace, and can be committed when it is opened again") {
-  database_dir dir;
-  auto db = make_sqlite_store(dir.settings());
-  REQUIRE(db->open() == "");
-  auto batch = batch_of({{make_event(1)}});
-  REQUIRE(batch->abandon());
-  CHECK(db->commit(*batch).error == error_code::store_unavailable);
-  CHECK(ask_database(dir.file(), "SELECT count(*) FROM event") == 0);
-  CHECK(ask_database(dir.file(), "SELECT count(*) FROM identity") == 0);
-  batch->reopen();
-  CHECK(db->commit(*batch).requests[0].stored == 1);
-}
-
-TEST_CASE("roll-ups say what the rows say, for random events in random batches") {
-  database_dir dir;
-  auto db = make_sqlite_store(dir.settings());
-  REQUIRE(db->open() == "");
-  std::mt19937 random{42};
-  for (int round = 0; round < 30; ++round) {
-    std::vector<event> events;
-    for (int i = 0; i < 200; ++i) {
-      auto e =
-        make_event(static_cast<uint32_t>(random() % 4000), "f" + std::to_string(random() % 3),
-                   1'767'323'045'000'000 + static_cast<int64_t>(random()) % 1'000'000'000'000);
-      e.status = static_cast<int32_t>(random() % 4 ? 100 + random() % 500 : 0);
-      e.duration_us = random() % 3 ? static_cast<int64_t>(random() % 10'000'000) : -1;
-      e.route = random() % 2 ? "/r" + std::to_string(random() % 5) : "";
-      e.user_hash = random() % 2 ? "user" + std::to_string(random() % 50) : "";
-      e.instance = random() % 2 ? "i" : "";
-      events.push_back(std::move(e));
-    }
-    REQUIRE(db->commit(*batch_of({std::move(events)})).error == error_code::none);
-  }
-  CHECK(rollup_mismatch(dir.file()) == "");
-}
 
 TEST_CASE("a commit that cannot be made says why, and changes nothing; the next one works") {
   database_dir dir;
@@ -163,54 +89,6 @@ TEST_CASE("sqlite_wal decides about the journal, and can be changed for a databa
     CHECK(db->close() == "");
     CHECK(ask_database(dir.file(), "SELECT journal_mode = 'wal' FROM pragma_journal_mode") == wal);
   }
-}
-
-TEST_CASE("unique users of a day are exact in any zone") {
-  database_dir dir;
-  auto db = make_sqlite_store(dir.settings());
-  REQUIRE(db->open() == "");
-  std::vector<event> events;
-  // One user an hour over two UTC days; user 0 comes in every hour.
-  constexpr int64_t midnight = 1'767'312'000'000'000; // 2026-01-02T00:00:00Z
-  uint32_t number = 0;
-  for (int hour = 0; hour < 48; ++hour)
-    for (auto user : {hour, 0}) {
-      auto e = make_event(++number, "f", midnight + hour * 3'600'000'000LL);
-      e.user_hash = "u" + std::to_string(user);
-      events.push_back(std::move(e));
-    }
-  db->commit(*batch_of({std::move(events)}));
-  auto reader = make_sqlite_reader(dir.settings());
-  REQUIRE(reader->open() == "");
-  auto users = [&](const char* zone, int32_t day) {
-    auto answer = reader->answer(
-      {.kind = query_kind::daily_features, .zone = zone, .first_day = day, .last_day = day});
-    REQUIRE(answer.error == error_code::none);
-    return json::parse(answer.body)["rows"][0]["uniqueUsers"].get<int>();
-  };
-  auto day = static_cast<int32_t>(midnight / 86'400'000'000);
-  CHECK(users("UTC", day) == 24);
-  CHECK(users("UTC", day + 1) == 25);
-  CHECK(users("Asia/Kathmandu", day) == 19);     // 00:00 to 18:15 UTC: hours 0 to 18
-  CHECK(users("Asia/Kathmandu", day + 1) == 25); // hours 19 to 42, and user 0
-}
-
-TEST_CASE("a question that takes too long is ended and told so") {
-  database_dir dir;
-  auto with = dir.settings();
-  auto db = make_sqlite_store(with);
-  REQUIRE(db->open() == "");
-  std::vector<event> events;
-  for (uint32_t i = 0; i < 20'000; ++i)
-    events.push_back(make_event(i, "f" + std::to_string(i)));
-  REQUIRE(db->commit(*batch_of({std::move(events)})).error == error_code::none);
-  with.query_timeout = std::chrono::milliseconds{0};
-  auto reader = make_sqlite_reader(with);
-  REQUIRE(reader->open() == "");
-  auto answer =
-    reader->answer({.kind = query_kind::summary, .include = {.routes = true, .actions = true}});
-  CHECK(answer.error == error_code::query_timeout);
-  CHECK(answer.detail.find("shorter range") != std::string::npos);
 }
 
 TEST_CASE("latency buckets are within 1 % of every value") {

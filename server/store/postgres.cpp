@@ -1,0 +1,352 @@
+#include "server/store/postgres.hpp"
+
+#include <libpq-fe.h>
+
+#include <arpa/inet.h>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <endian.h>
+#include <optional>
+#include <poll.h>
+#include <utility>
+
+namespace phi::store {
+namespace {
+
+constexpr uint32_t oid_int8 = 20;
+constexpr uint32_t oid_text = 25;
+constexpr uint32_t oid_uuid = 2950;
+
+void append_32(std::string& to, uint32_t value) {
+  value = htonl(value);
+  to.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+void append_64(std::string& to, uint64_t value) {
+  value = htobe64(value);
+  to.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+/// libpq's texts end with a newline and may have several lines.
+std::string one_line(const char* text) {
+  std::string out{text ? text : ""};
+  while (!out.empty() && out.back() == '\n')
+    out.pop_back();
+  for (auto& c : out)
+    if (c == '\n')
+      c = ';';
+  return out;
+}
+
+} // namespace
+
+// -- values -------------------------------------------------------------------------------------
+
+postgres_value postgres_value::text(std::string_view value) {
+  return {.type = oid_text, .data = std::string{value}};
+}
+
+postgres_value postgres_value::number(int64_t value) {
+  return {.type = oid_int8, .data = std::to_string(value)};
+}
+
+postgres_value postgres_value::uuid(const digest& value) {
+  return {.type = oid_uuid,
+          .binary = true,
+          .data = {reinterpret_cast<const char*>(value.data()), value.size()}};
+}
+
+postgres_value postgres_value::of(const parameter& value) {
+  if (const auto* whole = std::get_if<int64_t>(&value))
+    return number(*whole);
+  if (const auto* words = std::get_if<std::string_view>(&value))
+    return text(*words);
+  return {.type = oid_text, .null = true};
+}
+
+postgres_array::postgres_array(of what) : what_(what) {
+  data_.resize(20); // dimensions, whether there are NULLs, type, length, first index
+}
+
+void postgres_array::add(int64_t value) {
+  ++size_;
+  if (what_ == of::int4) {
+    append_32(data_, sizeof(int32_t));
+    append_32(data_, static_cast<uint32_t>(value));
+  } else {
+    append_32(data_, sizeof value);
+    append_64(data_, static_cast<uint64_t>(value));
+  }
+}
+
+void postgres_array::add(std::string_view value) {
+  ++size_;
+  append_32(data_, static_cast<uint32_t>(value.size()));
+  data_ += value;
+}
+
+void postgres_array::add(const digest& value) {
+  add(std::string_view{reinterpret_cast<const char*>(value.data()), value.size()});
+}
+
+void postgres_array::add_null() {
+  ++size_;
+  nulls_ = true;
+  append_32(data_, 0xffffffff);
+}
+
+postgres_value postgres_array::take() {
+  std::string head;
+  append_32(head, 1);
+  append_32(head, nulls_);
+  append_32(head, static_cast<uint32_t>(what_));
+  append_32(head, static_cast<uint32_t>(size_));
+  append_32(head, 1);
+  data_.replace(0, head.size(), head);
+  return {.binary = true, .data = std::move(data_)};
+}
+
+// -- rows ---------------------------------------------------------------------------------------
+
+void postgres_rows::clear::operator()(pg_result* result) const noexcept {
+  PQclear(result);
+}
+
+int64_t postgres_rows::integer(int column) const {
+  return std::strtoll(PQgetvalue(result_.get(), row_, column), nullptr, 10);
+}
+
+std::string postgres_rows::text(int column) const {
+  return PQgetvalue(result_.get(), row_, column);
+}
+
+bool postgres_rows::null(int column) const {
+  return PQgetisnull(result_.get(), row_, column) != 0;
+}
+
+digest postgres_rows::uuid(int column) const {
+  digest out{};
+  std::memcpy(out.data(), PQgetvalue(result_.get(), row_, column), out.size());
+  return out;
+}
+
+int postgres_rows::count() const {
+  return PQntuples(result_.get());
+}
+
+int64_t postgres_rows::changed() const {
+  return std::strtoll(PQcmdTuples(result_.get()), nullptr, 10);
+}
+
+std::string postgres_rows::command() const {
+  return PQcmdStatus(result_.get());
+}
+
+// -- the connection -----------------------------------------------------------------------------
+
+void postgres::connect(const postgres_access& with) {
+  close();
+  auto connect_timeout = std::to_string(with.connect_timeout.count());
+  // Later keywords override earlier ones: what the URL says goes before our defaults.
+  const char* names[] = {"connect_timeout",      "keepalives_idle",
+                         "keepalives_interval",  "keepalives_count",
+                         "tcp_user_timeout",     "application_name",
+                         "target_session_attrs", "dbname",
+                         "client_encoding",      nullptr};
+  auto limit = std::to_string(limit_.count());
+  const char* values[] = {connect_timeout.c_str(),
+                          "5",
+                          "2",
+                          "3",
+                          limit.c_str(),
+                          with.name.c_str(),
+                          with.for_writing ? "read-write" : "any",
+                          with.url.c_str(),
+                          "UTF8",
+                          nullptr};
+  connection_ = PQconnectdbParams(names, values, 1);
+  if (PQstatus(connection_) != CONNECTION_OK) {
+    auto why = one_line(PQerrorMessage(connection_));
+    close();
+    throw postgres_error{why, {}};
+  }
+  PQsetnonblocking(connection_, 1);
+  PQsetNoticeProcessor(
+    connection_, [](void*, const char*) {}, nullptr);
+}
+
+void postgres::close() noexcept {
+  if (connection_)
+    PQfinish(connection_);
+  connection_ = nullptr;
+  queued_ = 0;
+}
+
+void postgres::lose(const std::string& why) {
+  close();
+  throw postgres_error{why, {}};
+}
+
+bool postgres::in_transaction() const {
+  return connection_ && PQtransactionStatus(connection_) != PQTRANS_IDLE;
+}
+
+/// Waits for something to read, and with `for_room` for room to write as well.
+void postgres::wait(bool for_room) {
+  auto left = std::chrono::ceil<std::chrono::milliseconds>(end_ - clock::now()).count();
+  pollfd socket{PQsocket(connection_), static_cast<short>(POLLIN | (for_room ? POLLOUT : 0)), 0};
+  int ready = left > 0 ? ::poll(&socket, 1, static_cast<int>(left)) : 0;
+  if (ready < 0 && errno == EINTR)
+    return;
+  if (ready <= 0)
+    lose("the database did not answer within " + std::to_string(limit_.count()) + " ms");
+  if ((socket.revents & (POLLIN | POLLHUP | POLLERR)) && PQconsumeInput(connection_) == 0)
+    lose(one_line(PQerrorMessage(connection_)));
+}
+
+void postgres::flush() {
+  for (int left = PQflush(connection_); left != 0; left = PQflush(connection_)) {
+    if (left < 0)
+      lose(one_line(PQerrorMessage(connection_)));
+    wait(true);
+  }
+}
+
+pg_result* postgres::next_result() {
+  while (PQisBusy(connection_)) {
+    flush();
+    wait(false);
+  }
+  return PQgetResult(connection_);
+}
+
+/// Throws the error that a result is.
+void postgres::expect(pg_result* result) const {
+  auto status = PQresultStatus(result);
+  if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_COPY_IN
+      || status == PGRES_PIPELINE_SYNC)
+    return;
+  const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  const char* text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+  throw postgres_error{one_line(text ? text : PQresultErrorMessage(result)), state ? state : ""};
+}
+
+void postgres::send(const std::string& sql, const std::vector<postgres_value>& values,
+                    bool binary) {
+  if (!connection_)
+    throw postgres_error{"not connected", {}};
+  std::vector<Oid> types;
+  std::vector<const char*> data;
+  std::vector<int> lengths;
+  std::vector<int> formats;
+  for (const auto& value : values) {
+    types.push_back(value.type);
+    data.push_back(value.null ? nullptr : value.data.c_str());
+    lengths.push_back(static_cast<int>(value.data.size()));
+    formats.push_back(value.binary);
+  }
+  if (PQsendQueryParams(connection_, sql.c_str(), static_cast<int>(values.size()), types.data(),
+                        data.data(), lengths.data(), formats.data(), binary)
+      == 0)
+    lose(one_line(PQerrorMessage(connection_)));
+}
+
+postgres_rows postgres::run(const std::string& sql, const std::vector<postgres_value>& values,
+                            bool binary) {
+  begin_call();
+  send(sql, values, binary);
+  flush();
+  return finish_call();
+}
+
+void postgres::run_script(const std::string& sql) {
+  begin_call();
+  if (!connection_)
+    throw postgres_error{"not connected", {}};
+  if (PQsendQuery(connection_, sql.c_str()) == 0)
+    lose(one_line(PQerrorMessage(connection_)));
+  flush();
+  finish_call();
+}
+
+/// The last result of a call, or its first error.
+postgres_rows postgres::finish_call() {
+  postgres_rows out{next_result()};
+  while (auto* more = next_result()) {
+    postgres_rows next{more};
+    if (PQresultStatus(out.get()) != PGRES_FATAL_ERROR)
+      out = std::move(next);
+  }
+  if (PQstatus(connection_) != CONNECTION_OK)
+    lose(one_line(PQerrorMessage(connection_)));
+  expect(out.get());
+  return out;
+}
+
+void postgres::queue(const std::string& sql, const std::vector<postgres_value>& values,
+                     bool binary) {
+  if (!connection_)
+    throw postgres_error{"not connected", {}};
+  if (queued_ == 0 && PQenterPipelineMode(connection_) == 0)
+    lose(one_line(PQerrorMessage(connection_)));
+  send(sql, values, binary);
+  ++queued_;
+}
+
+std::vector<postgres_rows> postgres::run_queued() {
+  begin_call();
+  if (PQpipelineSync(connection_) == 0)
+    lose(one_line(PQerrorMessage(connection_)));
+  std::vector<postgres_rows> out;
+  std::optional<postgres_error> wrong;
+  for (size_t i = std::exchange(queued_, 0); i > 0; --i) {
+    flush();
+    auto* result = next_result();
+    if (!result)
+      lose("the connection ended");
+    postgres_rows rows{result};
+    while (auto* more = next_result())
+      PQclear(more);
+    try {
+      if (!wrong)
+        expect(rows.get());
+    } catch (const postgres_error& e) {
+      wrong = e;
+    }
+    out.push_back(std::move(rows));
+  }
+  postgres_rows sync{next_result()};
+  if (PQstatus(connection_) != CONNECTION_OK || PQexitPipelineMode(connection_) == 0)
+    lose(wrong ? wrong->what() : one_line(PQerrorMessage(connection_)));
+  if (wrong)
+    throw *wrong;
+  return out;
+}
+
+int64_t postgres::copy_in(const std::string& sql, std::string_view data) {
+  begin_call();
+  send(sql, {}, false);
+  flush();
+  expect(postgres_rows{next_result()}.get());
+  constexpr size_t piece = 64 * 1024;
+  for (size_t at = 0; at < data.size(); at += piece) {
+    auto part = data.substr(at, piece);
+    while (PQputCopyData(connection_, part.data(), static_cast<int>(part.size())) == 0)
+      wait(true);
+  }
+  while (PQputCopyEnd(connection_, nullptr) == 0)
+    wait(true);
+  flush();
+  return finish_call().changed();
+}
+
+std::string in_postgres(std::string_view sql) {
+  std::string out{sql};
+  for (auto& c : out)
+    if (c == '?')
+      c = '$';
+  return out;
+}
+
+} // namespace phi::store

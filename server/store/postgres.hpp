@@ -1,0 +1,161 @@
+#pragma once
+/// A thin, owning face of libpq. Every wait has an end: a server that is away, cut off or stuck
+/// costs at most the limit. Included in this folder only.
+
+#include "protocol/event.hpp"
+#include "server/store/row_source.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+struct pg_conn;
+struct pg_result;
+
+namespace phi::store {
+
+/// Thrown inside this folder; the ports turn it into values.
+class postgres_error : public std::runtime_error {
+public:
+  postgres_error(const std::string& text, std::string state)
+    : std::runtime_error(text),
+      state_(std::move(state)) {}
+  /// SQLSTATE; empty: the connection failed, or the limit is over.
+  const std::string& state() const { return state_; }
+
+private:
+  std::string state_;
+};
+
+/// A value of a statement in PostgreSQL's own form: a scalar as text, or an array in binary.
+struct postgres_value {
+  uint32_t type = 0; ///< OID
+  bool binary = false;
+  bool null = false;
+  std::string data;
+
+  static postgres_value of(const parameter& value);
+  static postgres_value text(std::string_view value);
+  static postgres_value number(int64_t value);
+  static postgres_value uuid(const digest& value);
+};
+
+/// Builds a one-dimensional array, element after element: one parameter for a whole column.
+class postgres_array {
+public:
+  enum class of : uint32_t { int4 = 23, int8 = 20, text = 25, uuid = 2950 };
+
+  explicit postgres_array(of what);
+
+  void add(int64_t value);
+  void add(std::string_view value);
+  void add(const digest& value);
+  void add_null();
+  /// An empty text becomes NULL.
+  void add_or_null(std::string_view value) { value.empty() ? add_null() : add(value); }
+
+  size_t size() const { return size_; }
+  postgres_value take();
+
+private:
+  of what_;
+  size_t size_ = 0;
+  bool nulls_ = false;
+  std::string data_;
+};
+
+/// The rows that a statement gave.
+class postgres_rows : public row_cursor {
+public:
+  explicit postgres_rows(pg_result* result) : result_(result) {}
+
+  bool step() override { return ++row_ < count(); }
+  int64_t integer(int column) const override;
+  std::string text(int column) const override;
+  bool null(int column) const override;
+  /// Of a column asked for in binary.
+  digest uuid(int column) const;
+
+  pg_result* get() const { return result_.get(); }
+  int count() const;
+  int64_t changed() const; ///< rows, by INSERT, UPDATE, DELETE or COPY
+  std::string command() const;
+
+private:
+  struct clear {
+    void operator()(pg_result* result) const noexcept;
+  };
+  std::unique_ptr<pg_result, clear> result_;
+  int row_ = -1;
+};
+
+/// What connections have in common.
+struct postgres_access {
+  std::string url;
+  std::chrono::seconds connect_timeout{}; ///< for each host of the URL
+  bool for_writing = true;                ///< only a server that takes writes will do
+  std::string name;                       ///< shown in pg_stat_activity
+};
+
+/// One connection. Used by one thread. Any error but one of the server's (SQLSTATE) ends it.
+class postgres {
+public:
+  postgres() = default;
+  ~postgres() { close(); }
+  postgres(const postgres&) = delete;
+  postgres& operator=(const postgres&) = delete;
+
+  /// Blocks up to the connect time-out for each host.
+  void connect(const postgres_access& with);
+  bool is_open() const { return connection_ != nullptr; }
+  void close() noexcept;
+
+  /// How long each following call may take, as a whole.
+  void set_limit(std::chrono::milliseconds limit) { limit_ = limit; }
+
+  /// One statement. `binary`: the result's columns come in binary.
+  postgres_rows run(const std::string& sql, const std::vector<postgres_value>& values = {},
+                    bool binary = false);
+
+  /// Several statements without values or rows.
+  void run_script(const std::string& sql);
+
+  /// Puts a statement behind the others of one round trip.
+  void queue(const std::string& sql, const std::vector<postgres_value>& values = {},
+             bool binary = false);
+  /// Sends what was queued and gives the rows of each. The first error of the server is thrown when
+  /// all have been heard.
+  std::vector<postgres_rows> run_queued();
+
+  /// COPY ... FROM STDIN: gives the number of rows.
+  int64_t copy_in(const std::string& sql, std::string_view data);
+
+  /// Whether a transaction is open.
+  bool in_transaction() const;
+
+private:
+  using clock = std::chrono::steady_clock;
+
+  void begin_call() { end_ = clock::now() + limit_; }
+  void send(const std::string& sql, const std::vector<postgres_value>& values, bool binary);
+  void flush();
+  postgres_rows finish_call();
+  pg_result* next_result();
+  void wait(bool for_room);
+  void expect(pg_result* result) const;
+  [[noreturn]] void lose(const std::string& why);
+
+  pg_conn* connection_ = nullptr;
+  std::chrono::milliseconds limit_{5000};
+  clock::time_point end_{};
+  size_t queued_ = 0;
+};
+
+/// "SELECT ?1" as PostgreSQL writes it: "SELECT $1".
+std::string in_postgres(std::string_view sql);
+
+} // namespace phi::store

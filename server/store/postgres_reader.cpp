@@ -1,0 +1,114 @@
+#include "server/store/postgres_store.hpp"
+
+#include "config/defaults.hpp"
+#include "server/store/answers.hpp"
+#include "server/store/inspection.hpp"
+#include "server/store/postgres.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <map>
+#include <optional>
+
+namespace phi::store {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr auto query_canceled = "57014"; // by statement_timeout
+
+class postgres_reader : public reader_port, private row_source {
+public:
+  explicit postgres_reader(postgres_settings with) : with_(std::move(with)) {}
+
+  /// Connects with the first question: neither the start nor ingest waits for it.
+  std::string open() override { return {}; }
+
+  query_answer answer(const query& what) override {
+    if (what.kind == query_kind::backup)
+      return {error_code::invalid_query,
+              "the events are in PostgreSQL: back it up with pg_dump or its own means",
+              {}};
+    auto limit = what.kind == query_kind::verify ? milliseconds{defaults::inspection_timeout}
+                                                 : with_.query_timeout;
+    try {
+      return {.body = ask_in_transaction(what, limit)};
+    } catch (const postgres_error& e) {
+      abandon();
+      if (e.state() == query_canceled)
+        return {error_code::query_timeout,
+                "the question took longer than stats.query_timeout_ms; ask for"
+                " a shorter range or fewer parts",
+                {}};
+      return {error_code::store_unavailable, e.what(), {}};
+    } catch (const std::exception& e) {
+      abandon();
+      return {error_code::internal, e.what(), {}};
+    }
+  }
+
+  void adopt(const config& settings) override { with_ = postgres_settings_of(settings); }
+
+  void close() override {
+    rows_.clear();
+    db_.close();
+  }
+
+private:
+  std::string ask_in_transaction(const query& what, milliseconds limit) {
+    if (!db_.is_open())
+      db_.connect({.url = with_.url,
+                   .connect_timeout = with_.connect_timeout,
+                   .for_writing = false,
+                   .name = "phi-backend " + with_.instance + " reader"});
+    // The server ends the statement; our own limit is for a server that does not answer at all.
+    db_.set_limit(limit + defaults::reader_grace);
+    // One snapshot: all parts of an answer see the same data.
+    db_.queue("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+    db_.queue("SET LOCAL statement_timeout = "
+              + std::to_string(std::max<int64_t>(limit.count(), 1)));
+    db_.run_queued();
+    auto body = dispatch(what).dump();
+    db_.run("COMMIT");
+    rows_.clear();
+    return body;
+  }
+
+  nlohmann::ordered_json dispatch(const query& what) {
+    switch (what.kind) {
+      case query_kind::events: return recent_events(*this, what);
+      case query_kind::verify: return verify(*this);
+      default: return answer_from_rollups(*this, what, with_.start_at_us);
+    }
+  }
+
+  row_cursor& ask(std::string_view sql, const std::vector<parameter>& values) override {
+    std::vector<postgres_value> given;
+    for (const auto& value : values)
+      given.push_back(postgres_value::of(value));
+    auto rows = db_.run(in_postgres(sql), given);
+    return rows_.insert_or_assign(sql, std::move(rows)).first->second;
+  }
+
+  void abandon() noexcept {
+    rows_.clear();
+    try {
+      if (db_.in_transaction())
+        db_.run("ROLLBACK");
+    } catch (const std::exception&) {
+      db_.close(); // the next question connects anew
+    }
+  }
+
+  postgres_settings with_;
+  postgres db_;
+  std::map<std::string_view, postgres_rows> rows_;
+};
+
+} // namespace
+
+reader_port_ptr make_postgres_reader(postgres_settings with) {
+  return std::make_shared<postgres_reader>(std::move(with));
+}
+
+} // namespace phi::store

@@ -1,0 +1,30 @@
+#pragma once
+/// The schema in PostgreSQL: versioned, migrated once however many instances start.
+
+#include "server/store/postgres.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace phi::store {
+
+int current_postgres_schema();
+
+/// What a migration would do now, a line a step; empty: nothing.
+std::vector<std::string> migration_plan(postgres& db);
+
+/// Brings the schema up to date and makes the partitions from yesterday to a week ahead of
+/// `now_us`. Waits for another instance that does the same; does nothing when nothing is to do.
+/// Returns the version that was found. Throws when the schema is too new for this program.
+int migrate(postgres& db, int64_t now_us);
+
+/// Makes the partitions that are missing from `first_day` to `last_day` (days since 1970). Within a
+/// transaction that holds the lock of the schema. A day whose events are in the partition of all
+/// others already stays there. Returns how many were made.
+int make_partitions(postgres& db, int32_t first_day, int32_t last_day);
+
+/// "event_20260131".
+std::string partition_of(int32_t day);
+
+} // namespace phi::store

@@ -1,0 +1,229 @@
+#pragma once
+/// Every SQL statement of PostgreSQL but the questions, which are those of statements.hpp.
+///
+/// Texts compare byte by byte (COLLATE "C"), so that both databases give the same order. The
+/// roll-ups carry who wrote them, so that instances never wait for each other's rows.
+
+#include <string>
+
+namespace phi::store::postgres_sql {
+
+// -- schema -------------------------------------------------------------------------------------
+
+struct migration {
+  const char* what; ///< for the plan
+  const char* sql;
+  int oldest_program; ///< programs that know this schema version or a later one can run on it
+};
+
+/// Migration N brings the schema from version N-1 to N.
+inline constexpr migration migrations[] = {
+  {"tables of events, identities, batches and roll-ups", R"(
+CREATE TABLE event (
+  seq          bigint GENERATED ALWAYS AS IDENTITY,
+  time_us      bigint NOT NULL,
+  identity     uuid NOT NULL,
+  feature      text COLLATE "C",
+  action       text COLLATE "C",
+  route        text COLLATE "C",
+  method       text COLLATE "C",
+  status       integer,
+  duration_us  bigint,
+  user_hash    text COLLATE "C",
+  user_kind    text COLLATE "C",
+  address_hash text COLLATE "C",
+  instance     text COLLATE "C",
+  extra        text COLLATE "C"
+) PARTITION BY RANGE (time_us);
+CREATE TABLE event_other PARTITION OF event DEFAULT;
+CREATE INDEX event_seq ON event (seq);
+
+CREATE TABLE identity (
+  digest uuid PRIMARY KEY,
+  day    integer NOT NULL
+);
+CREATE INDEX identity_day ON identity USING brin (day);
+
+CREATE TABLE batch (
+  id         uuid PRIMARY KEY,
+  writer     text COLLATE "C" NOT NULL,
+  at         timestamptz NOT NULL DEFAULT now(),
+  stored     bigint NOT NULL,
+  duplicates bigint NOT NULL
+);
+CREATE INDEX batch_at ON batch USING brin (at);
+
+CREATE TABLE rollup_count (
+  slot     bigint NOT NULL,
+  feature  text COLLATE "C" NOT NULL,
+  action   text COLLATE "C" NOT NULL,
+  route    text COLLATE "C" NOT NULL,
+  method   text COLLATE "C" NOT NULL,
+  class    bigint NOT NULL,
+  writer   text COLLATE "C" NOT NULL,
+  n        bigint NOT NULL,
+  errors   bigint NOT NULL,
+  first_us bigint NOT NULL,
+  last_us  bigint NOT NULL,
+  timed    bigint NOT NULL,
+  sum_us   bigint NOT NULL,
+  min_us   bigint,
+  max_us   bigint,
+  PRIMARY KEY (slot, feature, action, route, method, class, writer)
+) WITH (fillfactor = 70);
+
+CREATE TABLE rollup_status (
+  slot    bigint NOT NULL,
+  feature text COLLATE "C" NOT NULL,
+  status  bigint NOT NULL,
+  writer  text COLLATE "C" NOT NULL,
+  n       bigint NOT NULL,
+  PRIMARY KEY (slot, feature, status, writer)
+) WITH (fillfactor = 70);
+
+CREATE TABLE rollup_instance (
+  slot     bigint NOT NULL,
+  feature  text COLLATE "C" NOT NULL,
+  instance text COLLATE "C" NOT NULL,
+  writer   text COLLATE "C" NOT NULL,
+  n        bigint NOT NULL,
+  PRIMARY KEY (slot, feature, instance, writer)
+) WITH (fillfactor = 70);
+
+CREATE TABLE rollup_latency (
+  slot    bigint NOT NULL,
+  feature text COLLATE "C" NOT NULL,
+  route   text COLLATE "C" NOT NULL,
+  method  text COLLATE "C" NOT NULL,
+  bucket  bigint NOT NULL,
+  writer  text COLLATE "C" NOT NULL,
+  n       bigint NOT NULL,
+  PRIMARY KEY (slot, feature, route, method, bucket, writer)
+) WITH (fillfactor = 70);
+
+CREATE TABLE rollup_user (
+  day        bigint NOT NULL,
+  feature    text COLLATE "C" NOT NULL,
+  user_hash  text COLLATE "C" NOT NULL,
+  user_kind  text COLLATE "C" NOT NULL,
+  writer     text COLLATE "C" NOT NULL,
+  slots_low  bigint NOT NULL,
+  slots_high bigint NOT NULL,
+  PRIMARY KEY (day, feature, user_hash, user_kind, writer)
+) WITH (fillfactor = 70);
+
+CREATE TABLE rollup_address (
+  day          bigint NOT NULL,
+  address_hash text COLLATE "C" NOT NULL,
+  writer       text COLLATE "C" NOT NULL,
+  slots_low    bigint NOT NULL,
+  slots_high   bigint NOT NULL,
+  PRIMARY KEY (day, address_hash, writer)
+) WITH (fillfactor = 70);
+
+CREATE TABLE instance (
+  name         text COLLATE "C" PRIMARY KEY,
+  version      text NOT NULL,
+  state        text NOT NULL,
+  started_at   timestamptz NOT NULL,
+  lease_until  timestamptz NOT NULL,
+  last_commit  timestamptz,
+  spooled      bigint NOT NULL DEFAULT 0,
+  wanted       text NOT NULL DEFAULT ''
+);
+
+CREATE TABLE duty (
+  name   text COLLATE "C" PRIMARY KEY,
+  holder text COLLATE "C" NOT NULL,
+  since  timestamptz NOT NULL DEFAULT now(),
+  until  timestamptz
+);
+)",
+   1},
+};
+
+/// The lock of migrations and partitions: "Phi1" and a number.
+inline constexpr const char* lock_schema = "SELECT pg_advisory_xact_lock(1349019953, 1)";
+
+inline constexpr const char* create_schema_table =
+  "CREATE TABLE IF NOT EXISTS phi_schema (version integer PRIMARY KEY, oldest_program integer NOT"
+  " NULL, applied_at timestamptz NOT NULL DEFAULT now())";
+inline constexpr const char* schema_table_is_there =
+  "SELECT to_regclass('phi_schema') IS NOT NULL AND to_regclass('event') IS NOT NULL";
+inline constexpr const char* schema_version =
+  "SELECT coalesce(max(version), 0), coalesce(max(oldest_program), 0) FROM phi_schema";
+inline constexpr const char* add_schema_version =
+  "INSERT INTO phi_schema(version, oldest_program) VALUES ($1, $2)";
+
+// -- partitions: one a UTC day ------------------------------------------------------------------
+
+inline constexpr const char* partitions =
+  "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
+  " WHERE i.inhparent = to_regclass('event') AND c.relname ~ '^event_[0-9]{8}$' ORDER BY 1";
+
+// -- writing ------------------------------------------------------------------------------------
+
+inline constexpr const char* batch_outcome = "SELECT stored, duplicates FROM batch WHERE id = $1";
+
+/// Gives the digests that were not there yet. In order, so that two instances with the same ids
+/// wait for each other in one direction only.
+inline constexpr const char* add_identities =
+  "INSERT INTO identity(digest, day) SELECT * FROM unnest($1::uuid[], $2::int4[]) AS t(digest, day)"
+  " ORDER BY digest ON CONFLICT DO NOTHING RETURNING digest";
+
+inline constexpr const char* add_events =
+  "INSERT INTO event(time_us, identity, feature, action, route, method, status, duration_us,"
+  " user_hash, user_kind, address_hash, instance, extra)"
+  " SELECT * FROM unnest($1::int8[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[],"
+  " $7::int4[], $8::int8[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[])";
+
+inline constexpr const char* copy_events =
+  "COPY event(time_us, identity, feature, action, route, method, status, duration_us, user_hash,"
+  " user_kind, address_hash, instance, extra) FROM STDIN (FORMAT binary)";
+
+inline constexpr const char* add_counts =
+  "INSERT INTO rollup_count AS r (slot, feature, action, route, method, class, n, errors, first_us,"
+  " last_us, timed, sum_us, min_us, max_us, writer)"
+  " SELECT *, $15 FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::text[],"
+  " $6::int8[], $7::int8[], $8::int8[], $9::int8[], $10::int8[], $11::int8[], $12::int8[],"
+  " $13::int8[], $14::int8[])"
+  " ON CONFLICT (slot, feature, action, route, method, class, writer) DO UPDATE SET"
+  " n = r.n + excluded.n, errors = r.errors + excluded.errors,"
+  " first_us = least(r.first_us, excluded.first_us),"
+  " last_us = greatest(r.last_us, excluded.last_us), timed = r.timed + excluded.timed,"
+  " sum_us = r.sum_us + excluded.sum_us, min_us = least(r.min_us, excluded.min_us),"
+  " max_us = greatest(r.max_us, excluded.max_us)";
+
+inline constexpr const char* add_statuses =
+  "INSERT INTO rollup_status AS r (slot, feature, status, n, writer)"
+  " SELECT *, $5 FROM unnest($1::int8[], $2::text[], $3::int8[], $4::int8[])"
+  " ON CONFLICT (slot, feature, status, writer) DO UPDATE SET n = r.n + excluded.n";
+
+inline constexpr const char* add_instances =
+  "INSERT INTO rollup_instance AS r (slot, feature, instance, n, writer)"
+  " SELECT *, $5 FROM unnest($1::int8[], $2::text[], $3::text[], $4::int8[])"
+  " ON CONFLICT (slot, feature, instance, writer) DO UPDATE SET n = r.n + excluded.n";
+
+inline constexpr const char* add_latencies =
+  "INSERT INTO rollup_latency AS r (slot, feature, route, method, bucket, n, writer)"
+  " SELECT *, $7 FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::int8[],"
+  " $6::int8[])"
+  " ON CONFLICT (slot, feature, route, method, bucket, writer) DO UPDATE SET n = r.n + excluded.n";
+
+inline constexpr const char* add_users =
+  "INSERT INTO rollup_user AS r (day, feature, user_hash, user_kind, slots_low, slots_high, writer)"
+  " SELECT *, $7 FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::int8[],"
+  " $6::int8[])"
+  " ON CONFLICT (day, feature, user_hash, user_kind, writer) DO UPDATE SET"
+  " slots_low = r.slots_low | excluded.slots_low, slots_high = r.slots_high | excluded.slots_high";
+
+inline constexpr const char* add_addresses =
+  "INSERT INTO rollup_address AS r (day, address_hash, slots_low, slots_high, writer)"
+  " SELECT *, $5 FROM unnest($1::int8[], $2::text[], $3::int8[], $4::int8[])"
+  " ON CONFLICT (day, address_hash, writer) DO UPDATE SET"
+  " slots_low = r.slots_low | excluded.slots_low, slots_high = r.slots_high | excluded.slots_high";
+
+inline constexpr const char* add_batch =
+  "INSERT INTO batch(id, writer, stored, duplicates) VALUES ($1, $2, $3, $4)";
+
+} // namespace phi::store::postgres_sql

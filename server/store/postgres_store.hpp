@@ -1,0 +1,35 @@
+#pragma once
+/// PostgreSQL: the writing and the reading connection.
+
+#include "actors/ports/reader_port.hpp"
+#include "actors/ports/store_port.hpp"
+#include "protocol/event.hpp"
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace phi::store {
+
+struct postgres_settings {
+  std::string url;
+  std::string instance; ///< who writes: part of the key of every roll-up
+  durability how = durability::full;
+  bool may_be_away = false; ///< a start without the database is no failure: there is a spool
+  std::chrono::seconds connect_timeout{};
+  std::chrono::milliseconds commit_timeout{};
+  std::chrono::milliseconds query_timeout{};
+  std::optional<int64_t> start_at_us; ///< nothing before it is counted
+};
+
+postgres_settings postgres_settings_of(const config& settings);
+
+store_port_ptr make_postgres_store(postgres_settings with);
+reader_port_ptr make_postgres_reader(postgres_settings with);
+
+/// For `--migrate`: what is to be done, or, with `carry_out`, what was done. Throws what is wrong.
+std::vector<std::string> migrate_postgres(const postgres_settings& with, bool carry_out);
+
+} // namespace phi::store

@@ -1,0 +1,237 @@
+#include "server/store/postgres_store.hpp"
+
+#include "actors/fault_point.hpp"
+#include "actors/log.hpp"
+#include "config/time_text.hpp"
+#include "server/store/postgres.hpp"
+#include "server/store/postgres_columns.hpp"
+#include "server/store/postgres_schema.hpp"
+#include "server/store/postgres_statements.hpp"
+#include "server/store/rollup.hpp"
+
+#include <atomic>
+#include <cstring>
+#include <unordered_set>
+
+namespace phi::store {
+namespace {
+
+using namespace postgres_sql;
+
+struct digest_hash {
+  /// A digest is random in every part.
+  size_t operator()(const digest& of) const noexcept {
+    size_t out;
+    std::memcpy(&out, of.data() + of.size() - sizeof out, sizeof out);
+    return out;
+  }
+};
+
+using digest_set = std::unordered_set<digest, digest_hash>;
+
+class postgres_writer : public store_port {
+public:
+  explicit postgres_writer(postgres_settings with) : with_(std::move(with)) {}
+
+  std::string open() override {
+    try {
+      connect();
+      return {};
+    } catch (const std::exception& e) {
+      activity_ = "not connected";
+      db_.close();
+      if (!with_.may_be_away)
+        return e.what();
+      log_warn("store", "starts without the database; events go to the spool",
+               {{"cause", e.what()}});
+      return {};
+    }
+  }
+
+  commit_result commit(commit_batch& batch) override {
+    auto began = std::chrono::steady_clock::now();
+    commit_result result{.number = batch.number};
+    try {
+      run_transaction(batch, result);
+    } catch (const std::exception& e) {
+      result.error =
+        batch.committing() ? error_code::outcome_unknown : error_code::store_unavailable;
+      result.detail = e.what();
+      result.requests.clear();
+      roll_back();
+      if (result.error == error_code::store_unavailable)
+        batch.reopen();
+    }
+    sums_.clear();
+    activity_ = db_.is_open() ? "idle" : "not connected";
+    result.took = std::chrono::steady_clock::now() - began;
+    return result;
+  }
+
+  std::string close() override {
+    db_.close();
+    activity_ = "closed";
+    return {};
+  }
+
+  void adopt(const config& settings) override {
+    with_ = postgres_settings_of(settings);
+    db_.set_limit(with_.commit_timeout);
+  }
+
+  std::string activity() const override { return activity_.load(); }
+
+private:
+  void connect() {
+    activity_ = "connecting";
+    db_.set_limit(with_.commit_timeout);
+    db_.connect({.url = with_.url,
+                 .connect_timeout = with_.connect_timeout,
+                 .for_writing = true,
+                 .name = "phi-backend " + with_.instance});
+    activity_ = "looking at the schema";
+    auto found = migrate(db_, wall_clock_us());
+    if (found < current_postgres_schema())
+      log_info("store", found == 0 ? "creates the schema" : "migrates the schema",
+               {{"from_schema", found}, {"to_schema", current_postgres_schema()}});
+    log_info("store", "is connected to the database");
+    activity_ = "idle";
+  }
+
+  void run_transaction(commit_batch& batch, commit_result& result) {
+    if (!db_.is_open())
+      connect();
+    activity_ = "BEGIN";
+    fault_point("store.begin");
+    std::vector<const event*> fresh;
+    if (!begin(batch, result, fresh))
+      return;
+    activity_ = "INSERT";
+    int64_t stored = static_cast<int64_t>(fresh.size());
+    for (const auto* e : fresh)
+      sums_.add(*e);
+    write(batch, fresh, stored);
+    fault_point("store.before_commit");
+    if (!batch.begin_commit()) {
+      roll_back();
+      result.error = error_code::store_unavailable;
+      result.detail = "abandoned";
+      result.requests.clear();
+      return;
+    }
+    activity_ = "COMMIT";
+    auto ended = db_.run("COMMIT");
+    if (ended.command() != "COMMIT")
+      throw postgres_error{"the transaction was rolled back", {}};
+    fault_point("store.after_commit");
+  }
+
+  /// The first round trip: which identities are new. False: an earlier try of the same batch was
+  /// committed after all, and `result` says what it did.
+  bool begin(const commit_batch& batch, commit_result& result, std::vector<const event*>& fresh) {
+    auto limit = std::to_string(with_.commit_timeout.count());
+    db_.queue("BEGIN");
+    db_.queue("SET LOCAL statement_timeout = " + limit);
+    if (with_.how != durability::full)
+      db_.queue("SET LOCAL synchronous_commit = off");
+    if (batch.again)
+      db_.queue(batch_outcome, {postgres_value::uuid(batch.id)});
+    digest_set seen;
+    seen.reserve(batch.events);
+    postgres_array digests{postgres_array::of::uuid};
+    postgres_array days{postgres_array::of::int4};
+    for (const auto& request : batch.requests)
+      for (const auto& e : request.events)
+        if (seen.insert(e.identity).second) {
+          digests.add(e.identity);
+          days.add(day_of_slot(slot_of(e.time_us)));
+        }
+    db_.queue(add_identities, {digests.take(), days.take()}, true);
+    auto rows = db_.run_queued();
+    if (batch.again && rows[rows.size() - 2].step()) {
+      auto& earlier = rows[rows.size() - 2];
+      result.requests.assign(batch.requests.size(), {});
+      result.requests.front() = {static_cast<uint32_t>(earlier.integer(0)),
+                                 static_cast<uint32_t>(earlier.integer(1))};
+      roll_back();
+      return false;
+    }
+    digest_set added;
+    added.reserve(batch.events);
+    for (auto& row = rows.back(); row.step();)
+      added.insert(row.uuid(0));
+    for (const auto& request : batch.requests) {
+      auto& counts = result.requests.emplace_back();
+      for (const auto& e : request.events) {
+        bool is_new = added.erase(e.identity) > 0;
+        if (is_new)
+          fresh.push_back(&e);
+        ++(is_new ? counts.stored : counts.duplicates);
+      }
+    }
+    return true;
+  }
+
+  /// The second: all that the new events mean.
+  void write(const commit_batch& batch, const std::vector<const event*>& fresh, int64_t stored) {
+    if (fresh.size() >= copy_from) {
+      activity_ = "COPY";
+      db_.copy_in(copy_events, copy_of(fresh));
+    } else if (!fresh.empty()) {
+      db_.queue(add_events, columns_of(fresh));
+    }
+    activity_ = "roll-ups";
+    queue_rollups(db_, sums_, with_.instance);
+    db_.queue(add_batch, {postgres_value::uuid(batch.id), postgres_value::text(with_.instance),
+                          postgres_value::number(stored),
+                          postgres_value::number(static_cast<int64_t>(batch.events) - stored)});
+    db_.run_queued();
+  }
+
+  void roll_back() noexcept {
+    try {
+      if (db_.in_transaction())
+        db_.run("ROLLBACK");
+    } catch (const std::exception&) {
+      db_.close();
+    }
+  }
+
+  postgres_settings with_;
+  postgres db_;
+  rollup sums_;
+  std::atomic<const char*> activity_{"closed"};
+};
+
+} // namespace
+
+postgres_settings postgres_settings_of(const config& settings) {
+  using std::chrono::milliseconds;
+  return {.url = settings.stats.postgres_url.value,
+          .instance = settings.resolved.instance,
+          .how = settings.resolved.how,
+          .may_be_away = settings.spool.enabled,
+          .connect_timeout = std::chrono::seconds{settings.stats.postgres_connect_timeout_secs},
+          .commit_timeout = milliseconds{settings.stats.busy_timeout_ms},
+          .query_timeout = milliseconds{settings.stats.query_timeout_ms},
+          .start_at_us = settings.resolved.start_at_us};
+}
+
+store_port_ptr make_postgres_store(postgres_settings with) {
+  return std::make_shared<postgres_writer>(std::move(with));
+}
+
+std::vector<std::string> migrate_postgres(const postgres_settings& with, bool carry_out) {
+  postgres db;
+  db.set_limit(std::chrono::minutes{10});
+  db.connect({.url = with.url,
+              .connect_timeout = with.connect_timeout,
+              .for_writing = true,
+              .name = "phi-backend --migrate"});
+  auto plan = migration_plan(db);
+  if (carry_out)
+    migrate(db, wall_clock_us());
+  return plan;
+}
+
+} // namespace phi::store

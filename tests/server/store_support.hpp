@@ -1,0 +1,38 @@
+#pragma once
+/// Events and batches for the tests of the stores.
+
+#include "protocol/event.hpp"
+#include "protocol/ingest.hpp"
+
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace phi::testing {
+
+inline event make_event(uint32_t number, std::string feature = "f",
+                        int64_t time_us = 1'767'323'045'000'000) {
+  event e{.time_us = time_us, .feature = std::move(feature)};
+  e.identity[0] = static_cast<uint8_t>(number);
+  e.identity[1] = static_cast<uint8_t>(number >> 8);
+  e.identity[2] = static_cast<uint8_t>(number >> 16);
+  return e;
+}
+
+/// A batch like those that stats cuts: an id of its own, requests in order.
+inline std::shared_ptr<commit_batch> batch_of(std::vector<std::vector<event>> requests) {
+  static std::atomic<uint64_t> numbers{0};
+  auto out = std::make_shared<commit_batch>();
+  out->number = ++numbers;
+  for (size_t i = 0; i < 8; ++i)
+    out->id[i] = static_cast<uint8_t>(out->number >> (8 * i));
+  for (auto& events : requests) {
+    out->events += events.size();
+    out->requests.push_back({.events = std::move(events)});
+  }
+  return out;
+}
+
+} // namespace phi::testing
