@@ -3,6 +3,18 @@
 #include <algorithm>
 
 namespace phi {
+namespace {
+
+digest batch_id(uint64_t run, uint64_t number) {
+  digest out{};
+  for (size_t i = 0; i < 8; ++i) {
+    out[i] = static_cast<uint8_t>(run >> (56 - 8 * i));
+    out[i + 8] = static_cast<uint8_t>(number >> (56 - 8 * i));
+  }
+  return out;
+}
+
+} // namespace
 
 void batch_queue::push(ingest_request request, reply_sink_ptr waiting, time_point now) {
   events_ += request.events.size();
@@ -16,6 +28,7 @@ cut_batch batch_queue::cut() {
   cut_batch out{std::make_shared<commit_batch>(), {}, {}};
   auto& batch = *out.batch;
   batch.number = next_number_++;
+  batch.id = batch_id(run_, batch.number);
   while (!queue_.empty()) {
     auto& next = queue_.front();
     if (batch.events > 0 && batch.events + next.request.events.size() > with_.batch_events)
@@ -51,6 +64,24 @@ void batch_queue::put_back(cut_batch failed, time_point now) {
       forget(requests[i]);
     }
   }
+}
+
+cut_batch batch_queue::without_given_up(const cut_batch& of) {
+  cut_batch out{std::make_shared<commit_batch>(), {}, {}};
+  out.batch->number = of.batch->number;
+  out.batch->id = of.batch->id;
+  for (size_t i = 0; i < of.fates.size(); ++i) {
+    const auto& request = of.batch->requests[i];
+    if (of.fates[i] == cut_batch::fate::given_up) {
+      forget(request);
+      continue;
+    }
+    out.batch->events += request.events.size();
+    out.batch->requests.push_back(request);
+    out.waiting.push_back(of.waiting[i]);
+    out.fates.push_back(of.fates[i]);
+  }
+  return out;
 }
 
 std::vector<turned_away> batch_queue::take_awaited() {

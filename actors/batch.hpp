@@ -40,7 +40,8 @@ public:
     size_t batch_events = 0; ///< of one batch; a larger request is a batch of its own
   };
 
-  explicit batch_queue(limits with) : with_(with) {}
+  /// `run`: 64 bits that tell this run of this process from all others; part of a batch's id.
+  explicit batch_queue(limits with, uint64_t run = 0) : with_(with), run_(run) {}
 
   /// New bounds: what waits already stays, even over them.
   void set_limits(limits with) { with_ = with; }
@@ -61,6 +62,10 @@ public:
   /// The store did not commit this batch and is done with it. What nobody waits for goes back to
   /// the front, in order; the rest leaves the queue.
   void put_back(cut_batch failed, time_point now);
+
+  /// The same batch without the requests that were given up, which leave the queue: what is still
+  /// to be stored. A copy, for the store may read the original meanwhile.
+  cut_batch without_given_up(const cut_batch& of);
 
   /// Takes all waiting requests that somebody waits for out of the queue.
   std::vector<turned_away> take_awaited();
@@ -85,6 +90,7 @@ private:
   void forget(const ingest_request& request);
 
   limits with_;
+  uint64_t run_;
   std::deque<item> queue_;
   size_t waiting_events_ = 0;
   size_t events_ = 0;

@@ -28,6 +28,25 @@ public:
     counts_.rejected += events;
   }
 
+  /// Events that were in the queue are on local disk.
+  void spool(uint64_t events) {
+    counts_.in_queue -= events;
+    counts_.spooled += events;
+  }
+
+  /// Events of an earlier run were found on local disk.
+  void recover(uint64_t events) {
+    counts_.received += events;
+    counts_.spooled += events;
+  }
+
+  /// Events that were on local disk are committed, or known already.
+  void replay(uint64_t stored, uint64_t duplicates) {
+    counts_.spooled -= stored + duplicates;
+    counts_.stored += stored;
+    counts_.duplicates += duplicates;
+  }
+
   const ledger_counts& counts() const { return counts_; }
 
 private:

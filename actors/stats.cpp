@@ -4,6 +4,7 @@
 #include "config/defaults.hpp"
 
 #include <map>
+#include <random>
 
 namespace phi {
 namespace {
@@ -36,6 +37,7 @@ ingest_outcome refusal(const stats_state& state, error_code why) {
 
 void maybe_commit(self_ptr self);
 void settle_batch(self_ptr self, const commit_result& result);
+void give_up_batch(self_ptr self, error_code why);
 
 // -- taking in ----------------------------------------------------------------------------------
 
@@ -80,20 +82,41 @@ void arm_overdue_timer(self_ptr self, duration wait) {
 
 void hand_to_store(self_ptr self) {
   auto& state = self->state;
-  const auto& batch = state.under_way->cut.batch;
+  auto& batch = state.under_way->cut.batch;
   if (!state.store)
     return settle_batch(self, {.number = batch->number,
                                .error = error_code::store_unavailable,
                                .detail = "the store is gone"});
   tell(self, state.store, atom::commit_v, batch, commit_listener_actor{self});
   state.under_way->handed_at = now_of(self);
-  arm_overdue_timer(self, state.with.commit_overdue);
+  arm_overdue_timer(self, state.spool ? state.with.spool_after : state.with.commit_overdue);
+}
+
+/// The database does not take the batch, or nobody knows whether it did: the spool gets it. What
+/// the store may still do with it does no harm: the batch is replayed under its own id.
+void hand_to_spool(self_ptr self) {
+  auto& state = self->state;
+  auto& under_way = *state.under_way;
+  under_way.at_spool = true;
+  if (under_way.abandoned) // some of it may have been given up: that must not be stored
+    under_way.cut = state.queue.without_given_up(under_way.cut);
+  tell(self, state.spool, atom::append_v, under_way.cut.batch, spool_listener_actor{self});
+}
+
+void go_away(self_ptr self, const std::string& why) {
+  auto& state = self->state;
+  if (!std::exchange(state.away, true))
+    log_warn("stats", "sends events to the spool", {{"cause", why}});
+  state.refusal = why;
 }
 
 void commit_next(self_ptr self) {
   auto& state = self->state;
   state.under_way.emplace(stats_state::commit_under_way{state.queue.cut(), now_of(self)});
-  hand_to_store(self);
+  if (state.spool && state.away)
+    hand_to_spool(self);
+  else
+    hand_to_store(self);
 }
 
 void arm_flush_timer(self_ptr self, time_point at) {
@@ -179,8 +202,7 @@ void batch_refused(self_ptr self, const commit_result& result) {
   }
   answers out;
   auto& cut = under_way.cut;
-  auto why =
-    under_way.maybe_committed ? error_code::outcome_unknown : error_code::store_unavailable;
+  auto why = under_way.maybe_committed ? error_code::outcome_unknown : result.error;
   for (size_t i = 0; i < cut.fates.size(); ++i) {
     const auto& request = cut.batch->requests[i];
     if (cut.fates[i] == fate::awaited)
@@ -191,12 +213,8 @@ void batch_refused(self_ptr self, const commit_result& result) {
   state.queue.put_back(std::move(cut), now_of(self));
 }
 
-void settle_batch(self_ptr self, const commit_result& result) {
+void end_batch(self_ptr self, const commit_result& result) {
   auto& state = self->state;
-  if (!state.under_way || state.under_way->cut.batch->number != result.number)
-    return;
-  doing now{*state.who.activity, "settling a batch"};
-  fault_point("stats.committed");
   if (state.stop_at)
     state.waited_for_store += now_of(self) - std::max(*state.stop_at, state.under_way->since);
   if (result.error == error_code::none)
@@ -207,11 +225,88 @@ void settle_batch(self_ptr self, const commit_result& result) {
   maybe_commit(self);
 }
 
-/// Answers those who wait for the batch under way: refused when the store can still be kept from
-/// committing it, "outcome unknown" when not. The requests stay the store's until it answers.
+/// What the store says. With a spool, what it refuses goes there.
+void settle_batch(self_ptr self, const commit_result& result) {
+  auto& state = self->state;
+  if (!state.under_way || state.under_way->cut.batch->number != result.number)
+    return;
+  doing now{*state.who.activity, "settling a batch"};
+  fault_point("stats.committed");
+  auto& under_way = *state.under_way;
+  under_way.maybe_committed |= result.error == error_code::outcome_unknown;
+  if (under_way.at_spool) // too late, unless the spool fails
+    return void(under_way.said = result);
+  // A batch that was given up leaves the store as it was: it says nothing about the database.
+  if (result.error == error_code::none || !state.spool || under_way.abandoned)
+    return end_batch(self, result);
+  under_way.said = result;
+  go_away(self, result.detail);
+  hand_to_spool(self);
+}
+
+void batch_spooled(self_ptr self) {
+  auto& state = self->state;
+  auto& cut = state.under_way->cut;
+  answers out;
+  for (size_t i = 0; i < cut.fates.size(); ++i) {
+    auto events = event_count(cut.batch->requests[i]);
+    state.book.spool(events);
+    if (cut.fates[i] == fate::awaited)
+      out.add(cut.waiting[i], cut.batch->requests[i].to, {.stored = events, .spooled = true});
+  }
+  state.queue.done(*cut.batch);
+  state.under_way.reset();
+}
+
+/// What the spool says.
+void settle_spooled(self_ptr self, const spool_result& result) {
+  auto& state = self->state;
+  if (!state.under_way || !state.under_way->at_spool
+      || state.under_way->cut.batch->number != result.number)
+    return;
+  doing now{*state.who.activity, "settling a batch"};
+  fault_point("stats.spooled");
+  if (result.error == error_code::none) {
+    batch_spooled(self);
+    return maybe_commit(self);
+  }
+  state.away = false; // then the database is tried again, whatever comes of it
+  auto& under_way = *state.under_way;
+  under_way.at_spool = false;
+  under_way.spool_refused = true;
+  if (under_way.said && under_way.said->error == error_code::none)
+    return end_batch(self, *under_way.said); // the store was late, and has it
+  if (!under_way.handed_at || under_way.said)
+    return end_batch(
+      self, {.number = result.number, .error = error_code::spool_full, .detail = result.detail});
+  // The store still has it: those who wait are answered, the rest waits for what it says.
+  give_up_batch(self, error_code::spool_full);
+}
+
+/// Events have left the spool for the database, which therefore is there.
+void take_replayed(self_ptr self, const replay_result& result) {
+  auto& state = self->state;
+  state.book.recover(result.recovered);
+  state.book.replay(result.stored, result.duplicates);
+  if (result.recovered > 0 || result.took > state.with.spool_after)
+    return;
+  if (std::exchange(state.away, false))
+    log_info("stats", "sends events to the database again");
+}
+
+void use_spool(self_ptr self, spool_actor spool) {
+  auto& state = self->state;
+  state.spool = std::move(spool);
+  if (state.under_way && state.under_way->at_spool)
+    hand_to_spool(self);
+}
+
+/// Nobody may wait for the batch under way any longer. Those who do are answered: refused when the
+/// store can still be kept from committing it, "outcome unknown" when not. The requests stay the
+/// store's until it answers.
 void give_up_batch(self_ptr self, error_code why) {
   auto& state = self->state;
-  if (!state.under_way)
+  if (!state.under_way || state.under_way->at_spool) // the spool answers soon
     return;
   auto& cut = state.under_way->cut;
   bool abandoned = state.under_way->abandoned = cut.batch->abandon();
@@ -233,9 +328,17 @@ void check_overdue(self_ptr self) {
   state.overdue_armed = false;
   if (!state.under_way)
     return;
-  auto left = state.under_way->handed_at + state.with.commit_overdue - now_of(self);
+  auto limit = state.spool ? state.with.spool_after : state.with.commit_overdue;
+  if (state.under_way->at_spool || !state.under_way->handed_at)
+    return;
+  auto left = *state.under_way->handed_at + limit - now_of(self);
   if (left > duration::zero())
     return arm_overdue_timer(self, left);
+  if (state.spool && !state.under_way->spool_refused) {
+    go_away(self, "no answer within " + show_duration(limit));
+    state.under_way->abandoned |= state.under_way->cut.batch->abandon();
+    return hand_to_spool(self);
+  }
   log_error(
     "stats", "gives up waiting for the store",
     {{"events", state.under_way->cut.batch->events},
@@ -250,12 +353,15 @@ void use_store(self_ptr self, store_actor store) {
   state.store = std::move(store);
   if (!state.under_way)
     return maybe_commit(self);
+  if (state.under_way->at_spool)
+    return;
   if (state.under_way->abandoned)
     return settle_batch(self, {.number = state.under_way->cut.batch->number,
                                .error = error_code::store_unavailable,
                                .detail = "the store died"});
   state.under_way->maybe_committed |= state.under_way->cut.batch->committing();
   state.under_way->cut.batch->reopen();
+  state.under_way->cut.batch->again = state.under_way->maybe_committed;
   hand_to_store(self);
 }
 
@@ -305,7 +411,9 @@ actor_status tell_status(self_ptr self) {
   if (state.under_way)
     what += ", " + std::to_string(state.under_way->cut.batch->events) + " of them at the store for "
             + show_duration(now_of(self) - state.under_way->since);
-  if (state.store_refuses)
+  if (state.away)
+    what += ", the database is away: events go to the spool";
+  else if (state.store_refuses)
     what += ", the store refuses: " + state.refusal;
   return status_of(
     self, {.doing = what,
@@ -320,7 +428,7 @@ actor_status tell_status(self_ptr self) {
 void answer_health(self_ptr self, asked_query& question) {
   const auto& state = self->state;
   auto status = tell_status(self);
-  question.reply.answer({.body = health_json(status, state.store_refuses)});
+  question.reply.answer({.body = health_json(status, state.store_refuses || state.away)});
 }
 
 } // namespace
@@ -333,17 +441,20 @@ stats_settings stats_settings_of(const config& settings) {
                     .batch_events = static_cast<size_t>(s.batch_size)},
           .flush_interval = milliseconds{s.flush_interval_ms},
           .commit_overdue = milliseconds{s.busy_timeout_ms} + defaults::commit_overdue_margin,
+          .spool_after = milliseconds{settings.spool.after_ms},
           .commit_retry = defaults::commit_retry_interval,
           .answer_after = settings.resolved.how};
 }
 
 stats_actor::behavior_type stats_behavior(self_ptr self, child_identity who, store_actor store,
-                                          stats_settings with) {
+                                          spool_actor spool, stats_settings with) {
   set_up_child(self, std::move(who));
   auto& state = self->state;
   state.store = std::move(store);
   state.with = with;
-  state.queue = batch_queue{with.queue};
+  state.spool = std::move(spool);
+  std::random_device random;
+  state.queue = batch_queue{with.queue, uint64_t{random()} << 32 | random()};
   return handlers(
     self, [self](atom::stop, const stop_order& order) { close_doors(self, order); },
     [self](atom::release, const release_order& order) { finish(self, order); },
@@ -360,8 +471,11 @@ stats_actor::behavior_type stats_behavior(self_ptr self, child_identity who, sto
       return pong_of(state.who);
     },
     [self](atom::committed, const commit_result& result) { settle_batch(self, result); },
+    [self](atom::spooled, const spool_result& result) { settle_spooled(self, result); },
+    [self](atom::replayed, const replay_result& result) { take_replayed(self, result); },
     [self](atom::ingest, const ingest_turn_ptr& turn) { take_turn(self, *turn); },
     [self](atom::use, const store_actor& now) { use_store(self, now); },
+    [self](atom::use, const spool_actor& now) { use_spool(self, now); },
     [self](atom::ask, const asked_query_ptr& question) { answer_health(self, *question); },
     [self](atom::flush, uint64_t timer) {
       if (timer != self->state.flush_timer)

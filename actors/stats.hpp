@@ -16,6 +16,7 @@ struct stats_settings {
   batch_queue::limits queue;
   duration flush_interval{};
   duration commit_overdue{}; ///< a store silent for this long loses the batch, if it still can
+  duration spool_after{};    ///< the same while there is a spool; it gets the batch
   duration commit_retry{};
   durability answer_after = durability::full;
 };
@@ -27,19 +28,24 @@ struct stats_state {
   struct commit_under_way {
     cut_batch cut;
     time_point since{};
-    time_point handed_at{};       ///< to the present store
-    bool abandoned = false;       ///< the store will not commit it
-    bool maybe_committed = false; ///< a store died in its COMMIT
+    std::optional<time_point> handed_at; ///< to the present store
+    bool abandoned = false;              ///< the store will not commit it
+    bool maybe_committed = false;        ///< a store died, or lost its database, in its COMMIT
+    bool spool_refused = false;          ///< it is full, or its disk is
+    bool at_spool = false;               ///< the spool has it as well
+    std::optional<commit_result> said;   ///< by the store, of a batch that goes to the spool
   };
 
   child_identity who;
   stats_settings with;
   store_actor store; ///< null: it is gone for good
+  spool_actor spool; ///< null: there is none
   batch_queue queue{{}};
   ledger book;
   rate_meter rate;
   std::optional<commit_under_way> under_way;
 
+  bool away = false;          ///< the database is: batches go to the spool
   bool store_refuses = false; ///< its last answer was an error
   std::string refusal;
   std::optional<time_point> retry_at; ///< not before, unless somebody waits
@@ -56,7 +62,7 @@ struct stats_state {
 };
 
 stats_actor::behavior_type stats_behavior(stats_actor::stateful_pointer<stats_state> self,
-                                          child_identity who, store_actor store,
+                                          child_identity who, store_actor store, spool_actor spool,
                                           stats_settings with);
 
 } // namespace phi

@@ -117,6 +117,10 @@ inline constexpr auto commit_overdue_margin = 3000ms;
 inline constexpr auto commit_retry_interval = 250ms;
 /// How much longer than the database itself a reader waits for it to end a statement.
 inline constexpr auto reader_grace = 2000ms;
+/// Between two tries to replay the spool while the database is away: doubles up to the longest, and
+/// is shortened at random by up to half.
+inline constexpr auto replay_wait = 100ms;
+inline constexpr auto replay_wait_max = 5000ms;
 /// The time the last words may take on a forced exit: log and last-exit.json.
 inline constexpr auto forced_report_limit = 30ms;
 /// After everything has stopped, the actor system gets this long to come down before it is left.

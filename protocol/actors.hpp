@@ -36,6 +36,10 @@ PHI_ATOM(flush);
 PHI_ATOM(overdue);
 PHI_ATOM(commit);
 PHI_ATOM(committed);
+PHI_ATOM(append);
+PHI_ATOM(spooled);
+PHI_ATOM(replay);
+PHI_ATOM(replayed);
 PHI_ATOM(use);
 PHI_ATOM(ask);
 PHI_ATOM(ready);
@@ -113,25 +117,48 @@ using store_actor = child_actor::extend<
   // Commit this batch and tell the listener. Not a request: its answer counts however late.
   accepts<atom::commit, commit_batch_ptr, commit_listener_actor>>;
 
+/// Who learns what became of batches that were handed to the spool.
+using spool_listener_actor = caf::typed_actor<
+  // The batch is on disk, or could not be put there.
+  accepts<atom::spooled, spool_result>,
+  // Events have left the spool for the database, or were found in it at the start.
+  accepts<atom::replayed, replay_result>>;
+
+/// A local durable queue for batches that the database does not take; replays them in order.
+using spool_actor = child_actor::extend_with<commit_listener_actor>::extend<
+  // Keep this batch on disk and tell the listener. Not a request: its answer counts however late.
+  accepts<atom::append, commit_batch_ptr, spool_listener_actor>,
+  // From now on this is the store (after it was restarted).
+  accepts<atom::use, store_actor>,
+  // From now on this actor is told what leaves the spool.
+  accepts<atom::use, spool_listener_actor>,
+  // Own timer, and an operator's wish: try the oldest batch now.
+  accepts<atom::replay>,
+  // Answer an operator's question about what is in it.
+  accepts<atom::ask, asked_query_ptr>>;
+
 /// Read connections: questions are answered here and never block ingest.
 using reader_actor = child_actor::extend<
   // Answer this question.
   accepts<atom::ask, asked_query_ptr>>;
 
 /// The queue, its bounds, batches, and the ledger.
-using stats_actor = child_actor::extend_with<commit_listener_actor>::extend<
-  // Take these requests in, or refuse them at once.
-  accepts<atom::ingest, ingest_turn_ptr>,
-  // From now on this is the store (after it was restarted); null: there is none any more.
-  accepts<atom::use, store_actor>,
-  // Answer with state and ledger, for GET /health.
-  accepts<atom::ask, asked_query_ptr>,
-  // Own timer: the oldest event has waited long enough.
-  accepts<atom::flush, uint64_t>,
-  // Own timer: the batch under way may be overdue.
-  accepts<atom::overdue>,
-  // Own message: everything sent before `release` has been handled.
-  accepts<atom::drained>>;
+using stats_actor =
+  child_actor::extend_with<commit_listener_actor>::extend_with<spool_listener_actor>::extend<
+    // Take these requests in, or refuse them at once.
+    accepts<atom::ingest, ingest_turn_ptr>,
+    // From now on this is the store (after it was restarted); null: there is none any more.
+    accepts<atom::use, store_actor>,
+    // From now on this is the spool (after it was restarted).
+    accepts<atom::use, spool_actor>,
+    // Answer with state and ledger, for GET /health.
+    accepts<atom::ask, asked_query_ptr>,
+    // Own timer: the oldest event has waited long enough.
+    accepts<atom::flush, uint64_t>,
+    // Own timer: the batch under way may be overdue.
+    accepts<atom::overdue>,
+    // Own message: everything sent before `release` has been handled.
+    accepts<atom::drained>>;
 
 /// The public listener and all that happens on it.
 using http_actor = child_actor::extend<
@@ -170,5 +197,7 @@ PHI_MESSAGE(phi::stop_reason)
 PHI_MESSAGE(phi::ingest_turn_ptr)
 PHI_MESSAGE(phi::commit_batch_ptr)
 PHI_MESSAGE(phi::commit_result)
+PHI_MESSAGE(phi::spool_result)
+PHI_MESSAGE(phi::replay_result)
 PHI_MESSAGE(phi::asked_query_ptr)
 PHI_MESSAGE(phi::admin_request_ptr)

@@ -46,6 +46,7 @@ constexpr std::array table{
   error_facts{overloaded, "overloaded", 503, "The service has too much to do"},
   error_facts{stopping, "stopping", 503, "The service is stopping"},
   error_facts{store_unavailable, "store_unavailable", 503, "The store cannot take events now"},
+  error_facts{spool_full, "spool_full", 503, "The database is away and the spool is full"},
   error_facts{outcome_unknown, "outcome_unknown", 500, "The events may or may not be stored"},
   error_facts{query_timeout, "query_timeout", 503, "The query took too long"},
   error_facts{not_ready, "not_ready", 503, "The service is not ready"},

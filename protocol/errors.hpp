@@ -46,6 +46,7 @@ enum class error_code : uint8_t {
   overloaded,
   stopping,
   store_unavailable,
+  spool_full,
   outcome_unknown,
   query_timeout,
   not_ready,

@@ -95,8 +95,24 @@ struct commit_result {
   /// `store_unavailable`: nothing of it is stored; `outcome_unknown`: all of it, or nothing.
   error_code error = error_code::none;
   std::string detail;
-  std::vector<counts> requests;    ///< parallel to commit_batch::requests
+  bool never = false;           ///< with an error: another try cannot help, the data are at fault
+  std::vector<counts> requests; ///< parallel to commit_batch::requests
   std::chrono::nanoseconds took{}; ///< the whole transaction
+};
+
+/// What the spool did with a batch.
+struct spool_result {
+  uint64_t number = 0;
+  error_code error = error_code::none; ///< `spool_full`: it is not on disk
+  std::string detail;
+};
+
+/// Events on their way through the spool.
+struct replay_result {
+  uint64_t recovered = 0; ///< found in it at the start: left by an earlier run
+  uint64_t stored = 0;
+  uint64_t duplicates = 0;
+  std::chrono::nanoseconds took{}; ///< the commit of these
 };
 
 } // namespace phi

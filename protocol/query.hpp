@@ -18,6 +18,9 @@ enum class query_kind : uint8_t {
   events, ///< the last ones, or those behind `after`
   verify, ///< roll-ups against rows
   backup, ///< a copy to `file`
+  spool_show,
+  spool_check,   ///< reads every batch of the spool
+  spool_requeue, ///< what was set aside is tried again
 };
 
 /// What `include=` of a summary asks for.

@@ -21,6 +21,7 @@ struct ingest_outcome {
   uint32_t stored = 0;
   uint32_t duplicates = 0;
   bool queued = false;        ///< answered before the commit (durability "queued")
+  bool spooled = false;       ///< on local disk and not yet in the database
   uint32_t retry_after_s = 0; ///< with `overloaded` and the like: when to try again
 };
 

@@ -74,6 +74,15 @@ std::string trace_text(const commit_result& result) {
          + ", " + milliseconds(result.took);
 }
 
+std::string trace_text(const spool_result& result) {
+  return "batch " + std::to_string(result.number) + ", " + std::string{to_string(result.error)};
+}
+
+std::string trace_text(const replay_result& result) {
+  return std::to_string(result.stored) + " stored, " + std::to_string(result.duplicates)
+         + " duplicates, " + std::to_string(result.recovered) + " recovered";
+}
+
 std::string trace_text(const asked_query_ptr& question) {
   std::string out = "question";
   if (trace_shows_user_data() && question->what.feature)

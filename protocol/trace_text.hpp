@@ -25,6 +25,8 @@ std::string trace_text(stop_reason reason);
 std::string trace_text(const ingest_turn_ptr& turn);
 std::string trace_text(const commit_batch_ptr& batch);
 std::string trace_text(const commit_result& result);
+std::string trace_text(const spool_result& result);
+std::string trace_text(const replay_result& result);
 std::string trace_text(const asked_query_ptr& question);
 std::string trace_text(const admin_request_ptr& request);
 std::string trace_text(const config_ptr& settings);

@@ -29,8 +29,7 @@ public:
       if (outcome.error != error_code::none)
         then_({outcome.error, "try again in " + std::to_string(outcome.retry_after_s) + " s", {}});
       else
-        then_({.body = http::ingest_json(outcome.stored, outcome.duplicates, rejected_,
-                                         outcome.queued ? "queued" : "committed")});
+        then_({.body = http::ingest_json(outcome, rejected_)});
     }
   }
   void deliver(ticket, query_answer answer) noexcept override { then_(std::move(answer)); }
@@ -204,7 +203,7 @@ void console::ingest(std::string_view lines, std::function<void(query_answer)> t
   request.awaited = !read.events.empty();
   request.hold(std::move(read.events));
   if (!request.awaited)
-    then({.body = http::ingest_json(0, 0, read.rejected, "committed")});
+    then({.body = http::ingest_json({}, read.rejected)});
   auto sink = std::make_shared<one_answer>(std::move(then), std::move(read.rejected));
   auto turn = std::make_shared<ingest_turn>(std::move(sink));
   turn->requests.push_back(std::move(request));

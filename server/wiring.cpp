@@ -4,6 +4,7 @@
 #include "actors/http.hpp"
 #include "actors/reader.hpp"
 #include "actors/signal.hpp"
+#include "actors/spool.hpp"
 #include "actors/stats.hpp"
 #include "actors/store.hpp"
 #include "actors/supervisor.hpp"
@@ -14,9 +15,12 @@
 #include "server/platform/admin_socket.hpp"
 #include "server/platform/signals.hpp"
 #include "server/service.hpp"
+#include "server/store/postgres_store.hpp"
+#include "server/store/sqlite_spool.hpp"
 #include "server/store/sqlite_store.hpp"
 #include "server/systemd/inherited.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <mutex>
 #include <set>
@@ -35,7 +39,12 @@ public:
     tell_from_outside(stats(), atom::ingest_v, std::move(turn));
   }
   void ask(asked_query_ptr question) override {
-    tell_from_outside(reader(), atom::ask_v, std::move(question));
+    switch (question->what.kind) {
+      case query_kind::spool_show:
+      case query_kind::spool_check:
+      case query_kind::spool_requeue: return ask_spool(std::move(question));
+      default: return tell_from_outside(reader(), atom::ask_v, std::move(question));
+    }
   }
   void ask_health(asked_query_ptr question) override {
     tell_urgent_from_outside(stats(), atom::ask_v, std::move(question));
@@ -50,7 +59,26 @@ public:
     reader_ = std::move(now);
   }
 
+  void use(spool_actor now) {
+    std::lock_guard lock{guard_};
+    spool_ = std::move(now);
+  }
+
 private:
+  void ask_spool(asked_query_ptr question) {
+    spool_actor now;
+    {
+      std::lock_guard lock{guard_};
+      now = spool_;
+    }
+    if (!now)
+      return question->reply.answer({error_code::invalid_query,
+                                     "there is no spool: it takes events only while PostgreSQL is"
+                                     " away (stats.storage, spool.enabled)",
+                                     {}});
+    tell_from_outside(now, atom::ask_v, std::move(question));
+  }
+
   stats_actor stats() {
     std::lock_guard lock{guard_};
     return stats_;
@@ -63,17 +91,7 @@ private:
   std::mutex guard_;
   stats_actor stats_;
   reader_actor reader_;
-};
-
-/// The children in stop order: whoever serves comes after those whom it serves.
-enum child : size_t {
-  http_child,
-  stats_child,
-  reader_child,
-  store_child,
-  watchdog_child,
-  signal_child,
-  admin_child ///< first up and last to go: who asks is answered to the very end
+  spool_actor spool_;
 };
 
 /// Everything that the actors stand on, and the handles by which they find each other. Outlives the
@@ -88,40 +106,34 @@ public:
       watch_(std::move(watch)),
       console_(std::move(console)),
       backend_(std::move(to_actors)),
-      store_(store::make_sqlite_store(store::sqlite_settings_of(*settings_))),
-      reader_(store::make_sqlite_reader(store::sqlite_settings_of(*settings_))),
       admin_(settings_->resolved.admin_socket, settings_->admin.group),
       http_(http::make_http_server(*settings_, backend_, std::move(tokens), std::move(listeners))) {
     activities_["supervisor"] = std::make_shared<activity>();
+    if (settings_->stats.storage == "postgres")
+      stand_on_postgres();
+    else
+      stand_on_sqlite();
   }
 
+  /// The children in stop order: whoever serves comes after those whom it serves. ADMIN is first up
+  /// and last to go: who asks is answered to the very end.
   std::vector<child_spec> children(caf::actor_system& system) {
     system_ = &system;
-    std::vector<child_spec> out(7);
-    auto share = [](auto percent) {
-      return [percent](const config& c) -> duration {
-        return milliseconds{c.shutdown.timeout_secs * 10 * (c.shutdown.*percent)};
-      };
-    };
     using keys = decltype(config::shutdown);
-    describe(out, http_child, "http", share(&keys::http_budget_percent), {}, true,
-             &house::start_http);
-    describe(out, stats_child, "stats", share(&keys::stats_budget_percent), {http_child}, false,
-             &house::start_stats);
-    describe(out, reader_child, "reader", share(&keys::reader_budget_percent), {http_child}, true,
-             &house::start_reader);
-    describe(out, store_child, "store", share(&keys::store_budget_percent),
-             {stats_child, reader_child}, true, &house::start_store);
-    describe(out, watchdog_child, "watchdog", share(&keys::watchdog_budget_percent), {store_child},
-             true, &house::start_watchdog);
-    describe(out, signal_child, "signal", share(&keys::signal_budget_percent), {watchdog_child},
-             false, &house::start_signal);
-    describe(out, admin_child, "admin", share(&keys::admin_budget_percent), {signal_child}, true,
-             &house::start_admin);
-    out[store_child].given_up = [this] {
+    describe("http", &keys::http_budget_percent, {}, true, &house::start_http);
+    describe("stats", &keys::stats_budget_percent, {"http"}, false, &house::start_stats);
+    describe("reader", &keys::reader_budget_percent, {"http"}, true, &house::start_reader);
+    if (spool_)
+      describe("spool", &keys::spool_budget_percent, {"stats"}, true, &house::start_spool);
+    describe("store", &keys::store_budget_percent, {"stats", "reader", "spool"}, true,
+             &house::start_store);
+    children_.back().given_up = [this] {
       tell_from_outside(stats_handle_, atom::use_v, store_actor{});
     };
-    return out;
+    describe("watchdog", &keys::watchdog_budget_percent, {"store"}, true, &house::start_watchdog);
+    describe("signal", &keys::signal_budget_percent, {"watchdog"}, false, &house::start_signal);
+    describe("admin", &keys::admin_budget_percent, {"signal"}, true, &house::start_admin);
+    return std::move(children_);
   }
 
   const activity_ptr& own_activity() { return activities_["supervisor"]; }
@@ -135,7 +147,9 @@ public:
     signals_.attach({});
     backend_->use(stats_actor{});
     backend_->use(reader_actor{});
+    backend_->use(spool_actor{});
     store_handle_ = nullptr;
+    spool_handle_ = nullptr;
     stats_handle_ = nullptr;
     watchdog_handle_ = nullptr;
     watched_.clear();
@@ -146,23 +160,44 @@ public:
 private:
   using starter = child_actor (house::*)(child_identity);
 
-  void describe(std::vector<child_spec>& out, child which, const char* name,
-                std::function<duration(const config&)> budget, std::vector<size_t> users,
-                bool restartable, starter start) {
+  /// `share`: of shutdown.timeout_secs, in percent. `users` that are not there do not count.
+  void describe(const char* name, int64_t decltype(config::shutdown)::*share,
+                const std::vector<std::string>& users, bool restartable, starter start) {
+    auto budget = [share](const config& c) -> duration {
+      return milliseconds{c.shutdown.timeout_secs * 10 * (c.shutdown.*share)};
+    };
+    std::vector<size_t> before;
+    for (size_t i = 0; i < children_.size(); ++i)
+      if (std::find(users.begin(), users.end(), children_[i].name) != users.end())
+        before.push_back(i);
     auto seen_at = std::make_shared<activity>();
     activities_[name] = seen_at;
-    out[which] = {.name = name,
-                  .budget = budget(*settings_),
-                  .budget_of = std::move(budget),
-                  .users = std::move(users),
-                  .restartable = restartable,
-                  .seen_at = seen_at,
-                  .start = [=, this](supervisor_actor boss) {
-                    auto actor = (this->*start)({name, std::move(boss), seen_at});
-                    if (which != watchdog_child)
-                      have_watched(name, actor);
-                    return actor;
-                  }};
+    children_.push_back({.name = name,
+                         .budget = budget(*settings_),
+                         .budget_of = budget,
+                         .users = std::move(before),
+                         .restartable = restartable,
+                         .seen_at = seen_at,
+                         .start = [=, this](supervisor_actor boss) {
+                           auto actor = (this->*start)({name, std::move(boss), seen_at});
+                           if (std::string_view{name} != "watchdog")
+                             have_watched(name, actor);
+                           return actor;
+                         }});
+  }
+
+  void stand_on_sqlite() {
+    auto with = store::sqlite_settings_of(*settings_);
+    store_ = store::make_sqlite_store(with);
+    reader_ = store::make_sqlite_reader(with);
+  }
+
+  void stand_on_postgres() {
+    auto with = store::postgres_settings_of(*settings_);
+    store_ = store::make_postgres_store(with);
+    reader_ = store::make_postgres_reader(with);
+    if (settings_->spool.enabled)
+      spool_ = store::make_sqlite_spool(store::spool_settings_of(*settings_));
   }
 
   void have_watched(const std::string& name, const pingable_actor& actor) {
@@ -170,7 +205,7 @@ private:
     tell_from_outside(watchdog_handle_, atom::use_v, name, actor);
   }
 
-  // Own threads for what blocks: store and reader. All others share the pool.
+  // Own threads for what blocks: store, spool and reader. All others share the pool.
 
   child_actor start_signal(child_identity who) {
     return system_->spawn(signal_behavior, who, [this](signal_actor now) {
@@ -201,7 +236,17 @@ private:
   child_actor start_store(child_identity who) {
     store_handle_ = system_->spawn<caf::detached>(store_behavior, who, store_);
     tell_from_outside(stats_handle_, atom::use_v, store_handle_);
+    tell_from_outside(spool_handle_, atom::use_v, store_handle_);
     return store_handle_;
+  }
+
+  child_actor start_spool(child_identity who) {
+    spool_handle_ = system_->spawn<caf::detached>(spool_behavior, who, spool_, store_handle_);
+    tell_from_outside(stats_handle_, atom::use_v, spool_handle_);
+    if (stats_handle_)
+      tell_from_outside(spool_handle_, atom::use_v, spool_listener_actor{stats_handle_});
+    backend_->use(spool_handle_);
+    return spool_handle_;
   }
 
   child_actor start_reader(child_identity who) {
@@ -211,8 +256,9 @@ private:
   }
 
   child_actor start_stats(child_identity who) {
-    stats_handle_ =
-      system_->spawn(stats_behavior, who, store_handle_, stats_settings_of(*settings_));
+    stats_handle_ = system_->spawn(stats_behavior, who, store_handle_, spool_handle_,
+                                   stats_settings_of(*settings_));
+    tell_from_outside(spool_handle_, atom::use_v, spool_listener_actor{stats_handle_});
     backend_->use(stats_handle_);
     return stats_handle_;
   }
@@ -227,11 +273,14 @@ private:
   std::shared_ptr<backend> backend_;
   store_port_ptr store_;
   reader_port_ptr reader_;
+  spool_port_ptr spool_; ///< null: there is none
   admin_socket admin_;
   http_port_ptr http_;
   std::map<std::string, activity_ptr> activities_;
   std::map<std::string, pingable_actor> watched_;
+  std::vector<child_spec> children_; ///< until the supervisor has them
   store_actor store_handle_;
+  spool_actor spool_handle_;
   stats_actor stats_handle_;
   watchdog_actor watchdog_handle_;
 };

@@ -303,9 +303,7 @@ private:
       return;
     if (outcome.error != error_code::none)
       return respond_problem(*now, outcome.error, {}, {}, outcome.retry_after_s);
-    respond(*now, 200,
-            ingest_json(outcome.stored, outcome.duplicates, now->rejected,
-                        outcome.queued ? "queued" : "committed"));
+    respond(*now, http_status(outcome), ingest_json(outcome, now->rejected));
   }
 
   // -- questions --------------------------------------------------------------------------------

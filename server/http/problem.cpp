@@ -51,14 +51,14 @@ std::string problem_answer(error_code code, std::string_view request_id) {
          + "\r\n\r\n" + body;
 }
 
-std::string ingest_json(uint32_t stored, uint32_t duplicates,
-                        const std::vector<problem_detail>& rejected, std::string_view durability) {
+std::string ingest_json(const ingest_outcome& outcome,
+                        const std::vector<problem_detail>& rejected) {
   // By hand: the common case is the hot path.
-  std::string out = "{\"stored\":" + std::to_string(stored)
-                    + ",\"duplicates\":" + std::to_string(duplicates) + ",\"rejected\":";
+  std::string out = "{\"stored\":" + std::to_string(outcome.stored)
+                    + ",\"duplicates\":" + std::to_string(outcome.duplicates) + ",\"rejected\":";
   out += rejected.empty() ? "[]" : dump(to_json(rejected));
   out += ",\"durability\":\"";
-  out += durability;
+  out += outcome.queued ? "queued" : outcome.spooled ? "spooled" : "committed";
   out += "\"}";
   return out;
 }

@@ -2,6 +2,7 @@
 /// Error answers: RFC 9457 problem+json.
 
 #include "protocol/errors.hpp"
+#include "protocol/reply.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -27,8 +28,12 @@ std::string problem_json(error_code code, std::string_view detail, std::string_v
 std::string problem_answer(error_code code, std::string_view request_id);
 
 /// The body of a successful ingest answer.
-std::string ingest_json(uint32_t stored, uint32_t duplicates,
-                        const std::vector<problem_detail>& rejected, std::string_view durability);
+std::string ingest_json(const ingest_outcome& outcome, const std::vector<problem_detail>& rejected);
+
+/// 200, or 202 for events that are on local disk and not yet in the database.
+inline int http_status(const ingest_outcome& outcome) {
+  return outcome.spooled ? 202 : 200;
+}
 
 /// "OK", "Bad Request", ...
 std::string_view reason_phrase(int status);

@@ -44,9 +44,7 @@ std::vector<std::string> names_of(query_kind kind) {
     case query_kind::daily: return {"start", "end", "timezone", "feature", "route", "method"};
     case query_kind::daily_features: return {"start", "end", "timezone", "feature"};
     case query_kind::summary: return {"start", "end", "timezone", "feature", "include", "top"};
-    case query_kind::events:
-    case query_kind::verify:
-    case query_kind::backup: break; // not on HTTP
+    default: break; // not on HTTP
   }
   return {};
 }

@@ -34,8 +34,8 @@ std::string one_line(const char* text) {
   while (!out.empty() && out.back() == '\n')
     out.pop_back();
   for (auto& c : out)
-    if (c == '\n')
-      c = ';';
+    if (c == '\n' || c == '\t')
+      c = ' ';
   return out;
 }
 

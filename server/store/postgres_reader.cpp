@@ -1,5 +1,6 @@
 #include "server/store/postgres_store.hpp"
 
+#include "actors/log.hpp"
 #include "config/defaults.hpp"
 #include "server/store/answers.hpp"
 #include "server/store/inspection.hpp"
@@ -40,7 +41,11 @@ public:
                 "the question took longer than stats.query_timeout_ms; ask for"
                 " a shorter range or fewer parts",
                 {}};
-      return {error_code::store_unavailable, e.what(), {}};
+      log_debug("reader", "cannot ask the database", {{"cause", e.what()}});
+      // Where the database is, is nobody's business but an operator's: the log says it.
+      return {error_code::store_unavailable,
+              "the database cannot be asked now; events are still taken",
+              {}};
     } catch (const std::exception& e) {
       abandon();
       return {error_code::internal, e.what(), {}};

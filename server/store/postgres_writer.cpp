@@ -29,6 +29,12 @@ struct digest_hash {
 
 using digest_set = std::unordered_set<digest, digest_hash>;
 
+/// Class 22 of SQLSTATE is "data exception" (PostgreSQL, appendix A).
+bool is_about_data(const std::exception& e) {
+  const auto* refused = dynamic_cast<const postgres_error*>(&e);
+  return refused && refused->state().starts_with("22");
+}
+
 class postgres_writer : public store_port {
 public:
   explicit postgres_writer(postgres_settings with) : with_(std::move(with)) {}
@@ -57,6 +63,7 @@ public:
       result.error =
         batch.committing() ? error_code::outcome_unknown : error_code::store_unavailable;
       result.detail = e.what();
+      result.never = is_about_data(e);
       result.requests.clear();
       roll_back();
       if (result.error == error_code::store_unavailable)

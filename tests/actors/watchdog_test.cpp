@@ -23,6 +23,7 @@ supervisor_actor::behavior_type fake_boss(supervisor_actor::pointer, int) {
     [](atom::plan) { return stop_forecast{}; },
     [](atom::reload) { return reload_report{}; },
     [](atom::tick, uint64_t) {},
+    [](atom::give_up, const std::string&) {},
     [](atom::revive, uint32_t) {},
   };
 }

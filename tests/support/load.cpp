@@ -48,7 +48,8 @@ void load::run(int client, uint16_t port, const std::string& feature, int events
     }
     auto answer = connection->post("/api/v1/events", body, "application/x-ndjson");
     ++mine.requests;
-    if (answer.status == 200) {
+    if (answer.status == 200 || answer.status == 202) {
+      mine.spooled += answer.status == 202;
       mine.acknowledged.insert(ids.begin(), ids.end());
       acknowledged_ += ids.size();
     } else if (answer.status == 503) {
@@ -65,6 +66,7 @@ void load::run(int client, uint16_t port, const std::string& feature, int events
   result_.acknowledged.merge(mine.acknowledged);
   result_.refused.merge(mine.refused);
   result_.requests += mine.requests;
+  result_.spooled += mine.spooled;
   result_.connections_refused += mine.connections_refused;
   result_.resets_after_send += mine.resets_after_send;
   result_.other_answers += mine.other_answers;

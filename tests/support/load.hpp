@@ -11,9 +11,10 @@
 namespace phi::testing {
 
 struct load_result {
-  std::set<std::string> acknowledged; ///< answered 200
+  std::set<std::string> acknowledged; ///< answered 200 or 202
   std::set<std::string> refused;      ///< answered 503: must not be stored
   uint64_t requests = 0;
+  uint64_t spooled = 0; ///< answered 202
   uint64_t connections_refused = 0;
   uint64_t resets_after_send = 0; ///< sent whole, and the connection ended without an answer
   uint64_t other_answers = 0;

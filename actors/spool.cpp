@@ -1,0 +1,197 @@
+#include "actors/spool.hpp"
+
+#include "actors/log.hpp"
+
+namespace phi {
+namespace {
+
+using self_ptr = spool_actor::stateful_pointer<spool_state>;
+
+void arm(self_ptr self, duration wait) {
+  if (!std::exchange(self->state.timer_armed, true))
+    tell_later(self, wait, atom::replay_v);
+}
+
+void try_again_later(self_ptr self) {
+  if (!self->state.timer_armed && !self->state.at_store)
+    arm(self, self->state.wait.next());
+}
+
+void append(self_ptr self, const commit_batch& batch, const spool_listener_actor& listener) {
+  auto& state = self->state;
+  doing now{*state.who.activity, "writing to the spool"};
+  fault_point("spool.append");
+  spool_result result{.number = batch.number};
+  result.detail = state.port->append(batch);
+  if (result.detail.empty())
+    state.appended += batch.events;
+  else
+    result.error = error_code::spool_full;
+  fault_point("spool.appended");
+  tell(self, listener, atom::spooled_v, std::move(result));
+  try_again_later(self);
+}
+
+/// Takes the batch that was committed out of the file, and goes on with the next one.
+void take_out(self_ptr self) {
+  auto& state = self->state;
+  doing now{*state.who.activity, "taking a batch out of the spool"};
+  fault_point("spool.committed");
+  if (auto trouble = state.port->remove(*state.at_store); !trouble.empty()) {
+    // It is replayed once more if the process ends now, and counts once all the same.
+    log_warn("spool", "cannot take a committed batch out yet", {{"cause", trouble}});
+    return arm(self, state.wait.next());
+  }
+  state.wait.succeeded();
+  state.replayed += state.settled->stored + state.settled->duplicates;
+  tell(self, state.listener, atom::replayed_v, *state.settled);
+  state.settled.reset();
+  state.at_store.reset();
+  if (state.port->depth().batches > 0)
+    return arm(self, duration::zero());
+  log_info("spool", "has replayed everything", {{"events", state.replayed}});
+}
+
+void replay(self_ptr self) {
+  auto& state = self->state;
+  state.timer_armed = false;
+  if (state.settled)
+    return take_out(self);
+  if (state.at_store || state.stopping || !state.store)
+    return;
+  doing now{*state.who.activity, "reading the spool"};
+  state.at_store = state.port->front();
+  if (!state.at_store)
+    return;
+  fault_point("spool.replay");
+  tell(self, state.store, atom::commit_v, state.at_store, commit_listener_actor{self});
+}
+
+void committed(self_ptr self, const commit_result& result) {
+  auto& state = self->state;
+  if (!state.at_store || result.number != state.at_store->number || state.settled)
+    return;
+  if (result.error == error_code::none) {
+    uint64_t stored = 0;
+    uint64_t duplicates = 0;
+    for (const auto& counts : result.requests) {
+      stored += counts.stored;
+      duplicates += counts.duplicates;
+    }
+    state.settled = {.stored = stored, .duplicates = duplicates, .took = result.took};
+    return take_out(self);
+  }
+  if (result.never) {
+    log_error("spool", "sets a batch aside that the database will never take",
+              {{"events", state.at_store->events}, {"cause", result.detail}});
+    state.port->set_aside(*state.at_store, result.detail);
+    state.at_store.reset();
+    return arm(self, duration::zero());
+  }
+  log_debug("spool", "cannot replay yet", {{"cause", result.detail}});
+  state.at_store.reset();
+  try_again_later(self);
+}
+
+void use_store(self_ptr self, store_actor store) {
+  auto& state = self->state;
+  state.store = std::move(store);
+  if (!state.settled) // the old one answers no more
+    state.at_store.reset();
+  arm(self, duration::zero());
+}
+
+void close_and_leave(self_ptr self) {
+  auto& state = self->state;
+  std::string trouble;
+  auto left = state.port->depth();
+  {
+    doing now{*state.who.activity, "closing the spool"};
+    fault_point("spool.release");
+    trouble = state.port->close();
+  }
+  if (left.events > 0)
+    log_info("spool", "keeps events for the next start",
+             {{"events", left.events}, {"batches", left.batches}});
+  leave(self, {.did = {{"appended", state.appended},
+                       {"replayed", state.replayed},
+                       {"left", left.events},
+                       {"set_aside", left.set_aside}},
+               .trouble = trouble});
+}
+
+actor_status tell_status(self_ptr self) {
+  const auto& state = self->state;
+  auto depth = state.port->depth();
+  std::string what =
+    depth.batches == 0 ? "empty" : std::to_string(depth.events) + " events wait for the database";
+  return status_of(self, {.doing = what,
+                          .progress = state.who.activity->progress(),
+                          .gauges = {{"batches", depth.batches},
+                                     {"events", depth.events},
+                                     {"bytes", depth.bytes},
+                                     {"set_aside", depth.set_aside},
+                                     {"appended", state.appended},
+                                     {"replayed", state.replayed}}});
+}
+
+} // namespace
+
+spool_actor::behavior_type spool_behavior(self_ptr self, child_identity who, spool_port_ptr port,
+                                          store_actor store) {
+  set_up_child(self, std::move(who));
+  auto& state = self->state;
+  state.port = std::move(port);
+  state.store = std::move(store);
+  std::string trouble;
+  {
+    doing now{*state.who.activity, "opening the spool"};
+    fault_point("spool.open");
+    trouble = state.port->open();
+  }
+  if (!trouble.empty())
+    fail_to_start(self, trouble);
+  else if (state.port->depth().batches > 0)
+    arm(self, duration::zero());
+  return handlers(
+    self,
+    [self](atom::stop, const stop_order&) {
+      fault_point("spool.stop");
+      self->state.stopping = true; // what is in the file stays there; stats may still append
+    },
+    [self](atom::release, const release_order&) { close_and_leave(self); },
+    [self](atom::ping) {
+      fault_point("spool.ping");
+      return pong_of(self->state.who);
+    },
+    [self](atom::status) { return tell_status(self); },
+    [self](atom::adopt, const config_ptr& settings) {
+      self->state.port->adopt(*settings);
+      return pong_of(self->state.who);
+    },
+    [self](atom::committed, const commit_result& result) { committed(self, result); },
+    [self](atom::append, const commit_batch_ptr& batch, const spool_listener_actor& listener) {
+      append(self, *batch, listener);
+    },
+    [self](atom::use, const store_actor& now) { use_store(self, now); },
+    [self](atom::use, const spool_listener_actor& now) {
+      auto& state = self->state;
+      state.listener = now;
+      if (auto found = state.port->recovered(); found > 0)
+        tell(self, now, atom::replayed_v, replay_result{.recovered = found});
+    },
+    [self](atom::replay) { replay(self); },
+    [self](atom::ask, const asked_query_ptr& question) {
+      auto& state = self->state;
+      {
+        doing now{*state.who.activity, "answering a question"};
+        question->reply.answer(state.port->answer(question->what));
+      }
+      if (question->what.kind == query_kind::spool_requeue) {
+        state.wait.succeeded();
+        replay(self);
+      }
+    });
+}
+
+} // namespace phi

@@ -1,0 +1,32 @@
+#pragma once
+/// The SPOOL: takes batches while the database is away, and replays them in order, one at a time.
+/// Blocks on the disk; wiring gives it a thread of its own.
+
+#include "actors/child.hpp"
+#include "actors/ports/spool_port.hpp"
+#include "actors/retry_wait.hpp"
+
+#include <optional>
+
+namespace phi {
+
+struct spool_state {
+  child_identity who;
+  spool_port_ptr port;
+  store_actor store;
+  spool_listener_actor listener;
+  retry_wait wait;
+  commit_batch_ptr at_store;            ///< the batch that the store has
+  std::optional<replay_result> settled; ///< it is committed, and still to be taken out
+  bool timer_armed = false;
+  bool stopping = false;
+  uint64_t appended = 0; ///< events
+  uint64_t replayed = 0;
+};
+
+/// Opens the spool before its first message; an actor that cannot open it ends with the reason.
+spool_actor::behavior_type spool_behavior(spool_actor::stateful_pointer<spool_state> self,
+                                          child_identity who, spool_port_ptr port,
+                                          store_actor store);
+
+} // namespace phi

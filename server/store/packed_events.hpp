@@ -1,0 +1,19 @@
+#pragma once
+/// Events as bytes for the spool: MessagePack, an array of values an event.
+
+#include "protocol/event.hpp"
+#include "protocol/ingest.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace phi::store {
+
+/// The events of all requests of a batch, in order.
+std::string pack_events(const commit_batch& batch);
+
+/// Throws std::runtime_error when the bytes are not what `pack_events` makes.
+std::vector<event> unpack_events(const std::string& bytes);
+
+} // namespace phi::store

@@ -1,0 +1,359 @@
+// What goes to the spool and what comes out of it, on virtual time: STATS with a spool that does
+// what the test says, and SPOOL on a disk in memory.
+
+#include "actors/spool.hpp"
+#include "tests/support/doctest.hpp"
+#include "tests/support/recorded_log.hpp"
+#include "tests/support/stats_house.hpp"
+
+#include <deque>
+
+using namespace phi;
+using namespace phi::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct spooling_house : stats_house {
+  explicit spooling_house(virtual_system& on)
+    : stats_house(on, stats_house::defaults_for_tests(), true) {}
+
+  const ingest_outcome& outcome(ticket of) { return replies->outcomes.at(of); }
+  bool answered(ticket of) const { return replies->outcomes.contains(of); }
+};
+
+} // namespace
+
+TEST_CASE("what the store refuses goes to the spool, and its sender hears so") {
+  virtual_system on;
+  spooling_house h{on};
+  h.send(1, 3);
+  h.answer(error_code::store_unavailable);
+  CHECK_FALSE(h.answered(1));
+  REQUIRE(h.spooled->size() == 1);
+  CHECK(h.spooled->front()->id == h.batches->front()->id);
+  h.answer_spool();
+  CHECK(h.outcome(1).spooled);
+  CHECK(h.outcome(1).stored == 3);
+  CHECK(h.ledger().spooled == 3);
+  CHECK(h.ledger().balanced());
+}
+
+TEST_CASE("while the database is away, batches go to the spool at once; after a replay to the "
+          "store again") {
+  virtual_system on;
+  spooling_house h{on};
+  h.send(1);
+  h.answer(error_code::store_unavailable);
+  h.answer_spool();
+  h.send(2);
+  CHECK(h.batches->size() == 1);
+  REQUIRE(h.spooled->size() == 2);
+  h.answer_spool();
+  h.replay({.recovered = 5}); // found at the start: says nothing about the database
+  h.send(3);
+  CHECK(h.spooled->size() == 3);
+  h.answer_spool();
+  h.replay({.stored = 1, .duplicates = 1, .took = 5s}); // it is back, and still too slow
+  h.send(4);
+  CHECK(h.spooled->size() == 4);
+  h.answer_spool();
+  h.replay({.stored = 2, .took = 5ms});
+  h.send(5);
+  CHECK(h.batches->size() == 2);
+  h.answer();
+  CHECK(h.outcome(5).stored == 1);
+  CHECK_FALSE(h.outcome(5).spooled);
+  auto book = h.ledger();
+  CHECK(book.received == 10);
+  CHECK(book.spooled == 5);
+  CHECK(book.stored == 4);
+  CHECK(book.balanced());
+}
+
+TEST_CASE("a store that is slow past the bound: the spool gets the batch, also from the middle of "
+          "its COMMIT") {
+  for (bool in_commit : {false, true}) {
+    virtual_system on;
+    spooling_house h{on};
+    h.send(1);
+    if (in_commit)
+      h.batches->back()->begin_commit();
+    on.advance(900ms);
+    CHECK(h.spooled->empty());
+    on.advance(200ms);
+    REQUIRE(h.spooled->size() == 1);
+    CHECK(h.batches->back()->begin_commit()
+          == in_commit); // else it can never be committed any more
+    h.answer_spool();
+    CHECK(h.outcome(1).spooled);
+    h.answer(*h.batches->back()); // too late: it is counted when it is replayed
+    CHECK(h.ledger().spooled == 1);
+    CHECK(h.ledger().stored == 0);
+    h.replay({.stored = 1});
+    CHECK(h.ledger().stored == 1);
+    CHECK(h.ledger().settled());
+    CHECK_FALSE(h.replies->twice);
+  }
+}
+
+TEST_CASE("a commit that was cut off may have happened: the spool gets it") {
+  virtual_system on;
+  spooling_house h{on};
+  h.send(1);
+  h.batches->back()->begin_commit();
+  h.answer(error_code::outcome_unknown);
+  REQUIRE(h.spooled->size() == 1);
+  h.answer_spool();
+  CHECK(h.outcome(1).spooled);
+}
+
+TEST_CASE(
+  "the spool is full: refused when the store has refused, unknown when it may have stored") {
+  virtual_system on;
+  spooling_house h{on};
+  SUBCASE("refused by the store") {
+    h.send(1);
+    h.answer(error_code::store_unavailable);
+    h.answer_spool(error_code::spool_full);
+    CHECK(h.outcome(1).error == error_code::spool_full);
+    CHECK(h.outcome(1).retry_after_s > 0);
+  }
+  SUBCASE("cut off in COMMIT") {
+    h.send(1);
+    h.batches->back()->begin_commit();
+    h.answer(error_code::outcome_unknown);
+    h.answer_spool(error_code::spool_full);
+    CHECK(h.outcome(1).error == error_code::outcome_unknown);
+  }
+  SUBCASE("slow before COMMIT") {
+    h.send(1);
+    on.advance(1100ms);
+    h.answer_spool(error_code::spool_full);
+    CHECK(h.outcome(1).error == error_code::spool_full);
+    h.answer(error_code::store_unavailable); // now the batch is ours again
+  }
+  SUBCASE("slow in COMMIT, and stored in the end") {
+    h.send(1);
+    h.batches->back()->begin_commit();
+    on.advance(1100ms);
+    h.answer(*h.batches->back()); // before the spool says no
+    h.answer_spool(error_code::spool_full);
+    CHECK(h.outcome(1).stored == 1);
+    CHECK(h.outcome(1).error == error_code::none);
+  }
+  CHECK(h.ledger().settled());
+  h.send(2); // the store is tried again
+  CHECK(h.batches->size() == 2);
+  CHECK_FALSE(h.replies->twice);
+}
+
+TEST_CASE("a fast stop: what was given up is not spooled, what was taken is") {
+  virtual_system on;
+  spooling_house h{on};
+  h.send(1);
+  h.send(2, 1, false); // waits for the next batch
+  on.advance(100ms);
+  h.stop(stop_mode::fast);
+  CHECK(h.outcome(1).error == error_code::stopping);
+  on.advance(1s);
+  REQUIRE(h.spooled->size() == 1);
+  CHECK(h.spooled->back()->requests.empty()); // all of it was given up
+  h.answer_spool();
+  REQUIRE(h.spooled->size() == 2);
+  CHECK(h.spooled->back()->events == 1);
+  h.answer_spool();
+  CHECK(h.ledger().spooled == 1);
+  CHECK(h.ledger().rejected == 1);
+  CHECK(h.ledger().settled());
+}
+
+TEST_CASE("a spool that was restarted gets the batch under way once more") {
+  virtual_system on;
+  spooling_house h{on};
+  h.send(1);
+  h.answer(error_code::store_unavailable);
+  auto again = std::make_shared<std::vector<commit_batch_ptr>>();
+  auto spool = on.keep(on.system.spawn(fake_spool, again));
+  tell_from_outside(h.stats, atom::use_v, spool);
+  on.run();
+  REQUIRE(again->size() == 1);
+  CHECK(again->front()->number == h.spooled->front()->number);
+  h.answer_spool();
+  CHECK(h.outcome(1).spooled);
+}
+
+// -- the spool itself ---------------------------------------------------------------------------
+
+namespace {
+
+/// A spool in memory.
+class fake_disk : public spool_port {
+public:
+  std::string open() override { return {}; }
+  uint64_t recovered() override { return std::exchange(found, 0); }
+  std::string append(const commit_batch& batch) override {
+    if (!full.empty())
+      return full;
+    auto copy = std::make_shared<commit_batch>();
+    copy->number = ++number;
+    copy->id = batch.id;
+    copy->events = batch.events;
+    copy->requests = batch.requests;
+    batches.push_back(copy);
+    return {};
+  }
+  commit_batch_ptr front() override { return batches.empty() ? nullptr : batches.front(); }
+  std::string remove(const commit_batch&) override {
+    if (!stuck.empty())
+      return stuck;
+    batches.pop_front();
+    return {};
+  }
+  void set_aside(const commit_batch&, const std::string& why) override {
+    batches.pop_front();
+    aside.push_back(why);
+  }
+  query_answer answer(const query&) override { return {}; }
+  spool_depth depth() const override {
+    spool_depth out{.batches = batches.size(), .set_aside = aside.size()};
+    for (const auto& batch : batches)
+      out.events += batch->events;
+    return out;
+  }
+  void adopt(const config&) override {}
+  std::string close() override { return {}; }
+
+  std::deque<commit_batch_ptr> batches;
+  std::vector<std::string> aside;
+  std::string full, stuck;
+  uint64_t number = 0;
+  uint64_t found = 0;
+};
+
+struct spool_house {
+  explicit spool_house(virtual_system& on) : on(on), stats(on) {
+    store = on.keep(on.system.spawn(fake_store, at_store));
+    auto who = child_identity{"spool", {}, std::make_shared<activity>()};
+    spool = on.keep(on.system.spawn(spool_behavior, who, disk, store));
+    tell_from_outside(spool, atom::use_v, spool_listener_actor{stats.stats});
+    on.run();
+  }
+  void append(size_t events = 1) {
+    auto batch = std::make_shared<commit_batch>();
+    batch->events = events;
+    batch->requests.push_back({.events = std::vector<event>(events)});
+    tell_from_outside(spool, atom::append_v, batch, spool_listener_actor{stats.stats});
+    // In the ledger they were received and spooled.
+    tell_from_outside(stats.stats, atom::replayed_v, replay_result{.recovered = events});
+    on.run();
+  }
+  void answer(error_code error = error_code::none, bool never = false) {
+    const auto& batch = *at_store->back();
+    tell_from_outside(spool, atom::committed_v,
+                      commit_result{.number = batch.number,
+                                    .error = error,
+                                    .never = never,
+                                    .requests = {{static_cast<uint32_t>(batch.events), 0}}});
+    on.run();
+  }
+
+  virtual_system& on;
+  stats_house stats;
+  std::shared_ptr<fake_disk> disk = std::make_shared<fake_disk>();
+  batches_ptr at_store = std::make_shared<std::vector<commit_batch_ptr>>();
+  store_actor store;
+  spool_actor spool;
+};
+
+} // namespace
+
+TEST_CASE("the spool replays in order, one batch at a time, and tells what came of it") {
+  virtual_system on;
+  spool_house h{on};
+  for (size_t i = 1; i <= 3; ++i)
+    h.append(i);
+  CHECK(h.at_store->empty());
+  on.advance(150ms);
+  for (size_t i = 1; i <= 3; ++i) {
+    REQUIRE(h.at_store->size() == i);
+    CHECK(h.at_store->back()->events == i);
+    h.answer();
+    on.advance(10ms);
+  }
+  CHECK(h.disk->batches.empty());
+  CHECK(h.stats.ledger().stored == 6);
+  CHECK(h.stats.ledger().settled());
+}
+
+TEST_CASE("while the database is away the spool tries again and again, less and less often") {
+  virtual_system on;
+  spool_house h{on};
+  h.append();
+  auto tries_in = [&](duration time) {
+    auto before = h.at_store->size();
+    for (auto end = on.now() + time; on.now() < end;) {
+      auto seen = h.at_store->size();
+      on.advance(10ms);
+      if (h.at_store->size() > seen)
+        h.answer(error_code::store_unavailable);
+    }
+    return h.at_store->size() - before;
+  };
+  CHECK(tries_in(1s) >= 3);
+  tries_in(30s);
+  auto later = tries_in(60s);
+  CHECK(later >= 12); // without an end
+  CHECK(later <= 24);
+  CHECK(h.disk->batches.size() == 1);
+}
+
+TEST_CASE("a batch that the database will never take is set aside, and the next one follows") {
+  recorded_log log;
+  virtual_system on;
+  spool_house h{on};
+  h.append(1);
+  h.append(2);
+  on.advance(150ms);
+  h.answer(error_code::store_unavailable, true);
+  on.advance(10ms);
+  CHECK(h.disk->aside.size() == 1);
+  CHECK(h.at_store->back()->events == 2);
+  CHECK(log.contains("sets a batch aside"));
+}
+
+TEST_CASE("a committed batch that cannot be taken out yet counts once") {
+  virtual_system on;
+  spool_house h{on};
+  h.append();
+  on.advance(150ms);
+  h.disk->stuck = "disk full";
+  h.answer();
+  CHECK(h.stats.ledger().spooled == 1);
+  h.disk->stuck.clear();
+  on.advance(1s);
+  CHECK(h.at_store->size() == 1);
+  CHECK(h.stats.ledger().stored == 1);
+  CHECK(h.stats.ledger().settled());
+}
+
+TEST_CASE("after `stop` the spool still takes batches and replays none") {
+  virtual_system on;
+  spool_house h{on};
+  tell_urgent_from_outside(h.spool, atom::stop_v, stop_order{});
+  h.append();
+  on.advance(10s);
+  CHECK(h.at_store->empty());
+  CHECK(h.disk->batches.size() == 1);
+}
+
+TEST_CASE("a new store gets the batch that the old one had") {
+  virtual_system on;
+  spool_house h{on};
+  h.append();
+  on.advance(150ms);
+  CHECK(h.at_store->size() == 1);
+  tell_from_outside(h.spool, atom::use_v, h.store);
+  on.advance(10ms);
+  CHECK(h.at_store->size() == 2);
+}
