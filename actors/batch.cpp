@@ -28,7 +28,6 @@ cut_batch batch_queue::cut() {
   cut_batch out{std::make_shared<commit_batch>(), {}, {}};
   auto& batch = *out.batch;
   batch.number = next_number_++;
-  batch.id = batch_id(run_, batch.number);
   while (!queue_.empty()) {
     auto& next = queue_.front();
     if (batch.events > 0 && batch.events + next.request.events.size() > with_.batch_events)
@@ -40,6 +39,7 @@ cut_batch batch_queue::cut() {
     batch.requests.push_back(std::move(next.request));
     queue_.pop_front();
   }
+  batch.parts = {{batch_id(run_, batch.number), batch.requests.size()}};
   waiting_events_ -= batch.events;
   return out;
 }
@@ -69,7 +69,6 @@ void batch_queue::put_back(cut_batch failed, time_point now) {
 cut_batch batch_queue::without_given_up(const cut_batch& of) {
   cut_batch out{std::make_shared<commit_batch>(), {}, {}};
   out.batch->number = of.batch->number;
-  out.batch->id = of.batch->id;
   for (size_t i = 0; i < of.fates.size(); ++i) {
     const auto& request = of.batch->requests[i];
     if (of.fates[i] == cut_batch::fate::given_up) {
@@ -81,6 +80,7 @@ cut_batch batch_queue::without_given_up(const cut_batch& of) {
     out.waiting.push_back(of.waiting[i]);
     out.fates.push_back(of.fates[i]);
   }
+  out.batch->parts = {{of.batch->parts.front().id, out.batch->requests.size()}};
   return out;
 }
 

@@ -1,6 +1,7 @@
 #include "actors/spool.hpp"
 
 #include "actors/log.hpp"
+#include "config/defaults.hpp"
 
 namespace phi {
 namespace {
@@ -37,7 +38,7 @@ void take_out(self_ptr self) {
   auto& state = self->state;
   doing now{*state.who.activity, "taking a batch out of the spool"};
   fault_point("spool.committed");
-  if (auto trouble = state.port->remove(*state.at_store); !trouble.empty()) {
+  if (auto trouble = state.port->remove_front(); !trouble.empty()) {
     // It is replayed once more if the process ends now, and counts once all the same.
     log_warn("spool", "cannot take a committed batch out yet", {{"cause", trouble}});
     return arm(self, state.wait.next());
@@ -47,6 +48,7 @@ void take_out(self_ptr self) {
   tell(self, state.listener, atom::replayed_v, *state.settled);
   state.settled.reset();
   state.at_store.reset();
+  state.one_by_one -= state.one_by_one > 0;
   if (state.port->depth().batches > 0)
     return arm(self, duration::zero());
   log_info("spool", "has replayed everything", {{"events", state.replayed}});
@@ -60,9 +62,12 @@ void replay(self_ptr self) {
   if (state.at_store || state.stopping || !state.store)
     return;
   doing now{*state.who.activity, "reading the spool"};
-  state.at_store = state.port->front();
-  if (!state.at_store)
+  state.at_store = state.port->front(state.one_by_one > 0 ? 1 : defaults::replay_batches);
+  if (!state.at_store) {
+    if (state.port->depth().batches > 0)
+      arm(self, state.wait.next());
     return;
+  }
   fault_point("spool.replay");
   tell(self, state.store, atom::commit_v, state.at_store, commit_listener_actor{self});
 }
@@ -81,11 +86,19 @@ void committed(self_ptr self, const commit_result& result) {
     state.settled = {.stored = stored, .duplicates = duplicates, .took = result.took};
     return take_out(self);
   }
+  if (result.never && state.at_store->parts.size() > 1) {
+    log_warn("spool", "replays one by one: the database refuses one of several batches",
+             {{"batches", state.at_store->parts.size()}, {"cause", result.detail}});
+    state.one_by_one = state.at_store->parts.size(); // which of them it is will be seen
+    state.at_store.reset();
+    return arm(self, duration::zero());
+  }
   if (result.never) {
     log_error("spool", "sets a batch aside that the database will never take",
               {{"events", state.at_store->events}, {"cause", result.detail}});
-    state.port->set_aside(*state.at_store, result.detail);
+    state.port->set_front_aside(result.detail);
     state.at_store.reset();
+    state.one_by_one -= state.one_by_one > 0;
     return arm(self, duration::zero());
   }
   log_debug("spool", "cannot replay yet", {{"cause", result.detail}});

@@ -1,5 +1,6 @@
 #pragma once
-/// The SPOOL: takes batches while the database is away, and replays them in order, one at a time.
+/// The SPOOL: takes batches while the database is away, and replays them in order, what has
+/// gathered at a time.
 /// Blocks on the disk; wiring gives it a thread of its own.
 
 #include "actors/child.hpp"
@@ -18,6 +19,7 @@ struct spool_state {
   retry_wait wait;
   commit_batch_ptr at_store;            ///< the batch that the store has
   std::optional<replay_result> settled; ///< it is committed, and still to be taken out
+  size_t one_by_one = 0; ///< so many batches: the database refused one of them for good
   bool timer_armed = false;
   bool stopping = false;
   uint64_t appended = 0; ///< events

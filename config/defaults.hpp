@@ -121,6 +121,9 @@ inline constexpr auto reader_grace = 2000ms;
 /// is shortened at random by up to half.
 inline constexpr auto replay_wait = 100ms;
 inline constexpr auto replay_wait_max = 5000ms;
+/// What is replayed in one transaction, whichever is less; at least one batch.
+inline constexpr size_t replay_batches = 1000;
+inline constexpr size_t replay_events = 10'000;
 /// The time the last words may take on a forced exit: log and last-exit.json.
 inline constexpr auto forced_report_limit = 30ms;
 /// After everything has stopped, the actor system gets this long to come down before it is left.

@@ -55,9 +55,16 @@ class commit_batch {
 public:
   enum class phase : uint8_t { open, committing, abandoned };
 
+  /// Some of its requests, in order, with an id that tells them from all others of all instances.
+  /// What has been committed under an id is never stored again.
+  struct part {
+    digest id{};
+    size_t requests = 0;
+  };
+
   uint64_t number = 0;
-  digest id{};        ///< tells this batch from all others of all instances
-  bool again = false; ///< an earlier try may have been committed: look before storing
+  std::vector<part> parts; ///< one, but for what the spool replays together
+  bool again = false; ///< an earlier try of a part may have been committed: look before storing
   size_t events = 0;
   std::vector<ingest_request> requests;
 

@@ -34,15 +34,15 @@ public:
   /// there already stays there once.
   virtual std::string append(const commit_batch& batch) = 0;
 
-  /// The oldest batch, to be committed again under its own id; null: there is none. A damaged one
-  /// is set aside.
-  virtual commit_batch_ptr front() = 0;
+  /// The oldest batches, `most` at the most and within a bound of events, as parts of one, to be
+  /// committed again under their own ids; null: there is none. A damaged one is set aside.
+  virtual commit_batch_ptr front(size_t most) = 0;
 
-  /// It is committed. Empty, or what is wrong: then it is still there.
-  virtual std::string remove(const commit_batch& batch) = 0;
+  /// What `front` gave is committed. Empty, or what is wrong: then it is still there.
+  virtual std::string remove_front() = 0;
 
-  /// The database will never take it: keep it apart.
-  virtual void set_aside(const commit_batch& batch, const std::string& why) = 0;
+  /// The database will never take what `front` gave: keep it apart.
+  virtual void set_front_aside(const std::string& why) = 0;
 
   /// An operator's question, or wish: spool_show, spool_check, spool_requeue.
   virtual query_answer answer(const query& what) = 0;

@@ -131,6 +131,12 @@ digest postgres_rows::uuid(int column) const {
   return out;
 }
 
+int64_t postgres_rows::binary_integer(int column) const {
+  uint64_t out = 0;
+  std::memcpy(&out, PQgetvalue(result_.get(), row_, column), sizeof out);
+  return static_cast<int64_t>(be64toh(out));
+}
+
 int postgres_rows::count() const {
   return PQntuples(result_.get());
 }

@@ -77,8 +77,9 @@ public:
   int64_t integer(int column) const override;
   std::string text(int column) const override;
   bool null(int column) const override;
-  /// Of a column asked for in binary.
+  /// Of columns asked for in binary.
   digest uuid(int column) const;
+  int64_t binary_integer(int column) const; ///< an int8
 
   pg_result* get() const { return result_.get(); }
   int count() const;

@@ -163,7 +163,8 @@ inline constexpr const char* partitions =
 
 // -- writing ------------------------------------------------------------------------------------
 
-inline constexpr const char* batch_outcome = "SELECT stored, duplicates FROM batch WHERE id = $1";
+inline constexpr const char* batch_outcomes =
+  "SELECT id, stored::int8, duplicates::int8 FROM batch WHERE id = ANY($1::uuid[])";
 
 /// Gives the digests that were not there yet. In order, so that two instances with the same ids
 /// wait for each other in one direction only.
@@ -223,7 +224,8 @@ inline constexpr const char* add_addresses =
   " ON CONFLICT (day, address_hash, writer) DO UPDATE SET"
   " slots_low = r.slots_low | excluded.slots_low, slots_high = r.slots_high | excluded.slots_high";
 
-inline constexpr const char* add_batch =
-  "INSERT INTO batch(id, writer, stored, duplicates) VALUES ($1, $2, $3, $4)";
+inline constexpr const char* add_batches =
+  "INSERT INTO batch(id, stored, duplicates, writer)"
+  " SELECT *, $4 FROM unnest($1::uuid[], $2::int8[], $3::int8[])";
 
 } // namespace phi::store::postgres_sql

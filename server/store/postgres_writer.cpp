@@ -11,6 +11,8 @@
 
 #include <atomic>
 #include <cstring>
+#include <span>
+#include <unordered_map>
 #include <unordered_set>
 
 namespace phi::store {
@@ -110,14 +112,10 @@ private:
       connect();
     activity_ = "BEGIN";
     fault_point("store.begin");
-    std::vector<const event*> fresh;
-    if (!begin(batch, result, fresh))
-      return;
+    begin(batch);
+    take_identities(batch, result);
     activity_ = "INSERT";
-    int64_t stored = static_cast<int64_t>(fresh.size());
-    for (const auto* e : fresh)
-      sums_.add(*e);
-    write(batch, fresh, stored);
+    write(batch, result);
     fault_point("store.before_commit");
     if (!batch.begin_commit()) {
       roll_back();
@@ -133,66 +131,108 @@ private:
     fault_point("store.after_commit");
   }
 
-  /// The first round trip: which identities are new. False: an earlier try of the same batch was
-  /// committed after all, and `result` says what it did.
-  bool begin(const commit_batch& batch, commit_result& result, std::vector<const event*>& fresh) {
-    auto limit = std::to_string(with_.commit_timeout.count());
+  /// Opens the transaction, and looks which parts of the batch an earlier try has committed.
+  void begin(const commit_batch& batch) {
+    known_.clear();
     db_.queue("BEGIN");
-    db_.queue("SET LOCAL statement_timeout = " + limit);
+    db_.queue("SET LOCAL statement_timeout = " + std::to_string(with_.commit_timeout.count()));
     if (with_.how != durability::full)
       db_.queue("SET LOCAL synchronous_commit = off");
-    if (batch.again)
-      db_.queue(batch_outcome, {postgres_value::uuid(batch.id)});
-    digest_set seen;
-    seen.reserve(batch.events);
-    postgres_array digests{postgres_array::of::uuid};
-    postgres_array days{postgres_array::of::int4};
-    for (const auto& request : batch.requests)
-      for (const auto& e : request.events)
-        if (seen.insert(e.identity).second) {
-          digests.add(e.identity);
-          days.add(day_of_slot(slot_of(e.time_us)));
-        }
-    db_.queue(add_identities, {digests.take(), days.take()}, true);
-    auto rows = db_.run_queued();
-    if (batch.again && rows[rows.size() - 2].step()) {
-      auto& earlier = rows[rows.size() - 2];
-      result.requests.assign(batch.requests.size(), {});
-      result.requests.front() = {static_cast<uint32_t>(earlier.integer(0)),
-                                 static_cast<uint32_t>(earlier.integer(1))};
-      roll_back();
-      return false;
-    }
-    digest_set added;
-    added.reserve(batch.events);
-    for (auto& row = rows.back(); row.step();)
-      added.insert(row.uuid(0));
-    for (const auto& request : batch.requests) {
-      auto& counts = result.requests.emplace_back();
-      for (const auto& e : request.events) {
-        bool is_new = added.erase(e.identity) > 0;
-        if (is_new)
-          fresh.push_back(&e);
-        ++(is_new ? counts.stored : counts.duplicates);
-      }
-    }
-    return true;
+    if (!batch.again)
+      return; // goes with the identities
+    postgres_array ids{postgres_array::of::uuid};
+    for (const auto& part : batch.parts)
+      ids.add(part.id);
+    db_.queue(batch_outcomes, {ids.take()}, true);
+    auto answers = db_.run_queued();
+    for (auto& row = answers.back(); row.step();)
+      known_[row.uuid(0)] = {static_cast<uint32_t>(row.binary_integer(1)),
+                             static_cast<uint32_t>(row.binary_integer(2))};
   }
 
-  /// The second: all that the new events mean.
-  void write(const commit_batch& batch, const std::vector<const event*>& fresh, int64_t stored) {
-    if (fresh.size() >= copy_from) {
+  /// Finds out which events are new: `fresh_`, and the counts of every request.
+  void take_identities(const commit_batch& batch, commit_result& result) {
+    fresh_.clear();
+    digest_set added;
+    added.reserve(batch.events);
+    postgres_array digests{postgres_array::of::uuid};
+    postgres_array days{postgres_array::of::int4};
+    each_part(batch, [&](const commit_batch::part& part, auto requests) {
+      if (known_.contains(part.id))
+        return;
+      for (const auto& request : requests)
+        for (const auto& e : request.events)
+          if (added.insert(e.identity).second) {
+            digests.add(e.identity);
+            days.add(day_of_slot(slot_of(e.time_us)));
+          }
+    });
+    db_.queue(add_identities, {digests.take(), days.take()}, true);
+    auto answers = db_.run_queued();
+    added.clear();
+    for (auto& row = answers.back(); row.step();)
+      added.insert(row.uuid(0));
+    each_part(batch, [&](const commit_batch::part& part, auto requests) {
+      auto earlier = known_.find(part.id);
+      for (const auto& request : requests) {
+        auto& counts = result.requests.emplace_back();
+        if (earlier != known_.end())
+          counts = std::exchange(earlier->second, {}); // all of the part's, with its first request
+        else
+          count(request, added, counts);
+      }
+    });
+  }
+
+  void count(const ingest_request& request, digest_set& added, commit_result::counts& counts) {
+    for (const auto& e : request.events) {
+      bool is_new = added.erase(e.identity) > 0;
+      if (is_new)
+        fresh_.push_back(&e);
+      ++(is_new ? counts.stored : counts.duplicates);
+    }
+  }
+
+  /// All that the new events mean, in one round trip; COPY needs one of its own.
+  void write(const commit_batch& batch, const commit_result& result) {
+    if (fresh_.size() >= copy_from) {
       activity_ = "COPY";
-      db_.copy_in(copy_events, copy_of(fresh));
-    } else if (!fresh.empty()) {
-      db_.queue(add_events, columns_of(fresh));
+      db_.copy_in(copy_events, copy_of(fresh_));
+    } else if (!fresh_.empty()) {
+      db_.queue(add_events, columns_of(fresh_));
     }
     activity_ = "roll-ups";
+    for (const auto* e : fresh_)
+      sums_.add(*e);
     queue_rollups(db_, sums_, with_.instance);
-    db_.queue(add_batch, {postgres_value::uuid(batch.id), postgres_value::text(with_.instance),
-                          postgres_value::number(stored),
-                          postgres_value::number(static_cast<int64_t>(batch.events) - stored)});
+    postgres_array ids{postgres_array::of::uuid};
+    postgres_array stored{postgres_array::of::int8};
+    postgres_array duplicates{postgres_array::of::int8};
+    auto counts = result.requests.begin();
+    for (const auto& part : batch.parts) {
+      commit_result::counts sum;
+      for (size_t i = 0; i < part.requests; ++i, ++counts) {
+        sum.stored += counts->stored;
+        sum.duplicates += counts->duplicates;
+      }
+      if (known_.contains(part.id))
+        continue;
+      ids.add(part.id);
+      stored.add(int64_t{sum.stored});
+      duplicates.add(int64_t{sum.duplicates});
+    }
+    db_.queue(add_batches,
+              {ids.take(), stored.take(), duplicates.take(), postgres_value::text(with_.instance)});
     db_.run_queued();
+  }
+
+  template <class What>
+  static void each_part(const commit_batch& batch, What what) {
+    std::span<const ingest_request> left{batch.requests};
+    for (const auto& part : batch.parts) {
+      what(part, left.first(part.requests));
+      left = left.subspan(part.requests);
+    }
   }
 
   void roll_back() noexcept {
@@ -207,6 +247,8 @@ private:
   postgres_settings with_;
   postgres db_;
   rollup sums_;
+  std::vector<const event*> fresh_;
+  std::unordered_map<digest, commit_result::counts, digest_hash> known_; ///< parts committed before
   std::atomic<const char*> activity_{"closed"};
 };
 

@@ -1,6 +1,7 @@
 #include "server/store/sqlite_spool.hpp"
 
 #include "actors/log.hpp"
+#include "config/defaults.hpp"
 #include "config/time_text.hpp"
 #include "server/platform/digest.hpp"
 #include "server/store/packed_events.hpp"
@@ -11,6 +12,7 @@
 #include <cstring>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <sqlite3.h>
 
 namespace phi::store {
@@ -98,6 +100,28 @@ std::map<int64_t, kept_batch> salvage(const std::string& file) {
   return out;
 }
 
+struct front_batch {
+  int64_t seq = 0;
+  uint64_t events = 0;
+  uint64_t bytes = 0;
+};
+
+class undo_unless_committed {
+public:
+  explicit undo_unless_committed(database& db) : db_(db) {}
+  ~undo_unless_committed() {
+    try {
+      if (!db_.autocommit())
+        db_.run("ROLLBACK");
+    } catch (const sqlite_error&) {
+      db_.close(); // the next use says so
+    }
+  }
+
+private:
+  database& db_;
+};
+
 class sqlite_spool : public spool_port {
 public:
   explicit sqlite_spool(spool_settings with) : with_(std::move(with)) {}
@@ -131,7 +155,8 @@ public:
              + " bytes left, and spool.min_free_bytes keeps "
              + std::to_string(with_.min_free_bytes);
     return safely([&] {
-      kept_batch kept{.id = {reinterpret_cast<const char*>(batch.id.data()), batch.id.size()},
+      const auto& id = batch.parts.front().id;
+      kept_batch kept{.id = {reinterpret_cast<const char*>(id.data()), id.size()},
                       .taken_us = wall_clock_us(),
                       .events = static_cast<int64_t>(batch.events),
                       .body = std::move(body)};
@@ -145,32 +170,35 @@ public:
     });
   }
 
-  commit_batch_ptr front() override {
+  commit_batch_ptr front(size_t most) override {
     commit_batch_ptr out;
-    while (!out && depth_.batches > 0) {
-      auto trouble = safely([&] { out = read_front(); });
+    bool damaged = true;
+    while (!out && damaged && depth_.batches > 0) {
+      damaged = false;
+      auto trouble = safely([&] { out = read_front(most, damaged); });
       if (!trouble.empty())
-        break;
+        log_error("spool", "cannot read", {{"cause", trouble}});
     }
     return out;
   }
 
-  std::string remove(const commit_batch& batch) override {
+  std::string remove_front() override {
     return safely([&] {
+      db_.run("BEGIN IMMEDIATE");
+      undo_unless_committed guard{db_};
       statement gone{db_, "DELETE FROM batch WHERE seq = ?1"};
-      gone.bind(1, static_cast<int64_t>(batch.number)).execute();
-      if (db_.changes() == 0)
-        return;
-      --depth_.batches;
-      depth_.events -= batch.events;
-      depth_.bytes -= front_bytes_;
+      for (const auto& one : front_)
+        gone.bind(1, one.seq).execute();
+      db_.run("COMMIT");
+      forget_front();
       if (depth_.batches == 0)
         db_.run("PRAGMA incremental_vacuum");
     });
   }
 
-  void set_aside(const commit_batch& batch, const std::string& why) override {
-    put_aside(static_cast<int64_t>(batch.number), why);
+  void set_front_aside(const std::string& why) override {
+    for (const auto& one : std::exchange(front_, {}))
+      put_aside(one.seq, why);
   }
 
   query_answer answer(const query& what) override {
@@ -193,10 +221,9 @@ public:
   void adopt(const config& settings) override { with_ = spool_settings_of(settings); }
 
   std::string close() override {
-    auto trouble = safely([&] {
-      if (db_.is_open())
-        db_.run("PRAGMA wal_checkpoint(TRUNCATE)");
-    });
+    if (!db_.is_open())
+      return {};
+    auto trouble = safely([&] { db_.run("PRAGMA wal_checkpoint(TRUNCATE)"); });
     db_.close();
     return trouble;
   }
@@ -274,6 +301,9 @@ private:
   template <class What>
   std::string safely(What what) {
     try {
+      if (!db_.is_open())
+        if (auto damage = try_to_open(); !damage.empty())
+          replace_damaged(damage);
       what();
       return {};
     } catch (const sqlite_error& e) {
@@ -310,30 +340,54 @@ private:
     return static_cast<uint64_t>(ask.integer(4));
   }
 
-  /// Null when the oldest was damaged and is set aside now.
-  commit_batch_ptr read_front() {
-    statement ask{db_, "SELECT seq, id, taken_us, events, body, checksum, aside FROM batch WHERE"
-                       " aside IS NULL ORDER BY seq LIMIT 1"};
-    if (!ask.step())
-      throw std::logic_error("the spool counts a batch that is not there");
-    auto kept = read_row(ask);
-    ask.reset();
-    auto out = std::make_shared<commit_batch>();
-    if (auto damage = kept.damage(); !damage.empty() || kept.id.size() != out->id.size()) {
-      log_error("spool", "sets a damaged batch aside",
-                {{"events", kept.events}, {"cause", damage}});
-      put_aside(kept.seq, damage);
-      return nullptr;
+  void forget_front() {
+    for (const auto& one : std::exchange(front_, {})) {
+      --depth_.batches;
+      depth_.events -= one.events;
+      depth_.bytes -= one.bytes;
     }
-    front_bytes_ = kept.body.size();
-    out->number = static_cast<uint64_t>(kept.seq);
-    std::memcpy(out->id.data(), kept.id.data(), out->id.size());
+  }
+
+  /// Null when there is none, or with `damaged` when the oldest was and is set aside now.
+  commit_batch_ptr read_front(size_t most, bool& damaged) {
+    front_.clear();
+    auto out = std::make_shared<commit_batch>();
     out->again = true;
-    out->events = static_cast<size_t>(kept.events);
+    std::optional<std::pair<int64_t, std::string>> broken;
+    {
+      statement ask{db_, "SELECT seq, id, taken_us, events, body, checksum, aside FROM batch WHERE"
+                         " aside IS NULL ORDER BY seq LIMIT ?1"};
+      ask.bind(1, static_cast<int64_t>(most));
+      while (!broken && ask.step()) {
+        if (!front_.empty()
+            && out->events + static_cast<size_t>(ask.integer(3)) > defaults::replay_events)
+          break;
+        auto kept = read_row(ask);
+        if (auto damage = kept.damage(); damage.empty() && kept.id.size() == sizeof(digest))
+          take_into(*out, kept);
+        else
+          broken = {kept.seq, damage.empty() ? "its id is wrong" : damage};
+      }
+    }
+    if (broken) {
+      log_error("spool", "sets a damaged batch aside", {{"cause", broken->second}});
+      put_aside(broken->first, broken->second);
+      damaged = true;
+    }
+    return front_.empty() ? nullptr : out;
+  }
+
+  void take_into(commit_batch& batch, const kept_batch& kept) {
+    if (front_.empty())
+      batch.number = static_cast<uint64_t>(kept.seq);
+    front_.push_back({kept.seq, static_cast<uint64_t>(kept.events), kept.body.size()});
+    commit_batch::part part{.requests = 1};
+    std::memcpy(part.id.data(), kept.id.data(), part.id.size());
+    batch.parts.push_back(part);
+    batch.events += static_cast<size_t>(kept.events);
     ingest_request request{.awaited = false};
     request.hold(unpack_events(kept.body));
-    out->requests.push_back(std::move(request));
-    return out;
+    batch.requests.push_back(std::move(request));
   }
 
   void put_aside(int64_t seq, const std::string& why) {
@@ -395,7 +449,7 @@ private:
   spool_settings with_;
   database db_;
   spool_depth depth_;
-  uint64_t front_bytes_ = 0; ///< of the batch that `front` gave
+  std::vector<front_batch> front_; ///< what `front` gave
   bool opened_ = false;
   uint64_t recovered_ = 0;
 };

@@ -31,7 +31,7 @@ TEST_CASE("what the store refuses goes to the spool, and its sender hears so") {
   h.answer(error_code::store_unavailable);
   CHECK_FALSE(h.answered(1));
   REQUIRE(h.spooled->size() == 1);
-  CHECK(h.spooled->front()->id == h.batches->front()->id);
+  CHECK(h.spooled->front()->parts[0].id == h.batches->front()->parts[0].id);
   h.answer_spool();
   CHECK(h.outcome(1).spooled);
   CHECK(h.outcome(1).stored == 3);
@@ -197,20 +197,32 @@ public:
       return full;
     auto copy = std::make_shared<commit_batch>();
     copy->number = ++number;
-    copy->id = batch.id;
+    copy->parts = {{{}, 1}};
     copy->events = batch.events;
     copy->requests = batch.requests;
     batches.push_back(copy);
     return {};
   }
-  commit_batch_ptr front() override { return batches.empty() ? nullptr : batches.front(); }
-  std::string remove(const commit_batch&) override {
+  commit_batch_ptr front(size_t most) override {
+    if (batches.empty())
+      return nullptr;
+    taken = std::min(most, batches.size());
+    auto out = std::make_shared<commit_batch>();
+    out->number = batches.front()->number;
+    for (size_t i = 0; i < taken; ++i) {
+      out->parts.push_back({{}, 1});
+      out->events += batches[i]->events;
+      out->requests.push_back({.events = std::vector<event>(batches[i]->events)});
+    }
+    return out;
+  }
+  std::string remove_front() override {
     if (!stuck.empty())
       return stuck;
-    batches.pop_front();
+    batches.erase(batches.begin(), batches.begin() + static_cast<ptrdiff_t>(taken));
     return {};
   }
-  void set_aside(const commit_batch&, const std::string& why) override {
+  void set_front_aside(const std::string& why) override {
     batches.pop_front();
     aside.push_back(why);
   }
@@ -227,6 +239,7 @@ public:
   std::deque<commit_batch_ptr> batches;
   std::vector<std::string> aside;
   std::string full, stuck;
+  size_t taken = 0;
   uint64_t number = 0;
   uint64_t found = 0;
 };
@@ -268,19 +281,24 @@ struct spool_house {
 
 } // namespace
 
-TEST_CASE("the spool replays in order, one batch at a time, and tells what came of it") {
+TEST_CASE("the spool replays in order, what has gathered at a time, and tells what came of it") {
   virtual_system on;
   spool_house h{on};
-  for (size_t i = 1; i <= 3; ++i)
+  for (size_t i = 1; i <= 2; ++i)
     h.append(i);
   CHECK(h.at_store->empty());
   on.advance(150ms);
-  for (size_t i = 1; i <= 3; ++i) {
-    REQUIRE(h.at_store->size() == i);
-    CHECK(h.at_store->back()->events == i);
-    h.answer();
-    on.advance(10ms);
-  }
+  REQUIRE(h.at_store->size() == 1);
+  CHECK(h.at_store->back()->parts.size() == 2);
+  CHECK(h.at_store->back()->events == 3);
+  h.append(3);
+  on.advance(10s);
+  CHECK(h.at_store->size() == 1); // one at a time
+  h.answer();
+  on.advance(10ms);
+  REQUIRE(h.at_store->size() == 2);
+  CHECK(h.at_store->back()->events == 3);
+  h.answer();
   CHECK(h.disk->batches.empty());
   CHECK(h.stats.ledger().stored == 6);
   CHECK(h.stats.ledger().settled());
@@ -314,11 +332,22 @@ TEST_CASE("a batch that the database will never take is set aside, and the next 
   spool_house h{on};
   h.append(1);
   h.append(2);
+  h.append(3);
   on.advance(150ms);
+  CHECK(h.at_store->back()->events == 6);
+  h.answer(error_code::store_unavailable, true); // one of the three
+  on.advance(10ms);
+  CHECK(h.disk->aside.empty());
+  CHECK(h.at_store->back()->events == 1); // they go one by one
+  h.answer();
+  on.advance(10ms);
+  CHECK(h.at_store->back()->events == 2);
   h.answer(error_code::store_unavailable, true);
   on.advance(10ms);
   CHECK(h.disk->aside.size() == 1);
-  CHECK(h.at_store->back()->events == 2);
+  CHECK(h.at_store->back()->events == 3);
+  h.answer();
+  CHECK(h.disk->batches.empty());
   CHECK(log.contains("sets a batch aside"));
 }
 

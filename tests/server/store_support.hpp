@@ -26,8 +26,10 @@ inline std::shared_ptr<commit_batch> batch_of(std::vector<std::vector<event>> re
   static std::atomic<uint64_t> numbers{0};
   auto out = std::make_shared<commit_batch>();
   out->number = ++numbers;
+  digest id{};
   for (size_t i = 0; i < 8; ++i)
-    out->id[i] = static_cast<uint8_t>(out->number >> (8 * i));
+    id[i] = static_cast<uint8_t>(out->number >> (8 * i));
+  out->parts = {{id, requests.size()}};
   for (auto& events : requests) {
     out->events += events.size();
     out->requests.push_back({.events = std::move(events)});

@@ -6,9 +6,10 @@
 
 namespace phi::testing {
 
-load::load(uint16_t port, const std::string& feature, int clients, int events_per_request) {
+load::load(uint16_t port, const std::string& feature, int clients, int events_per_request,
+           const std::string& prefix) {
   for (int i = 0; i < clients; ++i)
-    clients_.emplace_back([=, this] { run(i, port, feature, events_per_request); });
+    clients_.emplace_back([=, this] { run(i, port, feature, events_per_request, prefix); });
 }
 
 load::~load() {
@@ -23,7 +24,8 @@ load_result load::finish() {
   return result_;
 }
 
-void load::run(int client, uint16_t port, const std::string& feature, int events) {
+void load::run(int client, uint16_t port, const std::string& feature, int events,
+               const std::string& prefix) {
   using namespace std::chrono_literals;
   bool keeps = client % 2 == 0;
   load_result mine;
@@ -40,7 +42,7 @@ void load::run(int client, uint16_t port, const std::string& feature, int events
     std::vector<std::string> ids;
     std::string body;
     for (int i = 0; i < events; ++i) {
-      ids.push_back("c" + std::to_string(client) + "-" + std::to_string(number++));
+      ids.push_back(prefix + "c" + std::to_string(client) + "-" + std::to_string(number++));
       body += R"({"feature":")" + feature + R"(","id":")" + ids.back() + R"(","action":")"
               + ids.back()
               + R"(","status":200,"durationMs":1.5,"userHash":"0123456789abcdef0123456789abcdef"})"

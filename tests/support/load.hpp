@@ -24,7 +24,9 @@ struct load_result {
 /// the others use one a request. Every event has its own id, and bears it as its action.
 class load {
 public:
-  load(uint16_t port, const std::string& feature, int clients, int events_per_request = 1);
+  /// `prefix` begins every id.
+  load(uint16_t port, const std::string& feature, int clients, int events_per_request = 1,
+       const std::string& prefix = "");
   ~load();
 
   /// Ends the clients and gives what they saw.
@@ -32,7 +34,8 @@ public:
   uint64_t acknowledged_so_far() const { return acknowledged_; }
 
 private:
-  void run(int client, uint16_t port, const std::string& feature, int events);
+  void run(int client, uint16_t port, const std::string& feature, int events,
+           const std::string& prefix);
 
   std::atomic<bool> stop_{false};
   std::atomic<uint64_t> acknowledged_{0};

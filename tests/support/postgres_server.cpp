@@ -69,22 +69,24 @@ uint16_t free_port() {
   return ntohs(at.sin_port);
 }
 
-postgres_server::postgres_server(const std::string& settings)
-  : data_(dir_.path("data")),
+postgres_server::postgres_server(const std::string& settings, const std::string& at)
+  : data_((at.empty() ? dir_.path() : at) + "/data"),
     port_(free_port()) {
   give_to_its_user(dir_.path());
+  if (!at.empty())
+    give_to_its_user(at);
   run({"/bin/cp", "-a", empty_cluster(), data_});
   configure(settings);
   start();
 }
 
-postgres_server::postgres_server(const postgres_server& primary, const std::string& settings)
+postgres_server::postgres_server(const postgres_server& primary, uint16_t port)
   : data_(dir_.path("data")),
-    port_(free_port()) {
+    port_(port) {
   give_to_its_user(dir_.path());
   run({programs() + "/pg_basebackup", "--pgdata=" + data_, "--write-recovery-conf",
        "--checkpoint=fast", "--wal-method=stream", "--dbname=" + primary.url()});
-  configure(settings);
+  configure("");
   start();
 }
 
@@ -110,8 +112,8 @@ void postgres_server::configure(const std::string& settings) {
     << settings << "\n";
 }
 
-std::string postgres_server::url() const {
-  return "postgresql://phi@127.0.0.1:" + std::to_string(port_) + "/postgres";
+std::string postgres_server::url(uint16_t port) {
+  return "postgresql://phi@127.0.0.1:" + std::to_string(port) + "/postgres";
 }
 
 void postgres_server::start() {

@@ -14,15 +14,17 @@ namespace phi::testing {
 
 class postgres_server {
 public:
-  /// Starts an empty server. `settings`: lines for postgresql.conf.
-  explicit postgres_server(const std::string& settings = "");
-  /// A standby that follows `primary`.
-  explicit postgres_server(const postgres_server& primary, const std::string& settings);
+  /// Starts an empty server. `settings`: lines for postgresql.conf. `at`: its directory, which is
+  /// there and empty; none: one of its own.
+  explicit postgres_server(const std::string& settings = "", const std::string& at = "");
+  /// A standby that follows `primary`, on this port.
+  postgres_server(const postgres_server& primary, uint16_t port);
   ~postgres_server(); ///< stops it
   postgres_server(const postgres_server&) = delete;
 
   uint16_t port() const { return port_; }
-  std::string url() const;
+  std::string url() const { return url(port_); }
+  static std::string url(uint16_t port);
   std::string directory() const { return data_; }
 
   void start();
