@@ -164,16 +164,26 @@ void tell_events(self_ptr self, const call& now) {
   self->state.console->ask(std::move(what), passed_on(now));
 }
 
-void verify(self_ptr self, const call& now) {
-  self->state.console->ask(query{.kind = query_kind::verify}, passed_on(now));
-}
-
 /// Into the state directory, the only place where the service may write; phictl fetches it there.
 void back_up(self_ptr self, const call& now) {
   auto file = self->state.console->state_directory() + "/backup-"
               + std::to_string(++self->state.backups) + ".db.part";
   std::remove(file.c_str()); // of an earlier process that did not get to its end
   self->state.console->ask(query{.kind = query_kind::backup, .file = file}, passed_on(now));
+}
+
+template <query_kind Kind>
+void question(self_ptr self, const call& now) {
+  self->state.console->ask(
+    query{.kind = Kind, .instance = now.text("instance"), .text = now.text("state")},
+    passed_on(now));
+}
+
+void steer_instance(self_ptr self, const call& now) {
+  auto state = now.text("state");
+  if (state != "drain" && state != "ready")
+    return now.fail(admin_wire::invalid_params, "state is not one of drain, ready");
+  question<query_kind::cluster_want>(self, now);
 }
 
 void ingest(self_ptr self, const call& now) {
@@ -234,9 +244,17 @@ constexpr std::array table{
   method{admin_wire::method_doctor, examine},
   method{admin_wire::method_ask, ask},
   method{admin_wire::method_events, tell_events},
-  method{admin_wire::method_verify, verify},
+  method{admin_wire::method_verify, question<query_kind::verify>},
   method{admin_wire::method_backup, back_up},
   method{admin_wire::method_ingest, ingest},
+  method{admin_wire::method_spool, question<query_kind::spool_show>},
+  method{admin_wire::method_spool_fsck, question<query_kind::spool_check>},
+  method{admin_wire::method_spool_replay, question<query_kind::spool_requeue>},
+  method{admin_wire::method_cluster, question<query_kind::cluster>},
+  method{admin_wire::method_cluster_want, steer_instance},
+  method{admin_wire::method_cluster_forget, question<query_kind::cluster_forget>},
+  method{admin_wire::method_cluster_take_turn, question<query_kind::cluster_take_turn>},
+  method{admin_wire::method_cluster_give_turn, question<query_kind::cluster_give_turn>},
   method{admin_wire::method_token_create, create_token},
   method{admin_wire::method_token_list, list_tokens},
   method{admin_wire::method_token_revoke, revoke_token},

@@ -59,7 +59,7 @@ void replay(self_ptr self) {
   state.timer_armed = false;
   if (state.settled)
     return take_out(self);
-  if (state.at_store || state.stopping || !state.store)
+  if (state.at_store || state.stopping || !state.store || !state.listener)
     return;
   doing now{*state.who.activity, "reading the spool"};
   state.at_store = state.port->front(state.one_by_one > 0 ? 1 : defaults::replay_batches);
@@ -164,8 +164,6 @@ spool_actor::behavior_type spool_behavior(self_ptr self, child_identity who, spo
   }
   if (!trouble.empty())
     fail_to_start(self, trouble);
-  else if (state.port->depth().batches > 0)
-    arm(self, duration::zero());
   return handlers(
     self,
     [self](atom::stop, const stop_order&) {
@@ -192,6 +190,7 @@ spool_actor::behavior_type spool_behavior(self_ptr self, child_identity who, spo
       state.listener = now;
       if (auto found = state.port->recovered(); found > 0)
         tell(self, now, atom::replayed_v, replay_result{.recovered = found});
+      arm(self, duration::zero());
     },
     [self](atom::replay) { replay(self); },
     [self](atom::ask, const asked_query_ptr& question) {

@@ -105,7 +105,8 @@ void hand_to_spool(self_ptr self) {
 
 void go_away(self_ptr self, const std::string& why) {
   auto& state = self->state;
-  if (!std::exchange(state.away, true))
+  state.away = true;
+  if (!std::exchange(state.away_said, true))
     log_warn("stats", "sends events to the spool", {{"cause", why}});
   state.refusal = why;
 }
@@ -184,6 +185,8 @@ void batch_committed(self_ptr self, const commit_result& result) {
               {.stored = stored, .duplicates = duplicates});
   }
   state.rate.add(events, result.took);
+  if (std::exchange(state.away_said, false))
+    log_info("stats", "sends events to the database again");
   state.store_refuses = false;
   state.retry_at.reset();
   state.queue.done(*cut.batch);
@@ -290,8 +293,7 @@ void take_replayed(self_ptr self, const replay_result& result) {
   state.book.replay(result.stored, result.duplicates);
   if (result.recovered > 0 || result.took > state.with.spool_after)
     return;
-  if (std::exchange(state.away, false))
-    log_info("stats", "sends events to the database again");
+  state.away = false;
 }
 
 void use_spool(self_ptr self, spool_actor spool) {

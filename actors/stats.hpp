@@ -46,6 +46,7 @@ struct stats_state {
   std::optional<commit_under_way> under_way;
 
   bool away = false;          ///< the database is: batches go to the spool
+  bool away_said = false;     ///< once, until a batch is committed
   bool store_refuses = false; ///< its last answer was an error
   std::string refusal;
   std::optional<time_point> retry_at; ///< not before, unless somebody waits

@@ -121,9 +121,25 @@ inline constexpr auto reader_grace = 2000ms;
 /// is shortened at random by up to half.
 inline constexpr auto replay_wait = 100ms;
 inline constexpr auto replay_wait_max = 5000ms;
-/// What is replayed in one transaction, whichever is less; at least one batch.
+/// What is replayed in one transaction, whichever is less; at least one batch. Live events wait for
+/// it: it must take a fraction of spool.after_ms.
 inline constexpr size_t replay_batches = 1000;
-inline constexpr size_t replay_events = 10'000;
+inline constexpr size_t replay_events = 2000;
+/// Between two signs of life of an instance among those that share a database, and how long one
+/// holds: an instance that is silent for longer counts as gone.
+inline constexpr auto heartbeat_interval = 2000ms;
+inline constexpr auto lease = 10'000ms;
+/// How long the duty of maintenance stays with an instance that is silent.
+inline constexpr auto duty_lease = 30'000ms;
+/// Between two rounds of maintenance, and between two steps while there is something to do.
+inline constexpr std::chrono::milliseconds maintenance_interval = 60s;
+inline constexpr std::chrono::milliseconds maintenance_step = 2000ms;
+/// How long a step of maintenance may take.
+inline constexpr std::chrono::milliseconds maintenance_limit = 300s;
+/// Rows deleted in one step, and how long outcomes of batches are kept: longer than any spool
+/// waits.
+inline constexpr int64_t prune_rows = 20'000;
+inline constexpr int64_t batch_outcome_days = 60;
 /// The time the last words may take on a forced exit: log and last-exit.json.
 inline constexpr auto forced_report_limit = 30ms;
 /// After everything has stopped, the actor system gets this long to come down before it is left.

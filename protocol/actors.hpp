@@ -137,6 +137,13 @@ using spool_actor = child_actor::extend_with<commit_listener_actor>::extend<
   // Answer an operator's question about what is in it.
   accepts<atom::ask, asked_query_ptr>>;
 
+/// Keeps this instance's place among those that share a database, and maintains the database.
+using keeper_actor = child_actor::extend<
+  // Own timer: renew the lease.
+  accepts<atom::tick, uint64_t>,
+  // Do what an operator asks of another instance, or of all.
+  accepts<atom::ask, asked_query_ptr>>;
+
 /// Read connections: questions are answered here and never block ingest.
 using reader_actor = child_actor::extend<
   // Answer this question.

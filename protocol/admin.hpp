@@ -37,6 +37,15 @@ inline constexpr std::string_view method_token_create = "token-create";
 inline constexpr std::string_view method_token_list = "token-list";
 inline constexpr std::string_view method_token_revoke = "token-revoke";
 
+inline constexpr std::string_view method_spool = "spool";
+inline constexpr std::string_view method_spool_fsck = "spool-fsck";
+inline constexpr std::string_view method_spool_replay = "spool-replay";
+inline constexpr std::string_view method_cluster = "cluster";
+inline constexpr std::string_view method_cluster_want = "cluster-want";
+inline constexpr std::string_view method_cluster_forget = "cluster-forget";
+inline constexpr std::string_view method_cluster_take_turn = "cluster-take-turn";
+inline constexpr std::string_view method_cluster_give_turn = "cluster-give-turn";
+
 // Error codes of JSON-RPC 2.0.
 inline constexpr int parse_error = -32700;
 inline constexpr int invalid_request = -32600;

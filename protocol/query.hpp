@@ -19,8 +19,14 @@ enum class query_kind : uint8_t {
   verify, ///< roll-ups against rows
   backup, ///< a copy to `file`
   spool_show,
-  spool_check,   ///< reads every batch of the spool
-  spool_requeue, ///< what was set aside is tried again
+  spool_check,       ///< reads every batch of the spool
+  spool_requeue,     ///< what was set aside is tried again
+  cluster_want,      ///< `instance` should be in state `text`: "drain" or "ready"
+  cluster_take_turn, ///< this instance may go down now, and no other
+  cluster_give_turn,
+  cluster_forget, ///< `instance` will not come back
+  // Also on HTTP.
+  cluster, ///< the instances that share the database
 };
 
 /// What `include=` of a summary asks for.
@@ -48,6 +54,8 @@ struct query {
   uint32_t top = 20;
   std::optional<int64_t> after; ///< of `events`
   std::string file;             ///< of `backup`
+  std::string instance;         ///< of `cluster_...`
+  std::string text;
 };
 
 /// A question and the duty to answer it.

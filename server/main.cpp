@@ -1,6 +1,7 @@
 #include "config/keys.hpp"
 #include "server/platform/signals.hpp"
 #include "server/settings_source.hpp"
+#include "server/store/postgres_store.hpp"
 #include "server/store/sqlite_file.hpp"
 #include "server/systemd/budget_doctor.hpp"
 #include "server/wiring.hpp"
@@ -44,6 +45,25 @@ int check_database(const std::string& file) {
   }
 }
 
+int migrate_database(const config& settings, bool only_plan) {
+  if (settings.stats.storage != "postgres") {
+    std::cerr << "phi-backend: --migrate is for PostgreSQL: stats.storage is \""
+              << settings.stats.storage << "\"; the embedded database is migrated by a start\n";
+    return static_cast<int>(exit_code::usage);
+  }
+  try {
+    auto steps = store::migrate_postgres(store::postgres_settings_of(settings), !only_plan);
+    for (const auto& step : steps)
+      std::cout << (only_plan ? "would do " : "did ") << step << "\n";
+    if (steps.empty())
+      std::cout << "nothing to do: the schema is that of this version\n";
+    return 0;
+  } catch (const std::exception& e) {
+    std::cerr << "phi-backend: " << e.what() << "\n";
+    return static_cast<int>(exit_code::startup_failed);
+  }
+}
+
 /// Holds the deadlines against the unit, where there is one.
 void print_budgets(const config& settings, const std::string& unit) {
   auto limits = systemd::limits_of_unit(unit);
@@ -69,6 +89,8 @@ int main(int argc, char** argv) {
   std::string database;
   bool check = false;
   bool print = false;
+  bool migrate = false;
+  bool plan = false;
   app.add_option("--config", file, "Configuration file (TOML)")->type_name("FILE");
   app.add_flag("--check", check, "Check the configuration and start nothing");
   app.add_option("--unit", unit, "With --check: hold the deadlines against this systemd unit")
@@ -78,6 +100,9 @@ int main(int argc, char** argv) {
   app
     .add_option("--check-database", database, "Check a database file or a backup and start nothing")
     ->type_name("FILE");
+  auto* migrating = app.add_flag("--migrate", migrate,
+                                 "Bring the schema in PostgreSQL up to date and start nothing");
+  app.add_flag("--plan", plan, "With --migrate: only say what would be done")->needs(migrating);
   app.set_version_flag("--version", "phi-backend " PHI_VERSION);
   app.footer(footer);
   try {
@@ -102,6 +127,8 @@ int main(int argc, char** argv) {
     }
     return 0;
   }
+  if (migrate)
+    return migrate_database(loaded.values, plan);
   last_resort resort; // outlives the log: a reader of the log that hangs must not hold the exit
   process_log log{level_of(loaded.values), loaded.values.logging.format};
   for (const auto& warning : loaded.warnings)

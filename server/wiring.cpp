@@ -2,6 +2,7 @@
 
 #include "actors/admin.hpp"
 #include "actors/http.hpp"
+#include "actors/keeper.hpp"
 #include "actors/reader.hpp"
 #include "actors/signal.hpp"
 #include "actors/spool.hpp"
@@ -43,6 +44,10 @@ public:
       case query_kind::spool_show:
       case query_kind::spool_check:
       case query_kind::spool_requeue: return ask_spool(std::move(question));
+      case query_kind::cluster_want:
+      case query_kind::cluster_forget:
+      case query_kind::cluster_take_turn:
+      case query_kind::cluster_give_turn: return ask_keeper(std::move(question));
       default: return tell_from_outside(reader(), atom::ask_v, std::move(question));
     }
   }
@@ -63,6 +68,10 @@ public:
     std::lock_guard lock{guard_};
     spool_ = std::move(now);
   }
+  void use(keeper_actor now) {
+    std::lock_guard lock{guard_};
+    keeper_ = std::move(now);
+  }
 
 private:
   void ask_spool(asked_query_ptr question) {
@@ -79,6 +88,20 @@ private:
     tell_from_outside(now, atom::ask_v, std::move(question));
   }
 
+  void ask_keeper(asked_query_ptr question) {
+    keeper_actor now;
+    {
+      std::lock_guard lock{guard_};
+      now = keeper_;
+    }
+    if (!now)
+      return question->reply.answer(
+        {error_code::invalid_query,
+         "this instance is alone: several share one database with stats.storage = \"postgres\"",
+         {}});
+    tell_from_outside(now, atom::ask_v, std::move(question));
+  }
+
   stats_actor stats() {
     std::lock_guard lock{guard_};
     return stats_;
@@ -92,6 +115,7 @@ private:
   stats_actor stats_;
   reader_actor reader_;
   spool_actor spool_;
+  keeper_actor keeper_;
 };
 
 /// Everything that the actors stand on, and the handles by which they find each other. Outlives the
@@ -130,7 +154,10 @@ public:
     children_.back().given_up = [this] {
       tell_from_outside(stats_handle_, atom::use_v, store_actor{});
     };
-    describe("watchdog", &keys::watchdog_budget_percent, {"store"}, true, &house::start_watchdog);
+    if (cluster_)
+      describe("keeper", &keys::keeper_budget_percent, {"store"}, true, &house::start_keeper);
+    describe("watchdog", &keys::watchdog_budget_percent, {"store", "keeper"}, true,
+             &house::start_watchdog);
     describe("signal", &keys::signal_budget_percent, {"watchdog"}, false, &house::start_signal);
     describe("admin", &keys::admin_budget_percent, {"signal"}, true, &house::start_admin);
     return std::move(children_);
@@ -148,6 +175,7 @@ public:
     backend_->use(stats_actor{});
     backend_->use(reader_actor{});
     backend_->use(spool_actor{});
+    backend_->use(keeper_actor{});
     store_handle_ = nullptr;
     spool_handle_ = nullptr;
     stats_handle_ = nullptr;
@@ -196,6 +224,7 @@ private:
     auto with = store::postgres_settings_of(*settings_);
     store_ = store::make_postgres_store(with);
     reader_ = store::make_postgres_reader(with);
+    cluster_ = store::make_postgres_cluster(with);
     if (settings_->spool.enabled)
       spool_ = store::make_sqlite_spool(store::spool_settings_of(*settings_));
   }
@@ -205,7 +234,7 @@ private:
     tell_from_outside(watchdog_handle_, atom::use_v, name, actor);
   }
 
-  // Own threads for what blocks: store, spool and reader. All others share the pool.
+  // Own threads for what blocks: store, spool, keeper and reader. All others share the pool.
 
   child_actor start_signal(child_identity who) {
     return system_->spawn(signal_behavior, who, [this](signal_actor now) {
@@ -249,6 +278,12 @@ private:
     return spool_handle_;
   }
 
+  child_actor start_keeper(child_identity who) {
+    auto now = system_->spawn<caf::detached>(keeper_behavior, who, cluster_);
+    backend_->use(now);
+    return now;
+  }
+
   child_actor start_reader(child_identity who) {
     auto now = system_->spawn<caf::detached>(reader_behavior, who, reader_);
     backend_->use(now);
@@ -273,7 +308,8 @@ private:
   std::shared_ptr<backend> backend_;
   store_port_ptr store_;
   reader_port_ptr reader_;
-  spool_port_ptr spool_; ///< null: there is none
+  spool_port_ptr spool_;     ///< null: there is none
+  cluster_port_ptr cluster_; ///< null: this instance is alone
   admin_socket admin_;
   http_port_ptr http_;
   std::map<std::string, activity_ptr> activities_;

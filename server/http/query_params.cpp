@@ -175,7 +175,7 @@ private:
 
   void check_range() {
     const auto& what = out_.what;
-    bool required = kind_ != query_kind::summary;
+    bool required = kind_ == query_kind::daily || kind_ == query_kind::daily_features;
     auto complain = [&](const char* name, bool there) {
       bool already = std::any_of(out_.errors.begin(), out_.errors.end(),
                                  [&](const auto& e) { return e.pointer == name; });

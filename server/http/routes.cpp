@@ -20,6 +20,7 @@ route_table::route_table(const std::string& prefix, bool stats) {
     ask("/stats/daily", query_kind::daily);
     ask("/stats/daily/features", query_kind::daily_features);
     ask("/stats/summary", query_kind::summary);
+    ask("/cluster", query_kind::cluster);
   }
   routes_.push_back({.path = "/health", .method = "GET", .what = action::health});
   routes_.push_back({.path = "/health/live", .method = "GET", .what = action::live});

@@ -13,7 +13,10 @@ namespace phi::store {
 /// `last` is where to go on. Users' hashes and `extra` are left out.
 nlohmann::ordered_json recent_events(row_source& db, const query& what);
 
-/// `{checks: [{what, rows, rollups, ok}], ok}`: each roll-up against the raw rows.
-nlohmann::ordered_json verify(row_source& db);
+inline constexpr int64_t all_days = -1'000'000;
+
+/// `{checks: [{what, rows, rollups, ok}], ok}`: each roll-up against the raw rows, from the first
+/// UTC day on whose rows are all there.
+nlohmann::ordered_json verify(row_source& db, int64_t raw_from_day = all_days);
 
 } // namespace phi::store

@@ -2,9 +2,11 @@
 
 #include "actors/log.hpp"
 #include "config/defaults.hpp"
+#include "config/time_text.hpp"
 #include "server/store/answers.hpp"
 #include "server/store/inspection.hpp"
 #include "server/store/postgres.hpp"
+#include "server/store/postgres_statements.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -82,9 +84,30 @@ private:
   nlohmann::ordered_json dispatch(const query& what) {
     switch (what.kind) {
       case query_kind::events: return recent_events(*this, what);
-      case query_kind::verify: return verify(*this);
+      case query_kind::verify: return verify(*this, number(*this, postgres_sql::raw_from_day));
+      case query_kind::cluster: return cluster();
       default: return answer_from_rollups(*this, what, with_.start_at_us);
     }
+  }
+
+  nlohmann::ordered_json cluster() {
+    auto list = nlohmann::ordered_json::array();
+    auto time = [](const row_cursor& row, int column) {
+      return row.null(column) ? nlohmann::ordered_json{}
+                              : nlohmann::ordered_json(format_rfc3339(row.integer(column)));
+    };
+    for (auto& row = ask(postgres_sql::instances, {}); row.step();)
+      list.push_back({{"instance", row.text(0)},
+                      {"version", row.text(1)},
+                      {"state", row.text(2)},
+                      {"startedAt", time(row, 3)},
+                      {"lastCommitAt", time(row, 4)},
+                      {"spooled", row.integer(5)},
+                      {"maintains", row.text(6) == "t"},
+                      {"hasTurn", row.text(7) == "t"},
+                      {"wanted", row.text(8)},
+                      {"self", row.text(0) == with_.instance}});
+    return {{"storage", "postgres"}, {"instances", std::move(list)}};
   }
 
   row_cursor& ask(std::string_view sql, const std::vector<parameter>& values) override {

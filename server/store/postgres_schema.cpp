@@ -12,8 +12,6 @@ namespace {
 
 using namespace postgres_sql;
 
-constexpr int32_t days_ahead = 7;
-
 struct found_schema {
   int version = 0;
   int oldest_program = 0;

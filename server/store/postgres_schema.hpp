@@ -9,6 +9,9 @@
 
 namespace phi::store {
 
+/// Partitions are made for so many days ahead.
+inline constexpr int32_t days_ahead = 7;
+
 int current_postgres_schema();
 
 /// What a migration would do now, a line a step; empty: nothing.

@@ -138,6 +138,12 @@ CREATE TABLE duty (
   since  timestamptz NOT NULL DEFAULT now(),
   until  timestamptz
 );
+
+CREATE TABLE state (
+  name  text COLLATE "C" PRIMARY KEY,
+  value bigint NOT NULL
+);
+INSERT INTO state VALUES ('raw_from_day', -1000000);
 )",
    1},
 };
@@ -227,5 +233,86 @@ inline constexpr const char* add_addresses =
 inline constexpr const char* add_batches =
   "INSERT INTO batch(id, stored, duplicates, writer)"
   " SELECT *, $4 FROM unnest($1::uuid[], $2::int8[], $3::int8[])";
+
+// -- the cluster --------------------------------------------------------------------------------
+
+/// $1 name, $2 version, $3 state, $4 lease in ms, $5 spooled, $6 committed, $7 first beat of a run.
+inline constexpr const char* beat =
+  "INSERT INTO instance AS i (name, version, state, started_at, lease_until, last_commit, spooled)"
+  " VALUES ($1, $2, $3, now(), now() + $4 * interval '1 ms',"
+  " CASE WHEN $6 = 1 THEN now() END, $5)"
+  " ON CONFLICT (name) DO UPDATE SET version = excluded.version, state = excluded.state,"
+  " started_at = CASE WHEN $7 = 1 THEN now() ELSE i.started_at END,"
+  " wanted = CASE WHEN $7 = 1 THEN '' ELSE i.wanted END,"
+  " lease_until = excluded.lease_until,"
+  " last_commit = coalesce(excluded.last_commit, i.last_commit), spooled = excluded.spooled"
+  " RETURNING wanted";
+
+/// $1 holder, $2 lease in ms. A row: the duty is the holder's.
+inline constexpr const char* take_duty =
+  "INSERT INTO duty AS d (name, holder, until) VALUES ('maintenance', $1, now() + $2 * interval '1 "
+  "ms')"
+  " ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until,"
+  " since = CASE WHEN d.holder = excluded.holder THEN d.since ELSE now() END"
+  " WHERE d.holder = excluded.holder OR d.until < now() RETURNING holder";
+
+inline constexpr const char* leave_duty =
+  "DELETE FROM duty WHERE name = 'maintenance' AND holder = $1";
+
+inline constexpr const char* leave_cluster =
+  "UPDATE instance SET state = 'stopped', lease_until = now() WHERE name = $1";
+
+inline constexpr const char* want =
+  "UPDATE instance SET wanted = $2 WHERE name = $1 AND lease_until > now()";
+
+inline constexpr const char* forget =
+  "DELETE FROM instance WHERE name = $1 AND lease_until <= now()";
+
+inline constexpr const char* lock_turn = "SELECT pg_advisory_xact_lock(1349019953, 2)";
+inline constexpr const char* turn_of_another =
+  "SELECT holder FROM duty WHERE name = 'turn' AND holder <> $1";
+inline constexpr const char* others_not_ready =
+  "SELECT name, CASE WHEN lease_until > now() THEN state ELSE 'silent' END FROM instance"
+  " WHERE name <> $1 AND state <> 'stopped' AND (state <> 'ready' OR lease_until <= now())"
+  " ORDER BY name";
+inline constexpr const char* take_turn =
+  "INSERT INTO duty(name, holder) VALUES ('turn', $1) ON CONFLICT (name) DO NOTHING";
+inline constexpr const char* give_turn = "DELETE FROM duty WHERE name = 'turn' AND holder = $1";
+
+inline constexpr const char* instances =
+  "SELECT name, version, CASE WHEN state = 'stopped' OR lease_until > now() THEN state ELSE "
+  "'silent' END,"
+  " (extract(epoch FROM started_at) * 1000000)::int8,"
+  " (extract(epoch FROM last_commit) * 1000000)::int8, spooled,"
+  " EXISTS (SELECT FROM duty WHERE duty.name = 'maintenance' AND holder = instance.name),"
+  " EXISTS (SELECT FROM duty WHERE duty.name = 'turn' AND holder = instance.name), wanted"
+  " FROM instance ORDER BY name";
+
+// -- maintenance --------------------------------------------------------------------------------
+
+inline constexpr const char* raw_from_day = "SELECT value FROM state WHERE name = 'raw_from_day'";
+inline constexpr const char* set_raw_from_day =
+  "UPDATE state SET value = greatest(value, $1) WHERE name = 'raw_from_day'";
+
+/// $1 time, $2 rows.
+inline constexpr const char* prune_other_events =
+  "DELETE FROM event_other WHERE ctid IN (SELECT ctid FROM event_other WHERE time_us < $1 LIMIT "
+  "$2)";
+/// $1 day, $2 rows.
+inline constexpr const char* prune_identities =
+  "DELETE FROM identity WHERE digest IN (SELECT digest FROM identity WHERE day < $1 LIMIT $2)";
+/// $1 days, $2 rows.
+inline constexpr const char* prune_batches =
+  "DELETE FROM batch WHERE id IN (SELECT id FROM batch WHERE at < now() - $1 * interval '1 day'"
+  " LIMIT $2)";
+
+/// Whether the roll-ups of a day say what its rows say. $1 $2 times, $3 $4 slots, half-open.
+inline constexpr const char* day_agrees =
+  "SELECT (SELECT count(*) FROM event WHERE time_us >= $1 AND time_us < $2)"
+  " = (SELECT coalesce(sum(n), 0) FROM rollup_count WHERE slot >= $3 AND slot < $4)"
+  " AND (SELECT count(duration_us) FROM event WHERE time_us >= $1 AND time_us < $2)"
+  " = (SELECT coalesce(sum(n), 0) FROM rollup_latency WHERE slot >= $3 AND slot < $4)"
+  " AND (SELECT count(status) FROM event WHERE time_us >= $1 AND time_us < $2)"
+  " = (SELECT coalesce(sum(n), 0) FROM rollup_status WHERE slot >= $3 AND slot < $4)";
 
 } // namespace phi::store::postgres_sql

@@ -1,6 +1,7 @@
 #pragma once
 /// PostgreSQL: the writing and the reading connection.
 
+#include "actors/ports/cluster_port.hpp"
 #include "actors/ports/reader_port.hpp"
 #include "actors/ports/store_port.hpp"
 #include "protocol/event.hpp"
@@ -21,6 +22,7 @@ struct postgres_settings {
   std::chrono::seconds connect_timeout{};
   std::chrono::milliseconds commit_timeout{};
   std::chrono::milliseconds query_timeout{};
+  int64_t keep_days = 0;              ///< rows of events; their counts stay
   std::optional<int64_t> start_at_us; ///< nothing before it is counted
 };
 
@@ -28,6 +30,7 @@ postgres_settings postgres_settings_of(const config& settings);
 
 store_port_ptr make_postgres_store(postgres_settings with);
 reader_port_ptr make_postgres_reader(postgres_settings with);
+cluster_port_ptr make_postgres_cluster(postgres_settings with);
 
 /// For `--migrate`: what is to be done, or, with `carry_out`, what was done. Throws what is wrong.
 std::vector<std::string> migrate_postgres(const postgres_settings& with, bool carry_out);

@@ -263,6 +263,7 @@ postgres_settings postgres_settings_of(const config& settings) {
           .connect_timeout = std::chrono::seconds{settings.stats.postgres_connect_timeout_secs},
           .commit_timeout = milliseconds{settings.stats.busy_timeout_ms},
           .query_timeout = milliseconds{settings.stats.query_timeout_ms},
+          .keep_days = settings.stats.retention_hot_days,
           .start_at_us = settings.resolved.start_at_us};
 }
 

@@ -9,7 +9,6 @@ namespace {
 
 // Buckets grow by gamma = (1 + e) / (1 - e), so that the middle of each is within e = 1 % of all
 // its values (DDSketch: Masson, Rim, Lee, VLDB 2019).
-constexpr double relative_error = 0.01;
 const double log_gamma = std::log((1 + relative_error) / (1 - relative_error));
 
 void mix(size_t& seed, size_t value) {

@@ -23,6 +23,9 @@ constexpr int64_t day_of_slot(int64_t slot) {
   return slot >= 0 ? slot / slots_per_day : -((-slot + slots_per_day - 1) / slots_per_day);
 }
 
+/// Of a latency that is read out of its bucket.
+inline constexpr double relative_error = 0.01;
+
 /// Bucket of a duration in a log-bucket histogram whose values are off by at most 1 %.
 int32_t latency_bucket(int64_t duration_us);
 

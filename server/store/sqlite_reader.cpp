@@ -98,6 +98,10 @@ private:
     switch (what.kind) {
       case query_kind::events: return recent_events(*this, what);
       case query_kind::verify: return verify(*this);
+      case query_kind::cluster: // a database of its own: nobody else is there
+        return {{"storage", "sqlite"},
+                {"instances",
+                 {{{"instance", with_.instance}, {"version", PHI_VERSION}, {"self", true}}}}};
       default: return answer_from_rollups(*this, what, with_.start_at_us);
     }
   }

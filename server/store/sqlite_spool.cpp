@@ -35,6 +35,10 @@ CREATE TABLE batch (
 ) STRICT;
 )";
 
+/// Taking batches out needs room as well: on a disk that is full to the last byte the spool could
+/// never get empty.
+constexpr uint64_t take_out_bytes = 1'048'576;
+
 constexpr auto insert_batch =
   "INSERT OR IGNORE INTO batch(id, taken_us, events, body, checksum, aside)"
   " VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -150,7 +154,7 @@ public:
              + " bytes, and spool.max_bytes allows " + std::to_string(with_.max_bytes);
     std::error_code unknown;
     auto disk = fs::space(fs::path{with_.file}.parent_path(), unknown);
-    if (!unknown && disk.available < with_.min_free_bytes + body.size())
+    if (!unknown && disk.available < with_.min_free_bytes + take_out_bytes + body.size())
       return "the disk has " + std::to_string(disk.available)
              + " bytes left, and spool.min_free_bytes keeps "
              + std::to_string(with_.min_free_bytes);
@@ -183,17 +187,12 @@ public:
   }
 
   std::string remove_front() override {
-    return safely([&] {
-      db_.run("BEGIN IMMEDIATE");
-      undo_unless_committed guard{db_};
-      statement gone{db_, "DELETE FROM batch WHERE seq = ?1"};
-      for (const auto& one : front_)
-        gone.bind(1, one.seq).execute();
-      db_.run("COMMIT");
-      forget_front();
-      if (depth_.batches == 0)
-        db_.run("PRAGMA incremental_vacuum");
-    });
+    auto trouble = delete_front();
+    if (!trouble.empty()) { // others have filled the disk: the log may give some of it back
+      safely([&] { db_.run("PRAGMA wal_checkpoint(TRUNCATE)"); });
+      trouble = delete_front();
+    }
+    return trouble;
   }
 
   void set_front_aside(const std::string& why) override {
@@ -338,6 +337,20 @@ private:
     statement ask{db_, totals};
     ask.step();
     return static_cast<uint64_t>(ask.integer(4));
+  }
+
+  std::string delete_front() {
+    return safely([&] {
+      db_.run("BEGIN IMMEDIATE");
+      undo_unless_committed guard{db_};
+      statement gone{db_, "DELETE FROM batch WHERE seq = ?1"};
+      for (const auto& one : front_)
+        gone.bind(1, one.seq).execute();
+      db_.run("COMMIT");
+      forget_front();
+      if (depth_.batches == 0)
+        db_.run("PRAGMA incremental_vacuum");
+    });
   }
 
   void forget_front() {

@@ -14,6 +14,7 @@ namespace phi::store {
 
 struct sqlite_settings {
   std::string file;
+  std::string instance; ///< of this service
   bool wal = true;
   durability how = durability::full;
   std::chrono::milliseconds busy_timeout{};

@@ -226,6 +226,7 @@ private:
 sqlite_settings sqlite_settings_of(const config& settings) {
   using std::chrono::milliseconds;
   return {.file = settings.resolved.sqlite_path,
+          .instance = settings.resolved.instance,
           .wal = settings.stats.sqlite_wal,
           .how = settings.resolved.how,
           .busy_timeout = milliseconds{settings.stats.busy_timeout_ms},

@@ -5,12 +5,12 @@
 #include "tests/support/http_client.hpp"
 #include "tests/support/load.hpp"
 #include "tests/support/service_process.hpp"
+#include "tests/support/small_disk.hpp"
 #include "tests/support/stored.hpp"
 
 #include <csignal>
 #include <fstream>
 #include <sqlite3.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
@@ -37,24 +37,6 @@ public:
 
 private:
   sqlite3* db_ = nullptr;
-};
-
-/// A small file system of its own; needs the right to mount.
-class small_disk {
-public:
-  explicit small_disk(const std::string& at) : at_(at) {
-    ::mkdir(at.c_str(), 0700);
-    mounted_ = ::mount("phi-test", at.c_str(), "tmpfs", 0, "size=3m") == 0;
-  }
-  ~small_disk() {
-    if (mounted_)
-      ::umount2(at_.c_str(), MNT_DETACH);
-  }
-  bool mounted() const { return mounted_; }
-
-private:
-  std::string at_;
-  bool mounted_;
 };
 
 } // namespace
@@ -113,7 +95,7 @@ TEST_CASE("the database is locked at the stop and freed in time: code 0, everyth
 TEST_CASE(
   "a full disk: refused events are told so, acknowledged ones are there after the restart") {
   temp_dir dir;
-  small_disk disk{dir.path("disk")};
+  small_disk disk{dir.path("disk"), "3m"};
   if (!disk.mounted()) {
     MESSAGE("needs the right to mount a small file system");
     return;
@@ -152,7 +134,7 @@ TEST_CASE(
 
 TEST_CASE("a full disk with events that nobody waits for: code 6") {
   temp_dir dir;
-  small_disk disk{dir.path("disk")};
+  small_disk disk{dir.path("disk"), "3m"};
   if (!disk.mounted()) {
     MESSAGE("needs the right to mount a small file system");
     return;
@@ -187,7 +169,7 @@ TEST_CASE("a read-only database: the start says what is wrong, code 1") {
 
 TEST_CASE("a database that refuses inserts under way: 503, then it goes on, code 0") {
   temp_dir dir;
-  small_disk disk{dir.path("disk")};
+  small_disk disk{dir.path("disk"), "3m"};
   if (!disk.mounted()) {
     MESSAGE("needs the right to mount a small file system");
     return;

@@ -31,4 +31,7 @@ void add_data_commands(CLI::App& app, context& with);
 /// token: who may use the HTTP interface.
 void add_token_commands(CLI::App& app, context& with);
 
+/// spool, cluster: what there is with PostgreSQL.
+void add_cluster_commands(CLI::App& app, context& with);
+
 } // namespace phi::ctl

@@ -45,6 +45,7 @@ int main(int argc, char** argv) {
   add_data_commands(app, with);
   add_stats_commands(app, with);
   add_token_commands(app, with);
+  add_cluster_commands(app, with);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -1,0 +1,112 @@
+#include "actors/keeper.hpp"
+
+#include "actors/log.hpp"
+#include "config/defaults.hpp"
+
+namespace phi {
+namespace {
+
+using self_ptr = keeper_actor::stateful_pointer<keeper_state>;
+
+void carry_out(self_ptr self, const std::string& wanted) {
+  auto& state = self->state;
+  if (std::exchange(state.wanted, wanted) == wanted || wanted.empty())
+    return;
+  log_info("keeper", "is asked by another instance", {{"wanted", wanted}});
+  tell_urgent(self, state.who.supervisor, atom::lame_duck_v, wanted == "drain");
+}
+
+void beat(self_ptr self, const service_status& status) {
+  auto& state = self->state;
+  doing now{*state.who.activity, "renewing the lease"};
+  fault_point("keeper.beat");
+  cluster_port::report how{.state = std::string{to_string(status.state)}};
+  if (status.ledger) {
+    how.spooled = status.ledger->spooled;
+    auto settled = status.ledger->stored + status.ledger->duplicates;
+    how.committed = settled > std::exchange(state.settled, settled);
+  }
+  auto heard = state.port->beat(how);
+  if (!heard.error.empty()) {
+    if (!std::exchange(state.away, true))
+      log_warn("keeper", "cannot reach the other instances", {{"cause", heard.error}});
+    state.leads = false;
+    return;
+  }
+  ++state.beats;
+  state.away = false;
+  if (heard.leads != std::exchange(state.leads, heard.leads))
+    log_info("keeper", heard.leads ? "takes over the maintenance" : "leaves the maintenance");
+  carry_out(self, heard.wanted);
+}
+
+void maintain_if_due(self_ptr self) {
+  auto& state = self->state;
+  if (!state.leads || now_of(self) < state.maintain_at)
+    return;
+  doing now{*state.who.activity, "maintaining the database"};
+  fault_point("keeper.maintain");
+  auto did = state.port->maintain();
+  if (!did.empty())
+    log_info("keeper", "maintains the database", {{"did", did}});
+  // While there is something to do, step after step; else now and then.
+  state.maintain_at =
+    now_of(self) + (did.empty() ? defaults::maintenance_interval : defaults::maintenance_step);
+}
+
+void arm(self_ptr self) {
+  tell_later(self, defaults::heartbeat_interval, atom::tick_v, uint64_t{0});
+}
+
+void next_beat(self_ptr self) {
+  ask_urgent(
+    self, self->state.who.supervisor, defaults::service_status_timeout,
+    [self](const service_status& status) {
+      beat(self, status);
+      maintain_if_due(self);
+      arm(self);
+    },
+    [self](const caf::error&) { arm(self); }, atom::status_v);
+}
+
+} // namespace
+
+keeper_actor::behavior_type keeper_behavior(self_ptr self, child_identity who,
+                                            cluster_port_ptr port) {
+  set_up_child(self, std::move(who));
+  self->state.port = std::move(port);
+  tell(self, keeper_actor{self}, atom::tick_v, uint64_t{0});
+  return handlers(
+    self, [](atom::stop, const stop_order&) { fault_point("keeper.stop"); },
+    [self](atom::release, const release_order&) {
+      fault_point("keeper.release");
+      {
+        doing now{*self->state.who.activity, "leaving the cluster"};
+        self->state.port->leave();
+      }
+      leave(self, {.did = {{"beats", self->state.beats}}});
+    },
+    [self](atom::ping) {
+      fault_point("keeper.ping");
+      return pong_of(self->state.who);
+    },
+    [self](atom::status) {
+      const auto& state = self->state;
+      return status_of(self, {.doing = state.away    ? "the database is away"
+                                       : state.leads ? "leads the maintenance"
+                                                     : "idle",
+                              .progress = state.who.activity->progress(),
+                              .gauges = {{"beats", state.beats}, {"leads", state.leads}}});
+    },
+    [self](atom::adopt, const config_ptr& settings) {
+      self->state.port->adopt(*settings);
+      return pong_of(self->state.who);
+    },
+    [self](atom::tick, uint64_t) { next_beat(self); },
+    [self](atom::ask, const asked_query_ptr& question) {
+      doing now{*self->state.who.activity, "answering a question"};
+      question->reply.answer(self->state.port->answer(question->what));
+    });
+}
+
+} // namespace phi

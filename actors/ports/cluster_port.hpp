@@ -1,0 +1,48 @@
+#pragma once
+/// What the keeper actor needs of a database that several instances share.
+
+#include "config/config.hpp"
+#include "protocol/query.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace phi {
+
+/// One connection of its own. Used by one thread; every call blocks up to the connect time-out and
+/// the busy time-out.
+class cluster_port {
+public:
+  virtual ~cluster_port() = default;
+
+  struct report {
+    std::string state; ///< of the service: "ready", ...
+    uint64_t spooled = 0;
+    bool committed = false; ///< something, since the last beat
+  };
+  struct heard {
+    std::string error;  ///< not empty: the database is away
+    std::string wanted; ///< of this instance: "", "drain" or "ready"
+    bool leads = false; ///< maintenance is this instance's duty now
+  };
+
+  /// Renews the lease of this instance and tells how it is.
+  virtual heard beat(const report& how) = 0;
+
+  /// Partitions, retention, repair of the roll-ups: one step. For the instance that leads. Returns
+  /// what it did, for the log; empty: nothing was to be done. Throws nothing.
+  virtual std::string maintain() = 0;
+
+  /// cluster_want, cluster_take_turn, cluster_give_turn, cluster_forget.
+  virtual query_answer answer(const query& what) = 0;
+
+  virtual void adopt(const config& settings) = 0;
+
+  /// This instance has stopped: the others need not miss it.
+  virtual void leave() = 0;
+};
+
+using cluster_port_ptr = std::shared_ptr<cluster_port>;
+
+} // namespace phi

@@ -1,0 +1,95 @@
+#pragma once
+/// The service on a real PostgreSQL: its settings for drills, and what must hold in the end.
+
+#include "tests/support/doctest.hpp"
+#include "tests/support/http_client.hpp"
+#include "tests/support/load.hpp"
+#include "tests/support/postgres_server.hpp"
+#include "tests/support/service_process.hpp"
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <thread>
+
+namespace phi::testing {
+
+using namespace std::chrono_literals;
+
+inline const std::string one_event = R"({"feature":"f","action":"a"})";
+
+inline settings on_postgres(const std::string& url, settings more = {}) {
+  more.insert({{"APP_STATS_STORAGE", "postgres"},
+               {"APP_STATS_POSTGRES_URL", url},
+               {"APP_STATS_BUSY_TIMEOUT_MS", "2000"},
+               {"APP_SPOOL_AFTER_MS", "300"},
+               {"APP_SPOOL_MIN_FREE_BYTES", "0"}});
+  return more;
+}
+
+inline uint64_t gauge(const std::string& health, const std::string& name) {
+  auto at = health.find("\"" + name + "\":");
+  return at == health.npos ? 0 : std::stoull(health.substr(at + name.size() + 3));
+}
+
+inline uint64_t spooled(const service_process& service) {
+  return gauge(get(service.port(), "/health").body, "spooled");
+}
+
+inline bool eventually(const std::function<bool()>& holds, std::chrono::milliseconds limit = 30s) {
+  for (auto end = std::chrono::steady_clock::now() + limit; !holds();) {
+    if (std::chrono::steady_clock::now() > end)
+      return false;
+    std::this_thread::sleep_for(5ms);
+  }
+  return true;
+}
+
+/// Waits until what was spooled is in the database, then stops the service: clean, and balanced.
+inline void drain_and_stop(service_process& service) {
+  if (!eventually([&] { return spooled(service) == 0; }, 60s))
+    FAIL_CHECK("the spool does not get empty:\n" << service.log());
+  auto end = service.stop();
+  INFO(service.log());
+  CHECK(end.code == 0);
+}
+
+/// Whether events go to the database, and not to the spool.
+inline bool answers_committed(const service_process& service) {
+  return post(service.port(), "/api/v1/events", one_event).status == 200;
+}
+
+inline bool answers(const postgres_server& server) {
+  try {
+    return server.number("SELECT 1") == 1;
+  } catch (const std::exception&) {
+    return false; // away, or recovering
+  }
+}
+
+/// Acknowledged = stored, each once; refused = not stored; the roll-ups say the same.
+inline void check_exactly_once(const postgres_server& server, const load_result& seen) {
+  auto stored = server.stored_actions("load");
+  size_t missing = 0;
+  size_t twice = 0;
+  size_t refused_but_stored = 0;
+  for (const auto& id : seen.acknowledged)
+    missing += !stored.contains(id);
+  for (const auto& [id, n] : stored) {
+    twice += n > 1;
+    refused_but_stored += seen.refused.contains(id) && !seen.acknowledged.contains(id);
+  }
+  CHECK(seen.acknowledged.size() > 0);
+  CHECK(missing == 0);
+  CHECK(twice == 0);
+  CHECK(refused_but_stored == 0);
+  CHECK(server.rollup_mismatch() == "");
+}
+
+inline void say(const std::string& what, const load_result& seen) {
+  MESSAGE(what << ": " << seen.acknowledged.size() << " acknowledged, " << seen.spooled
+               << " of them answered 202, " << seen.refused.size() << " refused, "
+               << seen.resets_after_send << " without an answer");
+}
+
+} // namespace phi::testing

@@ -1,0 +1,264 @@
+#include "protocol/admin.hpp"
+#include "tools/phictl/admin_client.hpp"
+#include "tools/phictl/commands.hpp"
+#include "tools/phictl/output.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <cstdlib>
+#include <iostream>
+#include <memory>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/wait.h>
+
+extern char** environ; // NOLINT: POSIX
+
+namespace phi::ctl {
+namespace {
+
+using namespace std::chrono_literals;
+using steady = std::chrono::steady_clock;
+
+// -- the spool ----------------------------------------------------------------------------------
+
+void show_spool(const context& with) {
+  auto answer =
+    admin_client{with}.call(admin_wire::method_spool, json::object(), with.timeout_or(5s));
+  if (with.json) {
+    std::cout << answer.dump(2) << "\n";
+    return;
+  }
+  auto bytes = answer.value("bytes", uint64_t{0});
+  auto most = std::max<uint64_t>(answer.value("maxBytes", uint64_t{1}), 1);
+  std::cout << answer.value("file", "") << "\n"
+            << group_digits(answer.value("events", uint64_t{0})) << " events in "
+            << group_digits(answer.value("batches", uint64_t{0})) << " batches wait, "
+            << group_digits(bytes) << " bytes, " << bytes * 100 / most << " % of spool.max_bytes\n";
+  if (answer["oldestAt"].is_string())
+    std::cout << "the oldest since " << answer["oldestAt"].get<std::string>() << "\n";
+  if (answer["setAside"].empty())
+    return;
+  std::vector<std::vector<std::string>> rows{{"SET ASIDE", "EVENTS", "TAKEN", "WHY"}};
+  for (const auto& one : answer["setAside"])
+    rows.push_back({one["batch"].dump(), one["events"].dump(), one.value("takenAt", ""),
+                    paint(colour::red, one.value("why", ""))});
+  print_table(rows);
+}
+
+void check_spool(const context& with) {
+  auto answer =
+    admin_client{with}.call(admin_wire::method_spool_fsck, json::object(), with.timeout_or(10min));
+  bool ok = answer.value("ok", false);
+  if (with.json)
+    std::cout << answer.dump(2) << "\n";
+  else {
+    for (const auto& one : answer["damaged"])
+      std::cout << paint(colour::red, "damaged") << "  batch " << one["batch"].dump() << ", "
+                << one["events"].dump() << " events: " << one.value("why", "") << "\n";
+    std::cout << group_digits(answer.value("batches", uint64_t{0})) << " batches, "
+              << group_digits(answer.value("events", uint64_t{0}))
+              << " events: " << (ok ? paint(colour::green, "sound") : paint(colour::red, "damaged"))
+              << "\n";
+  }
+  if (!ok)
+    throw failure{outcome::failed, ""};
+}
+
+void replay_spool(const context& with) {
+  admin_client client{with};
+  auto answer = client.call(admin_wire::method_spool_replay, json::object(), with.timeout_or(10s));
+  auto until = steady::now() + with.timeout_or(60s);
+  auto left = answer.value("events", uint64_t{0});
+  while (left > 0 && steady::now() < until) {
+    client.wait_for_end(steady::now() + 200ms);
+    left = client.call(admin_wire::method_spool, json::object(), 10s).value("events", uint64_t{0});
+  }
+  if (with.json)
+    std::cout << json{{"requeued", answer["requeued"]}, {"left", left}}.dump() << "\n";
+  else
+    std::cout << (left == 0 ? std::string{"the spool is empty"}
+                            : group_digits(left) + " events still wait for the database")
+              << "\n";
+  if (left > 0)
+    throw failure{outcome::timed_out, ""};
+}
+
+// -- the cluster --------------------------------------------------------------------------------
+
+json instances_of(admin_client& client, const context& with) {
+  return client.call(admin_wire::method_cluster, json::object(), with.timeout_or(10s));
+}
+
+void show_cluster(const context& with) {
+  admin_client client{with};
+  auto answer = instances_of(client, with);
+  if (with.json) {
+    std::cout << answer.dump(2) << "\n";
+    return;
+  }
+  std::vector<std::vector<std::string>> rows{
+    {"INSTANCE", "STATE", "VERSION", "STARTED", "LAST COMMIT", "SPOOLED", ""}};
+  auto time = [](const json& one, const char* name) {
+    return one.contains(name) && one[name].is_string() ? one[name].get<std::string>() : "-";
+  };
+  for (const auto& one : answer["instances"]) {
+    auto state = one.value("state", "ready");
+    std::string notes = one.value("self", false) ? "this one" : "";
+    for (auto [flag, text] : {std::pair{"maintains", "maintains"}, {"hasTurn", "has the turn"}})
+      if (one.value(flag, false))
+        notes += (notes.empty() ? "" : ", ") + std::string{text};
+    rows.push_back({one.value("instance", "?"), paint(colour_of_state(state), state),
+                    one.value("version", "?"), time(one, "startedAt"), time(one, "lastCommitAt"),
+                    group_digits(one.value("spooled", uint64_t{0})), notes});
+  }
+  print_table(rows);
+}
+
+void want(const context& with, const std::string& instance, const std::string& state) {
+  admin_client{with}.call(admin_wire::method_cluster_want,
+                          {{"instance", instance}, {"state", state}}, with.timeout_or(10s));
+  if (with.json)
+    std::cout << json{{"instance", instance}, {"wanted", state}}.dump() << "\n";
+  else
+    std::cout << instance << " is asked to be " << (state == "drain" ? "a lame duck" : "ready")
+              << "; it does so with its next sign of life\n";
+}
+
+void forget(const context& with, const std::string& instance) {
+  admin_client{with}.call(admin_wire::method_cluster_forget, {{"instance", instance}},
+                          with.timeout_or(10s));
+  if (with.json)
+    std::cout << json{{"forgotten", instance}}.dump() << "\n";
+  else
+    std::cout << instance << " is forgotten\n";
+}
+
+/// Runs a command to its end; its exit status.
+int run(std::vector<std::string> command) {
+  std::vector<char*> argv;
+  for (auto& word : command)
+    argv.push_back(word.data());
+  argv.push_back(nullptr);
+  pid_t pid = 0;
+  if (posix_spawnp(&pid, argv[0], nullptr, nullptr, argv.data(), environ) != 0)
+    throw failure{outcome::failed, "cannot run " + command[0]};
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/// Asks until it is granted.
+void take_turn(const context& with, steady::time_point until) {
+  for (std::string said;;) {
+    try {
+      admin_client{with}.call(admin_wire::method_cluster_take_turn, json::object(), 10s);
+      return;
+    } catch (const failure& e) {
+      bool may_pass = e.again() || e.how() == outcome::not_running;
+      if (!may_pass || steady::now() > until)
+        throw;
+      if (said != e.what() && !with.json)
+        std::cerr << "waits for the turn: " << e.what() << "\n";
+      said = e.what();
+    }
+    ::poll(nullptr, 0, 250);
+  }
+}
+
+/// Whether this instance is ready, and the others know.
+bool is_back(const context& with) {
+  try {
+    admin_client client{with};
+    auto answer = instances_of(client, with);
+    for (const auto& one : answer["instances"])
+      if (one.value("self", false))
+        return one.value("state", "") == "ready"
+               && client.call(admin_wire::method_status, json::object(), 5s).value("state", "")
+                    == "ready";
+  } catch (const failure&) {
+    // Not yet.
+  }
+  return false;
+}
+
+void give_turn(const context& with) {
+  admin_client{with}.call(admin_wire::method_cluster_give_turn, json::object(), 10s);
+}
+
+void in_turn(const context& with, const std::vector<std::string>& command, bool give_back) {
+  if (give_back)
+    return give_turn(with);
+  if (command.empty())
+    throw failure{outcome::usage, "which command? For example: phictl cluster turn -- "
+                                  "systemctl restart phi-backend"};
+  auto until = steady::now() + with.timeout_or(10min);
+  take_turn(with, until);
+  auto status = run(command);
+  constexpr auto kept =
+    "; the turn is kept, so that no other instance goes down. Mend this one, then: "
+    "phictl cluster turn --give-back";
+  if (status != 0)
+    throw failure{outcome::failed,
+                  command[0] + " ended with status " + std::to_string(status) + kept};
+  while (!is_back(with)) {
+    if (steady::now() > until)
+      throw failure{outcome::timed_out, std::string{"the service did not become ready"} + kept};
+    ::poll(nullptr, 0, 100);
+  }
+  give_turn(with);
+  if (with.json)
+    std::cout << json{{"done", true}}.dump() << "\n";
+  else
+    std::cout << "done; this instance is ready again\n";
+}
+
+} // namespace
+
+void add_cluster_commands(CLI::App& app, context& with) {
+  auto* spool = app.add_subcommand("spool", "Look at the events that wait for PostgreSQL");
+  spool->require_subcommand(1);
+  spool->add_subcommand("show", "How much waits, and what was set aside")
+    ->footer("Example: phictl spool show")
+    ->callback([&with] { show_spool(with); });
+  spool->add_subcommand("fsck", "Read every batch and check it")
+    ->footer("Example: phictl spool fsck")
+    ->callback([&with] { check_spool(with); });
+  spool->add_subcommand("replay", "Try now, also what was set aside, and wait until it is empty")
+    ->footer("Example: phictl --timeout 600 spool replay")
+    ->callback([&with] { replay_spool(with); });
+  spool->footer("Example: phictl spool show");
+
+  auto* cluster =
+    app.add_subcommand("cluster", "See and steer the instances that share a database");
+  cluster->require_subcommand(1);
+  cluster->add_subcommand("list", "All instances, their states, last commits and spools")
+    ->footer("Example: phictl cluster list")
+    ->callback([&with] { show_cluster(with); });
+  auto name = std::make_shared<std::string>();
+  auto steer = [&](const char* verb, const char* what, const char* state) {
+    auto* one = cluster->add_subcommand(verb, what);
+    one->add_option("INSTANCE", *name, "Its name, as in phictl cluster list")->required();
+    one->footer(std::string{"Example: phictl cluster "} + verb + " web-2")
+      ->callback([&with, name, state] { want(with, *name, state); });
+  };
+  steer("drain", "Make an instance a lame duck", "drain");
+  steer("undrain", "Make an instance ready again", "ready");
+  auto* gone = cluster->add_subcommand("forget", "Strike an instance off that will not come back");
+  gone->add_option("INSTANCE", *name, "Its name")->required();
+  gone->footer("Example: phictl cluster forget web-2")->callback([&with, name] {
+    forget(with, *name);
+  });
+  auto command = std::make_shared<std::vector<std::string>>();
+  auto give_back = std::make_shared<bool>(false);
+  auto* turn = cluster->add_subcommand(
+    "turn",
+    "Run a command that takes this instance down, while no other one is: for rolling restarts");
+  turn->add_option("COMMAND", *command, "The command, behind --");
+  turn->add_flag("--give-back", *give_back, "Give a turn back that was kept after a failure");
+  turn->footer("Example: phictl cluster turn -- systemctl restart phi-backend")
+    ->callback([&with, command, give_back] { in_turn(with, *command, *give_back); });
+  cluster->footer("Example: phictl cluster list");
+}
+
+} // namespace phi::ctl
