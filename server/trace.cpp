@@ -87,6 +87,9 @@ void trace_recorder::close_file() {
 trace_page trace_recorder::read(uint64_t from, size_t max_bytes) const {
   std::lock_guard lock{guard_};
   trace_page out{.dropped = first_line_};
+  if (from == 0 && first_line_ > 0) // the names of the tracks came first: they were pushed out
+    for (const auto& [name, track] : tracks_)
+      out.lines.push_back(dump(track_name(track, name)));
   auto at = std::max(from, first_line_);
   for (size_t bytes = 0; at < first_line_ + lines_.size(); ++at) {
     const auto& line = lines_[static_cast<size_t>(at - first_line_)];
