@@ -85,6 +85,8 @@ examined look_at_permissions(const config& settings) {
 }
 
 examined look_at_database(const config& settings) {
+  if (settings.stats.storage == "postgres")
+    return {"database", verdict::ok, "events go to PostgreSQL, see stats.postgres_url", ""};
   std::error_code error;
   const auto& file = settings.resolved.sqlite_path;
   auto size = std::filesystem::file_size(file, error);

@@ -4,6 +4,7 @@
 #include "config/time_text.hpp"
 #include "server/store/postgres.hpp"
 #include "server/store/postgres_maintenance.hpp"
+#include "server/store/postgres_schema.hpp"
 #include "server/store/postgres_statements.hpp"
 
 #include <nlohmann/json.hpp>
@@ -93,6 +94,7 @@ private:
                  .connect_timeout = with_.connect_timeout,
                  .for_writing = true,
                  .name = "phi-backend " + with_.instance + " keeper"});
+    migrate(db_, wall_clock_us()); // the store may not have come to it yet
   }
 
   void recover() noexcept {

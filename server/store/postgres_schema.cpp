@@ -1,5 +1,6 @@
 #include "server/store/postgres_schema.hpp"
 
+#include "actors/log.hpp"
 #include "config/time_text.hpp"
 #include "server/store/postgres_statements.hpp"
 #include "server/store/rollup.hpp"
@@ -86,12 +87,12 @@ int make_partitions(postgres& db, int32_t first_day, int32_t last_day) {
   return made;
 }
 
-int migrate(postgres& db, int64_t now_us) {
+void migrate(postgres& db, int64_t now_us) {
   auto today = static_cast<int32_t>(day_of_slot(slot_of(now_us)));
   auto found = find_schema(db);
   check(found);
   if (found.version >= current_postgres_schema() && partitions_are_there(db, today + 1))
-    return found.version;
+    return;
   try {
     db.run("BEGIN");
     db.run(lock_schema);
@@ -106,12 +107,14 @@ int migrate(postgres& db, int64_t now_us) {
     }
     make_partitions(db, today - 1, today + days_ahead);
     db.run("COMMIT");
-    return found.version;
   } catch (...) {
     if (db.in_transaction())
       db.run("ROLLBACK");
     throw;
   }
+  if (found.version < current_postgres_schema())
+    log_info("store", found.version == 0 ? "creates the schema" : "migrates the schema",
+             {{"from_schema", found.version}, {"to_schema", current_postgres_schema()}});
 }
 
 } // namespace phi::store

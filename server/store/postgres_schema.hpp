@@ -19,8 +19,8 @@ std::vector<std::string> migration_plan(postgres& db);
 
 /// Brings the schema up to date and makes the partitions from yesterday to a week ahead of
 /// `now_us`. Waits for another instance that does the same; does nothing when nothing is to do.
-/// Returns the version that was found. Throws when the schema is too new for this program.
-int migrate(postgres& db, int64_t now_us);
+/// Throws when the schema is too new for this program.
+void migrate(postgres& db, int64_t now_us);
 
 /// Makes the partitions that are missing from `first_day` to `last_day` (days since 1970). Within a
 /// transaction that holds the lock of the schema. A day whose events are in the partition of all

@@ -99,10 +99,7 @@ private:
                  .for_writing = true,
                  .name = "phi-backend " + with_.instance});
     activity_ = "looking at the schema";
-    auto found = migrate(db_, wall_clock_us());
-    if (found < current_postgres_schema())
-      log_info("store", found == 0 ? "creates the schema" : "migrates the schema",
-               {{"from_schema", found}, {"to_schema", current_postgres_schema()}});
+    migrate(db_, wall_clock_us());
     log_info("store", "is connected to the database");
     activity_ = "idle";
   }

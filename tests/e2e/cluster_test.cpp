@@ -328,6 +328,9 @@ TEST_CASE("phictl spool show, fsck, replay") {
   temp_dir dir;
   service_process service{dir.path(), on_postgres(server.url())};
   CHECK(has(ctl(dir, {"spool", "show"}).out, "0 events in 0 batches"));
+  auto healthy = ctl(dir, {"doctor"});
+  INFO(healthy.out, healthy.err);
+  CHECK(healthy.code == 0);
   server.stop();
   for (int i = 0; i < 5; ++i)
     CHECK(post(service.port(), "/api/v1/events", one_event).status == 202);
@@ -336,6 +339,8 @@ TEST_CASE("phictl spool show, fsck, replay") {
   CHECK(has(shown.out, "the oldest since 20"));
   CHECK(json::parse(ctl(dir, {"spool", "show", "--json"}).out)["events"] >= 5);
   CHECK(has(ctl(dir, {"spool", "fsck"}).out, "sound"));
+  CHECK(eventually([&] { return ctl(dir, {"doctor"}).code == 1; }));
+  CHECK(has(ctl(dir, {"doctor"}).out, "PostgreSQL does not answer"));
   auto away = ctl(dir, {"--timeout", "1", "spool", "replay"});
   CHECK(away.code == 4);
   CHECK(has(away.out, "still wait"));

@@ -153,8 +153,34 @@ void config_diff(const context& with, bool only_check) {
     std::cout << "The file and the environment say what is in effect.\n";
 }
 
+/// What the actors say about PostgreSQL; nothing where there is none.
+void examine_postgres(const context& with, json& examined) {
+  auto status = ask(with, admin_wire::method_status);
+  for (const auto& one : status["actors"]) {
+    auto actor = one.value("actor", "");
+    if (!one.contains("says"))
+      continue;
+    const auto& says = one["says"];
+    if (actor == "keeper" && says.value("doing", "") == "the database is away")
+      examined.push_back({{"what", "database"},
+                          {"verdict", "bad"},
+                          {"text", "PostgreSQL does not answer; events go to the spool"},
+                          {"mend", "the log has the cause; see stats.postgres_url"}});
+    if (actor != "spool")
+      continue;
+    auto waiting = says["gauges"].value("events", uint64_t{0});
+    auto aside = says["gauges"].value("set_aside", uint64_t{0});
+    examined.push_back({{"what", "spool"},
+                        {"verdict", waiting + aside > 0 ? "warning" : "ok"},
+                        {"text", group_digits(waiting) + " events wait for the database, "
+                                   + group_digits(aside) + " batches are set aside"},
+                        {"mend", aside > 0 ? "phictl spool show says why" : ""}});
+  }
+}
+
 void doctor(const context& with) {
   auto answer = ask(with, admin_wire::method_doctor);
+  examine_postgres(with, answer["examined"]);
   bool bad = false;
   for (const auto& one : answer["examined"])
     bad |= one.value("verdict", "") == "bad";
