@@ -4,6 +4,7 @@
 #include "tests/support/service_process.hpp"
 
 #include <filesystem>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,14 @@ inline program_result shell(const std::string& line) {
 
 inline bool has(const std::string& text, const std::string& part) {
   return text.find(part) != text.npos;
+}
+
+inline std::vector<std::string> words_of(const std::string& text) {
+  std::istringstream in{text};
+  std::vector<std::string> out;
+  for (std::string word; in >> word;)
+    out.push_back(word);
+  return out;
 }
 
 } // namespace phi::testing
