@@ -406,3 +406,26 @@ TEST_CASE("a batch that the database never takes is set aside, and the rest goes
   CHECK(service.stop().code == 0);
   CHECK(server.number("SELECT count(*) FROM event WHERE feature = 'f'") >= 1);
 }
+
+TEST_CASE("without a spool: 503 while PostgreSQL is away, then 200 again; no start without it") {
+  postgres_server server;
+  temp_dir dir;
+  auto with = on_postgres(server.url(), {{"APP_SPOOL_ENABLED", "false"}});
+  service_process service{dir.path(), with};
+  load clients{service.port(), "load", 4};
+  for (int i = 0; i < 3; ++i) {
+    CHECK(eventually([&] { return answers_committed(service); }));
+    server.stop("immediate");
+    CHECK(post(service.port(), "/api/v1/events", one_event).status == 503);
+    server.start();
+  }
+  CHECK(eventually([&] { return answers_committed(service); }));
+  auto seen = clients.finish();
+  CHECK(seen.spooled == 0);
+  CHECK(service.stop().code == 0);
+  check_exactly_once(server, seen);
+  server.stop();
+  service_process without{dir.path(), with, false};
+  CHECK(without.wait().code == 1);
+  CHECK(without.logged("refused"));
+}
