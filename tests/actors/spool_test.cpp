@@ -148,6 +148,31 @@ TEST_CASE(
   CHECK_FALSE(h.replies->twice);
 }
 
+TEST_CASE(
+  "with the database away and the spool full, what nobody waits for is tried now and then") {
+  virtual_system on;
+  spooling_house h{on};
+  for (ticket i = 1; i <= 4; ++i)
+    h.send(i, 8, false); // more than one batch
+  h.answer(error_code::store_unavailable);
+  h.answer_spool(error_code::spool_full);
+  size_t tries = 0;
+  for (auto end = on.now() + 10s; on.now() < end;) {
+    auto stores = h.batches->size();
+    auto spools = h.spooled->size();
+    on.advance(10ms);
+    if (h.batches->size() > stores) {
+      ++tries;
+      h.answer(error_code::store_unavailable);
+    }
+    if (h.spooled->size() > spools)
+      h.answer_spool(error_code::spool_full);
+  }
+  CHECK(tries >= 20);
+  CHECK(tries <= 50);
+  CHECK(h.ledger().in_queue == 32);
+}
+
 TEST_CASE("a fast stop: what was given up is not spooled, what was taken is") {
   virtual_system on;
   spooling_house h{on};
