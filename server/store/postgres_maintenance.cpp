@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <vector>
 
 namespace phi::store {
@@ -51,6 +52,14 @@ std::vector<postgres_value> numbers(std::initializer_list<int64_t> list) {
   for (auto n : list)
     out.push_back(postgres_value::number(n));
   return out;
+}
+
+/// A text that reads back as the same number: an event must come into the same bucket here and
+/// there.
+std::string exactly(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.17g", value);
+  return text;
 }
 
 /// The whole of a day in slots and times.
@@ -163,7 +172,7 @@ void rebuild_rollups(postgres& db, int32_t day) {
     db.run("INSERT INTO rollup_latency (slot, feature, route, method, bucket, writer, n) SELECT "
            + slot + ", " + text("feature") + ", " + text("route") + ", " + text("method")
            + ", CASE WHEN duration_us <= 1 THEN 0 ELSE ceil(ln(duration_us::float8) / "
-           + std::to_string(log_gamma) + "::float8)::int8 END, '', count(*)" + where
+           + exactly(log_gamma) + "::float8)::int8 END, '', count(*)" + where
            + " AND duration_us IS NOT NULL GROUP BY 1, 2, 3, 4, 5");
     db.run("INSERT INTO rollup_user (day, feature, user_hash, user_kind, writer, slots_low,"
            " slots_high) SELECT "
