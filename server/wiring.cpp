@@ -26,6 +26,7 @@
 #include <mutex>
 #include <set>
 #include <sstream>
+#include <tuple>
 #include <unistd.h>
 
 namespace phi {
@@ -37,85 +38,54 @@ using std::chrono::milliseconds;
 class backend : public backend_port {
 public:
   void submit(ingest_turn_ptr turn) override {
-    tell_from_outside(stats(), atom::ingest_v, std::move(turn));
+    tell_from_outside(get<stats_actor>(), atom::ingest_v, std::move(turn));
   }
   void ask(asked_query_ptr question) override {
     switch (question->what.kind) {
       case query_kind::spool_show:
       case query_kind::spool_check:
-      case query_kind::spool_requeue: return ask_spool(std::move(question));
+      case query_kind::spool_requeue:
+        return ask_if_there<spool_actor>(
+          std::move(question), "there is no spool: it takes events only while PostgreSQL is"
+                               " away (stats.storage, spool.enabled)");
       case query_kind::cluster_want:
       case query_kind::cluster_forget:
       case query_kind::cluster_take_turn:
-      case query_kind::cluster_give_turn: return ask_keeper(std::move(question));
-      default: return tell_from_outside(reader(), atom::ask_v, std::move(question));
+      case query_kind::cluster_give_turn:
+        return ask_if_there<keeper_actor>(std::move(question),
+                                          "this instance is alone: several share one database with"
+                                          " stats.storage = \"postgres\"");
+      default: return tell_from_outside(get<reader_actor>(), atom::ask_v, std::move(question));
     }
   }
   void ask_health(asked_query_ptr question) override {
-    tell_urgent_from_outside(stats(), atom::ask_v, std::move(question));
+    tell_urgent_from_outside(get<stats_actor>(), atom::ask_v, std::move(question));
   }
 
-  void use(stats_actor now) {
+  template <class Actor>
+  void use(Actor now) {
     std::lock_guard lock{guard_};
-    stats_ = std::move(now);
-  }
-  void use(reader_actor now) {
-    std::lock_guard lock{guard_};
-    reader_ = std::move(now);
-  }
-
-  void use(spool_actor now) {
-    std::lock_guard lock{guard_};
-    spool_ = std::move(now);
-  }
-  void use(keeper_actor now) {
-    std::lock_guard lock{guard_};
-    keeper_ = std::move(now);
+    std::get<Actor>(actors_) = std::move(now);
   }
 
 private:
-  void ask_spool(asked_query_ptr question) {
-    spool_actor now;
-    {
-      std::lock_guard lock{guard_};
-      now = spool_;
-    }
-    if (!now)
-      return question->reply.answer({error_code::invalid_query,
-                                     "there is no spool: it takes events only while PostgreSQL is"
-                                     " away (stats.storage, spool.enabled)",
-                                     {}});
-    tell_from_outside(now, atom::ask_v, std::move(question));
+  template <class Actor>
+  Actor get() {
+    std::lock_guard lock{guard_};
+    return std::get<Actor>(actors_);
   }
 
-  void ask_keeper(asked_query_ptr question) {
-    keeper_actor now;
-    {
-      std::lock_guard lock{guard_};
-      now = keeper_;
-    }
+  /// Of an actor that is only there with PostgreSQL; `without` says so.
+  template <class Actor>
+  void ask_if_there(asked_query_ptr question, const char* without) {
+    auto now = get<Actor>();
     if (!now)
-      return question->reply.answer(
-        {error_code::invalid_query,
-         "this instance is alone: several share one database with stats.storage = \"postgres\"",
-         {}});
+      return question->reply.answer({error_code::invalid_query, without, {}});
     tell_from_outside(now, atom::ask_v, std::move(question));
-  }
-
-  stats_actor stats() {
-    std::lock_guard lock{guard_};
-    return stats_;
-  }
-  reader_actor reader() {
-    std::lock_guard lock{guard_};
-    return reader_;
   }
 
   std::mutex guard_;
-  stats_actor stats_;
-  reader_actor reader_;
-  spool_actor spool_;
-  keeper_actor keeper_;
+  std::tuple<stats_actor, reader_actor, spool_actor, keeper_actor> actors_;
 };
 
 /// Everything that the actors stand on, and the handles by which they find each other. Outlives the

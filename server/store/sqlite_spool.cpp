@@ -70,6 +70,10 @@ struct kept_batch {
   }
 };
 
+/// For read_row.
+const std::string select_kept =
+  "SELECT seq, id, taken_us, events, body, checksum, aside FROM batch ";
+
 kept_batch read_row(const statement& row) {
   return {row.integer(0), row.text(1), row.integer(2), row.integer(3),
           row.text(4),    row.text(5), row.text(6)};
@@ -89,9 +93,7 @@ std::map<int64_t, kept_batch> salvage(const std::string& file) {
     try {
       database db;
       db.open(file, database::access::read_write);
-      statement all{db, std::string{"SELECT seq, id, taken_us, events, body, checksum, aside FROM"
-                                    " batch NOT INDEXED ORDER BY seq "}
-                          + order};
+      statement all{db, select_kept + "NOT INDEXED ORDER BY seq " + order};
       while (all.step()) {
         auto kept = read_row(all);
         if (kept.damage().empty())
@@ -368,8 +370,7 @@ private:
     out->again = true;
     std::optional<std::pair<int64_t, std::string>> broken;
     {
-      statement ask{db_, "SELECT seq, id, taken_us, events, body, checksum, aside FROM batch WHERE"
-                         " aside IS NULL ORDER BY seq LIMIT ?1"};
+      statement ask{db_, select_kept + "WHERE aside IS NULL ORDER BY seq LIMIT ?1"};
       ask.bind(1, static_cast<int64_t>(most));
       while (!broken && ask.step()) {
         if (!front_.empty()
@@ -435,8 +436,7 @@ private:
     json damaged = json::array();
     int64_t batches = 0;
     int64_t events = 0;
-    statement all{db_, "SELECT seq, id, taken_us, events, body, checksum, aside FROM batch"
-                       " ORDER BY seq"};
+    statement all{db_, select_kept + "ORDER BY seq"};
     while (all.step()) {
       auto kept = read_row(all);
       ++batches;
