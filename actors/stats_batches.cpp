@@ -1,0 +1,224 @@
+#include "actors/stats_parts.hpp"
+
+#include "actors/exit_report.hpp"
+
+namespace phi::counting {
+namespace {
+
+void arm_overdue_timer(self_ptr self, duration wait) {
+  if (!std::exchange(self->state.overdue_armed, true))
+    tell_later(self, wait, atom::overdue_v);
+}
+
+void hand_to_store(self_ptr self) {
+  auto& state = self->state;
+  auto& batch = state.under_way->cut.batch;
+  if (!state.store)
+    return settle_batch(self, {.number = batch->number,
+                               .error = error_code::store_unavailable,
+                               .detail = "the store is gone"});
+  tell(self, state.store, atom::commit_v, batch, commit_listener_actor{self});
+  state.under_way->handed_at = now_of(self);
+  arm_overdue_timer(self, state.spool ? state.with.spool_after : state.with.commit_overdue);
+}
+
+void commit_next(self_ptr self) {
+  auto& state = self->state;
+  state.under_way.emplace(stats_state::commit_under_way{state.queue.cut(), now_of(self)});
+  if (state.spool && state.away)
+    hand_to_spool(self);
+  else
+    hand_to_store(self);
+}
+
+void arm_flush_timer(self_ptr self, time_point at) {
+  auto& state = self->state;
+  if (state.flush_armed)
+    return;
+  state.flush_armed = true;
+  auto wait = std::max(duration::zero(), at - now_of(self));
+  tell_later(self, wait, atom::flush_v, ++state.flush_timer);
+}
+
+/// Leaves when `release` has come and nothing can be done any more; whether it did.
+bool leave_if_done(self_ptr self) {
+  auto& state = self->state;
+  bool empty = state.queue.empty() && !state.under_way;
+  bool hopeless = (state.hurried || !state.store) && state.store_refuses && !state.under_way;
+  if (!state.doors_seen_shut || (!empty && !hopeless))
+    return false;
+  const auto& book = state.book.counts();
+  auto flushed = book.stored + book.duplicates - state.settled_before_stop;
+  auto trouble =
+    empty ? std::string{}
+          : std::to_string(book.in_queue) + " events could not be stored: " + state.refusal;
+  leave(self, {.did = {{"events_flushed", flushed}},
+               .waits = {{"store", state.waited_for_store}},
+               .ledger = book,
+               .trouble = trouble});
+  return true;
+}
+
+void batch_committed(self_ptr self, const commit_result& result) {
+  auto& state = self->state;
+  auto& cut = state.under_way->cut;
+  answers out;
+  uint64_t events = 0;
+  for (size_t i = 0; i < cut.fates.size(); ++i) {
+    auto [stored, duplicates] = result.requests[i];
+    state.book.settle(stored, duplicates);
+    events += stored + duplicates;
+    if (cut.fates[i] == fate::awaited)
+      out.add(cut.waiting[i], cut.batch->requests[i].to,
+              {.stored = stored, .duplicates = duplicates});
+  }
+  state.rate.add(events, result.took);
+  if (std::exchange(state.away_said, false))
+    log_info("stats", "sends events to the database again");
+  state.store_refuses = false;
+  state.retry_at.reset();
+  state.queue.done(*cut.batch);
+}
+
+void batch_refused(self_ptr self, const commit_result& result) {
+  auto& state = self->state;
+  auto& under_way = *state.under_way;
+  if (!under_way.abandoned) {
+    if (!state.store_refuses)
+      log_error("stats", "is refused by the store",
+                {{"events", under_way.cut.batch->events}, {"cause", result.detail}});
+    state.store_refuses = true;
+    state.refusal = result.detail;
+    state.retry_at = now_of(self) + state.with.commit_retry;
+  }
+  answers out;
+  auto& cut = under_way.cut;
+  auto why = under_way.maybe_committed ? error_code::outcome_unknown : result.error;
+  for (size_t i = 0; i < cut.fates.size(); ++i) {
+    const auto& request = cut.batch->requests[i];
+    if (cut.fates[i] == fate::awaited)
+      out.add(cut.waiting[i], request.to, refusal(state, why));
+    if (cut.fates[i] == fate::awaited || cut.fates[i] == fate::unknown)
+      state.book.refuse(event_count(request));
+  }
+  state.queue.put_back(std::move(cut), now_of(self));
+}
+
+} // namespace
+
+ingest_outcome refusal(const stats_state& state, error_code why) {
+  return {.error = why, .retry_after_s = state.rate.retry_after_s(state.queue.events())};
+}
+
+void maybe_commit(self_ptr self) {
+  auto& state = self->state;
+  if (state.under_way)
+    return;
+  if (state.queue.empty()) {
+    leave_if_done(self);
+    return;
+  }
+  auto now = now_of(self);
+  auto due = *state.queue.oldest() + state.with.flush_interval;
+  if (state.releasing)
+    due = now;
+  if (state.retry_at)
+    due = std::max(due, *state.retry_at);
+  if (state.queue.someone_waits() || (state.queue.full_batch() && !state.retry_at) || now >= due)
+    commit_next(self);
+  else if (!leave_if_done(self))
+    arm_flush_timer(self, due);
+}
+
+void end_batch(self_ptr self, const commit_result& result) {
+  auto& state = self->state;
+  if (state.stop_at)
+    state.waited_for_store += now_of(self) - std::max(*state.stop_at, state.under_way->since);
+  if (result.error == error_code::none)
+    batch_committed(self, result);
+  else
+    batch_refused(self, result);
+  state.under_way.reset();
+  maybe_commit(self);
+}
+
+void settle_batch(self_ptr self, const commit_result& result) {
+  auto& state = self->state;
+  if (!state.under_way || state.under_way->cut.batch->number != result.number)
+    return;
+  doing now{*state.who.activity, "settling a batch"};
+  fault_point("stats.committed");
+  auto& under_way = *state.under_way;
+  under_way.maybe_committed |= result.error == error_code::outcome_unknown;
+  if (under_way.at_spool) // too late, unless the spool fails
+    return void(under_way.said = result);
+  // A batch that was given up leaves the store as it was: it says nothing about the database.
+  if (result.error == error_code::none || !state.spool || under_way.abandoned)
+    return end_batch(self, result);
+  under_way.said = result;
+  go_away(self, result.detail);
+  hand_to_spool(self);
+}
+
+void give_up_batch(self_ptr self, error_code why) {
+  auto& state = self->state;
+  if (!state.under_way || state.under_way->at_spool) // the spool answers soon
+    return;
+  auto& cut = state.under_way->cut;
+  bool abandoned = state.under_way->abandoned = cut.batch->abandon();
+  answers out;
+  for (size_t i = 0; i < cut.fates.size(); ++i) {
+    if (cut.fates[i] != fate::awaited)
+      continue;
+    const auto& request = cut.batch->requests[i];
+    cut.fates[i] = abandoned ? fate::given_up : fate::unknown;
+    out.add(std::exchange(cut.waiting[i], nullptr), request.to,
+            refusal(state, abandoned ? why : error_code::outcome_unknown));
+    if (abandoned)
+      state.book.refuse(event_count(request));
+  }
+}
+
+void check_overdue(self_ptr self) {
+  auto& state = self->state;
+  state.overdue_armed = false;
+  if (!state.under_way)
+    return;
+  auto limit = state.spool ? state.with.spool_after : state.with.commit_overdue;
+  if (state.under_way->at_spool || !state.under_way->handed_at)
+    return;
+  auto left = *state.under_way->handed_at + limit - now_of(self);
+  if (left > duration::zero())
+    return arm_overdue_timer(self, left);
+  if (state.spool && !state.under_way->spool_refused) {
+    go_away(self, "no answer within " + show_duration(limit));
+    state.under_way->abandoned |= state.under_way->cut.batch->abandon();
+    return hand_to_spool(self);
+  }
+  log_error(
+    "stats", "gives up waiting for the store",
+    {{"events", state.under_way->cut.batch->events},
+     {"waited_ms", (now_of(self) - state.under_way->since) / std::chrono::milliseconds{1}}});
+  give_up_batch(self, error_code::store_unavailable);
+}
+
+/// The store was restarted. The old one answers no more, so its batch is ours again; whether it was
+/// committed does not matter: the identities of its events are known then.
+void use_store(self_ptr self, store_actor store) {
+  auto& state = self->state;
+  state.store = std::move(store);
+  if (!state.under_way)
+    return maybe_commit(self);
+  if (state.under_way->at_spool)
+    return;
+  if (state.under_way->abandoned)
+    return settle_batch(self, {.number = state.under_way->cut.batch->number,
+                               .error = error_code::store_unavailable,
+                               .detail = "the store died"});
+  state.under_way->maybe_committed |= state.under_way->cut.batch->committing();
+  state.under_way->cut.batch->reopen();
+  state.under_way->cut.batch->again = state.under_way->maybe_committed;
+  hand_to_store(self);
+}
+
+} // namespace phi::counting

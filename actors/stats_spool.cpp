@@ -1,0 +1,79 @@
+#include "actors/stats_parts.hpp"
+
+namespace phi::counting {
+namespace {
+
+void batch_spooled(self_ptr self) {
+  auto& state = self->state;
+  auto& cut = state.under_way->cut;
+  answers out;
+  for (size_t i = 0; i < cut.fates.size(); ++i) {
+    auto events = event_count(cut.batch->requests[i]);
+    state.book.spool(events);
+    if (cut.fates[i] == fate::awaited)
+      out.add(cut.waiting[i], cut.batch->requests[i].to, {.stored = events, .spooled = true});
+  }
+  state.queue.done(*cut.batch);
+  state.under_way.reset();
+}
+
+} // namespace
+
+void hand_to_spool(self_ptr self) {
+  auto& state = self->state;
+  auto& under_way = *state.under_way;
+  under_way.at_spool = true;
+  if (under_way.abandoned) // some of it may have been given up: that must not be stored
+    under_way.cut = state.queue.without_given_up(under_way.cut);
+  tell(self, state.spool, atom::append_v, under_way.cut.batch, spool_listener_actor{self});
+}
+
+void go_away(self_ptr self, const std::string& why) {
+  auto& state = self->state;
+  state.away = true;
+  if (!std::exchange(state.away_said, true))
+    log_warn("stats", "sends events to the spool", {{"cause", why}});
+  state.refusal = why;
+}
+
+void settle_spooled(self_ptr self, const spool_result& result) {
+  auto& state = self->state;
+  if (!state.under_way || !state.under_way->at_spool
+      || state.under_way->cut.batch->number != result.number)
+    return;
+  doing now{*state.who.activity, "settling a batch"};
+  fault_point("stats.spooled");
+  if (result.error == error_code::none) {
+    batch_spooled(self);
+    return maybe_commit(self);
+  }
+  state.away = false; // then the database is tried again, whatever comes of it
+  auto& under_way = *state.under_way;
+  under_way.at_spool = false;
+  under_way.spool_refused = true;
+  if (under_way.said && under_way.said->error == error_code::none)
+    return end_batch(self, *under_way.said); // the store was late, and has it
+  if (!under_way.handed_at || under_way.said)
+    return end_batch(
+      self, {.number = result.number, .error = error_code::spool_full, .detail = result.detail});
+  // The store still has it: those who wait are answered, the rest waits for what it says.
+  give_up_batch(self, error_code::spool_full);
+}
+
+void take_replayed(self_ptr self, const replay_result& result) {
+  auto& state = self->state;
+  state.book.recover(result.recovered);
+  state.book.replay(result.stored, result.duplicates);
+  if (result.recovered > 0 || result.took > state.with.spool_after)
+    return;
+  state.away = false;
+}
+
+void use_spool(self_ptr self, spool_actor spool) {
+  auto& state = self->state;
+  state.spool = std::move(spool);
+  if (state.under_way && state.under_way->at_spool)
+    hand_to_spool(self);
+}
+
+} // namespace phi::counting
