@@ -391,7 +391,7 @@ TEST_CASE("a damaged spool is set aside, and what can be read of it is replayed"
   CHECK(eventually([&] { return spooled(service) == 0 || service.logged("set_aside="); }));
   drain_and_stop(service);
   size_t found = 0;
-  auto stored = server.stored_actions("load");
+  auto stored = stored_actions(server.asked(), "load");
   for (const auto& id : seen.acknowledged)
     found += stored.contains(id);
   MESSAGE("one page of " << size / 4096 << " damaged: " << found << " of "

@@ -27,6 +27,7 @@ public:
   virtual store_port_ptr store(const std::string& instance = "one") = 0;
   virtual reader_port_ptr reader(std::chrono::milliseconds limit = 10s) = 0;
   virtual int64_t number(const std::string& sql) = 0;
+  virtual void run(const std::string& sql) = 0;
   virtual std::string mismatch() = 0;
 };
 
@@ -37,7 +38,8 @@ public:
     return make_sqlite_reader(with(limit));
   }
   int64_t number(const std::string& sql) override { return ask_database(file(), sql); }
-  std::string mismatch() override { return testing::rollup_mismatch(file()); }
+  void run(const std::string& sql) override { in_file(file())(sql); }
+  std::string mismatch() override { return testing::rollup_mismatch(in_file(file())); }
 
 private:
   std::string file() const { return dir_.path("phi.db"); }
@@ -58,6 +60,7 @@ public:
     return make_postgres_reader(with(limit));
   }
   int64_t number(const std::string& sql) override { return server_.number(sql); }
+  void run(const std::string& sql) override { server_.ask(sql); }
   std::string mismatch() override { return server_.rollup_mismatch(); }
 
 private:
@@ -140,6 +143,27 @@ TEST_CASE("an abandoned batch leaves no trace, and can be committed when it is o
     CHECK(db.number("SELECT count(*) FROM identity") == 0);
     batch->reopen();
     CHECK(store->commit(*batch).requests[0].stored == 1);
+  });
+}
+
+TEST_CASE("a batch that the database refuses leaves no trace; the next one goes through, twice") {
+  each_store([](tested_database& db) {
+    auto store = db.store();
+    REQUIRE(store->open() == "");
+    REQUIRE(store->commit(*batch_of({{make_event(1)}})).error == error_code::none);
+    for (uint32_t i = 0; i < 2; ++i) {
+      db.run("ALTER TABLE rollup_count RENAME TO away");
+      auto refused = batch_of({{make_event(2), make_event(3)}});
+      CHECK(store->commit(*refused).error == error_code::store_unavailable);
+      db.run("ALTER TABLE away RENAME TO rollup_count");
+      auto result = store->commit(*batch_of({{make_event(10 + i)}}));
+      INFO(result.detail);
+      REQUIRE(result.error == error_code::none);
+      CHECK(result.requests[0].stored == 1);
+    }
+    CHECK(store->close() == "");
+    CHECK(db.number("SELECT count(*) FROM event") == 3);
+    CHECK(db.mismatch() == "");
   });
 }
 

@@ -2,6 +2,7 @@
 /// The service on a real PostgreSQL: its settings for drills, and what must hold in the end.
 
 #include "tests/support/doctest.hpp"
+#include "tests/support/exactly_once.hpp"
 #include "tests/support/http_client.hpp"
 #include "tests/support/load.hpp"
 #include "tests/support/postgres_server.hpp"
@@ -67,22 +68,8 @@ inline bool answers(const postgres_server& server) {
   }
 }
 
-/// Acknowledged = stored, each once; refused = not stored; the roll-ups say the same.
 inline void check_exactly_once(const postgres_server& server, const load_result& seen) {
-  auto stored = server.stored_actions("load");
-  size_t missing = 0;
-  size_t twice = 0;
-  size_t refused_but_stored = 0;
-  for (const auto& id : seen.acknowledged)
-    missing += !stored.contains(id);
-  for (const auto& [id, n] : stored) {
-    twice += n > 1;
-    refused_but_stored += seen.refused.contains(id) && !seen.acknowledged.contains(id);
-  }
-  CHECK(seen.acknowledged.size() > 0);
-  CHECK(missing == 0);
-  CHECK(twice == 0);
-  CHECK(refused_but_stored == 0);
+  check_exactly_once(server.asked(), seen);
   CHECK(server.rollup_mismatch() == "");
 }
 

@@ -137,8 +137,8 @@ void postgres_server::set(const std::string& lines) {
 }
 
 std::string postgres_server::ask(const std::string& sql) const {
-  auto rows = postgres_session{url()}.run(sql);
-  return rows.empty() || rows[0].empty() ? std::string{} : rows[0][0];
+  auto column = asked()(sql);
+  return column.empty() ? std::string{} : column[0];
 }
 
 void postgres_server::kill_backends() const {
@@ -147,38 +147,19 @@ void postgres_server::kill_backends() const {
     ::kill(std::stoi(row[0]), SIGKILL);
 }
 
-std::map<std::string, int> postgres_server::stored_actions(const std::string& feature) const {
-  std::map<std::string, int> out;
-  for (const auto& row :
-       postgres_session{url()}.run("SELECT action FROM event WHERE feature = '" + feature + "'"))
-    ++out[row[0]];
-  return out;
+question postgres_server::asked() const {
+  return [url = url()](const std::string& sql) {
+    std::vector<std::string> out;
+    for (auto& row : postgres_session{url}.run(sql))
+      out.push_back(std::move(row.at(0)));
+    return out;
+  };
 }
 
 std::string postgres_server::rollup_mismatch() const {
-  postgres_session session{url()};
-  auto same = [&](const std::string& what, const std::string& rows,
-                  const std::string& rollups) -> std::string {
-    auto a = session.run(rows)[0][0];
-    auto b = session.run(rollups)[0][0];
-    return a == b ? "" : what + ": " + a + " in rows, " + b + " in roll-ups; ";
-  };
-  std::string out =
-    same("events", "SELECT count(*) FROM event", "SELECT coalesce(sum(n), 0) FROM rollup_count");
-  out += same("errors", "SELECT count(*) FROM event WHERE status >= 400",
-              "SELECT coalesce(sum(errors), 0) FROM rollup_count");
-  out += same("statuses", "SELECT count(status) FROM event",
-              "SELECT coalesce(sum(n), 0) FROM rollup_status");
-  out += same("latencies", "SELECT count(duration_us) FROM event",
-              "SELECT coalesce(sum(n), 0) FROM rollup_latency");
-  out += same("microseconds", "SELECT coalesce(sum(duration_us), 0) FROM event",
-              "SELECT coalesce(sum(sum_us), 0) FROM rollup_count");
-  out += same("users", "SELECT count(DISTINCT user_hash) FROM event",
-              "SELECT count(DISTINCT user_hash) FROM rollup_user");
-  out += same("identities", "SELECT count(*) FROM event", "SELECT count(*) FROM identity");
-  out +=
-    same("batches", "SELECT count(*) FROM event", "SELECT coalesce(sum(stored), 0) FROM batch");
-  return out;
+  return testing::rollup_mismatch(asked())
+         + difference(asked(), "batches", "SELECT count(*) FROM event",
+                      "SELECT coalesce(sum(stored), 0) FROM batch");
 }
 
 struct postgres_session::connection {

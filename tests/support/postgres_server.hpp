@@ -3,9 +3,9 @@
 /// with it. Needs PostgreSQL's programs; as root it runs them as the user postgres.
 
 #include "tests/support/service_process.hpp"
+#include "tests/support/stored.hpp"
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -41,9 +41,9 @@ public:
   /// postmaster.
   void kill_backends() const;
 
-  /// action -> how many rows, of the rows with this feature.
-  std::map<std::string, int> stored_actions(const std::string& feature) const;
-  /// Whether the roll-ups say what the rows say. An explanation when not.
+  /// Questions to this server, each in a session of its own.
+  question asked() const;
+  /// As for SQLite; and whether the batches' counts say the same.
   std::string rollup_mismatch() const;
 
 private:

@@ -1,19 +1,31 @@
 #pragma once
-/// What is in the database file, read with SQLite itself and not with the code under test.
+/// What is in a database, read with the database's own library and not with the code under test.
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace phi::testing {
 
-/// The first column of the first row.
-int64_t ask_database(const std::string& file, const std::string& sql);
+/// Puts a query to a database: the first column of the rows, as text. Throws what is wrong.
+using question = std::function<std::vector<std::string>(const std::string& sql)>;
 
 /// action -> how many rows, of the rows with this feature. The drills put the id of an event there.
-std::map<std::string, int> stored_actions(const std::string& file, const std::string& feature);
+std::map<std::string, int> stored_actions(const question& ask, const std::string& feature);
 
 /// Whether the roll-ups say what the rows say. An explanation when not.
-std::string rollup_mismatch(const std::string& file);
+std::string rollup_mismatch(const question& ask);
+
+/// An explanation when the two queries do not give the same number.
+std::string difference(const question& ask, const std::string& what, const std::string& rows,
+                       const std::string& rollups);
+
+/// Questions to a file of SQLite's.
+question in_file(const std::string& file);
+
+/// The first column of the first row; 0 when there is none.
+int64_t ask_database(const std::string& file, const std::string& sql);
 
 } // namespace phi::testing

@@ -1,9 +1,9 @@
 // The deployed unit on a real systemd. Run by tests/systemd/run, which boots one.
 
 #include "tests/support/doctest.hpp"
+#include "tests/support/exactly_once.hpp"
 #include "tests/support/http_client.hpp"
 #include "tests/support/load.hpp"
-#include "tests/support/stored.hpp"
 #include "tests/systemd/machine.hpp"
 
 #include <csignal>
@@ -17,21 +17,6 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto port = installed_service::port;
-
-/// What was acknowledged is in the database, each once.
-void check_exactly_once(const installed_service& service, const load_result& seen) {
-  auto stored = stored_actions(service.database(), "load");
-  size_t missing = 0;
-  size_t twice = 0;
-  for (const auto& id : seen.acknowledged)
-    missing += !stored.contains(id);
-  for (const auto& [id, n] : stored)
-    twice += n > 1;
-  CHECK(seen.acknowledged.size() > 0);
-  CHECK(missing == 0);
-  CHECK(twice == 0);
-  CHECK(rollup_mismatch(service.database()) == "");
-}
 
 bool ready() {
   return get(port, "/health/ready").status == 200;
@@ -95,7 +80,7 @@ TEST_CASE("flaw 6: each critical actor frozen in turn: named, restarted, nothing
     CHECK(contains(service.journal("PHI_STUCK=" + who), "stuck=" + who) == "");
     CHECK(contains(service.journal(), "Watchdog") == "");
     sh("systemctl stop phi-backend");
-    check_exactly_once(service, seen);
+    check_exactly_once(in_file(service.database()), seen);
   }
 }
 
@@ -139,7 +124,7 @@ TEST_CASE(
   CHECK(seen.resets_after_send == 0);
   CHECK(seen.refused.empty());
   CHECK(seen.other_answers == 0);
-  check_exactly_once(service, seen);
+  check_exactly_once(in_file(service.database()), seen);
 }
 
 TEST_CASE("killed under load: systemd starts it again, what was acknowledged is there once") {
@@ -154,7 +139,7 @@ TEST_CASE("killed under load: systemd starts it again, what was acknowledged is 
   CHECK(seen.connections_refused == 0); // they wait in the socket's queue
   CHECK(service.logged("ended without a report"));
   sh("systemctl stop phi-backend");
-  check_exactly_once(service, seen);
+  check_exactly_once(in_file(service.database()), seen);
 }
 
 TEST_CASE("a stop longer than TimeoutStopSec goes on while it makes progress") {
@@ -239,7 +224,7 @@ TEST_CASE("systemctl reload under load: no request fails; a broken file changes 
   CHECK(post(port, "/api/v1/events", std::string(700, ' ')).status == 413);
   CHECK(service.number("NRestarts") == 0);
   sh("systemctl stop phi-backend");
-  check_exactly_once(service, seen);
+  check_exactly_once(in_file(service.database()), seen);
 }
 
 TEST_CASE("the doctor holds the unit's time-outs against ours, at the start and in --check") {
