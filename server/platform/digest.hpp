@@ -4,12 +4,24 @@
 #include "protocol/event.hpp"
 
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace phi {
+
+/// For tables in memory. Both halves count: a UUIDv7 is time and counter, then 64 bits that stay
+/// the same for thousands of them.
+struct digest_hash {
+  size_t operator()(const digest& of) const noexcept {
+    uint64_t halves[2];
+    static_assert(sizeof halves == sizeof of);
+    std::memcpy(halves, of.data(), sizeof halves);
+    return halves[0] * 0x9e3779b97f4a7c15ULL ^ halves[1];
+  }
+};
 
 /// The identity of an event: 128 bits of SHA-256 over (source, id). One instance a thread.
 class identity_digest {

@@ -180,13 +180,23 @@ void postgres::connect(const postgres_access& with) {
   PQsetnonblocking(connection_, 1);
   PQsetNoticeProcessor(
     connection_, [](void*, const char*) {}, nullptr);
+  find_out_whether_direct();
+}
+
+/// The number that a session gives its client, to cancel it by, is that of its process. A pooler
+/// has no such process: it gives a number of its own.
+void postgres::find_out_whether_direct() {
+  auto answer = run("SELECT pg_backend_pid()");
+  direct_ = answer.step() && answer.integer(0) == PQbackendPID(connection_);
 }
 
 void postgres::close() noexcept {
   if (connection_)
     PQfinish(connection_);
   connection_ = nullptr;
-  queued_ = 0;
+  queued_.clear();
+  prepared_.clear();
+  prepared_in_doubt_ = false;
 }
 
 void postgres::lose(const std::string& why) {
@@ -238,22 +248,35 @@ void postgres::expect(pg_result* result) const {
   throw postgres_error{one_line(text ? text : PQresultErrorMessage(result)), state ? state : ""};
 }
 
-void postgres::send(const std::string& sql, const std::vector<postgres_value>& values,
-                    bool binary) {
-  if (!connection_)
-    throw postgres_error{"not connected", {}};
+namespace {
+
+/// The values of a statement as libpq wants them.
+struct value_arrays {
+  explicit value_arrays(const std::vector<postgres_value>& values) {
+    for (const auto& value : values) {
+      types.push_back(value.type);
+      data.push_back(value.null ? nullptr : value.data.c_str());
+      lengths.push_back(static_cast<int>(value.data.size()));
+      formats.push_back(value.binary);
+    }
+  }
+  int count() const { return static_cast<int>(types.size()); }
+
   std::vector<Oid> types;
   std::vector<const char*> data;
   std::vector<int> lengths;
   std::vector<int> formats;
-  for (const auto& value : values) {
-    types.push_back(value.type);
-    data.push_back(value.null ? nullptr : value.data.c_str());
-    lengths.push_back(static_cast<int>(value.data.size()));
-    formats.push_back(value.binary);
-  }
-  if (PQsendQueryParams(connection_, sql.c_str(), static_cast<int>(values.size()), types.data(),
-                        data.data(), lengths.data(), formats.data(), binary)
+};
+
+} // namespace
+
+void postgres::send(const std::string& sql, const std::vector<postgres_value>& values,
+                    bool binary) {
+  if (!connection_)
+    throw postgres_error{"not connected", {}};
+  value_arrays with{values};
+  if (PQsendQueryParams(connection_, sql.c_str(), with.count(), with.types.data(), with.data.data(),
+                        with.lengths.data(), with.formats.data(), binary)
       == 0)
     lose(one_line(PQerrorMessage(connection_)));
 }
@@ -290,14 +313,46 @@ postgres_rows postgres::finish_call() {
   return out;
 }
 
-void postgres::queue(const std::string& sql, const std::vector<postgres_value>& values,
-                     bool binary) {
+void postgres::begin_queue() {
   if (!connection_)
     throw postgres_error{"not connected", {}};
-  if (queued_ == 0 && PQenterPipelineMode(connection_) == 0)
+  if (queued_.empty() && PQenterPipelineMode(connection_) == 0)
     lose(one_line(PQerrorMessage(connection_)));
+}
+
+void postgres::queue(const std::string& sql, const std::vector<postgres_value>& values,
+                     bool binary) {
+  begin_queue();
   send(sql, values, binary);
-  ++queued_;
+  queued_.push_back(true);
+}
+
+void postgres::prepare(const char* sql, const std::vector<postgres_value>& values) {
+  if (std::exchange(prepared_in_doubt_, false)) {
+    send("DEALLOCATE ALL", {}, false);
+    queued_.push_back(false);
+  }
+  auto name = "phi" + std::to_string(prepared_.size());
+  value_arrays with{values};
+  if (PQsendPrepare(connection_, name.c_str(), sql, with.count(), with.types.data()) == 0)
+    lose(one_line(PQerrorMessage(connection_)));
+  queued_.push_back(false);
+  prepared_.emplace(sql, std::move(name));
+}
+
+void postgres::queue_prepared(const char* sql, const std::vector<postgres_value>& values,
+                              bool binary) {
+  if (!direct_)
+    return queue(sql, values, binary);
+  begin_queue();
+  if (!prepared_.contains(sql))
+    prepare(sql, values);
+  value_arrays with{values};
+  if (PQsendQueryPrepared(connection_, prepared_.at(sql).c_str(), with.count(), with.data.data(),
+                          with.lengths.data(), with.formats.data(), binary)
+      == 0)
+    lose(one_line(PQerrorMessage(connection_)));
+  queued_.push_back(true);
 }
 
 std::vector<postgres_rows> postgres::run_queued() {
@@ -306,7 +361,7 @@ std::vector<postgres_rows> postgres::run_queued() {
     lose(one_line(PQerrorMessage(connection_)));
   std::vector<postgres_rows> out;
   std::optional<postgres_error> wrong;
-  for (size_t i = std::exchange(queued_, 0); i > 0; --i) {
+  for (bool wanted : std::exchange(queued_, {})) {
     flush();
     auto* result = next_result();
     if (!result)
@@ -320,13 +375,17 @@ std::vector<postgres_rows> postgres::run_queued() {
     } catch (const postgres_error& e) {
       wrong = e;
     }
-    out.push_back(std::move(rows));
+    if (wanted)
+      out.push_back(std::move(rows));
   }
   postgres_rows sync{next_result()};
   if (PQstatus(connection_) != CONNECTION_OK || PQexitPipelineMode(connection_) == 0)
     lose(wrong ? wrong->what() : one_line(PQerrorMessage(connection_)));
-  if (wrong)
+  if (wrong) {
+    prepared_.clear();
+    prepared_in_doubt_ = direct_;
     throw *wrong;
+  }
   return out;
 }
 

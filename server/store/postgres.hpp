@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 struct pg_conn;
@@ -128,6 +129,10 @@ public:
   /// Puts a statement behind the others of one round trip.
   void queue(const std::string& sql, const std::vector<postgres_value>& values = {},
              bool binary = false);
+  /// The same for a text that is always the same: the server reads and plans it once a session.
+  /// Behind a pooler, which may give every transaction another session, as `queue`.
+  void queue_prepared(const char* sql, const std::vector<postgres_value>& values,
+                      bool binary = false);
   /// Sends what was queued and gives the rows of each. The first error of the server is thrown when
   /// all have been heard.
   std::vector<postgres_rows> run_queued();
@@ -142,6 +147,9 @@ private:
   using clock = std::chrono::steady_clock;
 
   void begin_call() { end_ = clock::now() + limit_; }
+  void find_out_whether_direct();
+  void begin_queue();
+  void prepare(const char* sql, const std::vector<postgres_value>& values);
   void send(const std::string& sql, const std::vector<postgres_value>& values, bool binary);
   void flush();
   postgres_rows finish_call();
@@ -153,7 +161,10 @@ private:
   pg_conn* connection_ = nullptr;
   std::chrono::milliseconds limit_{5000};
   clock::time_point end_{};
-  size_t queued_ = 0;
+  std::vector<bool> queued_;       ///< an entry for each answer to come; whether somebody wants it
+  bool direct_ = false;            ///< no pooler between: the session is ours
+  bool prepared_in_doubt_ = false; ///< after an error nobody knows which of them are there
+  std::unordered_map<std::string_view, std::string> prepared_; ///< text -> name
 };
 
 /// "SELECT ?1" as PostgreSQL writes it: "SELECT $1".

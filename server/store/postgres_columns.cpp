@@ -146,7 +146,7 @@ void queue_rollups(postgres& db, const rollup& sums, const std::string& writer) 
     addresses.add(key.slot, key.a, bits(slots.low), bits(slots.high));
   auto queue = [&](const char* sql, columns& with, size_t rows) {
     if (rows > 0)
-      db.queue(sql, with.take(writer));
+      db.queue_prepared(sql, with.take(writer));
   };
   queue(add_counts, counts, sums.counts.size());
   queue(add_statuses, statuses, sums.statuses.size());

@@ -9,10 +9,6 @@
 
 namespace phi::store {
 
-/// From this many events on rows go by COPY, which has a round trip of its own; fewer go as arrays.
-/// An estimate: tools/bench/postgres measures both.
-inline constexpr size_t copy_from = 500;
-
 std::vector<postgres_value> columns_of(const std::vector<const event*>& events);
 std::string copy_of(const std::vector<const event*>& events);
 

@@ -3,6 +3,7 @@
 #include "actors/fault_point.hpp"
 #include "actors/log.hpp"
 #include "config/time_text.hpp"
+#include "server/platform/digest.hpp"
 #include "server/store/postgres.hpp"
 #include "server/store/postgres_columns.hpp"
 #include "server/store/postgres_schema.hpp"
@@ -10,7 +11,6 @@
 #include "server/store/rollup.hpp"
 
 #include <atomic>
-#include <cstring>
 #include <span>
 #include <unordered_map>
 #include <unordered_set>
@@ -19,15 +19,6 @@ namespace phi::store {
 namespace {
 
 using namespace postgres_sql;
-
-struct digest_hash {
-  /// A digest is random in every part.
-  size_t operator()(const digest& of) const noexcept {
-    size_t out;
-    std::memcpy(&out, of.data() + of.size() - sizeof out, sizeof out);
-    return out;
-  }
-};
 
 using digest_set = std::unordered_set<digest, digest_hash>;
 
@@ -164,7 +155,7 @@ private:
             days.add(day_of_slot(slot_of(e.time_us)));
           }
     });
-    db_.queue(add_identities, {digests.take(), days.take()}, true);
+    db_.queue_prepared(add_identities, {digests.take(), days.take()}, true);
     auto answers = db_.run_queued();
     added.clear();
     for (auto& row = answers.back(); row.step();)
@@ -192,11 +183,11 @@ private:
 
   /// All that the new events mean, in one round trip; COPY needs one of its own.
   void write(const commit_batch& batch, const commit_result& result) {
-    if (fresh_.size() >= copy_from) {
+    if (fresh_.size() >= with_.copy_from) {
       activity_ = "COPY";
       db_.copy_in(copy_events, copy_of(fresh_));
     } else if (!fresh_.empty()) {
-      db_.queue(add_events, columns_of(fresh_));
+      db_.queue_prepared(add_events, columns_of(fresh_));
     }
     activity_ = "roll-ups";
     for (const auto* e : fresh_)
@@ -218,8 +209,8 @@ private:
       stored.add(int64_t{sum.stored});
       duplicates.add(int64_t{sum.duplicates});
     }
-    db_.queue(add_batches,
-              {ids.take(), stored.take(), duplicates.take(), postgres_value::text(with_.instance)});
+    db_.queue_prepared(add_batches, {ids.take(), stored.take(), duplicates.take(),
+                                     postgres_value::text(with_.instance)});
     db_.run_queued();
   }
 

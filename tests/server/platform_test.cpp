@@ -90,6 +90,19 @@ TEST_CASE("UUIDv7: version, variant, sorted by time, never twice") {
     REQUIRE(seen.insert(source.next(1'767'323'045'000'000)).second);
 }
 
+TEST_CASE("identities spread in a table, with and without ids of the sender") {
+  uuid7_source source;
+  identity_digest digests;
+  std::set<size_t> of_uuids;
+  std::set<size_t> of_ids;
+  for (int i = 0; i < 10'000; ++i) {
+    of_uuids.insert(digest_hash{}(source.next(1'767'323'045'000'000 + i)));
+    of_ids.insert(digest_hash{}(digests.of("source", std::to_string(i))));
+  }
+  CHECK(of_uuids.size() > 9'990);
+  CHECK(of_ids.size() > 9'990);
+}
+
 TEST_CASE("tokens compare equal only when they are") {
   CHECK(same_token("abc", "abc"));
   CHECK_FALSE(same_token("abc", "abd"));
