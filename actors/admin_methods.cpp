@@ -159,6 +159,7 @@ void tell_events(self_ptr self, const call& now) {
   what.top = std::min(what.top, 1000U);
   if (now.params.contains("after"))
     what.after = now.params["after"].get<int64_t>();
+  what.over_gaps = now.params.value("overGaps", false);
   if (auto feature = now.text("feature"); !feature.empty())
     what.feature = feature;
   self->state.console->ask(std::move(what), passed_on(now));

@@ -53,6 +53,7 @@ struct query {
   summary_parts include;
   uint32_t top = 20;
   std::optional<int64_t> after; ///< of `events`
+  bool over_gaps = false;       ///< of `events`: not only up to a number that is still missing
   std::string file;             ///< of `backup`
   std::string instance;         ///< of `cluster_...`
   std::string text;

@@ -63,12 +63,21 @@ json shown(const row_cursor& row) {
 } // namespace
 
 json recent_events(row_source& db, const query& what) {
-  auto end = number(db, "SELECT coalesce(max(seq), 0) FROM event");
-  auto& ask =
-    db.ask(what.after ? sql::events_after : sql::last_events,
-           {what.after.value_or(0), static_cast<int64_t>(what.top), text_or_any(what.feature)});
+  const auto after = what.after.value_or(0);
+  const auto newest = number(db, "SELECT coalesce(max(seq), 0) FROM event");
+  auto end = newest;
+  if (what.after && !what.over_gaps) {
+    // Of several writers one can take its numbers first and commit last.
+    auto& gap = db.ask(sql::first_gap, {after});
+    if (gap.step() && !gap.null(0))
+      end = gap.integer(0);
+  }
+  std::vector<parameter> values{after, static_cast<int64_t>(what.top), text_or_any(what.feature)};
+  if (what.after)
+    values.emplace_back(end);
+  auto& ask = db.ask(what.after ? sql::events_after : sql::last_events, values);
   json events = json::array();
-  int64_t last = what.after.value_or(0);
+  auto last = after;
   while (ask.step()) {
     last = std::max(last, ask.integer(0));
     events.push_back(shown(ask));
@@ -76,7 +85,7 @@ json recent_events(row_source& db, const query& what) {
   // With fewer than asked for there is nothing more: go on behind everything that was looked at.
   if (events.size() < what.top)
     last = std::max(last, end);
-  return {{"events", std::move(events)}, {"last", last}};
+  return {{"events", std::move(events)}, {"last", last}, {"held", end < newest}};
 }
 
 json verify(row_source& db, int64_t raw_from_day) {

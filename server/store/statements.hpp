@@ -102,7 +102,12 @@ CREATE TABLE rollup_address (
 
 inline constexpr std::string_view events_after =
   "SELECT seq, time_us, feature, action, route, method, status, duration_us, instance FROM event"
-  " WHERE seq > ?1 AND (?3 IS NULL OR feature = ?3) ORDER BY seq LIMIT ?2";
+  " WHERE seq > ?1 AND seq <= ?4 AND (?3 IS NULL OR feature = ?3) ORDER BY seq LIMIT ?2";
+
+/// The number before the first that is missing behind ?1; NULL: none is.
+inline constexpr std::string_view first_gap =
+  "SELECT min(before) FROM (SELECT seq, lag(seq, 1, ?1) OVER (ORDER BY seq) AS before FROM event"
+  " WHERE seq > ?1) AS numbered WHERE seq <> before + 1";
 
 inline constexpr std::string_view last_events =
   "SELECT * FROM (SELECT seq, time_us, feature, action, route, method, status, duration_us,"

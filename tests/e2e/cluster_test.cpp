@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <fstream>
@@ -259,6 +260,45 @@ TEST_CASE("several instances that start at once make the schema once") {
   }
   CHECK(made == 1);
   CHECK(server.number("SELECT count(*) FROM phi_schema") == 1);
+}
+
+TEST_CASE("tail -f shows in order what another instance commits late, and does not wait for ever") {
+  postgres_server server;
+  temp_dir dir;
+  service_process service{dir.path(),
+                          instance(server, "a", {{"APP_STATS_TRACK_REQUESTS", "false"}})};
+  auto send = [&](const std::string& action) {
+    CHECK(ctl(dir, {"send", "--feature", "f", "--action", action}).code == 0);
+  };
+  send("first");
+  program_result followed;
+  std::thread follower{[&] {
+    followed = shell("timeout 15 " + phictl() + " --json --socket " + dir.path("admin.sock")
+                     + " tail -f -n 1");
+  }};
+  std::this_thread::sleep_for(500ms);
+  // As another instance that takes its numbers and commits after us, or never.
+  const std::string insert =
+    "INSERT INTO event(time_us, identity, feature, action) VALUES (1, gen_random_uuid(), 'f', '";
+  postgres_session other{server.url()};
+  other.run("BEGIN");
+  other.run(insert + "late')");
+  send("early");
+  std::this_thread::sleep_for(700ms);
+  other.run("COMMIT");
+  other.run("BEGIN");
+  other.run(insert + "never')");
+  other.run("ROLLBACK");
+  send("last");
+  follower.join();
+  INFO(followed.out);
+  size_t at = 0;
+  for (auto action : {"first", "late", "early", "last"}) {
+    auto found = followed.out.find("\"" + std::string{action} + "\"", at);
+    REQUIRE(found != std::string::npos);
+    at = found + 1;
+  }
+  CHECK(std::count(followed.out.begin(), followed.out.end(), '\n') == 4);
 }
 
 TEST_CASE("what is too old is dropped by the day, its counts stay; partitions are made ahead") {

@@ -36,11 +36,15 @@ void print_event(const context& with, const json& event) {
   std::cout << "\n";
 }
 
+/// A number that is still missing after this long was rolled back: no commit takes longer.
+constexpr auto gap_patience = 10s;
+
 void tail(const context& with, const std::string& feature, int lines, bool follow) {
   admin_client client{with};
   json params{{"limit", lines}};
   if (!feature.empty())
     params["feature"] = feature;
+  auto went_on = steady::now();
   for (;;) {
     auto answer = client.call(admin_wire::method_events, params, with.timeout_or(10s));
     for (const auto& event : answer["events"])
@@ -48,6 +52,9 @@ void tail(const context& with, const std::string& feature, int lines, bool follo
     std::cout << std::flush;
     if (!follow)
       return;
+    if (!answer.value("held", false) || params.value("after", int64_t{-1}) != answer["last"])
+      went_on = steady::now();
+    params["overGaps"] = steady::now() - went_on > gap_patience;
     params["after"] = answer["last"];
     params["limit"] = 1000;
     if (answer["events"].size() < 1000)
