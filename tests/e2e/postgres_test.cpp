@@ -43,6 +43,7 @@ void drill(const std::string& what, postgres_server& server, const std::string& 
   say(what, seen);
   CHECK(seen.resets_after_send == 0);
   CHECK(seen.connections_refused == 0);
+  CHECK_FALSE(service.logged("prepared statement")); // one that the session has, or has not
   check_exactly_once(server, seen);
 }
 
@@ -139,7 +140,9 @@ TEST_CASE("through pgbouncer in transaction mode, which is stopped and started a
     << " user=phi\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = " << port
     << "\nauth_type = any\nunix_socket_dir =\npool_mode = transaction\nauth_file = "
     << dir.path("users") << "\npidfile = " << dir.path("pid") << "\nlogfile = " << dir.path("log")
-    << "\nserver_login_retry = 1\n";
+    << "\nserver_login_retry = 1\n"
+    // Every transaction in another session.
+    << "server_round_robin = 1\nmin_pool_size = 4\n";
   ::chmod(dir.path().c_str(), 0777);
   auto start = [&] {
     auto command = std::string{::geteuid() == 0 ? "/usr/sbin/runuser -u postgres -- " : ""}
