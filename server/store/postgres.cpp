@@ -195,6 +195,7 @@ void postgres::close() noexcept {
     PQfinish(connection_);
   connection_ = nullptr;
   queued_.clear();
+  direct_ = false;
   prepared_.clear();
   prepared_in_doubt_ = false;
 }

@@ -90,11 +90,12 @@ private:
     if (db_.is_open())
       return;
     db_.set_limit(with_.commit_timeout);
-    db_.connect({.url = with_.url,
-                 .connect_timeout = with_.connect_timeout,
-                 .for_writing = true,
-                 .name = "phi-backend " + with_.instance + " keeper"});
-    migrate(db_, wall_clock_us()); // the store may not have come to it yet
+    connect_and_migrate(db_, // the store may not have come to it yet
+                        {.url = with_.url,
+                         .connect_timeout = with_.connect_timeout,
+                         .for_writing = true,
+                         .name = "phi-backend " + with_.instance + " keeper"},
+                        wall_clock_us());
   }
 
   void recover() noexcept {

@@ -117,4 +117,14 @@ void migrate(postgres& db, int64_t now_us) {
              {{"from_schema", found.version}, {"to_schema", current_postgres_schema()}});
 }
 
+void connect_and_migrate(postgres& db, const postgres_access& with, int64_t now_us) {
+  db.connect(with);
+  try {
+    migrate(db, now_us);
+  } catch (...) {
+    db.close();
+    throw;
+  }
+}
+
 } // namespace phi::store

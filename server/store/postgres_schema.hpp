@@ -22,6 +22,10 @@ std::vector<std::string> migration_plan(postgres& db);
 /// Throws when the schema is too new for this program.
 void migrate(postgres& db, int64_t now_us);
 
+/// Connects and migrates. When either fails it throws and `db` is closed: nobody writes into a
+/// schema that was not looked at.
+void connect_and_migrate(postgres& db, const postgres_access& with, int64_t now_us);
+
 /// Makes the partitions that are missing from `first_day` to `last_day` (days since 1970). Within a
 /// transaction that holds the lock of the schema. A day whose events are in the partition of all
 /// others already stays there. Returns how many were made.

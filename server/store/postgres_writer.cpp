@@ -83,14 +83,14 @@ public:
 
 private:
   void connect() {
-    activity_ = "connecting";
+    activity_ = "connecting, looking at the schema";
     db_.set_limit(with_.commit_timeout);
-    db_.connect({.url = with_.url,
-                 .connect_timeout = with_.connect_timeout,
-                 .for_writing = true,
-                 .name = "phi-backend " + with_.instance});
-    activity_ = "looking at the schema";
-    migrate(db_, wall_clock_us());
+    connect_and_migrate(db_,
+                        {.url = with_.url,
+                         .connect_timeout = with_.connect_timeout,
+                         .for_writing = true,
+                         .name = "phi-backend " + with_.instance},
+                        wall_clock_us());
     log_info("store", "is connected to the database");
     activity_ = "idle";
   }

@@ -243,6 +243,18 @@ TEST_CASE(
   CHECK(service.wait().code == 1);
   CHECK(service.logged("newer version"));
   CHECK(run_program({binary(), "--migrate"}, {}).code == 2); // no PostgreSQL in the configuration
+  // With a spool it takes events, and writes none of them into what it does not know.
+  service_process spooling{dir.path(), env};
+  for (int i = 0; i < 5; ++i)
+    CHECK(post(spooling.port(), "/api/v1/events", one_event).status == 202);
+  CHECK(eventually([&] { return spooling.logged("newer version"); }));
+  std::this_thread::sleep_for(1s);
+  CHECK(server.number("SELECT count(*) FROM event WHERE feature = 'f'") == 1);
+  CHECK(server.number("SELECT count(*) FROM instance") == 1); // the run before
+  server.ask("DELETE FROM phi_schema WHERE version = 3");
+  CHECK(ctl(dir, {"spool", "replay"}).code == 0);
+  drain_and_stop(spooling);
+  CHECK(server.number("SELECT count(*) FROM event WHERE feature = 'f'") == 6);
 }
 
 TEST_CASE("several instances that start at once make the schema once") {
