@@ -89,6 +89,11 @@ json admin_client::call(std::string_view method, json params, std::chrono::milli
   return answer.value("result", json{});
 }
 
+json ask(const context& with, std::string_view method, json params,
+         std::chrono::milliseconds limit) {
+  return admin_client{with}.call(method, std::move(params), with.timeout_or(limit));
+}
+
 void admin_client::wait_for_end(steady::time_point until) {
   auto left = std::chrono::ceil<std::chrono::milliseconds>(until - steady::now());
   pollfd ended{fd_, POLLIN | POLLHUP, 0};

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
 
 namespace phi::ctl {
 
@@ -37,6 +38,10 @@ private:
   int fd_ = -1;
   int next_id_ = 1;
 };
+
+/// One request over a connection of its own. `limit` holds unless --timeout says otherwise.
+json ask(const context& with, std::string_view method, json params = json::object(),
+         std::chrono::milliseconds limit = std::chrono::seconds{5});
 
 /// Where the admin socket is: --socket, $RUNTIME_DIRECTORY, /run/phi-backend, ./data. Empty: there
 /// is none.

@@ -67,8 +67,7 @@ void tail(const context& with, const std::string& feature, int lines, bool follo
 void backup(const context& with, const std::string& file) {
   if (std::filesystem::exists(file))
     throw failure{outcome::failed, file + " is there already; name another"};
-  admin_client client{with};
-  auto made = client.call(admin_wire::method_backup, json::object(), with.timeout_or(1h));
+  auto made = ask(with, admin_wire::method_backup, json::object(), 1h);
   // The service may write in its state directory only: fetch it there.
   auto copy = made.value("file", "");
   std::error_code error;

@@ -72,8 +72,7 @@ json read_exit_report(const std::string& state_directory, int pid) {
 
 std::string find_state_directory(const context& with) {
   try {
-    admin_client client{with};
-    auto status = client.call(admin_wire::method_status, json::object(), with.timeout_or(3s));
+    auto status = ask(with, admin_wire::method_status, json::object(), 3s);
     return status.value("stateDirectory", "");
   } catch (const failure& gone) {
     if (gone.how() != outcome::not_running)

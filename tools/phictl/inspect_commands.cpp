@@ -17,11 +17,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-json ask(const context& with, std::string_view method, json params = json::object()) {
-  admin_client client{with};
-  return client.call(method, std::move(params), with.timeout_or(5s));
-}
-
 // -- actors, dump, log level --------------------------------------------------------------------
 
 void actors(const context& with) {

@@ -16,8 +16,7 @@ namespace {
 using namespace std::chrono_literals;
 
 json ask_status(const context& with) {
-  admin_client client{with};
-  return client.call(admin_wire::method_status, json::object(), with.timeout_or(3s));
+  return ask(with, admin_wire::method_status, json::object(), 3s);
 }
 
 void print_status(const context& with, const json& status) {
@@ -113,8 +112,7 @@ void health(const context& with) {
 }
 
 void reload(const context& with) {
-  admin_client client{with};
-  auto report = client.call(admin_wire::method_reload, json::object(), with.timeout_or(15s));
+  auto report = ask(with, admin_wire::method_reload, json::object(), 15s);
   if (with.json) {
     std::cout << report.dump(2) << "\n";
     return;
@@ -131,9 +129,8 @@ void reload(const context& with) {
 }
 
 void drain(const context& with, bool on) {
-  admin_client client{with};
-  auto answer = client.call(on ? admin_wire::method_drain : admin_wire::method_undrain,
-                            json::object(), with.timeout_or(3s));
+  auto answer =
+    ask(with, on ? admin_wire::method_drain : admin_wire::method_undrain, json::object(), 3s);
   if (with.json)
     std::cout << answer.dump() << "\n";
   else

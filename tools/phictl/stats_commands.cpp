@@ -54,9 +54,7 @@ json ask_statistics(const context& with, const std::string& path, const stats_wi
   put("end", wishes.end);
   put("timezone", wishes.zone);
   put("feature", wishes.feature);
-  admin_client client{with};
-  return client.call(admin_wire::method_ask, {{"path", path}, {"query", query}},
-                     with.timeout_or(30s));
+  return ask(with, admin_wire::method_ask, {{"path", path}, {"query", query}}, 30s);
 }
 
 /// Rows with a bar for their count.

@@ -35,11 +35,6 @@ std::optional<int64_t> seconds_of(const std::string& text) {
   return number * factor;
 }
 
-json ask(const context& with, std::string_view method, json params) {
-  admin_client client{with};
-  return client.call(method, std::move(params), with.timeout_or(5s));
-}
-
 std::string scopes_of(const json& row) {
   std::string out;
   for (const auto& one : row["scopes"])
