@@ -39,6 +39,24 @@ std::string one_line(const char* text) {
   return out;
 }
 
+/// The values of a statement as libpq wants them.
+struct value_arrays {
+  explicit value_arrays(const std::vector<postgres_value>& values) {
+    for (const auto& value : values) {
+      types.push_back(value.type);
+      data.push_back(value.null ? nullptr : value.data.c_str());
+      lengths.push_back(static_cast<int>(value.data.size()));
+      formats.push_back(value.binary);
+    }
+  }
+  int count() const { return static_cast<int>(types.size()); }
+
+  std::vector<Oid> types;
+  std::vector<const char*> data;
+  std::vector<int> lengths;
+  std::vector<int> formats;
+};
+
 } // namespace
 
 // -- values -------------------------------------------------------------------------------------
@@ -248,28 +266,6 @@ void postgres::expect(pg_result* result) const {
   const char* text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
   throw postgres_error{one_line(text ? text : PQresultErrorMessage(result)), state ? state : ""};
 }
-
-namespace {
-
-/// The values of a statement as libpq wants them.
-struct value_arrays {
-  explicit value_arrays(const std::vector<postgres_value>& values) {
-    for (const auto& value : values) {
-      types.push_back(value.type);
-      data.push_back(value.null ? nullptr : value.data.c_str());
-      lengths.push_back(static_cast<int>(value.data.size()));
-      formats.push_back(value.binary);
-    }
-  }
-  int count() const { return static_cast<int>(types.size()); }
-
-  std::vector<Oid> types;
-  std::vector<const char*> data;
-  std::vector<int> lengths;
-  std::vector<int> formats;
-};
-
-} // namespace
 
 void postgres::send(const std::string& sql, const std::vector<postgres_value>& values,
                     bool binary) {

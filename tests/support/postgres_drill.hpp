@@ -28,6 +28,13 @@ inline settings on_postgres(const std::string& url, settings more = {}) {
   return more;
 }
 
+/// One of several on the same server.
+inline settings instance(const postgres_server& server, const std::string& name,
+                         settings more = {}) {
+  more["APP_SERVER_INSTANCE"] = name;
+  return on_postgres(server.url(), std::move(more));
+}
+
 inline uint64_t gauge(const std::string& health, const std::string& name) {
   auto at = health.find("\"" + name + "\":");
   return at == health.npos ? 0 : std::stoull(health.substr(at + name.size() + 3));

@@ -1,4 +1,4 @@
-"""What the benchmarks share: starting the service, percentiles, a table."""
+"""What the benchmarks share: starting the service, load by wrk, percentiles, a table."""
 
 import os
 import re
@@ -7,9 +7,39 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections import namedtuple
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+EVENT = ('{"feature":"images","action":"generate","route":"/image","method":"POST","status":200,'
+         '"durationMs":123,"userHash":"0123456789abcdef0123456789abcdef","extra":{"k":"v"}}')
+SCRIPT = """
+local event = [[%s]]
+local count = %d
+wrk.method = "POST"
+wrk.headers["Content-Type"] = count == 1 and "application/json" or "application/x-ndjson"
+wrk.body = count == 1 and event or string.rep(event .. "\\n", count)
+"""
+
+
+# What one run of wrk saw: events a second, all requests, latencies as wrk writes them.
+Seen = namedtuple("Seen", "rate requests p50 p99")
+
+
+def wrk(port, events, connections, seconds):
+    """Posts requests of `events` events each."""
+    if not shutil.which("wrk"):
+        raise SystemExit("wrk is missing: apt-get install wrk")
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(SCRIPT % (EVENT, events))
+        script.flush()
+        out = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", script.name,
+                              f"http://127.0.0.1:{port}/api/v1/events"], capture_output=True, text=True).stdout
+    if "Non-2xx" in out:
+        raise SystemExit("answers other than 2xx:\n" + out)
+    found = [re.search(pattern, out).group(1)
+             for pattern in (r"Requests/sec:\s+([\d.]+)", r"(\d+) requests in", r"\n +50%\s+(\S+)", r"\n +99%\s+(\S+)")]
+    return Seen(float(found[0]) * events, int(found[1]), *found[2:])
 
 
 def build(flavour):

@@ -1,6 +1,7 @@
 // What one transaction of the PostgreSQL writer costs, by the size of the batch and by how the rows
 // go, without HTTP and actors. Called by tools/bench/postgres, which starts the server.
 
+#include "config/time_text.hpp"
 #include "server/store/postgres_store.hpp"
 
 #include <algorithm>
@@ -93,9 +94,7 @@ int main(int argc, char** argv) {
       std::fprintf(stderr, "%s\n", trouble.c_str());
       return 1;
     }
-  auto now_us = std::chrono::duration_cast<std::chrono::microseconds>(
-                  std::chrono::system_clock::now().time_since_epoch())
-                  .count();
+  auto now_us = wall_clock_us();
   uint64_t number = 0;
   for (int i = 3; i < argc; ++i) {
     auto size = std::strtoul(argv[i], nullptr, 10);

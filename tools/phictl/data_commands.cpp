@@ -36,7 +36,8 @@ void print_event(const context& with, const json& event) {
   std::cout << "\n";
 }
 
-/// A number that is still missing after this long was rolled back: no commit takes longer.
+/// A number that is still missing after this long was rolled back: a commit takes no longer, with
+/// stats.busy_timeout_ms as it is by default.
 constexpr auto gap_patience = 10s;
 
 void tail(const context& with, const std::string& feature, int lines, bool follow) {
