@@ -5,13 +5,13 @@
 #include "config/time_text.hpp"
 #include "server/platform/digest.hpp"
 #include "server/store/packed_events.hpp"
+#include "server/store/spooled_rows.hpp"
 #include "server/store/sqlite.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <cstring>
 #include <filesystem>
-#include <map>
 #include <optional>
 #include <sqlite3.h>
 
@@ -39,72 +39,10 @@ CREATE TABLE batch (
 /// never get empty.
 constexpr uint64_t take_out_bytes = 1'048'576;
 
-constexpr auto insert_batch =
-  "INSERT OR IGNORE INTO batch(id, taken_us, events, body, checksum, aside)"
-  " VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 constexpr auto totals = "SELECT count(*) FILTER (WHERE aside IS NULL),"
                         " coalesce(sum(events) FILTER (WHERE aside IS NULL), 0),"
                         " coalesce(sum(length(body)), 0), count(aside), coalesce(sum(events), 0),"
                         " min(taken_us) FILTER (WHERE aside IS NULL) FROM batch";
-
-/// One row as it is, for checks and for saving what can be read of a damaged file.
-struct kept_batch {
-  int64_t seq = 0;
-  std::string id;
-  int64_t taken_us = 0;
-  int64_t events = 0;
-  std::string body;
-  std::string checksum;
-  std::string aside;
-
-  /// Empty, or what is wrong.
-  std::string damage() const {
-    if (hex_digest(body) != checksum)
-      return "its checksum is wrong";
-    try {
-      auto held = unpack_events(body).size();
-      return held == static_cast<size_t>(events) ? "" : "it holds another number of events";
-    } catch (const std::exception& e) {
-      return e.what();
-    }
-  }
-};
-
-/// For read_row.
-const std::string select_kept =
-  "SELECT seq, id, taken_us, events, body, checksum, aside FROM batch ";
-
-kept_batch read_row(const statement& row) {
-  return {row.integer(0), row.text(1), row.integer(2), row.integer(3),
-          row.text(4),    row.text(5), row.text(6)};
-}
-
-void write_row(database& db, const kept_batch& kept) {
-  statement put{db, insert_batch};
-  put.bind_blob(1, kept.id.data(), kept.id.size()).bind(2, kept.taken_us).bind(3, kept.events);
-  put.bind_blob(4, kept.body.data(), kept.body.size()).bind(5, std::string_view{kept.checksum});
-  put.bind_or_null(6, kept.aside).execute();
-}
-
-/// All that can be read of a damaged file: from the front until it breaks, then from the back.
-std::map<int64_t, kept_batch> salvage(const std::string& file) {
-  std::map<int64_t, kept_batch> out;
-  for (const char* order : {"ASC", "DESC"}) {
-    try {
-      database db;
-      db.open(file, database::access::read_write);
-      statement all{db, select_kept + "NOT INDEXED ORDER BY seq " + order};
-      while (all.step()) {
-        auto kept = read_row(all);
-        if (kept.damage().empty())
-          out.emplace(kept.seq, std::move(kept));
-      }
-    } catch (const sqlite_error&) {
-      // Here it breaks.
-    }
-  }
-  return out;
-}
 
 struct front_batch {
   int64_t seq = 0;

@@ -59,14 +59,26 @@ TEST_CASE(
 
 TEST_CASE("several instances that start at once make the schema once") {
   postgres_server server;
+  // All of them stand before the lock of migrations when it is let go.
+  postgres_session holder{server.url()};
+  holder.run("BEGIN");
+  holder.run("SELECT pg_advisory_xact_lock(1349019953, 1)");
   temp_dir dirs[4];
   std::vector<std::unique_ptr<service_process>> services;
   for (int i = 0; i < 4; ++i)
     services.push_back(std::make_unique<service_process>(
-      dirs[i].path(), instance(server, "i" + std::to_string(i)), false));
+      dirs[i].path(),
+      instance(server, "i" + std::to_string(i), {{"APP_STATS_BUSY_TIMEOUT_MS", "8000"}}), false));
+  CHECK(eventually([&] {
+    return server.number(
+             "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+           >= 4;
+  }));
+  holder.run("COMMIT");
   int made = 0;
   for (auto& service : services) {
     CHECK(service->wait_for_log("supervisor is ready"));
+    CHECK_FALSE(service->logged("starts without the database"));
     made += service->logged("creates the schema");
     CHECK(service->stop().code == 0);
   }
