@@ -2,6 +2,7 @@
 /// The table of all configuration keys: the one place that says which there are.
 
 #include "config/config.hpp"
+#include "protocol/closest.hpp"
 
 #include <span>
 #include <string>
@@ -32,8 +33,5 @@ std::string environment_name(std::string_view path);
 
 /// The value as TOML text; `(set)` or `(not set)` for a secret.
 std::string show_value(const config_key& key, const config& values);
-
-/// The closest of `known` to `name`, or an empty text when none is close.
-std::string closest(std::string_view name, std::span<const std::string> known);
 
 } // namespace phi

@@ -121,6 +121,7 @@ TEST_CASE("exit statuses: usage, not running, timed out, refused") {
   CHECK(ctl(dir, {"status"}).code == 3);
   CHECK(has(ctl(dir, {"status"}).err, "phictl start"));
   CHECK(ctl(dir, {"no-such-command"}).code == 2);
+  CHECK(has(ctl(dir, {"statsu"}).err, "there is no command statsu; did you mean stat"));
   CHECK(ctl(dir, {"stop", "--mode", "gently"}).code == 2);
   CHECK(ctl(dir, {}).code == 2);
   // Somebody who listens and never answers.

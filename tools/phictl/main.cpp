@@ -1,3 +1,4 @@
+#include "protocol/closest.hpp"
 #include "tools/phictl/commands.hpp"
 #include "tools/phictl/output.hpp"
 
@@ -5,6 +6,8 @@
 
 #include <filesystem>
 #include <iostream>
+#include <string>
+#include <vector>
 
 namespace {
 
@@ -16,6 +19,19 @@ constexpr auto footer =
   "Exit status: 0 done, 1 refused or failed, 2 usage, 3 not running, 4 timed out.\n"
   "Colours: on a terminal, unless NO_COLOR is set.\n\n"
   "Example:\n  phictl status\n  phictl stop --mode fast";
+
+/// Names a command that does not exist: CLI11 says only that one is missing.
+std::string unknown_command(const CLI::App& app) {
+  auto left = app.remaining();
+  if (left.empty() || left.front().starts_with('-'))
+    return {};
+  std::vector<std::string> known;
+  for (const auto* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    known.push_back(command->get_name());
+  auto best = phi::closest(left.front(), known);
+  return "there is no command " + left.front()
+         + (best.empty() ? "; see --help" : "; did you mean " + best + "?");
+}
 
 } // namespace
 
@@ -48,6 +64,13 @@ int main(int argc, char** argv) {
   add_cluster_commands(app, with);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::RequiredError& e) {
+    auto unknown = unknown_command(app);
+    if (unknown.empty())
+      app.exit(e);
+    else
+      std::cerr << name << ": " << unknown << "\n";
+    return static_cast<int>(outcome::usage);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : static_cast<int>(outcome::usage);
   } catch (const failure& e) {
