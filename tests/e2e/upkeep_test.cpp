@@ -166,9 +166,16 @@ TEST_CASE("phictl spool show, fsck, replay") {
   CHECK(has(ctl(dir, {"spool", "fsck"}).out, "sound"));
   CHECK(eventually([&] { return ctl(dir, {"doctor"}).code == 1; }));
   CHECK(has(ctl(dir, {"doctor"}).out, "PostgreSQL does not answer"));
+  auto spool = in_file(dir.path("spool.db"));
+  spool("UPDATE batch SET checksum = 'x' || checksum WHERE seq = (SELECT min(seq) FROM batch)");
+  auto damaged = ctl(dir, {"spool", "fsck"});
+  CHECK(damaged.code == 1);
+  CHECK(has(damaged.out + damaged.err, "its checksum is wrong"));
   auto away = ctl(dir, {"--timeout", "1", "spool", "replay"});
   CHECK(away.code == 4);
   CHECK(has(away.out, "still wait"));
+  CHECK(eventually([&] { return service.logged("sets a damaged batch aside"); }));
+  spool("UPDATE batch SET checksum = substr(checksum, 2) WHERE checksum LIKE 'x%'");
   server.start();
   auto replayed = ctl(dir, {"spool", "replay"});
   CHECK(replayed.code == 0);
