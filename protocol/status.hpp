@@ -55,6 +55,7 @@ struct actor_status {
   uint64_t progress = 0; ///< grows with each piece of work done
   std::vector<counted> gauges;
   double backlog_s = 0; ///< estimate of the time its backlog takes
+  std::string degraded; ///< why its part of the service is not whole; empty: it is
   size_t mailbox = 0;   ///< messages that wait for it
   std::string last;     ///< the last message that it handled, `ping` and `status` aside
   int thread = 0;       ///< the system's number of the thread that runs it
