@@ -2,7 +2,7 @@
 #include "config/loader.hpp"
 #include "config/merge.hpp"
 #include "tests/support/doctest.hpp"
-#include "tests/support/source_file.hpp"
+#include "tests/support/places.hpp"
 
 #include <cstdio>
 #include <fstream>
@@ -51,7 +51,7 @@ bool has(const std::string& text, const std::string& part) {
 } // namespace
 
 TEST_CASE("the annotated config.toml loads and holds the built-in defaults, every key of them") {
-  auto file = std::string{PHI_SOURCE_ROOT} + "/config/config.toml";
+  auto file = phi::testing::source_path("config/config.toml");
   auto loaded = load_config(file, {});
   CHECK(problems_of(loaded) == "");
   CHECK(loaded.warnings.empty());

@@ -150,7 +150,7 @@ TEST_CASE(
 TEST_CASE("zsh loads the completion, and offers commands and their options") {
   auto tree = std::filesystem::path{phictl()}.parent_path().string();
   auto offers = [&](const std::string& line) {
-    return shell("python3 " PHI_SOURCE_ROOT "/tests/tools/zsh_offers.py " + tree + " '" + line
+    return shell("python3 " + source_path("tests/tools/zsh_offers.py") + " " + tree + " '" + line
                  + "'")
       .out;
   };

@@ -3,7 +3,7 @@
 #include "protocol/errors.hpp"
 #include "protocol/lifecycle.hpp"
 #include "tests/support/doctest.hpp"
-#include "tests/support/source_file.hpp"
+#include "tests/support/places.hpp"
 
 #include <fstream>
 #include <set>

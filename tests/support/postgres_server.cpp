@@ -8,6 +8,7 @@
 #include <fstream>
 #include <netinet/in.h>
 #include <pwd.h>
+#include <random>
 #include <stdexcept>
 #include <sys/socket.h>
 #include <thread>
@@ -58,15 +59,23 @@ const std::string& empty_cluster() {
 } // namespace
 
 uint16_t free_port() {
-  int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in at{};
-  at.sin_family = AF_INET;
-  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof at;
-  ::bind(fd, reinterpret_cast<sockaddr*>(&at), size);
-  ::getsockname(fd, reinterpret_cast<sockaddr*>(&at), &size);
-  ::close(fd);
-  return ntohs(at.sin_port);
+  // Below the ports that the kernel gives to whoever connects: else some connection may sit on the
+  // port while a server is stopped, or between this question and the start. By chance, for other
+  // programs ask too.
+  static std::mt19937 chance{std::random_device{}()};
+  std::uniform_int_distribution<int> ports{10240, 32000};
+  for (int tries = 0; tries < 1000; ++tries) {
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_port = htons(static_cast<uint16_t>(ports(chance)));
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool free = ::bind(fd, reinterpret_cast<sockaddr*>(&at), sizeof at) == 0;
+    ::close(fd);
+    if (free)
+      return ntohs(at.sin_port);
+  }
+  throw std::runtime_error("no port is free");
 }
 
 postgres_server::postgres_server(const std::string& settings, const std::string& at)

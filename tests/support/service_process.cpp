@@ -215,11 +215,6 @@ std::string service_process::last_exit() const {
   return read_file(dir_ + "/last-exit.json");
 }
 
-std::string binary() {
-  const char* given = std::getenv("PHI_TEST_BINARY");
-  return given ? given : PHI_TEST_BINARY;
-}
-
 bool has_faults() {
 #ifdef PHI_FAULT_INJECTION
   return true;
@@ -229,11 +224,12 @@ bool has_faults() {
 }
 
 bool has_sanitizer() {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  return true;
-#else
-  return false;
-#endif
+  static const bool has = [] {
+    auto program = read_file(binary());
+    return program.find("__asan_init") != program.npos
+           || program.find("__tsan_init") != program.npos;
+  }();
+  return has;
 }
 
 } // namespace phi::testing

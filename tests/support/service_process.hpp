@@ -1,6 +1,8 @@
 #pragma once
 /// The real program, started in a directory of its own, driven by signals and watched by its log.
 
+#include "tests/support/places.hpp"
+
 #include <chrono>
 #include <filesystem>
 #include <map>
@@ -78,9 +80,9 @@ private:
   uint16_t port_ = 0;
 };
 
-/// The program under test and the build's fault points.
-std::string binary();
+/// Whether the build has fault points.
 bool has_faults();
+/// Whether the service under test has a sanitizer in it: it is slower then.
 bool has_sanitizer();
 
 std::string read_file(const std::string& path);

@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto port = installed_service::port;
-const std::string install = PHI_SOURCE_ROOT "/deploy/install.sh";
+const std::string install = source_path("deploy/install.sh");
 
 std::string from_build() {
   return " --from " + std::filesystem::path{binary()}.parent_path().parent_path().string();

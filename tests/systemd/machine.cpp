@@ -21,7 +21,7 @@ std::string build_folder() {
 void install_if_missing() {
   if (std::filesystem::exists("/usr/local/bin/phi-backend"))
     return;
-  auto result = sh(PHI_SOURCE_ROOT "/deploy/install.sh --no-start --from " + build_folder());
+  auto result = sh(source_path("deploy/install.sh") + " --no-start --from " + build_folder());
   INFO(result.out);
   REQUIRE(result.code == 0);
 }
@@ -57,7 +57,7 @@ installed_service::installed_service(const std::string& drop_in, const std::stri
   std::filesystem::create_directories(drop_in_folder);
   std::ofstream{std::string{drop_in_folder} + "/drill.conf"} << "[Service]\n" << drop_in << "\n";
   if (config.empty())
-    sh(std::string{"cp "} + PHI_SOURCE_ROOT "/config/config.toml " + config_file);
+    sh("cp " + source_path("config/config.toml") + " " + config_file);
   else
     std::ofstream{config_file} << config;
   began_ = sh("date +%s.%6N").out; // a cursor would hide entries when fields are asked for (252)
