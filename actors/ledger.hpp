@@ -47,6 +47,18 @@ public:
     counts_.duplicates += duplicates;
   }
 
+  /// Events that were on local disk stay there: the database will not have them.
+  void set_aside(uint64_t events) {
+    counts_.spooled -= events;
+    counts_.set_aside += events;
+  }
+
+  /// Events that were set aside are to be tried once more.
+  void requeue(uint64_t events) {
+    counts_.set_aside -= events;
+    counts_.spooled += events;
+  }
+
   const ledger_counts& counts() const { return counts_; }
 
 private:

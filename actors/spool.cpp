@@ -18,6 +18,17 @@ void try_again_later(self_ptr self) {
     arm(self, self->state.wait.next());
 }
 
+/// Tells the listener what has been set aside since, or is not any more.
+void tell_aside(self_ptr self, replay_result also = {}) {
+  auto& state = self->state;
+  auto now = state.port->depth().aside_events;
+  auto before = std::exchange(state.aside_told, now);
+  also.set_aside = now > before ? now - before : 0;
+  also.requeued = before > now ? before - now : 0;
+  if (also.recovered + also.stored + also.duplicates + also.set_aside + also.requeued > 0)
+    tell(self, state.listener, atom::replayed_v, std::move(also));
+}
+
 void append(self_ptr self, const commit_batch& batch, const spool_listener_actor& listener) {
   auto& state = self->state;
   doing now{*state.who.activity, "writing to the spool"};
@@ -38,15 +49,16 @@ void take_out(self_ptr self) {
   auto& state = self->state;
   doing now{*state.who.activity, "taking a batch out of the spool"};
   fault_point("spool.committed");
-  if (auto trouble = state.port->remove_front(); !trouble.empty()) {
+  if (auto trouble = state.port->remove_front(state.refused); !trouble.empty()) {
     // It is replayed once more if the process ends now, and counts once all the same.
     log_warn("spool", "cannot take a committed batch out yet", {{"cause", trouble}});
     return arm(self, state.wait.next());
   }
   state.wait.succeeded();
   state.replayed += state.settled->stored + state.settled->duplicates;
-  tell(self, state.listener, atom::replayed_v, *state.settled);
+  tell_aside(self, *state.settled);
   state.settled.reset();
+  state.refused.clear();
   state.at_store.reset();
   state.one_by_one -= state.one_by_one > 0;
   if (state.port->depth().batches > 0)
@@ -63,6 +75,7 @@ void replay(self_ptr self) {
     return;
   doing now{*state.who.activity, "reading the spool"};
   state.at_store = state.port->front(state.one_by_one > 0 ? 1 : defaults::replay_batches);
+  tell_aside(self); // a damaged one
   if (!state.at_store) {
     if (state.port->depth().batches > 0)
       arm(self, state.wait.next());
@@ -84,6 +97,10 @@ void committed(self_ptr self, const commit_result& result) {
       duplicates += counts.duplicates;
     }
     state.settled = {.stored = stored, .duplicates = duplicates, .took = result.took};
+    state.refused = result.refused;
+    if (!result.refused.empty())
+      log_error("spool", "sets events aside that the database cannot hold",
+                {{"events", result.refused.size()}, {"cause", result.refused.front().detail}});
     return take_out(self);
   }
   if (result.never && state.at_store->parts.size() > 1) {
@@ -97,6 +114,7 @@ void committed(self_ptr self, const commit_result& result) {
     log_error("spool", "sets a batch aside that the database will never take",
               {{"events", state.at_store->events}, {"cause", result.detail}});
     state.port->set_front_aside(result.detail);
+    tell_aside(self);
     state.at_store.reset();
     state.one_by_one -= state.one_by_one > 0;
     return arm(self, duration::zero());
@@ -188,8 +206,10 @@ spool_actor::behavior_type spool_behavior(self_ptr self, child_identity who, spo
     [self](atom::use, const spool_listener_actor& now) {
       auto& state = self->state;
       state.listener = now;
-      if (auto found = state.port->recovered(); found > 0)
-        tell(self, now, atom::replayed_v, replay_result{.recovered = found});
+      auto found = state.port->recovered();
+      if (found == 0) // an empty file, or this actor was restarted: stats knows
+        state.aside_told = state.port->depth().aside_events;
+      tell_aside(self, {.recovered = found});
       arm(self, duration::zero());
     },
     [self](atom::replay) { replay(self); },
@@ -201,6 +221,7 @@ spool_actor::behavior_type spool_behavior(self_ptr self, child_identity who, spo
       }
       if (question->what.kind == query_kind::spool_requeue) {
         state.wait.succeeded();
+        tell_aside(self);
         replay(self);
       }
     });

@@ -8,6 +8,7 @@
 #include "actors/retry_wait.hpp"
 
 #include <optional>
+#include <vector>
 
 namespace phi {
 
@@ -19,6 +20,8 @@ struct spool_state {
   retry_wait wait;
   commit_batch_ptr at_store;            ///< the batch that the store has
   std::optional<replay_result> settled; ///< it is committed, and still to be taken out
+  std::vector<refused_event> refused;   ///< but for these
+  uint64_t aside_told = 0;              ///< events set aside that the listener knows of
   size_t one_by_one = 0; ///< so many batches: the database refused one of them for good
   bool timer_armed = false;
   bool stopping = false;

@@ -2,6 +2,9 @@
 
 #include "actors/exit_report.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 namespace phi::counting {
 namespace {
 
@@ -59,19 +62,32 @@ bool leave_if_done(self_ptr self) {
   return true;
 }
 
+std::vector<refused_event> refused_of(const commit_result& result, uint32_t request) {
+  std::vector<refused_event> out;
+  std::copy_if(result.refused.begin(), result.refused.end(), std::back_inserter(out),
+               [&](const refused_event& one) { return one.request == request; });
+  return out;
+}
+
 void batch_committed(self_ptr self, const commit_result& result) {
   auto& state = self->state;
   auto& cut = state.under_way->cut;
   answers out;
   uint64_t events = 0;
   for (size_t i = 0; i < cut.fates.size(); ++i) {
-    auto [stored, duplicates] = result.requests[i];
+    auto [stored, duplicates, refused] = result.requests[i];
     state.book.settle(stored, duplicates);
+    state.book.refuse(refused);
     events += stored + duplicates;
     if (cut.fates[i] == fate::awaited)
       out.add(cut.waiting[i], cut.batch->requests[i].to,
-              {.stored = stored, .duplicates = duplicates});
+              {.stored = stored,
+               .duplicates = duplicates,
+               .refused = refused_of(result, static_cast<uint32_t>(i))});
   }
+  if (!result.refused.empty())
+    log_warn("stats", "rejects events that the database cannot hold",
+             {{"events", result.refused.size()}, {"cause", result.refused.front().detail}});
   state.rate.add(events, result.took);
   if (std::exchange(state.away_said, false))
     log_info("stats", "sends events to the database again");

@@ -17,7 +17,7 @@ using fate = cut_batch::fate;
 class answers {
 public:
   void add(const reply_sink_ptr& sink, ticket to, ingest_outcome outcome) {
-    by_sink_[sink].push_back({to, outcome});
+    by_sink_[sink].push_back({to, std::move(outcome)});
   }
   ~answers() {
     for (auto& [sink, list] : by_sink_)

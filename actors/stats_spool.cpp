@@ -64,6 +64,8 @@ void take_replayed(self_ptr self, const replay_result& result) {
   auto& state = self->state;
   state.book.recover(result.recovered);
   state.book.replay(result.stored, result.duplicates);
+  state.book.requeue(result.requeued);
+  state.book.set_aside(result.set_aside);
   if (result.recovered > 0 || result.took > state.with.spool_after)
     return;
   state.away = false;

@@ -49,9 +49,9 @@ double milliseconds(duration d) {
 }
 
 json to_json(const ledger_counts& c) {
-  return {{"received", c.received},  {"stored", c.stored},   {"duplicates", c.duplicates},
-          {"rejected", c.rejected},  {"spooled", c.spooled}, {"inQueue", c.in_queue},
-          {"balanced", c.balanced()}};
+  return {{"received", c.received}, {"stored", c.stored},      {"duplicates", c.duplicates},
+          {"rejected", c.rejected}, {"spooled", c.spooled},    {"setAside", c.set_aside},
+          {"inQueue", c.in_queue},  {"balanced", c.balanced()}};
 }
 
 json to_json(const actor_status& status) {

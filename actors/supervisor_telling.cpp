@@ -141,6 +141,7 @@ void dump(self_ptr self) {
                 {"duplicates", book->duplicates},
                 {"rejected", book->rejected},
                 {"spooled", book->spooled},
+                {"set_aside", book->set_aside},
                 {"in_queue", book->in_queue},
                 {"balanced", book->balanced()}});
   });

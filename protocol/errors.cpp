@@ -43,6 +43,7 @@ constexpr std::array table{
               "The text holds a forbidden character"},
   error_facts{missing_field, "missing_field", 0, "A required field is missing"},
   error_facts{invalid_time, "invalid_time", 0, "The time is not valid or too far from now"},
+  error_facts{refused_by_store, "refused_by_store", 0, "The database cannot hold this event"},
   error_facts{overloaded, "overloaded", 503, "The service has too much to do"},
   error_facts{stopping, "stopping", 503, "The service is stopping"},
   error_facts{store_unavailable, "store_unavailable", 503, "The store cannot take events now"},

@@ -42,6 +42,7 @@ enum class error_code : uint8_t {
   forbidden_character,
   missing_field,
   invalid_time,
+  refused_by_store,
   // The service cannot take it now.
   overloaded,
   stopping,

@@ -20,6 +20,7 @@ namespace phi {
 struct ingest_request {
   ticket to = 0;
   bool awaited = true;
+  bool atomic = false;   ///< all of it is stored, or nothing
   uint32_t rejected = 0; ///< events of the same request that were not valid
   size_t bytes = 0;      ///< sum of the events' footprints
   std::vector<event> events;
@@ -64,7 +65,9 @@ public:
 
   uint64_t number = 0;
   std::vector<part> parts; ///< one, but for what the spool replays together
-  bool again = false; ///< an earlier try of a part may have been committed: look before storing
+  bool again = false;   ///< an earlier try of a part may have been committed: look before storing
+  bool suspect = false; ///< it alone fails, again and again: whatever a statement says against it
+                        ///< is said of its data, and the events at fault are looked for
   size_t events = 0;
   std::vector<ingest_request> requests;
 
@@ -76,6 +79,9 @@ public:
 
   /// Whether COMMIT was begun and nothing has been heard since.
   bool committing() const { return phase_.load() == phase::committing; }
+
+  /// Whether somebody has given it up: work for it is in vain.
+  bool abandoned() const { return phase_.load() == phase::abandoned; }
 
   /// The store failed before COMMIT and rolled back: the batch may be tried again.
   void reopen() { phase_.store(phase::open); }
@@ -96,6 +102,7 @@ struct commit_result {
   struct counts {
     uint32_t stored = 0;
     uint32_t duplicates = 0;
+    uint32_t refused = 0; ///< see `commit_result::refused`
   };
 
   uint64_t number = 0;
@@ -104,6 +111,8 @@ struct commit_result {
   std::string detail;
   bool never = false;           ///< with an error: another try cannot help, the data are at fault
   std::vector<counts> requests; ///< parallel to commit_batch::requests
+  /// In order; those that the database will never take. The rest of the batch is committed.
+  std::vector<refused_event> refused;
   std::chrono::nanoseconds took{}; ///< the whole transaction
 };
 
@@ -119,6 +128,8 @@ struct replay_result {
   uint64_t recovered = 0; ///< found in it at the start: left by an earlier run
   uint64_t stored = 0;
   uint64_t duplicates = 0;
+  uint64_t set_aside = 0;          ///< kept on disk, and not tried again before somebody wants it
+  uint64_t requeued = 0;           ///< were set aside, and wait for the database again
   std::chrono::nanoseconds took{}; ///< the commit of these
 };
 

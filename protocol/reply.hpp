@@ -15,14 +15,23 @@ namespace phi {
 /// Names one waiting request among those of its sink.
 using ticket = uint64_t;
 
+/// An event that the database will never take.
+struct refused_event {
+  uint32_t request = 0; ///< its place in the batch
+  uint32_t at = 0;      ///< its place among the events of that request
+  error_code code = error_code::refused_by_store;
+  std::string detail; ///< for people
+};
+
 /// What became of the events of one ingest request.
 struct ingest_outcome {
   error_code error = error_code::none;
   uint32_t stored = 0;
   uint32_t duplicates = 0;
-  bool queued = false;        ///< answered before the commit (durability "queued")
-  bool spooled = false;       ///< on local disk and not yet in the database
-  uint32_t retry_after_s = 0; ///< with `overloaded` and the like: when to try again
+  bool queued = false;                ///< answered before the commit (durability "queued")
+  bool spooled = false;               ///< on local disk and not yet in the database
+  uint32_t retry_after_s = 0;         ///< with `overloaded` and the like: when to try again
+  std::vector<refused_event> refused; ///< those that are neither stored nor duplicates
 };
 
 /// The answer to a question: a JSON body, or an error with a detail for people.

@@ -26,6 +26,7 @@ void log_report(const exit_report& report) {
     fields.emplace_back("duplicates", book->duplicates);
     fields.emplace_back("rejected", book->rejected);
     fields.emplace_back("spooled", book->spooled);
+    fields.emplace_back("set_aside", book->set_aside);
     fields.emplace_back("in_queue", book->in_queue);
   }
   log(report.code == exit_code::clean ? log_level::info : log_level::error, "report",

@@ -16,6 +16,7 @@ struct spool_depth {
   uint64_t events = 0;
   uint64_t bytes = 0;
   uint64_t set_aside = 0; ///< batches that the database will never take, or that are damaged
+  uint64_t aside_events = 0;
 };
 
 /// A durable queue of batches. Used by one thread.
@@ -38,8 +39,9 @@ public:
   /// committed again under their own ids; null: there is none. A damaged one is set aside.
   virtual commit_batch_ptr front(size_t most) = 0;
 
-  /// What `front` gave is committed. Empty, or what is wrong: then it is still there.
-  virtual std::string remove_front() = 0;
+  /// What `front` gave is committed but for the events that were `refused`, which are kept apart.
+  /// Empty, or what is wrong: then all of it is still there.
+  virtual std::string remove_front(const std::vector<refused_event>& refused) = 0;
 
   /// The database will never take what `front` gave: keep it apart.
   virtual void set_front_aside(const std::string& why) = 0;

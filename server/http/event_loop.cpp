@@ -292,6 +292,7 @@ private:
       return fail(now, read.events.empty() ? error_code::nothing_valid : error_code::atomic_refused,
                   {}, read.rejected);
     }
+    request.atomic = now.atomic;
     request.hold(std::move(read.events));
     now.rejected = std::move(read.rejected);
     turn().requests.push_back(std::move(request));
@@ -303,7 +304,10 @@ private:
       return;
     if (outcome.error != error_code::none)
       return respond_problem(*now, outcome.error, {}, {}, outcome.retry_after_s);
-    respond(*now, http_status(outcome), ingest_json(outcome, now->rejected));
+    if (outcome.refused.empty() || outcome.stored + outcome.duplicates > 0)
+      return respond(*now, http_status(outcome), ingest_json(outcome, now->rejected));
+    respond_problem(*now, now->atomic ? error_code::atomic_refused : error_code::nothing_valid, {},
+                    with_refused(std::move(now->rejected), outcome.refused), 0);
   }
 
   // -- questions --------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ namespace dom = simdjson::dom;
 
 /// Deep enough for any sane `extra`; a bound on recursion.
 constexpr size_t max_depth = 32;
-constexpr double max_duration_ms = 1e11; // three years
+/// 7 days: sums of millions of them fit into 64 bits of microseconds.
+constexpr double max_duration_ms = 604'800'000;
 
 enum field : uint8_t {
   f_id,
@@ -328,7 +329,7 @@ private:
       return reject(error_code::wrong_type, "/durationMs", "expected a number of milliseconds");
     if (!(ms >= 0 && ms <= max_duration_ms))
       return reject(error_code::out_of_range, "/durationMs",
-                    "expected 0 to 100000000000 milliseconds");
+                    "expected 0 to 604800000 milliseconds (7 days)");
     now_.duration_us = std::llround(ms * 1000);
     return true;
   }

@@ -2,6 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <iterator>
+
 namespace phi::http {
 namespace {
 
@@ -51,8 +54,32 @@ std::string problem_answer(error_code code, std::string_view request_id) {
          + "\r\n\r\n" + body;
 }
 
+std::vector<problem_detail> with_refused(std::vector<problem_detail> rejected,
+                                         const std::vector<refused_event>& refused) {
+  std::vector<problem_detail> out;
+  auto next = rejected.begin();
+  uint32_t index = 0; // in the request, of the event that is number `valid` of those read
+  uint32_t valid = 0;
+  for (const auto& one : refused) {
+    for (; valid <= one.at; ++index) {
+      if (next != rejected.end() && next->index == index)
+        out.push_back(std::move(*next++));
+      else
+        ++valid;
+    }
+    out.push_back({index - 1, one.code, {}, one.detail});
+  }
+  std::move(next, rejected.end(), std::back_inserter(out));
+  return out;
+}
+
 std::string ingest_json(const ingest_outcome& outcome,
                         const std::vector<problem_detail>& rejected) {
+  if (!outcome.refused.empty()) {
+    auto stored = outcome;
+    stored.refused.clear();
+    return ingest_json(stored, with_refused(rejected, outcome.refused));
+  }
   // By hand: the common case is the hot path.
   std::string out = "{\"stored\":" + std::to_string(outcome.stored)
                     + ",\"duplicates\":" + std::to_string(outcome.duplicates) + ",\"rejected\":";

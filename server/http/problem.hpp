@@ -27,8 +27,13 @@ std::string problem_json(error_code code, std::string_view detail, std::string_v
 /// A whole HTTP answer with `Connection: close`, for requests that RESTinio never sees.
 std::string problem_answer(error_code code, std::string_view request_id);
 
-/// The body of a successful ingest answer.
+/// The body of a successful ingest answer. `rejected`: before the store saw the request.
 std::string ingest_json(const ingest_outcome& outcome, const std::vector<problem_detail>& rejected);
+
+/// The events that the store refused, among those that were read out of the request: what was
+/// rejected then, by its place in the request, and these, in order.
+std::vector<problem_detail> with_refused(std::vector<problem_detail> rejected,
+                                         const std::vector<refused_event>& refused);
 
 /// 200, or 202 for events that are on local disk and not yet in the database.
 inline int http_status(const ingest_outcome& outcome) {

@@ -186,7 +186,7 @@ private:
     out["httpTotal"] = ask.integer(1);
     out["httpErrors"] = ask.integer(2);
     if (what_.include.latency)
-      out["latency"] = latency(range, ask.integer(3), ask.integer(4), ask.integer(5));
+      out["latency"] = latency(range, ask.integer(3), wide_sum(ask, 4), ask.integer(6));
   }
 
   json ranking(std::string_view text, const char* name, slot_range range) {
@@ -216,7 +216,7 @@ private:
     }
   }
 
-  json latency(slot_range range, int64_t timed, int64_t sum_us, int64_t max_us) {
+  json latency(slot_range range, int64_t timed, double sum_us, int64_t max_us) {
     std::vector<std::pair<int32_t, int64_t>> buckets;
     auto& ask = ask_slots(sql::latency_buckets, range);
     while (ask.step())
@@ -232,12 +232,9 @@ private:
     if (timed == 0)
       return {{"sampleCount", 0}, {"avgMs", nullptr}, {"p50Ms", nullptr},
               {"p95Ms", nullptr}, {"p99Ms", nullptr}, {"maxMs", nullptr}};
-    return {{"sampleCount", timed},
-            {"avgMs", to_ms(static_cast<double>(sum_us) / static_cast<double>(timed))},
-            {"p50Ms", percentile(0.50)},
-            {"p95Ms", percentile(0.95)},
-            {"p99Ms", percentile(0.99)},
-            {"maxMs", to_ms(static_cast<double>(max_us))}};
+    return {{"sampleCount", timed},      {"avgMs", to_ms(sum_us / static_cast<double>(timed))},
+            {"p50Ms", percentile(0.50)}, {"p95Ms", percentile(0.95)},
+            {"p99Ms", percentile(0.99)}, {"maxMs", to_ms(static_cast<double>(max_us))}};
   }
 
   row_source& from_;

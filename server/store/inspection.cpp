@@ -17,6 +17,7 @@ struct comparison {
   std::string_view what;
   std::string_view rows;
   std::string_view rollups;
+  bool wide = false; ///< a sum in two columns
 };
 
 // ?1: the first UTC day whose rows are all there. Older rows may be deleted; their roll-ups stay.
@@ -34,13 +35,29 @@ constexpr std::array comparisons{
              "SELECT coalesce(sum(n), 0) FROM rollup_instance" PHI_SLOTS},
   comparison{"durations", "SELECT count(duration_us)" PHI_ROWS,
              "SELECT coalesce(sum(n), 0) FROM rollup_latency" PHI_SLOTS},
-  comparison{"microseconds", "SELECT coalesce(sum(duration_us), 0)" PHI_ROWS,
-             "SELECT coalesce(sum(sum_us), 0) FROM rollup_count" PHI_SLOTS},
+  comparison{"microseconds", "SELECT" PHI_WIDE_SUM("duration_us") PHI_ROWS,
+             "SELECT" PHI_WIDE_SUM("sum_us") " FROM rollup_count" PHI_SLOTS, true},
   comparison{"users", "SELECT count(DISTINCT user_hash)" PHI_ROWS,
              "SELECT count(DISTINCT user_hash) FROM rollup_user WHERE day >= ?1"},
   comparison{"identities", "SELECT count(*)" PHI_ROWS,
              "SELECT count(*) FROM identity WHERE day >= ?1"},
 };
+
+/// 128 bits: 2^31 of 2^32 for each of 2^64 rows.
+using wide_number = __int128;
+
+wide_number counted_by(row_source& db, std::string_view sql, int64_t raw_from_day, bool wide) {
+  auto& row = db.ask(sql, {raw_from_day});
+  if (!row.step())
+    return 0;
+  return wide ? wide_number{row.integer(0)} * (int64_t{1} << 32) + row.integer(1)
+              : wide_number{row.integer(0)};
+}
+
+json shown(wide_number of) {
+  auto whole = static_cast<int64_t>(of);
+  return whole == of ? json(whole) : json(static_cast<double>(of));
+}
 
 #undef PHI_ROWS
 #undef PHI_SLOTS
@@ -92,11 +109,13 @@ json verify(row_source& db, int64_t raw_from_day) {
   json checks = json::array();
   bool all = true;
   for (const auto& one : comparisons) {
-    auto rows = number(db, one.rows, {raw_from_day});
-    auto rollups = number(db, one.rollups, {raw_from_day});
+    auto rows = counted_by(db, one.rows, raw_from_day, one.wide);
+    auto rollups = counted_by(db, one.rollups, raw_from_day, one.wide);
     all &= rows == rollups;
-    checks.push_back(
-      {{"what", one.what}, {"rows", rows}, {"rollups", rollups}, {"ok", rows == rollups}});
+    checks.push_back({{"what", one.what},
+                      {"rows", shown(rows)},
+                      {"rollups", shown(rollups)},
+                      {"ok", rows == rollups}});
   }
   return {{"checks", std::move(checks)}, {"ok", all}};
 }

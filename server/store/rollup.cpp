@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 
 namespace phi::store {
 namespace {
@@ -23,7 +24,8 @@ void add_count(count_sums& sums, const event& e) {
   if (e.duration_us < 0)
     return;
   first = sums.timed++ == 0;
-  sums.sum_us += e.duration_us;
+  // See `add_count` in statements.hpp: the sum stays at the end of its range.
+  sums.sum_us += std::min(e.duration_us, std::numeric_limits<int64_t>::max() - sums.sum_us);
   sums.min_us = first ? e.duration_us : std::min(sums.min_us, e.duration_us);
   sums.max_us = first ? e.duration_us : std::max(sums.max_us, e.duration_us);
 }

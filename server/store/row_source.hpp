@@ -38,6 +38,12 @@ public:
   virtual row_cursor& ask(std::string_view sql, const std::vector<parameter>& values) = 0;
 };
 
+/// A sum that came in two columns, from `column` on (PHI_WIDE_SUM).
+inline double wide_sum(const row_cursor& from, int column) {
+  return static_cast<double>(from.integer(column)) * 4'294'967'296.0
+         + static_cast<double>(from.integer(column + 1));
+}
+
 /// The first column of the first row; 0 when there is none.
 inline int64_t number(row_source& of, std::string_view sql,
                       const std::vector<parameter>& values = {}) {

@@ -42,7 +42,8 @@ constexpr uint64_t take_out_bytes = 1'048'576;
 constexpr auto totals = "SELECT count(*) FILTER (WHERE aside IS NULL),"
                         " coalesce(sum(events) FILTER (WHERE aside IS NULL), 0),"
                         " coalesce(sum(length(body)), 0), count(aside), coalesce(sum(events), 0),"
-                        " min(taken_us) FILTER (WHERE aside IS NULL) FROM batch";
+                        " min(taken_us) FILTER (WHERE aside IS NULL),"
+                        " coalesce(sum(events) FILTER (WHERE aside IS NOT NULL), 0) FROM batch";
 
 struct front_batch {
   int64_t seq = 0;
@@ -126,11 +127,11 @@ public:
     return out;
   }
 
-  std::string remove_front() override {
-    auto trouble = delete_front();
+  std::string remove_front(const std::vector<refused_event>& refused) override {
+    auto trouble = delete_front(refused);
     if (!trouble.empty()) { // others have filled the disk: the log may give some of it back
       safely([&] { db_.run("PRAGMA wal_checkpoint(TRUNCATE)"); });
-      trouble = delete_front();
+      trouble = delete_front(refused);
     }
     return trouble;
   }
@@ -269,7 +270,8 @@ private:
     statement ask{db_, totals};
     ask.step();
     depth_ = {static_cast<uint64_t>(ask.integer(0)), static_cast<uint64_t>(ask.integer(1)),
-              static_cast<uint64_t>(ask.integer(2)), static_cast<uint64_t>(ask.integer(3))};
+              static_cast<uint64_t>(ask.integer(2)), static_cast<uint64_t>(ask.integer(3)),
+              static_cast<uint64_t>(ask.integer(6))};
   }
 
   /// With those set aside: they are spooled as well.
@@ -279,18 +281,49 @@ private:
     return static_cast<uint64_t>(ask.integer(4));
   }
 
-  std::string delete_front() {
+  std::string delete_front(const std::vector<refused_event>& refused) {
     return safely([&] {
       db_.run("BEGIN IMMEDIATE");
       undo_unless_committed guard{db_};
+      for (auto one = refused.begin(); one != refused.end();)
+        one = keep_refused(one, refused.end());
       statement gone{db_, "DELETE FROM batch WHERE seq = ?1"};
       for (const auto& one : front_)
         gone.bind(1, one.seq).execute();
       db_.run("COMMIT");
       forget_front();
+      if (!refused.empty())
+        count();
       if (depth_.batches == 0)
         db_.run("PRAGMA incremental_vacuum");
     });
+  }
+
+  using refused_iterator = std::vector<refused_event>::const_iterator;
+
+  /// Those of one batch, under its id's digest: a batch of their own that is set aside. Returns the
+  /// first of the next batch.
+  refused_iterator keep_refused(refused_iterator first, refused_iterator end) {
+    statement ask{db_, select_kept + "WHERE seq = ?1"};
+    ask.bind(1, front_.at(first->request).seq);
+    if (!ask.step())
+      throw std::runtime_error("a batch has left the spool meanwhile");
+    auto whole = read_row(ask);
+    auto events = unpack_events(whole.body);
+    commit_batch rest;
+    auto& kept = rest.requests.emplace_back().events;
+    auto next = first;
+    for (; next != end && next->request == first->request; ++next)
+      kept.push_back(std::move(events.at(next->at)));
+    kept_batch row{.taken_us = whole.taken_us,
+                   .events = static_cast<int64_t>(kept.size()),
+                   .body = pack_events(rest),
+                   .aside = first->detail};
+    row.checksum = hex_digest(row.body);
+    auto id = identity_digest{}.of("refused", whole.id);
+    row.id.assign(reinterpret_cast<const char*>(id.data()), id.size());
+    write_row(db_, row);
+    return next;
   }
 
   void forget_front() {

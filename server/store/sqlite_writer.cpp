@@ -2,6 +2,7 @@
 
 #include "actors/fault_point.hpp"
 #include "actors/log.hpp"
+#include "server/store/halving.hpp"
 #include "server/store/rollup.hpp"
 #include "server/store/schema.hpp"
 #include "server/store/sqlite.hpp"
@@ -9,6 +10,8 @@
 
 #include <atomic>
 #include <filesystem>
+#include <span>
+#include <sqlite3.h>
 
 namespace phi::store {
 namespace {
@@ -26,11 +29,20 @@ struct writing {
       address(db, sql::add_address),
       begin(db, "BEGIN IMMEDIATE"),
       commit(db, "COMMIT"),
-      rollback(db, "ROLLBACK") {}
+      rollback(db, "ROLLBACK"),
+      savepoint(db, "SAVEPOINT pieces"),
+      keep(db, "RELEASE pieces"),
+      undo(db, "ROLLBACK TO pieces") {}
 
   statement identity, event, count, status, instance, latency, user, address, begin, commit,
-    rollback;
+    rollback, savepoint, keep, undo;
 };
+
+/// Whether the data are at fault: a constraint, a size, a type. Only the statement has failed then.
+bool is_about_data(const sqlite_error& e) {
+  auto code = e.code() & 0xff;
+  return code == SQLITE_CONSTRAINT || code == SQLITE_TOOBIG || code == SQLITE_MISMATCH;
+}
 
 class sqlite_writer : public store_port {
 public:
@@ -55,6 +67,8 @@ public:
     } catch (const std::exception& e) {
       result.error = error_code::store_unavailable;
       result.detail = e.what();
+      result.requests.clear();
+      result.refused.clear();
       roll_back();
       batch.reopen();
     }
@@ -116,12 +130,7 @@ private:
       open_file();
     activity_ = "BEGIN";
     statements_->begin.execute();
-    activity_ = "INSERT";
-    result.requests.reserve(batch.requests.size());
-    for (const auto& request : batch.requests)
-      result.requests.push_back(insert(request));
-    activity_ = "roll-ups";
-    write_rollups();
+    take_in(batch, result);
     fault_point("store.before_commit");
     if (!batch.begin_commit()) {
       roll_back();
@@ -133,9 +142,59 @@ private:
     statements_->commit.execute();
   }
 
-  commit_result::counts insert(const ingest_request& request) {
+  /// All events of the batch; those that are refused are found by halving.
+  void take_in(const commit_batch& batch, commit_result& result) {
+    result.requests.assign(batch.requests.size(), {});
+    std::vector<batch_piece> whole;
+    for (uint32_t i = 0; i < batch.requests.size(); ++i)
+      whole.push_back({i, 0, static_cast<uint32_t>(batch.requests[i].events.size())});
+    if (!try_to_take(batch, whole, result))
+      return;
+    auto pieces = pieces_of(batch);
+    auto take = [&](std::span<const batch_piece> some) {
+      if (batch.abandoned())
+        throw std::runtime_error("abandoned");
+      return try_to_take(batch, some, result);
+    };
+    auto refused = [&](const batch_piece& piece, const std::string& why) {
+      refuse(result, piece, why);
+    };
+    take_all_but_culprits(pieces, true, take, refused);
+  }
+
+  /// Takes these pieces, or none of them and says why not. Throws when the data are not at fault.
+  std::optional<std::string> try_to_take(const commit_batch& batch,
+                                         std::span<const batch_piece> pieces,
+                                         commit_result& result) {
+    statements_->savepoint.execute();
+    std::optional<std::string> why;
+    std::vector<commit_result::counts> counts(pieces.size());
+    try {
+      activity_ = "INSERT";
+      for (size_t i = 0; i < pieces.size(); ++i)
+        counts[i] = insert(batch, pieces[i]);
+      activity_ = "roll-ups";
+      write_rollups();
+    } catch (const sqlite_error& e) {
+      if (!is_about_data(e))
+        throw;
+      statements_->undo.execute();
+      why = e.what();
+    }
+    sums_.clear();
+    statements_->keep.execute();
+    for (size_t i = 0; i < pieces.size() && !why; ++i) {
+      result.requests[pieces[i].request].stored += counts[i].stored;
+      result.requests[pieces[i].request].duplicates += counts[i].duplicates;
+    }
+    return why;
+  }
+
+  commit_result::counts insert(const commit_batch& batch, const batch_piece& piece) {
     commit_result::counts counts;
-    for (const auto& e : request.events) {
+    auto events =
+      std::span{batch.requests[piece.request].events}.subspan(piece.first, piece.events);
+    for (const auto& e : events) {
       auto day = day_of_slot(slot_of(e.time_us));
       statements_->identity.bind_blob(1, e.identity.data(), e.identity.size())
         .bind(2, day)

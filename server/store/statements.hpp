@@ -130,7 +130,11 @@ inline constexpr std::string_view add_count =
   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
   " ON CONFLICT DO UPDATE SET n = n + excluded.n, errors = errors + excluded.errors,"
   " first_us = min(first_us, excluded.first_us), last_us = max(last_us, excluded.last_us),"
-  " timed = timed + excluded.timed, sum_us = sum_us + excluded.sum_us,"
+  // A duration is at most 7 days (6.05e11 us), so that 15 million of them fit into one row; behind
+  // that, and in databases from before there was a bound, the sum stays at the end of its range.
+  " timed = timed + excluded.timed,"
+  " sum_us = CASE WHEN sum_us > 9223372036854775807 - excluded.sum_us THEN 9223372036854775807"
+  " ELSE sum_us + excluded.sum_us END,"
   " min_us = min(coalesce(min_us, excluded.min_us), coalesce(excluded.min_us, min_us)),"
   " max_us = max(coalesce(max_us, excluded.max_us), coalesce(excluded.max_us, max_us))";
 
@@ -159,6 +163,11 @@ inline constexpr std::string_view add_address =
 // -- questions: ?1 first slot, ?2 end slot (half-open), ?3 feature, ?4 route, ?5 method (NULL =
 // any) --
 
+/// A sum of 64-bit numbers that cannot overflow, in two columns: its multiples of 2^32, and the
+/// rest. See `wide_sum`.
+#define PHI_WIDE_SUM(column)                                                                       \
+  " coalesce(sum(" column " >> 32), 0), coalesce(sum(" column " & 4294967295), 0)"
+
 #define PHI_SLOTS "slot >= ?1 AND slot < ?2 AND (?3 IS NULL OR feature = ?3)"
 #define PHI_SLOTS_ROUTES PHI_SLOTS " AND (?4 IS NULL OR route = ?4) AND (?5 IS NULL OR method = ?5)"
 
@@ -175,8 +184,8 @@ inline constexpr std::string_view span_of_events =
 
 inline constexpr std::string_view totals =
   "SELECT coalesce(sum(n), 0), coalesce(sum(CASE WHEN route <> '' THEN n END), 0),"
-  " coalesce(sum(CASE WHEN route <> '' THEN errors END), 0), coalesce(sum(timed), 0),"
-  " coalesce(sum(sum_us), 0), coalesce(max(max_us), 0) FROM rollup_count WHERE " PHI_SLOTS;
+  " coalesce(sum(CASE WHEN route <> '' THEN errors END), 0), coalesce(sum(timed), 0)," PHI_WIDE_SUM(
+    "sum_us") ", coalesce(max(max_us), 0) FROM rollup_count WHERE " PHI_SLOTS;
 
 inline constexpr std::string_view top_routes =
   "SELECT route, sum(n) FROM rollup_count WHERE " PHI_SLOTS

@@ -241,19 +241,33 @@ public:
     }
     return out;
   }
-  std::string remove_front() override {
+  std::string remove_front(const std::vector<refused_event>& refused) override {
     if (!stuck.empty())
       return stuck;
+    aside_events += refused.size();
+    for (const auto& one : refused)
+      aside.push_back(one.detail);
     batches.erase(batches.begin(), batches.begin() + static_cast<ptrdiff_t>(taken));
     return {};
   }
   void set_front_aside(const std::string& why) override {
+    aside_events += batches.front()->events;
     batches.pop_front();
     aside.push_back(why);
   }
-  query_answer answer(const query&) override { return {}; }
+  query_answer answer(const query&) override {
+    if (put_back > 0) {
+      aside.clear();
+      aside_events -= put_back;
+      commit_batch again;
+      again.events = std::exchange(put_back, 0);
+      append(again);
+    }
+    return {};
+  }
   spool_depth depth() const override {
-    spool_depth out{.batches = batches.size(), .set_aside = aside.size()};
+    spool_depth out{
+      .batches = batches.size(), .set_aside = aside.size(), .aside_events = aside_events};
     for (const auto& batch : batches)
       out.events += batch->events;
     return out;
@@ -264,6 +278,8 @@ public:
   std::deque<commit_batch_ptr> batches;
   std::vector<std::string> aside;
   std::string full, stuck;
+  uint64_t aside_events = 0;
+  uint64_t put_back = 0; ///< events, at the next question
   size_t taken = 0;
   uint64_t number = 0;
   uint64_t found = 0;
@@ -374,6 +390,37 @@ TEST_CASE("a batch that the database will never take is set aside, and the next 
   h.answer();
   CHECK(h.disk->batches.empty());
   CHECK(log.contains("sets a batch aside"));
+}
+
+TEST_CASE("events that the database refuses are set aside, the others of their batch leave the "
+          "spool; put back, they are replayed") {
+  recorded_log log;
+  virtual_system on;
+  spool_house h{on};
+  h.append(3);
+  on.advance(150ms);
+  commit_result result{.number = h.at_store->back()->number, .requests = {{2, 0, 1}}, .took = 1ms};
+  result.refused.push_back({.request = 0, .at = 1, .detail = "too long"});
+  tell_from_outside(h.spool, atom::committed_v, result);
+  on.run();
+  CHECK(h.disk->batches.empty());
+  CHECK(h.disk->aside == std::vector<std::string>{"too long"});
+  auto book = h.stats.ledger();
+  CHECK(book.stored == 2);
+  CHECK(book.set_aside == 1);
+  CHECK(book.spooled == 0);
+  CHECK(book.settled());
+  CHECK(log.contains("sets events aside"));
+  h.disk->put_back = 1;
+  tell_from_outside(h.spool, atom::ask_v,
+                    std::make_shared<asked_query>(query{.kind = query_kind::spool_requeue},
+                                                  query_reply{h.stats.replies, 1}));
+  on.run();
+  CHECK(h.stats.ledger().set_aside == 0);
+  CHECK(h.stats.ledger().spooled == 1);
+  h.answer();
+  CHECK(h.stats.ledger().stored == 3);
+  CHECK(h.stats.ledger().settled());
 }
 
 TEST_CASE("a committed batch that cannot be taken out yet counts once") {

@@ -38,6 +38,38 @@ TEST_CASE("stats: the next batch fills while one is committed") {
   CHECK(h.batches->at(1)->requests.size() == 5);
 }
 
+TEST_CASE("stats: what the store refuses of a batch is refused to its sender, and to nobody else") {
+  virtual_system on;
+  house h{on};
+  h.send(1);
+  for (ticket i = 2; i <= 4; ++i)
+    h.send(i, 2);
+  h.send(0, 2, false); // the service's own
+  h.answer();
+  REQUIRE(h.batches->size() == 2);
+  commit_result result{.number = h.batches->back()->number,
+                       .requests = {{1, 0, 1}, {1, 1, 0}, {0, 0, 2}, {0, 0, 2}},
+                       .took = 1ms};
+  for (auto [request, at] : {std::pair{0U, 1U}, {2U, 0U}, {2U, 1U}, {3U, 0U}, {3U, 1U}})
+    result.refused.push_back({.request = request, .at = at, .detail = "too long"});
+  h.tell_store_says(result);
+  const auto& said = h.replies->outcomes;
+  CHECK(said.at(2).stored == 1);
+  REQUIRE(said.at(2).refused.size() == 1);
+  CHECK(said.at(2).refused[0].at == 1);
+  CHECK(said.at(2).refused[0].detail == "too long");
+  CHECK(said.at(3).error == error_code::none);
+  CHECK(said.at(3).stored == 1);
+  CHECK(said.at(3).duplicates == 1);
+  CHECK(said.at(3).refused.empty());
+  CHECK(said.at(4).refused.size() == 2);
+  auto book = h.ledger();
+  CHECK(book.stored == 3);
+  CHECK(book.duplicates == 1);
+  CHECK(book.rejected == 5);
+  CHECK(book.settled());
+}
+
 TEST_CASE("flaw 11: what nobody waits for is flushed within the interval, whatever trickles in") {
   virtual_system on;
   auto with = house::defaults_for_tests();

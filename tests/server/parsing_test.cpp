@@ -179,6 +179,44 @@ TEST_CASE("problem+json survives what clients put into it") {
   CHECK(problem_answer(error_code::bad_http, "id").starts_with("HTTP/1.1 400 Bad Request\r\n"));
 }
 
+TEST_CASE("events: a duration has a bound, which the refusal names") {
+  event_reader reader{limits(), ""};
+  auto read = [&](const std::string& ms) {
+    return reader.read_json(R"({"feature":"a","durationMs":)" + ms + "}", now_us);
+  };
+  CHECK(read("604800000").events.at(0).duration_us == 604'800'000'000);
+  for (const char* ms : {"604800001", "1e11", "9223372036854775807", "1e300", "-1", "-0.001"}) {
+    INFO(ms);
+    auto refused = read(ms).rejected;
+    REQUIRE(refused.size() == 1);
+    CHECK(refused[0].code == error_code::out_of_range);
+    CHECK(refused[0].pointer == "/durationMs");
+    CHECK(refused[0].message == "expected 0 to 604800000 milliseconds (7 days)");
+  }
+}
+
+TEST_CASE("what the store refuses is named by its place in the request, among what was invalid") {
+  // Of six events the first, the fourth and the last were invalid; of the other three (1, 2, 4) the
+  // store refuses the first and the third.
+  std::vector<problem_detail> invalid{{.index = 0, .code = error_code::unknown_field},
+                                      {.index = 3, .code = error_code::too_long},
+                                      {.index = 5, .code = error_code::too_long}};
+  std::vector<refused_event> refused{{.at = 0, .detail = "first"}, {.at = 2, .detail = "third"}};
+  ingest_outcome outcome{.stored = 1, .refused = refused};
+  auto body = nlohmann::json::parse(ingest_json(outcome, invalid));
+  CHECK(body["stored"] == 1);
+  std::vector<std::pair<int, std::string>> got;
+  for (const auto& one : body["rejected"])
+    got.emplace_back(one["index"], one["code"]);
+  CHECK(got
+        == std::vector<std::pair<int, std::string>>{{0, "unknown_field"},
+                                                    {1, "refused_by_store"},
+                                                    {3, "too_long"},
+                                                    {4, "refused_by_store"},
+                                                    {5, "too_long"}});
+  CHECK(body["rejected"][3]["message"] == "third");
+}
+
 TEST_CASE("query strings: decoded, in order, broken escapes found") {
   auto list = parse_query_string("a=1&b=x%20y+z&c&=d&&e=%C3%A4");
   REQUIRE(list);

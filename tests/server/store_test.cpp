@@ -8,9 +8,13 @@
 #include "tests/support/doctest.hpp"
 #include "tests/support/stored.hpp"
 
+#include <nlohmann/json.hpp>
+
+#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 
 using namespace phi;
 using namespace phi::store;
@@ -54,6 +58,92 @@ TEST_CASE("a commit that cannot be made says why, and changes nothing; the next 
     other.run("ROLLBACK");
   }
   CHECK(db->commit(*batch_of({{make_event(1)}})).requests.at(0).stored == 1);
+}
+
+TEST_CASE("events that the database refuses are found, the others of the batch are stored") {
+  database_dir dir;
+  auto db = make_sqlite_store(dir.settings());
+  REQUIRE(db->open() == "");
+  auto poison = [](uint32_t number) {
+    auto e = make_event(number);
+    e.action = "poison";
+    return e;
+  };
+  {
+    database other;
+    other.open(dir.file(), database::access::read_write);
+    other.run("CREATE TRIGGER refuse BEFORE INSERT ON event WHEN NEW.action = 'poison'"
+              " BEGIN SELECT RAISE(ABORT, 'no poison here'); END");
+  }
+  std::vector<event> many;
+  for (uint32_t i = 0; i < 3000; ++i)
+    many.push_back(i == 1234 || i == 2999 ? poison(i) : make_event(i));
+  auto batch = batch_of({{make_event(9000), make_event(9000), poison(9001)},
+                         many,
+                         {poison(9100), make_event(9101)},
+                         {make_event(9200), make_event(9201)},
+                         {poison(9300)}});
+  batch->requests[2].atomic = true;
+  batch->requests[3].atomic = true;
+  auto result = db->commit(*batch);
+  REQUIRE(result.error == error_code::none);
+  auto counts = [&](size_t request) {
+    const auto& of = result.requests.at(request);
+    return std::array{of.stored, of.duplicates, of.refused};
+  };
+  CHECK(counts(0) == std::array{1U, 1U, 1U});
+  CHECK(counts(1) == std::array{2998U, 0U, 2U});
+  CHECK(counts(2) == std::array{0U, 0U, 2U});
+  CHECK(counts(3) == std::array{2U, 0U, 0U});
+  CHECK(counts(4) == std::array{0U, 0U, 1U});
+  REQUIRE(result.refused.size() == 6);
+  CHECK(result.refused[0].at == 2);
+  CHECK(result.refused[1].request == 1);
+  CHECK(result.refused[1].at == 1234);
+  CHECK(result.refused[2].at == 2999);
+  CHECK(result.refused[5].request == 4);
+  CHECK(result.refused[5].detail.find("no poison here") != std::string::npos);
+  CHECK(db->commit(*batch).requests.at(3).duplicates == 2); // the next one is not disturbed
+  CHECK(db->close() == "");
+  CHECK(ask_database(dir.file(), "SELECT count(*) FROM event") == 3001);
+  CHECK(ask_database(dir.file(), "SELECT count(*) FROM identity") == 3001);
+  CHECK(ask_database(dir.file(), "SELECT sum(n) FROM rollup_count") == 3001);
+}
+
+TEST_CASE("sums of durations never overflow: the counts go on, summary and verify answer") {
+  database_dir dir;
+  auto db = make_sqlite_store(dir.settings());
+  REQUIRE(db->open() == "");
+  auto slow = [](uint32_t number, int64_t us) {
+    auto e = make_event(number);
+    e.route = "/r";
+    e.duration_us = us;
+    return e;
+  };
+  constexpr auto huge = std::numeric_limits<int64_t>::max();
+  auto ask = [&](query_kind kind) {
+    auto reader = make_sqlite_reader(dir.settings());
+    REQUIRE(reader->open() == "");
+    auto answer = reader->answer({.kind = kind});
+    INFO(answer.detail);
+    REQUIRE(answer.error == error_code::none);
+    return nlohmann::json::parse(answer.body);
+  };
+  // One row alone is near the end, then several rows, then one row goes past it.
+  CHECK(db->commit(*batch_of({{slow(1, huge - 5), make_event(2)}})).requests.at(0).stored == 2);
+  CHECK(ask(query_kind::verify)["ok"] == true);
+  auto other = slow(3, huge - 7);
+  other.feature = "g";
+  CHECK(db->commit(*batch_of({{other}})).requests.at(0).stored == 1);
+  auto verified = ask(query_kind::verify);
+  INFO(verified.dump());
+  CHECK(verified["ok"] == true);
+  CHECK(db->commit(*batch_of({{slow(4, 10), slow(5, huge), make_event(6)}})).requests.at(0).stored
+        == 3);
+  CHECK(db->commit(*batch_of({{slow(7, 10)}})).requests.at(0).stored == 1);
+  CHECK(ask(query_kind::verify)["checks"].size() == 8);
+  CHECK(ask(query_kind::summary)["features"].size() == 2);
+  CHECK(ask_database(dir.file(), "SELECT sum(n) FROM rollup_count") == 7);
 }
 
 TEST_CASE(

@@ -117,6 +117,11 @@ struct stats_house {
     on.run();
   }
 
+  void tell_store_says(const commit_result& result) {
+    tell_from_outside(stats, atom::committed_v, result);
+    on.run();
+  }
+
   void answer_spool(error_code error = error_code::none) {
     tell_from_outside(stats, atom::spooled_v,
                       spool_result{spooled->back()->number, error, "spool full"});

@@ -34,7 +34,8 @@ void print_status(const context& with, const json& status) {
     auto count = [&](const char* what) { return group_digits(book.value(what, uint64_t{0})); };
     std::cout << "ledger       received " << count("received") << " = stored " << count("stored")
               << " + duplicates " << count("duplicates") << " + rejected " << count("rejected")
-              << " + spooled " << count("spooled") << " + in queue " << count("inQueue") << "  "
+              << " + spooled " << count("spooled") << " + set aside " << count("setAside")
+              << " + in queue " << count("inQueue") << "  "
               << (book.value("balanced", false) ? paint(colour::green, "balanced")
                                                 : paint(colour::red, "NOT BALANCED"))
               << "\n";
