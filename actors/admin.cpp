@@ -1,6 +1,7 @@
 #include "actors/admin.hpp"
 
 #include "actors/admin_methods.hpp"
+#include "protocol/json_depth.hpp"
 
 namespace phi {
 namespace {
@@ -25,6 +26,10 @@ void run(self_ptr self, const method& known, const call& now) {
 
 void obey(self_ptr self, const admin_request_ptr& request) {
   ++self->state.requests;
+  if (nests_deeper(request->line))
+    return call{request, nullptr, {}}.fail(admin_wire::parse_error,
+                                           "the line nests deeper than "
+                                             + std::to_string(max_json_depth) + " levels");
   auto line = json::parse(request->line, nullptr, false);
   if (line.is_discarded())
     return call{request, nullptr, {}}.fail(admin_wire::parse_error, "the line is not valid JSON");

@@ -35,6 +35,13 @@ void all_gone(self_ptr self) {
   leave(self, std::move(report));
 }
 
+std::string why_degraded(http_port& port) {
+  for (const auto& loop : port.loops_alive())
+    if (!loop.shortage.empty())
+      return "the listener takes no new connections: " + loop.shortage;
+  return {};
+}
+
 actor_status tell_status(self_ptr self) {
   const auto& state = self->state;
   auto counts = state.port->counts();
@@ -45,7 +52,13 @@ actor_status tell_status(self_ptr self) {
                           .gauges = {{"connections", counts.connections},
                                      {"in_flight", counts.in_flight},
                                      {"requests", counts.requests},
-                                     {"refused", counts.refused}}});
+                                     {"refused", counts.refused},
+                                     {"accepted", counts.accepted},
+                                     {"reset_before_accept", counts.reset_before_accept},
+                                     {"failed_accepts", counts.failed_accepts},
+                                     {"held_back", counts.held_back},
+                                     {"made_room", counts.made_room}},
+                          .degraded = why_degraded(*state.port)});
 }
 
 } // namespace

@@ -146,6 +146,13 @@ inline constexpr auto forced_report_limit = 30ms;
 inline constexpr auto teardown_limit = 1000ms;
 /// How often connections are checked against their time-outs while there are any.
 inline constexpr auto connection_sweep_interval = 250ms;
+/// Between two tries to accept while the system has no descriptor or memory for a connection, how
+/// long that must go well before it counts as over, and between two lines about it in the log.
+inline constexpr auto accept_retry_interval = 50ms;
+inline constexpr auto shortage_over_after = 1000ms;
+inline constexpr auto shortage_log_interval = 10'000ms;
+/// When all places are taken, who waits for a request at least that long makes room for others.
+inline constexpr auto make_room_after = 1000ms;
 /// The longest a refused connection is read from after its answer, so that the answer arrives.
 inline constexpr auto linger_limit = 1000ms;
 inline constexpr size_t linger_max_bytes = 16 * static_cast<size_t>(mib);

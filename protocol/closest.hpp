@@ -26,11 +26,19 @@ inline size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+/// Nobody means something else by a longer name; and the work grows with its length.
+inline constexpr size_t longest_misspelt = 64;
+
 /// The closest of `known` to `name`, or an empty text when none is close.
 inline std::string closest(std::string_view name, std::span<const std::string> known) {
   std::string best;
+  if (name.size() > longest_misspelt)
+    return best;
   size_t best_distance = std::max<size_t>(2, name.size() / 3) + 1;
   for (const auto& candidate : known) {
+    auto longer = std::max(name.size(), candidate.size());
+    if (longer - std::min(name.size(), candidate.size()) >= best_distance)
+      continue; // so many letters must be put in or taken out at least
     auto distance = edit_distance(name, candidate);
     if (distance < best_distance) {
       best_distance = distance;

@@ -6,9 +6,11 @@
 #include "protocol/lifecycle.hpp"
 #include "protocol/query.hpp"
 #include "protocol/status.hpp"
+#include "protocol/time.hpp"
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,9 +30,26 @@ public:
 /// What happens on the listener now.
 struct http_counts {
   uint64_t connections = 0;
-  uint64_t in_flight = 0; ///< requests received whole and not yet answered
-  uint64_t requests = 0;  ///< answered since the start
-  uint64_t refused = 0;   ///< of these, answered 503
+  uint64_t in_flight = 0;           ///< requests received whole and not yet answered
+  uint64_t requests = 0;            ///< answered since the start
+  uint64_t refused = 0;             ///< of these, answered 503
+  uint64_t accepted = 0;            ///< connections taken since the start
+  uint64_t reset_before_accept = 0; ///< clients that were gone before their connection was taken
+  uint64_t failed_accepts = 0;      ///< tries to accept that the system refused
+  uint64_t held_back =
+    0; ///< times that connections waited because server.max_connections were there
+  uint64_t made_room = 0; ///< idle connections ended for them
+};
+
+/// How an event loop of the listener is.
+struct loop_life {
+  /// How long the task that was posted into it has been waiting; zero: the last one has run.
+  duration silent_for{};
+  bool accepts = false; ///< its listener is open; false before the start and in a stop
+  std::string
+    shortage; ///< why it cannot take connections now, "Too many open files"; empty: it can
+  duration shortage_for{};
+  std::optional<duration> last_failed_accept; ///< how long ago; nothing: never
 };
 
 /// The HTTP server, as the http actor sees it. Thread-safe; never blocks.
@@ -59,6 +78,10 @@ public:
   virtual void cut() = 0;
 
   virtual http_counts counts() const = 0;
+
+  /// How its event loops are, and posts a new task into each that has run the last one. Asked every
+  /// second, it shows a frozen loop within a second.
+  virtual std::vector<loop_life> loops_alive() = 0;
 
   /// Where it listens, such as "127.0.0.1:3939".
   virtual std::vector<std::string> addresses() const = 0;

@@ -23,6 +23,30 @@ std::vector<unsigned char> address_bytes(const std::string& text) {
   return bytes;
 }
 
+/// The one spelling that an address has here, whoever wrote it; empty for what is no address.
+std::string canonical(const std::string& text) {
+  auto bytes = address_bytes(text);
+  char out[INET6_ADDRSTRLEN] = {};
+  if (bytes.empty()
+      || !inet_ntop(bytes.size() == 4 ? AF_INET : AF_INET6, bytes.data(), out, sizeof out))
+    return {};
+  return out;
+}
+
+/// Without what may stand around an address: quotes, brackets, a port, the name of an interface.
+std::string_view bare(std::string_view text) {
+  if (text.size() >= 2 && text.front() == '"' && text.back() == '"')
+    text = text.substr(1, text.size() - 2);
+  if (text.starts_with('[')) {
+    auto close = text.find(']');
+    bool ends = close != text.npos && (close + 1 == text.size() || text[close + 1] == ':');
+    text = ends ? text.substr(1, close - 1) : std::string_view{};
+  } else if (auto colon = text.find(':'); colon != text.npos && text.rfind(':') == colon) {
+    text = text.substr(0, colon); // one colon: an IPv4 address and a port
+  }
+  return text.substr(0, text.find('%'));
+}
+
 bool same_prefix(const std::vector<unsigned char>& a, const std::vector<unsigned char>& b,
                  int bits) {
   for (size_t i = 0; bits > 0; ++i, bits -= 8) {
@@ -53,6 +77,8 @@ trusted_proxies::trusted_proxies(const std::vector<std::string>& entries) {
       auto [stop, error] = std::from_chars(entry.data() + slash + 1, end, net.bits);
       if (error != std::errc{} || stop != end)
         net.bits = -1;
+      if (net.bytes.size() == 4 && entry.find(':') < slash)
+        net.bits -= 96; // ::ffff:10.0.0.0/104
     }
     if (most == 0 || net.bits < 0 || net.bits > most)
       throw std::invalid_argument("server.trusted_proxies: \"" + entry
@@ -70,14 +96,14 @@ bool trusted_proxies::contains(const std::string& address) const {
 }
 
 std::string trusted_proxies::client(const std::string& peer, std::string_view forwarded_for) const {
-  std::string client = peer;
+  std::string client = canonical(peer);
   while (contains(client) && !forwarded_for.empty()) {
     auto comma = forwarded_for.rfind(',');
     auto last = comma == forwarded_for.npos ? forwarded_for : forwarded_for.substr(comma + 1);
     forwarded_for =
       comma == forwarded_for.npos ? std::string_view{} : forwarded_for.substr(0, comma);
-    std::string next{trim(last)};
-    if (address_bytes(next).empty())
+    auto next = canonical(std::string{bare(trim(last))});
+    if (next.empty())
       break; // what a client made up is not believed
     client = std::move(next);
   }

@@ -16,7 +16,8 @@ public:
   bool contains(const std::string& address) const;
 
   /// The client's address: the peer's own, unless the peer is trusted; then the rightmost address
-  /// of X-Forwarded-For that is not itself a trusted proxy.
+  /// of X-Forwarded-For (all its lines, joined by commas) that is not itself a trusted proxy. In
+  /// one spelling, and without the port that some proxies add.
   std::string client(const std::string& peer, std::string_view forwarded_for) const;
 
 private:

@@ -17,8 +17,11 @@ connection_link::~connection_link() {
 request_framing::verdict connection_link::look(const char* data, size_t size) {
   auto before = framing_.now();
   auto verdict = framing_.feed(data, size);
+  last_moved_ = clock::now();
   if (framing_.now() != before)
-    since_ = clock::now();
+    since_ = last_moved_;
+  if (before == request_framing::stage::between)
+    request_began_ = last_moved_;
   if (verdict.wants_continue) {
     // No answer is under way while a request is being read, so this cannot interleave.
     static constexpr char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -32,7 +35,7 @@ void connection_link::say_no(std::function<void()> then) {
   answer_ = registry_.make_answer(refused_);
   lingers_ = true;
   writing_ = true;
-  writing_since_ = clock::now();
+  writing_since_ = last_moved_ = clock::now();
   asio_ns::async_write(
     socket, asio_ns::buffer(answer_),
     [self = shared_from_this(), then = std::move(then)](const asio_ns::error_code&, size_t) {
@@ -49,30 +52,35 @@ void connection_link::refuse(error_code why) {
     socket.cancel();
 }
 
+bool connection_link::has_unread() const {
+  int unread = 0;
+  return socket.is_open()
+         && ::ioctl(const_cast<tcp_socket&>(socket).native_handle(), FIONREAD, &unread) == 0
+         && unread > 0;
+}
+
 void connection_link::end() {
+  if (!reading_ || has_unread())
+    return;
   end_wanted_ = true;
-  if (reading_)
-    socket.cancel();
+  socket.cancel();
 }
 
 void connection_link::cut() {
-  end_wanted_ = true;
+  cut_ = true;
   if (socket.is_open())
     ::shutdown(socket.native_handle(), SHUT_RDWR);
 }
 
 void connection_link::close() {
-  int unread = 0;
-  bool sends_on = socket.is_open()
-                  && (lingers_ || receiving()
-                      || (::ioctl(socket.native_handle(), FIONREAD, &unread) == 0 && unread > 0));
+  bool sends_on = socket.is_open() && (lingers_ || receiving() || has_unread());
   if (!sends_on) {
     asio_ns::error_code ignored;
     socket.shutdown(asio_ns::ip::tcp::socket::shutdown_both, ignored);
     socket.close(ignored);
   } else {
     ::shutdown(socket.native_handle(), SHUT_WR);
-    since_ = clock::now();
+    since_ = last_moved_ = clock::now();
     lingers_ = true;
     registry_.lingering_.insert(shared_from_this());
     linger();

@@ -50,7 +50,7 @@ public:
   /// Answers `why` and ends the connection, as soon as no answer is being written.
   void refuse(error_code why);
 
-  /// Ends a connection that waits for a request.
+  /// Ends a connection that waits for a request; not one whose next request has come meanwhile.
   void end();
 
   /// Ends it whatever it does.
@@ -62,6 +62,14 @@ public:
   bool idle() const { return reading_ && framing_.now() == request_framing::stage::between; }
   bool receiving() const { return framing_.now() != request_framing::stage::between; }
   bool writing() const { return writing_; }
+  bool lingers() const { return lingers_; }
+
+  /// Since when it waits for a request, when idle().
+  time_point idle_since() const { return since_; }
+  /// Since when a request comes in, when receiving().
+  time_point request_began() const { return request_began_; }
+  /// When bytes have last come in or been taken, or an answer was begun.
+  time_point last_moved() const { return last_moved_; }
 
   /// Ends or refuses it when a time-out is over.
   void check(time_point now, const link_limits& limits);
@@ -72,6 +80,9 @@ public:
   tcp_socket socket;
 
 private:
+  template <class Handler>
+  void read_into(asio_ns::mutable_buffer into, std::shared_ptr<Handler> handler);
+  bool has_unread() const;
   request_framing::verdict look(const char* data, size_t size);
   void say_no(std::function<void()> then);
 
@@ -82,9 +93,12 @@ private:
   bool reading_ = false;
   bool writing_ = false;
   bool end_wanted_ = false;
+  bool cut_ = false;
   bool lingers_ = false;
   time_point since_{}; ///< of the current stage
   time_point writing_since_{};
+  time_point request_began_{};
+  time_point last_moved_{};
   size_t dropped_bytes_ = 0;
   std::array<char, 4096> drop_{};
   std::string answer_;
@@ -97,6 +111,7 @@ public:
 
   explicit link_registry(asio_ns::execution_context& on) : service(on) {}
   void shutdown() override { on_open = on_change = {}; }
+  using service::context;
 
   link_limits limits;
   std::function<std::string(error_code)> make_answer; ///< the whole HTTP text of an error answer
@@ -196,37 +211,48 @@ template <class Buffer, class Handler>
 void connection_link::async_read_some(const Buffer& buffer, Handler&& handler) {
   if (!std::exchange(known_, true))
     registry_.add(this);
+  if (framing_.now() == request_framing::stage::between)
+    since_ = clock::now();
   // Shared, because say_no keeps its continuation in a copyable function.
-  auto shared = std::make_shared<std::decay_t<Handler>>(std::forward<Handler>(handler));
-  auto eof = [shared] { (*shared)(asio_ns::error::make_error_code(asio_ns::error::eof), 0); };
+  read_into(asio_ns::mutable_buffer{buffer},
+            std::make_shared<std::decay_t<Handler>>(std::forward<Handler>(handler)));
+}
+
+template <class Handler>
+void connection_link::read_into(asio_ns::mutable_buffer into, std::shared_ptr<Handler> handler) {
+  auto eof = [handler] { (*handler)(asio_ns::error::make_error_code(asio_ns::error::eof), 0); };
   if (refused_ != error_code::none)
     return say_no(eof);
   reading_ = true;
-  since_ = framing_.now() == request_framing::stage::between ? clock::now() : since_;
-  asio_ns::mutable_buffer into{buffer};
-  socket.async_read_some(into, [this, self = shared_from_this(), into, shared,
+  socket.async_read_some(into, [this, self = shared_from_this(), into, handler,
                                 eof](const asio_ns::error_code& error, size_t size) {
     reading_ = false;
+    if (cut_)
+      return eof();
     if (refused_ != error_code::none)
       return say_no(eof);
-    if (end_wanted_)
+    // A request that came with the end of the wait is answered like any other.
+    bool ends = std::exchange(end_wanted_, false) && size == 0;
+    if (ends && has_unread())
+      return read_into(into, handler);
+    if (ends)
       return eof();
     if (error)
-      return (*shared)(error, size);
+      return (*handler)(error, size);
     auto verdict = look(static_cast<const char*>(into.data()), size);
     if (verdict.error != error_code::none) {
       refused_ = verdict.error;
       if (verdict.pass == 0)
         return say_no(eof);
     }
-    (*shared)(error, verdict.pass);
+    (*handler)(error, verdict.pass);
   });
 }
 
 template <class Buffers, class Handler>
 void connection_link::async_write_some(const Buffers& buffers, Handler&& handler) {
   writing_ = true;
-  writing_since_ = clock::now();
+  writing_since_ = last_moved_ = clock::now();
   socket.async_write_some(buffers,
                           [self = shared_from_this(), handler = std::forward<Handler>(handler)](
                             const asio_ns::error_code& error, size_t size) mutable {

@@ -1,10 +1,12 @@
 #include "server/http/event_loop.hpp"
 
+#include "actors/fault_point.hpp"
 #include "actors/log.hpp"
 #include "config/time_text.hpp"
 #include "server/http/access.hpp"
 #include "server/http/answers.hpp"
 #include "server/http/connection_link.hpp"
+#include "server/http/door.hpp"
 #include "server/http/draining.hpp"
 #include "server/http/exchanges.hpp"
 #include "server/http/ingest_body.hpp"
@@ -17,9 +19,7 @@
 
 #include <restinio/all.hpp>
 
-#include <poll.h>
-#include <unistd.h>
-
+#include <cstring>
 #include <future>
 #include <optional>
 #include <thread>
@@ -28,22 +28,6 @@ namespace phi::http {
 namespace {
 
 using restinio::request_handle_t;
-
-struct loop_traits : restinio::default_single_thread_traits_t {
-  using logger_t = restinio::null_logger_t;
-  using timer_manager_t = restinio::null_timer_manager_t; // connection_link::check does it all
-  using stream_socket_t = guarded_socket;
-  static constexpr bool use_connection_count_limiter = true;
-};
-
-using server_type = restinio::http_server_t<loop_traits>;
-
-/// A handshake that has begun is over after this, on this machine at least.
-constexpr auto handshake_time = std::chrono::milliseconds{1};
-/// Longest wait for connections that the system has accepted for us but we have not seen yet.
-constexpr auto backlog_limit = std::chrono::milliseconds{20};
-/// On a hurry, how long answers being written may still take.
-constexpr auto hurry_write_limit = std::chrono::milliseconds{250};
 
 class loop;
 
@@ -64,6 +48,8 @@ public:
     : shared_(std::move(shared)),
       settings_(shared_->settings),
       links_(asio_ns::use_service<link_registry>(io_)),
+      door_(io_, links_),
+      drain_(io_, links_, door_),
       sweep_(io_),
       replies_(std::make_shared<loop_replies>(*this)),
       reader_(event_limits_of(settings_), settings_.stats.user_hash_salt.value),
@@ -76,7 +62,10 @@ public:
       if (!sweep_armed_)
         arm_sweep();
     };
-    links_.on_change = [this] { tell_if_drained(); };
+    links_.on_change = [this] {
+      door_.go_on();
+      tell_if_drained();
+    };
   }
 
   ~loop() override {
@@ -84,16 +73,14 @@ public:
       io_.stop();
       thread_.join();
     }
-    server_.reset();
+    links_.shutdown(); // the connections go with the members below, and must not call back
   }
 
   std::string start(int listener, bool inherited) override {
-    listener_.reset(listener);
-    listener_inherited_ = inherited;
     std::promise<std::string> opened;
     auto result = opened.get_future();
-    thread_ = std::thread([this, &opened] {
-      opened.set_value(open());
+    thread_ = std::thread([this, &opened, listener, inherited] {
+      opened.set_value(open(owned_fd{listener}, inherited));
       auto work = asio_ns::make_work_guard(io_);
       io_.run();
     });
@@ -113,8 +100,10 @@ public:
   void close_doors(std::function<void()> drained) override {
     asio_ns::post(io_, [this, drained = std::move(drained)]() mutable {
       on_drained_ = std::move(drained);
-      draining_ = true;
-      close_listener();
+      const auto& server = settings_.server;
+      drain_.begin({std::chrono::milliseconds{server.keepalive_grace_ms},
+                    std::chrono::milliseconds{server.partial_grace_ms}},
+                   [this] { tell_if_drained(); });
     });
   }
 
@@ -132,6 +121,34 @@ public:
     out.in_flight = in_flight_.load(std::memory_order_relaxed);
     out.requests = requests_.load(std::memory_order_relaxed);
     out.refused = refused_.load(std::memory_order_relaxed);
+    const auto& accepts = door_.counts();
+    out.accepted = accepts.accepted;
+    out.reset_before_accept = accepts.gone;
+    out.failed_accepts = accepts.failed;
+    out.held_back = accepts.held_back;
+    out.made_room = door_.made_room();
+    return out;
+  }
+
+  loop_life life() override {
+    auto now = clock::now();
+    auto since = [now](int64_t ticks) { return now - time_point{duration{ticks}}; };
+    const auto& accepts = door_.counts();
+    loop_life out{.accepts = accepts.open};
+    if (int error = accepts.shortage; error != 0) {
+      out.shortage = std::strerror(error);
+      out.shortage_for = since(accepts.shortage_began);
+    }
+    if (int64_t at = accepts.last_failure_at; at != 0)
+      out.last_failed_accept = since(at);
+    int64_t posted_at = 0;
+    if (beat_posted_at_.compare_exchange_strong(posted_at, now.time_since_epoch().count()))
+      asio_ns::post(io_, [this] {
+        fault_point("http.loop");
+        beat_posted_at_ = 0;
+      });
+    else
+      out.silent_for = since(posted_at);
     return out;
   }
 
@@ -149,59 +166,16 @@ public:
 private:
   // -- the listener ------------------------------------------------------------------------------
 
-  std::string open() {
+  std::string open(owned_fd listener, bool inherited) {
+    auto places =
+      std::max<int64_t>(1, settings_.server.max_connections / static_cast<int64_t>(shared_->loops));
     try {
-      server_ =
-        std::make_unique<server_type>(restinio::external_io_context(io_), [this](auto& settings) {
-          settings.port(0).address("127.0.0.1"); // a throw-away: the hook below brings the real one
-          settings.acceptor_post_bind_hook(
-            [this](asio_ns::ip::tcp::acceptor& acceptor) { adopt(acceptor); });
-          settings.max_parallel_connections(static_cast<size_t>(std::max<int64_t>(
-            1, settings_.server.max_connections / static_cast<int64_t>(shared_->loops))));
-          settings.buffer_size(16 * 1024);
-          settings.request_handler(
-            [this](request_handle_t request) { return take(std::move(request)); });
-        });
-      server_->open_sync();
+      door_.open(std::move(listener), inherited, static_cast<size_t>(places),
+                 [this](request_handle_t request) { return take(std::move(request)); });
       return {};
     } catch (const std::exception& e) {
       return e.what();
     }
-  }
-
-  void adopt(asio_ns::ip::tcp::acceptor& acceptor) {
-    acceptor.close();
-    int family = AF_INET;
-    socklen_t size = sizeof family;
-    ::getsockopt(listener_.get(), SOL_SOCKET, SO_DOMAIN, &family, &size);
-    acceptor.assign(family == AF_INET6 ? asio_ns::ip::tcp::v6() : asio_ns::ip::tcp::v4(),
-                    ::dup(listener_.get()));
-  }
-
-  /// Connections that wait in the listen queue would be reset by the close: new ones are kept out
-  /// and those are taken first. In the queue of an inherited listener they wait for our successor.
-  void close_listener() {
-    if (listener_inherited_)
-      return listener_is_closed();
-    ignore_new_connections(listener_.get());
-    after(handshake_time, [this] { close_emptied_listener(clock::now() + backlog_limit); });
-  }
-
-  void close_emptied_listener(time_point give_up_at) {
-    pollfd waiting{listener_.get(), POLLIN, 0};
-    if (::poll(&waiting, 1, 0) > 0 && clock::now() < give_up_at)
-      return asio_ns::post(io_, [this, give_up_at] { close_emptied_listener(give_up_at); });
-    listener_is_closed();
-  }
-
-  void listener_is_closed() {
-    server_->close_sync();
-    listener_.reset();
-    listener_closed_ = true;
-    const auto& server = settings_.server;
-    after(std::chrono::milliseconds{server.keepalive_grace_ms}, [this] { end_idle(links_); });
-    after(std::chrono::milliseconds{server.partial_grace_ms}, [this] { refuse_partial(links_); });
-    tell_if_drained();
   }
 
   // -- a request comes in -----------------------------------------------------------------------
@@ -210,6 +184,7 @@ private:
     auto& now = exchanges_.add(std::move(request), wall_clock_us());
     in_flight_.store(exchanges_.size(), std::memory_order_relaxed);
     connections_.store(links_.open_count(), std::memory_order_relaxed);
+    drain_.request_came();
     try {
       dispatch(now);
     } catch (const std::exception& e) {
@@ -255,7 +230,7 @@ private:
       case action::live: return answer_later(now, 200, R"({"status":"ok"})");
       case action::ready:
         if (!shared_->ready)
-          return fail(now, error_code::not_ready, draining_ ? "the service is stopping" : "");
+          return fail(now, error_code::not_ready, drain_.begun() ? "the service is stopping" : "");
         return answer_later(now, 200, R"({"status":"ready"})");
       case action::startup:
         if (!shared_->started)
@@ -384,7 +359,7 @@ private:
 
   void respond(exchange& now, int status, std::string body,
                std::string_view type = "application/json", uint32_t retry_after_s = 0) {
-    write_answer(now, {status, std::move(body), type, retry_after_s}, draining_);
+    write_answer(now, {status, std::move(body), type, retry_after_s}, drain_.begun());
     requests_.fetch_add(1, std::memory_order_relaxed);
     if (status == 503)
       refused_.fetch_add(1, std::memory_order_relaxed);
@@ -392,7 +367,7 @@ private:
       end_turn_soon();
     exchanges_.remove(now.to);
     in_flight_.store(exchanges_.size(), std::memory_order_relaxed);
-    if (draining_)
+    if (drain_.begun())
       end_turn_soon(); // it may have been the last, and its connection gone before
   }
 
@@ -403,14 +378,6 @@ private:
   }
 
   // -- time -------------------------------------------------------------------------------------
-
-  void after(duration wait, std::function<void()> then) {
-    auto timer = std::make_shared<asio_ns::steady_timer>(io_, wait);
-    timer->async_wait([timer, then = std::move(then)](const asio_ns::error_code& error) {
-      if (!error)
-        then();
-    });
-  }
 
   void arm_sweep() {
     sweep_armed_ = true;
@@ -432,6 +399,7 @@ private:
     for (auto to : exchanges_.older_than(now - limit))
       give_up(to, error_code::query_timeout);
     connections_.store(links_.open_count(), std::memory_order_relaxed);
+    door_.go_on();
   }
 
   /// Nobody answers in time. Whether its events were stored is not known here.
@@ -448,9 +416,7 @@ private:
     for (auto to : exchanges_.older_than(clock::now()))
       if (auto* now = exchanges_.find(to); now && !now->is_ingest())
         give_up(to, error_code::stopping);
-    end_idle(links_);
-    refuse_partial(links_);
-    after(hurry_write_limit, [this] { cut_slow(links_); });
+    drain_.hurry();
   }
 
   void cut_everything() {
@@ -461,7 +427,7 @@ private:
 
   void tell_if_drained() {
     connections_.store(links_.open_count(), std::memory_order_relaxed);
-    if (!listener_closed_ || links_.count() > 0 || exchanges_.size() > 0 || turn_
+    if (!drain_.begun() || door_.is_open() || links_.count() > 0 || exchanges_.size() > 0 || turn_
         || !own_requests_.empty())
       return;
     if (auto tell = std::exchange(on_drained_, {}))
@@ -472,29 +438,27 @@ private:
   config settings_; ///< changed on the loop's thread only
   asio_ns::io_context io_{1};
   link_registry& links_;
+  door door_;
+  drain drain_;
   asio_ns::steady_timer sweep_;
   std::shared_ptr<loop_replies> replies_;
   event_reader reader_;
   query_defaults question_defaults_;
   exchange_table exchanges_;
-  std::unique_ptr<server_type> server_;
   std::thread thread_;
-  owned_fd listener_;
-  bool listener_inherited_ = false;
 
   ingest_turn_ptr turn_;
   bool turn_ends_ = false;
   std::vector<std::pair<ticket, answer>> later_;
   own_requests own_requests_;
   bool sweep_armed_ = false;
-  bool draining_ = false;
-  bool listener_closed_ = false;
   std::function<void()> on_drained_;
 
   std::atomic<uint64_t> connections_{0};
   std::atomic<uint64_t> in_flight_{0};
   std::atomic<uint64_t> requests_{0};
   std::atomic<uint64_t> refused_{0};
+  std::atomic<int64_t> beat_posted_at_{0}; ///< ticks of `clock`; 0: none is under way
 };
 
 void loop_replies::deliver(std::vector<ingest_answer> answers) noexcept {

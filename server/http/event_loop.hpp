@@ -39,6 +39,7 @@ public:
   virtual void hurry() = 0;
   virtual void cut() = 0;
   virtual http_counts counts() const = 0;
+  virtual loop_life life() = 0; ///< see http_port::loops_alive
 };
 
 std::unique_ptr<event_loop> make_event_loop(std::shared_ptr<loop_shared> shared);

@@ -99,7 +99,19 @@ public:
       out.in_flight += part.in_flight;
       out.requests += part.requests;
       out.refused += part.refused;
+      out.accepted += part.accepted;
+      out.reset_before_accept += part.reset_before_accept;
+      out.failed_accepts += part.failed_accepts;
+      out.held_back += part.held_back;
+      out.made_room += part.made_room;
     }
+    return out;
+  }
+
+  std::vector<loop_life> loops_alive() override {
+    std::vector<loop_life> out;
+    for (const auto& loop : loops_)
+      out.push_back(loop->life());
     return out;
   }
 

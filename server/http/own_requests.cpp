@@ -6,6 +6,20 @@
 
 namespace phi::http {
 
+namespace {
+
+/// The values of all lines of a header field, joined as one line would have them.
+std::string all_of(const restinio::http_request_header_t& header, std::string_view name) {
+  std::string out;
+  header.for_each_field([&](const auto& field) {
+    if (restinio::impl::is_equal_caseless(field.name(), std::string{name}))
+      out += (out.empty() ? "" : ",") + field.value();
+  });
+  return out;
+}
+
+} // namespace
+
 bool own_requests::record(const exchange& answered, int status) {
   const auto& stats = settings_.stats;
   if (!stats.enabled || !stats.track_requests || !answered.route || !answered.route->tracked)
@@ -18,7 +32,7 @@ bool own_requests::record(const exchange& answered, int status) {
   own.instance = settings_.resolved.instance;
   if (!stats.user_hash_salt.empty()) {
     auto peer = answered.request->remote_endpoint().address().to_string();
-    auto forwarded = field_of(answered.request->header(), "X-Forwarded-For");
+    auto forwarded = all_of(answered.request->header(), "X-Forwarded-For");
     own.address_hash = addresses_.of(proxies_.client(peer, forwarded));
   }
   events_.push_back(std::move(own));

@@ -1,5 +1,7 @@
 #include "server/http/request_framing.hpp"
 
+#include "server/http/strict_lines.hpp"
+
 #include <http_parser.h>
 
 #include <cstring>
@@ -98,6 +100,7 @@ struct request_framing::parser {
   stage now = stage::between;
   error_code error = error_code::none;
   size_t uri = 0, header = 0, count = 0, body = 0;
+  strict_lines lines;
   bool in_value = false, expect_field = false, wants_continue = false;
 };
 
@@ -115,12 +118,17 @@ request_framing::verdict request_framing::feed(const char* data, size_t size) {
   size_t at = 0;
   size_t last_end = 0;
   while (at < size) {
+    auto from = at;
     at += http_parser_execute(&p.machine, &p.callbacks, data + at, size - at);
-    if (HTTP_PARSER_ERRNO(&p.machine) == HPE_PAUSED) {
+    bool ended = HTTP_PARSER_ERRNO(&p.machine) == HPE_PAUSED;
+    if (!ended && HTTP_PARSER_ERRNO(&p.machine) != HPE_OK)
+      return {last_end, p.error == error_code::none ? error_code::bad_http : p.error};
+    // Both must find the same end.
+    if (!p.lines.feed({data + from, at - from}) || (ended && !p.lines.between()))
+      return {last_end, error_code::bad_http};
+    if (ended) {
       http_parser_pause(&p.machine, 0);
       last_end = at;
-    } else if (HTTP_PARSER_ERRNO(&p.machine) != HPE_OK) {
-      return {last_end, p.error == error_code::none ? error_code::bad_http : p.error};
     }
     // After a request with "Upgrade" the parser treats the rest as another protocol, which we do
     // not speak: that request is answered and the connection closed.

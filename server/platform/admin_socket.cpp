@@ -2,6 +2,7 @@
 
 #include "actors/log.hpp"
 #include "config/defaults.hpp"
+#include "server/platform/acceptor.hpp"
 
 #include <asio.hpp>
 
@@ -17,7 +18,9 @@
 #include <list>
 #include <mutex>
 #include <optional>
+#include <system_error>
 #include <thread>
+#include <utility>
 
 namespace phi {
 namespace {
@@ -47,50 +50,55 @@ bool may_enter(stream::socket& peer, std::optional<gid_t> group) {
 }
 
 class admin_session;
-using session_list = std::shared_ptr<std::list<admin_session*>>; ///< the oldest first
+/// The oldest first. Used in the socket's thread only: an actor that answers holds no session.
+using session_list = std::list<std::shared_ptr<admin_session>>;
 
 /// One connection: requests are answered one after the other, in order.
 class admin_session : public std::enable_shared_from_this<admin_session> {
 public:
-  admin_session(stream::socket socket, std::shared_ptr<handler_type> handler, session_list all)
+  admin_session(stream::socket socket, std::shared_ptr<handler_type> handler, session_list& all)
     : socket_(std::move(socket)),
       idle_(socket_.get_executor()),
       handler_(std::move(handler)),
-      all_(std::move(all)) {
-    all_->push_back(this);
-  }
-  ~admin_session() { all_->remove(this); }
+      all_(all) {}
 
   /// Whether it waits for a request (a part of one may be there).
   bool is_idle() const { return reading_; }
+
   void close() {
     asio::error_code ignored;
+    idle_.cancel();
     socket_.close(ignored);
+    all_.remove(shared_from_this());
   }
 
   void read() {
     idle_.expires_after(defaults::admin_idle_timeout);
     idle_.async_wait([self = weak_from_this()](const asio::error_code& error) {
-      if (auto session = self.lock(); session && !error)
+      if (auto session = self.lock(); session && !error && session->reading_)
         session->close();
     });
     reading_ = true;
     asio::async_read_until(socket_, asio::dynamic_buffer(input_, admin_wire::max_line_bytes), '\n',
                            [self = shared_from_this()](const asio::error_code& error, size_t size) {
-                             if (!error)
-                               self->ask(size);
+                             self->reading_ = false;
+                             if (error)
+                               return self->close();
+                             self->ask(size);
                            });
   }
 
 private:
   void ask(size_t size) {
-    reading_ = false;
     auto request = std::make_shared<admin_request>();
     request->line = input_.substr(0, size - 1);
     input_.erase(0, size);
-    request->answer = [self = shared_from_this()](std::string line) {
-      asio::post(self->socket_.get_executor(),
-                 [self, line = std::move(line)]() mutable { self->write(std::move(line)); });
+    request->answer = [session = weak_from_this(),
+                       thread = socket_.get_executor()](std::string line) {
+      asio::post(thread, [session, line = std::move(line)]() mutable {
+        if (auto self = session.lock())
+          self->write(std::move(line));
+      });
     };
     (*handler_)(std::move(request));
   }
@@ -99,19 +107,39 @@ private:
     output_ = std::move(line) + '\n';
     asio::async_write(socket_, asio::buffer(output_),
                       [self = shared_from_this()](const asio::error_code& error, size_t) {
-                        if (!error)
-                          self->read();
+                        if (error)
+                          return self->close();
+                        self->read();
                       });
   }
 
   stream::socket socket_;
   asio::steady_timer idle_;
   std::shared_ptr<handler_type> handler_;
-  session_list all_;
+  session_list& all_;
   bool reading_ = false;
   std::string input_;
   std::string output_;
 };
+
+/// What is wrong with the place where the socket shall be; empty: nothing is there, or a socket.
+std::string look_at_place(const std::string& path) {
+  struct stat there {};
+  if (::lstat(path.c_str(), &there) != 0 || S_ISSOCK(there.st_mode))
+    return {};
+  return "cannot listen on " + path
+         + ": something that is no socket is there; choose another path with admin.socket";
+}
+
+/// Listens with mode 0660. Throws std::system_error.
+owned_fd listen_on(const std::string& path) {
+  owned_fd fd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  stream::endpoint at{path};
+  if (!fd || ::bind(fd.get(), at.data(), static_cast<socklen_t>(at.size())) != 0
+      || ::chmod(path.c_str(), 0660) != 0 || ::listen(fd.get(), SOMAXCONN) != 0)
+    throw std::system_error(errno, std::generic_category());
+  return fd;
+}
 
 } // namespace
 
@@ -120,14 +148,21 @@ public:
   server(std::string path, std::string group)
     : path_(std::move(path)),
       group_name_(std::move(group)),
-      acceptor_(io_) {}
+      acceptor_(io_, {.name = "admin",
+                      .has_room = [] { return true; },
+                      .take =
+                        [this](taken_connection one) {
+                          let_in(stream::socket{io_, stream{}, one.fd.release()});
+                        }}) {}
 
   ~server() {
     if (thread_.joinable()) {
       io_.stop();
       thread_.join();
-      ::unlink(path_.c_str());
+      if (inode_ != 0 && inode_ == inode_of(path_))
+        ::unlink(path_.c_str());
     }
+    sessions_.clear();
   }
 
   std::string open(handler_type handler) {
@@ -139,23 +174,23 @@ public:
       return {};
     if (auto trouble = look_up_group(); !trouble.empty())
       return trouble;
+    if (auto trouble = look_at_place(path_); !trouble.empty())
+      return trouble;
     try {
       if (somebody_lives_there())
         return "cannot listen on " + path_ + ": another process answers there";
       ::unlink(path_.c_str());
-      acceptor_.open();
-      acceptor_.bind(stream::endpoint{path_});
-      ::chmod(path_.c_str(), 0660);
+      auto listener = listen_on(path_);
+      inode_ = inode_of(path_);
       if (group_ && ::chown(path_.c_str(), static_cast<uid_t>(-1), *group_) != 0)
         return "cannot give " + path_ + " to the group " + group_name_ + ": " + std::strerror(errno)
                + "; the service's user must be a member, see admin.group";
-      acceptor_.listen();
+      acceptor_.open(std::move(listener));
     } catch (const std::exception& e) {
       return "cannot listen on " + path_ + ": " + e.what()
              + "; choose another path with admin.socket";
     }
     *handler_ = [this](admin_request_ptr request) { hand_on(std::move(request)); };
-    accept();
     thread_ = std::thread([this] { io_.run(); });
     return {};
   }
@@ -187,40 +222,50 @@ private:
       current_(std::move(request));
   }
 
+  static ino_t inode_of(const std::string& path) {
+    struct stat there {};
+    return ::lstat(path.c_str(), &there) == 0 ? there.st_ino : 0;
+  }
+
   /// When all places are taken, the oldest that only waits goes: idle connections lock nobody out.
   bool make_room() {
-    if (sessions_->size() < defaults::admin_max_connections)
+    if (sessions_.size() < defaults::admin_max_connections)
       return true;
-    for (auto* session : *sessions_)
+    for (const auto& session : sessions_)
       if (session->is_idle()) {
-        session->close();
-        sessions_->remove(session); // it goes when its read has ended
+        std::shared_ptr {
+          session
+          } -> close();
         return true;
       }
     return false;
   }
 
-  void accept() {
-    acceptor_.async_accept([this](const asio::error_code& error, stream::socket peer) {
-      if (error == asio::error::operation_aborted)
-        return;
-      if (!error && may_enter(peer, group_) && make_room())
-        std::make_shared<admin_session>(std::move(peer), handler_, sessions_)->read();
-      else if (!error)
-        log_warn("admin", "turns a connection away", {{"open", sessions_->size()}});
-      accept();
-    });
+  void let_in(stream::socket peer) {
+    if (may_enter(peer, group_) && make_room()) {
+      sessions_.push_back(std::make_shared<admin_session>(std::move(peer), handler_, sessions_));
+      return sessions_.back()->read();
+    }
+    ++turned_away_;
+    if (auto now = clock::now(); now - said_at_ >= std::chrono::seconds{1}) {
+      said_at_ = now;
+      log_warn("admin", "turns connections away",
+               {{"count", std::exchange(turned_away_, 0)}, {"open", sessions_.size()}});
+    }
   }
 
   std::string path_;
   std::string group_name_;
   std::optional<gid_t> group_;
   asio::io_context io_{1};
-  stream::acceptor acceptor_;
+  acceptor acceptor_;
+  ino_t inode_ = 0; ///< of the socket file that we made
   std::mutex guard_;
   handler_type current_;
   std::shared_ptr<handler_type> handler_ = std::make_shared<handler_type>();
-  session_list sessions_ = std::make_shared<std::list<admin_session*>>();
+  session_list sessions_;
+  uint64_t turned_away_ = 0;
+  time_point said_at_{};
   std::thread thread_;
 };
 

@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <limits>
 #include <memory>
 
 namespace phi {
@@ -25,6 +26,22 @@ std::string explain(const std::string& where, int error) {
   if (error == EADDRNOTAVAIL)
     text += "; this machine has no such address, see server.host";
   return text;
+}
+
+/// For older systems: attempts to connect are ignored, and the client tries again after a second.
+void ignore_new_connections(int listener) {
+  // Linux applies a listener's filter to the TCP header of what arrives: drop SYN without ACK.
+  constexpr uint32_t flags_at = 13;
+  constexpr uint32_t syn = 0x02;
+  constexpr uint32_t ack = 0x10;
+  sock_filter program[] = {
+    BPF_STMT(BPF_LD | BPF_B | BPF_ABS, flags_at),   BPF_STMT(BPF_ALU | BPF_AND | BPF_K, syn | ack),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, syn, 0, 1), BPF_STMT(BPF_RET | BPF_K, 0),
+    BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+  };
+  sock_fprog filter{sizeof program / sizeof program[0], program};
+  // Where it is not to be had, a connection may be reset in the moment of closing; nothing is lost.
+  ::setsockopt(listener, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
 }
 
 } // namespace
@@ -76,19 +93,17 @@ bound_address address_of(int fd) {
   return out;
 }
 
-void ignore_new_connections(int listener) {
-  // Linux applies a listener's filter to the TCP header of what arrives: drop SYN without ACK.
-  constexpr uint32_t flags_at = 13;
-  constexpr uint32_t syn = 0x02;
-  constexpr uint32_t ack = 0x10;
-  sock_filter program[] = {
-    BPF_STMT(BPF_LD | BPF_B | BPF_ABS, flags_at),   BPF_STMT(BPF_ALU | BPF_AND | BPF_K, syn | ack),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, syn, 0, 1), BPF_STMT(BPF_RET | BPF_K, 0),
-    BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
-  };
-  sock_fprog filter{sizeof program / sizeof program[0], program};
-  // Where it is not to be had, a connection may be reset in the moment of closing; nothing is lost.
-  ::setsockopt(listener, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
+void refuse_new_connections(int listener) {
+  // A listener that is bound to an interface which does not exist is found by no SYN, and the
+  // system answers with a reset; handshakes that have begun know their listener and complete.
+  // (Linux 5.7 lets everybody bind an unbound socket so.)
+  constexpr int no_interface = std::numeric_limits<int>::max();
+  int now = 0;
+  socklen_t size = sizeof now;
+  if (::getsockopt(listener, SOL_SOCKET, SO_BINDTOIFINDEX, &now, &size) == 0 && now == no_interface)
+    return; // another event loop's copy of the same socket
+  if (::setsockopt(listener, SOL_SOCKET, SO_BINDTOIFINDEX, &no_interface, sizeof no_interface) != 0)
+    ignore_new_connections(listener);
 }
 
 } // namespace phi

@@ -48,10 +48,9 @@ struct bound_address {
 /// Where a TCP socket is bound.
 bound_address address_of(int fd);
 
-/// From now on the system ignores attempts to connect (the client tries again after a second, and
-/// is refused once the socket is closed), while connections on their way in still complete. So what
-/// waits can be accepted and the socket closed without resetting anybody. Only for a socket that
-/// nobody else shares.
-void ignore_new_connections(int listener);
+/// From now on the system refuses attempts to connect at once, while connections on their way in
+/// still complete. So what waits can be accepted and the socket closed without resetting anybody.
+/// Only for a socket that no other process shares.
+void refuse_new_connections(int listener);
 
 } // namespace phi

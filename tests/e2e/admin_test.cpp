@@ -93,8 +93,52 @@ TEST_CASE("admin socket: broken requests are answered, the next one works") {
         == -32602);
   CHECK(code_of(R"({"jsonrpc":"2.0","id":1,"method":"trace-read","params":{"from":"x"}})")
         == -32602);
+  // However deep it nests, in whatever part: refused, where a library would run out of stack.
+  for (const std::string open : {"[", "{\"a\":"}) {
+    std::string deep;
+    for (int i = 0; i < 100'000; ++i)
+      deep += open;
+    CHECK(code_of(deep) == -32700);
+    CHECK(code_of(R"({"jsonrpc":"2.0","method":"status","id":)" + deep) == -32700);
+    CHECK(code_of(R"({"jsonrpc":"2.0","method":"status","params":{"a":)" + deep) == -32700);
+  }
+  line.send(R"({"jsonrpc":"2.0","method":"status","id":"[[[[[[\"{{{{"})" + std::string{"\n"});
+  CHECK(json::parse(line.line())["result"]["state"] == "ready");
   line.send(ask_status);
   CHECK(json::parse(line.line())["result"]["state"] == "ready");
+  CHECK(service.stop().code == 0);
+}
+
+TEST_CASE("admin socket: what is no socket is left alone") {
+  temp_dir dir;
+  auto path = dir.path("precious");
+  std::ofstream{path} << "data";
+  std::filesystem::create_symlink(path, dir.path("link"));
+  std::filesystem::create_directory(dir.path("folder"));
+  for (const auto* name : {"precious", "link", "folder"}) {
+    CAPTURE(name);
+    service_process service{dir.path(), {{"APP_ADMIN_SOCKET", dir.path(name)}}, false};
+    CHECK(service.wait().code == 1);
+    CHECK(service.logged("something that is no socket is there"));
+  }
+  CHECK(read_file(path) == "data");
+  CHECK(std::filesystem::is_symlink(dir.path("link")));
+}
+
+TEST_CASE("admin socket: clients that hang up before their answer leave no session behind") {
+  temp_dir dir;
+  service_process service{dir.path()};
+  for (int round = 0; round < 20; ++round) {
+    for (int i = 0; i < 20; ++i) {
+      raw_admin line{dir.path("admin.sock")};
+      REQUIRE(line.connected());
+      line.send(ask_status);
+    }
+    raw_admin last{dir.path("admin.sock")};
+    last.send(ask_status);
+    CHECK(json::parse(last.line())["result"]["state"] == "ready");
+  }
+  CHECK_FALSE(service.logged("turns connections away"));
   CHECK(service.stop().code == 0);
 }
 
@@ -145,7 +189,7 @@ TEST_CASE("admin socket: it is for root, the service's own user and admin.group"
                  phictl(), "--socket", dir.path("admin.sock"), "--timeout", "3", "status"});
   CHECK(denied.code != 0);
   CHECK(denied.out == "");
-  CHECK(service.wait_for_log("turns a connection away"));
+  CHECK(service.wait_for_log("turns connections away"));
   CHECK(ctl(dir, {"health"}).code == 0);
   // A member of admin.group may enter, by a further group as well.
   temp_dir other;

@@ -85,6 +85,91 @@ TEST_CASE("framing: what comes before the broken request passes, the rest does n
   CHECK(passed == good.size());
 }
 
+TEST_CASE("framing: what proxies read in different ways is refused, however it is cut") {
+  const std::string get = "GET / HTTP/1.1\r\n";
+  const std::string post = "POST / HTTP/1.1\r\nHost: t\r\n";
+  const std::string chunked = post + "Transfer-Encoding: chunked\r\n\r\n";
+  const std::vector<std::string> bad{
+    get + "Host: a\r\nHost: a\r\n\r\n",
+    get + "Host: a b\r\n\r\n",
+    get + "Host: a,b\r\n\r\n",
+    get + "Host: u@a\r\n\r\n",
+    get + "Host: t\r\nX: a\r\n b\r\n\r\n",
+    get + "Host: t\r\nX: a\r\n\tb\r\n\r\n",
+    get + " X: a\r\nHost: t\r\n\r\n",
+    get + "Host: t\r\nX : a\r\n\r\n",
+    get + "Host: t\r\nX\t: a\r\n\r\n",
+    get + "Host: t\r\n: a\r\n\r\n",
+    get + "Host: t\r\nX: a\rb\r\n\r\n",
+    get + "Host: t\r\nX: a\n\r\n",
+    get + "Host: t\n\n",
+    get + "Host: t\r\nX: a" + std::string(1, '\0') + "b\r\n\r\n",
+    get + "Host: t\r\nX: a\x01\r\n\r\n",
+    get + "Host: t\r\nX" + std::string(1, '\0') + ": b\r\n\r\n",
+    "GET / HTTP/1.1\nHost: t\r\n\r\n",
+    "GET  / HTTP/1.1\r\nHost: t\r\n\r\n",
+    "GET /  HTTP/1.1\r\nHost: t\r\n\r\n",
+    "GET\t/ HTTP/1.1\r\nHost: t\r\n\r\n",
+    "GET / HTTP/1.1 \r\nHost: t\r\n\r\n",
+    "\nGET / HTTP/1.1\r\nHost: t\r\n\r\n",
+    post + "Content-Length: 1\r\nContent-Length: 1\r\n\r\na",
+    post + "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    post + "Content-Length: 1, 1\r\n\r\na",
+    post + "Content-Length: +1\r\n\r\na",
+    post + "Content-Length: -1\r\n\r\na",
+    post + "Content-Length: 0x1\r\n\r\na",
+    post + "Content-Length: 1 1\r\n\r\na",
+    post + "Content-Length:\r\n\r\n",
+    post + "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    post + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    post + "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+    post + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    post + "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    post + "Transfer-Encoding: identity\r\n\r\n",
+    post + "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+    "POST / HTTP/1.0\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    chunked + "1\r\nab\r\n0\r\n\r\n",
+    chunked + "1\r\naXX0\r\n\r\n",
+    chunked + "1\r\na\n0\r\n\r\n",
+    chunked + "1\r\na\r0\r\n\r\n",
+    chunked + "1\na\r\n0\r\n\r\n",
+    chunked + "1;x\na\r\n0\r\n\r\n",
+    chunked + "1;x\ry\r\na\r\n0\r\n\r\n",
+    chunked + "1 x\r\na\r\n0\r\n\r\n",
+    chunked + " 1\r\na\r\n0\r\n\r\n",
+    chunked + "0x1\r\na\r\n0\r\n\r\n",
+    chunked + "-1\r\na\r\n0\r\n\r\n",
+    chunked + "10000000000000001\r\na\r\n0\r\n\r\n",
+    chunked + "\r\na\r\n0\r\n\r\n",
+    chunked + "1;" + std::string(2000, 'x') + "\r\na\r\n0\r\n\r\n",
+    chunked + "1\r\na\r\n0\r\nX: a\n\r\n",
+    chunked + "1\r\na\r\n0\r\nContent-Length: 5\r\n\r\n",
+    chunked + "1\r\na\r\n0\r\nHost: u\r\n\r\n",
+  };
+  for (const auto& bytes : bad)
+    for (size_t step : {size_t{1}, size_t{7}, bytes.size()}) {
+      CAPTURE(bytes);
+      CAPTURE(step);
+      CHECK(feed(bytes, step).first != error_code::none);
+    }
+  const std::vector<std::string> good{
+    "\r\n" + get + "Host: t\r\n\r\n",
+    get + "Host: [::1]:3939\r\nX:a\r\nY: \t b \r\nZ:\r\nB: \xe9\r\n\r\n",
+    post + "Content-Length: 0\r\n\r\n" + get + "Host: t\r\n\r\n",
+    post + "Content-Length: 3\r\n\r\n\r\n\n",
+    post
+      + "transfer-encoding: Chunked\r\n\r\nA;x=\"y\"\r\n0123456789\r\n1 ;z\r\n\n\r\n00\r\nT: "
+        "u\r\n\r\n",
+    "GET / HTTP/1.0\r\n\r\n",
+  };
+  for (const auto& bytes : good)
+    for (size_t step : {size_t{1}, size_t{7}, bytes.size()}) {
+      CAPTURE(bytes);
+      CAPTURE(step);
+      CHECK(feed(bytes, step).first == error_code::none);
+    }
+}
+
 TEST_CASE("framing: knows its stage, and sees Expect: 100-continue") {
   request_framing machine{framing};
   using stage = request_framing::stage;
@@ -265,6 +350,20 @@ TEST_CASE("proxies: X-Forwarded-For counts from the right, behind trusted ones o
   CHECK(proxies.client("10.1.2.3", "1.2.3.4, not an address") == "10.1.2.3");
   CHECK(proxies.client("2001:db8::1", "2001:db9::1") == "2001:db9::1");
   CHECK(proxies.client("::ffff:10.0.0.1", "1.2.3.4") == "1.2.3.4");
+  // With a port, in brackets, and however it is spelt, it is one address.
+  CHECK(proxies.client("10.1.2.3", "203.0.113.7:41000") == "203.0.113.7");
+  CHECK(proxies.client("10.1.2.3", "[2001:db9::1]:443") == "2001:db9::1");
+  CHECK(proxies.client("10.1.2.3", "[2001:db9::1]") == "2001:db9::1");
+  CHECK(proxies.client("10.1.2.3", "\"[2001:db9::1]:443\"") == "2001:db9::1");
+  CHECK(proxies.client("10.1.2.3", "2001:0DB9:0:0::0001") == "2001:db9::1");
+  CHECK(proxies.client("10.1.2.3", "fe80::1%eth0") == "fe80::1");
+  CHECK(proxies.client("10.1.2.3", "::ffff:1.2.3.4") == "1.2.3.4");
+  CHECK(proxies.client("10.1.2.3", "1.2.3.4, 10.0.0.9:3128, [2001:db8::7]:80") == "1.2.3.4");
+  CHECK(proxies.client("::FFFF:203.0.113.9", "") == "203.0.113.9");
+  for (const auto* odd : {"[2001:db9::1", "[2001:db9::1]x", "unknown", "_hidden", "1.2.3.4.5", ""})
+    CHECK(proxies.client("10.1.2.3", odd) == "10.1.2.3");
+  CHECK(trusted_proxies{{"::ffff:10.0.0.0/104"}}.contains("10.1.2.3"));
+  CHECK_FALSE(trusted_proxies{{"::ffff:10.0.0.0/104"}}.contains("11.1.2.3"));
   CHECK_THROWS_AS(trusted_proxies({"10.0.0.0/33"}), std::invalid_argument);
   CHECK_THROWS_AS(trusted_proxies({"example.org"}), std::invalid_argument);
 }

@@ -1,14 +1,19 @@
 #include "actors/exit_report.hpp"
+#include "protocol/closest.hpp"
+#include "protocol/json_depth.hpp"
 #include "server/platform/digest.hpp"
 #include "server/platform/listener.hpp"
 #include "server/platform/state_directory.hpp"
 #include "server/platform/time_zones.hpp"
 #include "tests/support/doctest.hpp"
 
+#include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <sys/socket.h>
 
 using namespace phi;
 
@@ -140,4 +145,55 @@ TEST_CASE("the state directory: one owner, a report, and the notice of a crash")
   }
   CHECK(state_directory{path}.crash_notice().empty());
   std::filesystem::remove_all(name);
+}
+
+TEST_CASE(
+  "listener: once it refuses new clients, who waits is taken and who comes is told at once") {
+  for (const auto* host : {"127.0.0.1", "::1", "0.0.0.0"}) {
+    CAPTURE(host);
+    auto opened = open_listener(host, 0);
+    if (!opened.error.empty() && std::string_view{host} == "::1")
+      continue; // a machine without IPv6
+    REQUIRE(opened.error.empty());
+    sockaddr_storage at{};
+    socklen_t size = sizeof at;
+    ::getsockname(opened.fd.get(), reinterpret_cast<sockaddr*>(&at), &size);
+    auto connects = [&] {
+      owned_fd client{::socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+      bool made = ::connect(client.get(), reinterpret_cast<sockaddr*>(&at), size) == 0;
+      return std::pair{std::move(client), made ? 0 : errno};
+    };
+    auto [waiting, no_error] = connects();
+    CHECK(no_error == 0);
+    refuse_new_connections(opened.fd.get());
+    refuse_new_connections(opened.fd.get()); // of another event loop
+    CHECK(connects().second == ECONNREFUSED);
+    owned_fd taken{::accept(opened.fd.get(), nullptr, nullptr)};
+    REQUIRE(taken);
+    CHECK(::send(waiting.get(), "a", 1, 0) == 1);
+    char c = 0;
+    CHECK(::recv(taken.get(), &c, 1, 0) == 1);
+  }
+}
+
+TEST_CASE("suggestions: near names only, and the work is bounded") {
+  const std::vector<std::string> known{"feature", "durationMs", "status"};
+  CHECK(closest("featur", known) == "feature");
+  CHECK(closest("durationms", known) == "durationMs");
+  CHECK(closest("statuses", known) == "status");
+  CHECK(closest("xyz", known).empty());
+  CHECK(closest(std::string(65, 's'), known).empty());
+  auto began = std::chrono::steady_clock::now();
+  CHECK(closest(std::string(8 << 20, 's'), std::vector<std::string>(600, std::string(40, 's')))
+          .empty());
+  CHECK(std::chrono::steady_clock::now() - began < std::chrono::milliseconds{200});
+}
+
+TEST_CASE("JSON depth: brackets count, what stands in strings does not") {
+  CHECK_FALSE(nests_deeper("[[[]]]", 3));
+  CHECK(nests_deeper("[[[[", 3));
+  CHECK(nests_deeper(R"({"a":[{"b":[]}]})", 3));
+  CHECK_FALSE(nests_deeper(R"(["[[[[\"[[[[", "{{{{"])", 3));
+  CHECK_FALSE(nests_deeper("[][][][][]", 3));
+  CHECK_FALSE(nests_deeper("]]]]", 3));
 }
