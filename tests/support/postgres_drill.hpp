@@ -2,6 +2,7 @@
 /// The service on a real PostgreSQL: its settings for drills, and what must hold in the end.
 
 #include "tests/support/doctest.hpp"
+#include "tests/support/eventually.hpp"
 #include "tests/support/exactly_once.hpp"
 #include "tests/support/http_client.hpp"
 #include "tests/support/load.hpp"
@@ -9,7 +10,6 @@
 #include "tests/support/service_process.hpp"
 
 #include <chrono>
-#include <functional>
 #include <string>
 #include <thread>
 
@@ -35,22 +35,8 @@ inline settings instance(const postgres_server& server, const std::string& name,
   return on_postgres(server.url(), std::move(more));
 }
 
-inline uint64_t gauge(const std::string& health, const std::string& name) {
-  auto at = health.find("\"" + name + "\":");
-  return at == health.npos ? 0 : std::stoull(health.substr(at + name.size() + 3));
-}
-
 inline uint64_t spooled(const service_process& service) {
   return gauge(get(service.port(), "/health").body, "spooled");
-}
-
-inline bool eventually(const std::function<bool()>& holds, std::chrono::milliseconds limit = 30s) {
-  for (auto end = std::chrono::steady_clock::now() + limit; !holds();) {
-    if (std::chrono::steady_clock::now() > end)
-      return false;
-    std::this_thread::sleep_for(5ms);
-  }
-  return true;
 }
 
 /// Waits until what was spooled is in the database, then stops the service: clean, and balanced.
