@@ -23,6 +23,7 @@ SKIPPED = 77  # the exit status of a step that cannot be run here; its last line
 LIMIT_SECS = 1500
 FUZZ_SECS = 60
 SOAK_MINUTES = 3
+SOAK_SEED = 1  # the same faults at every run; tests/e2e/soak takes others
 
 ASAN = {"ASAN_OPTIONS": "detect_stack_use_after_return=1:abort_on_error=0",
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
@@ -124,7 +125,9 @@ def all_steps(quick):
     fuzz = Step(f"fuzz the event reader for {FUZZ_SECS} s",
                 ["build/fuzz/tests/event_reader_fuzz", f"-max_total_time={FUZZ_SECS}", "-max_len=4096", "-timeout=25",
                  "-rss_limit_mb=2048", "build/corpus", "tests/server/fuzz_corpus"], needs="fuzz", idle=True)
-    return first + plain + systemd + steps_of("asan") + steps_of("tsan") + [fuzz]
+    soak = Step(f"random faults for {SOAK_MINUTES} minutes",
+                ["build/test/tests/soak_drill", "--minutes", str(SOAK_MINUTES), "--seed", str(SOAK_SEED)])
+    return first + plain + systemd + [soak] + steps_of("asan") + steps_of("tsan") + [fuzz]
 
 
 def all_builds(quick):
