@@ -30,7 +30,8 @@ ASAN = {"ASAN_OPTIONS": "detect_stack_use_after_return=1:abort_on_error=0",
 TSAN = {"TSAN_OPTIONS": f"suppressions={ROOT}/tests/tsan.supp"}
 # The drills read the service's reports themselves (tests/support/service_process.cpp).
 TSAN_DRILL = {"TSAN_OPTIONS": TSAN["TSAN_OPTIONS"] + ":exitcode=0"}
-SERVICE = ["server/phi-backend", "tools/phictl/phictl"]
+SERVICE = ["server/phi-backend", "tools/phictl/phictl", "tools/phictl/phictl.1", "tools/phictl/phictl.bash",
+           "tools/phictl/_phictl"]  # what the drills look at
 
 
 @dataclass
