@@ -180,6 +180,12 @@ void question(self_ptr self, const call& now) {
     passed_on(now));
 }
 
+void check_spool(self_ptr self, const call& now) {
+  bool forget = now.params.value("forgetMissing", false);
+  self->state.console->ask(
+    query{.kind = query_kind::spool_check, .text = forget ? "forget-missing" : ""}, passed_on(now));
+}
+
 void steer_instance(self_ptr self, const call& now) {
   auto state = now.text("state");
   if (state != "drain" && state != "ready")
@@ -249,7 +255,7 @@ constexpr std::array table{
   method{admin_wire::method_backup, back_up},
   method{admin_wire::method_ingest, ingest},
   method{admin_wire::method_spool, question<query_kind::spool_show>},
-  method{admin_wire::method_spool_fsck, question<query_kind::spool_check>},
+  method{admin_wire::method_spool_fsck, check_spool},
   method{admin_wire::method_spool_replay, question<query_kind::spool_requeue>},
   method{admin_wire::method_cluster, question<query_kind::cluster>},
   method{admin_wire::method_cluster_want, steer_instance},

@@ -3,6 +3,8 @@
 #include "actors/log.hpp"
 #include "config/defaults.hpp"
 
+#include <algorithm>
+
 namespace phi {
 namespace {
 
@@ -33,15 +35,34 @@ void append(self_ptr self, const commit_batch& batch, const spool_listener_actor
   auto& state = self->state;
   doing now{*state.who.activity, "writing to the spool"};
   fault_point("spool.append");
-  spool_result result{.number = batch.number};
-  result.detail = state.port->append(batch);
-  if (result.detail.empty())
+  auto result = state.port->append(batch);
+  if (result.error == error_code::none)
     state.appended += batch.events;
-  else
-    result.error = error_code::spool_full;
   fault_point("spool.appended");
   tell(self, listener, atom::spooled_v, std::move(result));
   try_again_later(self);
+}
+
+/// What was set aside for a while is tried again, one at a time.
+void arm_deferred(self_ptr self) {
+  auto& state = self->state;
+  if (state.deferred_at || state.port->depth().deferred == 0)
+    return;
+  state.deferred_at = now_of(self) + defaults::deferred_wait;
+  tell_later(self, defaults::deferred_wait, atom::replay_v);
+}
+
+void set_aside(self_ptr self, uint64_t number, const std::string& why, bool for_a_while) {
+  auto& state = self->state;
+  if (for_a_while)
+    log_warn("spool", "sets a batch aside for a while: the database takes others, and not this one",
+             {{"batch", number}, {"cause", why}});
+  else
+    log_error("spool", "sets a batch aside that the database will never take",
+              {{"batch", number}, {"cause", why}});
+  state.port->set_aside(number, why, for_a_while);
+  tell_aside(self);
+  arm_deferred(self);
 }
 
 /// Takes the batch that was committed out of the file, and goes on with the next one.
@@ -66,6 +87,30 @@ void take_out(self_ptr self) {
   log_info("spool", "has replayed everything", {{"events", state.replayed}});
 }
 
+/// What to try now; null: nothing.
+commit_batch_ptr next_batch(self_ptr self) {
+  auto& state = self->state;
+  state.was_deferred = false;
+  if (state.deferred_at && now_of(self) >= *state.deferred_at) {
+    state.deferred_at.reset();
+    arm_deferred(self);
+    if (auto one = state.port->deferred()) {
+      state.was_deferred = true;
+      return one;
+    }
+  }
+  auto read = [&] {
+    bool alone = state.one_by_one + state.tries > 0;
+    return state.port->front(alone ? 1 : defaults::replay_batches, state.skip);
+  };
+  auto out = read();
+  if (!out && state.skip > 0) { // not one was taken: the database is away
+    state.skip = state.tries = 0;
+    out = read();
+  }
+  return out;
+}
+
 void replay(self_ptr self) {
   auto& state = self->state;
   state.timer_armed = false;
@@ -74,7 +119,7 @@ void replay(self_ptr self) {
   if (state.at_store || state.stopping || !state.store || !state.listener)
     return;
   doing now{*state.who.activity, "reading the spool"};
-  state.at_store = state.port->front(state.one_by_one > 0 ? 1 : defaults::replay_batches);
+  state.at_store = next_batch(self);
   tell_aside(self); // a damaged one
   if (!state.at_store) {
     if (state.port->depth().batches > 0)
@@ -85,43 +130,70 @@ void replay(self_ptr self) {
   tell(self, state.store, atom::commit_v, state.at_store, commit_listener_actor{self});
 }
 
+void committed_whole(self_ptr self, const commit_result& result) {
+  auto& state = self->state;
+  if (state.at_store->parts.size() > 1)
+    state.merged_fails = 0;
+  if (!state.was_deferred) {
+    state.well = state.skip > 0;
+    state.tries = state.well; // the first is tried alone now
+    state.skip = 0;
+  }
+  state.settled.emplace(replay_result{.took = result.took});
+  for (const auto& counts : result.requests) {
+    state.settled->stored += counts.stored;
+    state.settled->duplicates += counts.duplicates;
+  }
+  state.refused = result.refused;
+  if (!result.refused.empty())
+    log_error("spool", "sets events aside that the database cannot hold",
+              {{"events", result.refused.size()}, {"cause", result.refused.front().detail}});
+  take_out(self);
+}
+
+/// Several batches together: which of them it is will be seen.
+void merged_not_committed(self_ptr self, const commit_batch& failed, const commit_result& result) {
+  auto& state = self->state;
+  ++state.tries;
+  if (!result.never && ++state.merged_fails < defaults::replay_tries)
+    return try_again_later(self);
+  log_warn("spool", "replays one by one: the database does not take several batches together",
+           {{"batches", failed.parts.size()}, {"cause", result.detail}});
+  state.one_by_one = failed.parts.size();
+  state.merged_fails = state.tries = 0;
+  arm(self, duration::zero());
+}
+
+/// The store did not take it, this time or for good.
+void not_committed(self_ptr self, const commit_result& result) {
+  auto& state = self->state;
+  auto failed = std::exchange(state.at_store, nullptr);
+  log_debug("spool", "cannot replay", {{"cause", result.detail}});
+  if (state.was_deferred) {
+    state.port->set_aside(failed->number, result.detail, !result.never);
+    return arm(self, duration::zero());
+  }
+  if (failed->parts.size() > 1)
+    return merged_not_committed(self, *failed, result);
+  bool first_alone = std::exchange(state.well, false) && state.skip == 0;
+  if (result.never || first_alone) {
+    set_aside(self, failed->number, result.detail, !result.never);
+    state.one_by_one -= state.one_by_one > 0;
+    return arm(self, duration::zero());
+  }
+  if (++state.tries >= defaults::replay_tries)
+    state.skip = std::max<size_t>(1, state.skip * 2);
+  try_again_later(self);
+}
+
 void committed(self_ptr self, const commit_result& result) {
   auto& state = self->state;
   if (!state.at_store || result.number != state.at_store->number || state.settled)
     return;
-  if (result.error == error_code::none) {
-    uint64_t stored = 0;
-    uint64_t duplicates = 0;
-    for (const auto& counts : result.requests) {
-      stored += counts.stored;
-      duplicates += counts.duplicates;
-    }
-    state.settled = {.stored = stored, .duplicates = duplicates, .took = result.took};
-    state.refused = result.refused;
-    if (!result.refused.empty())
-      log_error("spool", "sets events aside that the database cannot hold",
-                {{"events", result.refused.size()}, {"cause", result.refused.front().detail}});
-    return take_out(self);
-  }
-  if (result.never && state.at_store->parts.size() > 1) {
-    log_warn("spool", "replays one by one: the database refuses one of several batches",
-             {{"batches", state.at_store->parts.size()}, {"cause", result.detail}});
-    state.one_by_one = state.at_store->parts.size(); // which of them it is will be seen
-    state.at_store.reset();
-    return arm(self, duration::zero());
-  }
-  if (result.never) {
-    log_error("spool", "sets a batch aside that the database will never take",
-              {{"events", state.at_store->events}, {"cause", result.detail}});
-    state.port->set_front_aside(result.detail);
-    tell_aside(self);
-    state.at_store.reset();
-    state.one_by_one -= state.one_by_one > 0;
-    return arm(self, duration::zero());
-  }
-  log_debug("spool", "cannot replay yet", {{"cause", result.detail}});
-  state.at_store.reset();
-  try_again_later(self);
+  if (result.error == error_code::none)
+    committed_whole(self, result);
+  else
+    not_committed(self, result);
 }
 
 void use_store(self_ptr self, store_actor store) {
@@ -162,8 +234,10 @@ actor_status tell_status(self_ptr self) {
                                      {"events", depth.events},
                                      {"bytes", depth.bytes},
                                      {"set_aside", depth.set_aside},
+                                     {"set_aside_events", depth.aside_events},
                                      {"appended", state.appended},
-                                     {"replayed", state.replayed}}});
+                                     {"replayed", state.replayed}},
+                          .degraded = state.port->degraded()});
 }
 
 } // namespace
@@ -210,6 +284,7 @@ spool_actor::behavior_type spool_behavior(self_ptr self, child_identity who, spo
       if (found == 0) // an empty file, or this actor was restarted: stats knows
         state.aside_told = state.port->depth().aside_events;
       tell_aside(self, {.recovered = found});
+      arm_deferred(self);
       arm(self, duration::zero());
     },
     [self](atom::replay) { replay(self); },

@@ -1,6 +1,6 @@
 #pragma once
 /// The SPOOL: takes batches while the database is away, and replays them in order, what has
-/// gathered at a time.
+/// gathered at a time. One that the database does not take holds nobody up: it is set aside.
 /// Blocks on the disk; wiring gives it a thread of its own.
 
 #include "actors/child.hpp"
@@ -22,7 +22,16 @@ struct spool_state {
   std::optional<replay_result> settled; ///< it is committed, and still to be taken out
   std::vector<refused_event> refused;   ///< but for these
   uint64_t aside_told = 0;              ///< events set aside that the listener knows of
-  size_t one_by_one = 0; ///< so many batches: the database refused one of them for good
+  size_t one_by_one = 0;                ///< so many batches: something was wrong with one of them
+
+  // The first batch fails, again and again: one further behind is tried, and when the database
+  // takes that and not the first, the first is set aside for a while.
+  size_t tries = 0;          ///< in vain, since one was taken
+  size_t skip = 0;           ///< so many are gone round; doubles up to the end of the spool
+  bool well = false;         ///< the database took one from behind the first, right before
+  size_t merged_fails = 0;   ///< of several batches together, since that went well
+  bool was_deferred = false; ///< the batch that the store has had been set aside
+  std::optional<time_point> deferred_at; ///< when the next of these is tried
   bool timer_armed = false;
   bool stopping = false;
   uint64_t appended = 0; ///< events

@@ -83,6 +83,17 @@ void finish(self_ptr self, const release_order& order) {
 
 // -- telling ------------------------------------------------------------------------------------
 
+/// Why not everything is stored at once; empty: it is.
+std::string what_is_degraded(self_ptr self) {
+  const auto& state = self->state;
+  if (state.away)
+    return "the database is away, events go to the spool: " + state.refusal;
+  if (state.under_way && state.under_way->at == stage::given_up)
+    return "the database has not answered for "
+           + show_duration(now_of(self) - state.under_way->since);
+  return state.store_refuses ? "the database takes no events: " + state.refusal : std::string{};
+}
+
 actor_status tell_status(self_ptr self) {
   const auto& state = self->state;
   const auto backlog = state.queue.events();
@@ -101,6 +112,7 @@ actor_status tell_status(self_ptr self) {
                       {"queue_bytes", state.queue.bytes()},
                       {"drain_per_second", static_cast<uint64_t>(state.rate.per_second())}},
            .backlog_s = state.rate.seconds_for(backlog),
+           .degraded = what_is_degraded(self),
            .ledger = state.book.counts()});
 }
 

@@ -7,6 +7,7 @@
 #include "actors/rate_meter.hpp"
 #include "config/config.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -24,16 +25,25 @@ struct stats_settings {
 stats_settings stats_settings_of(const config& settings);
 
 struct stats_state {
-  /// The batch that the store has.
+  /// Who has the batch under way, and what is awaited.
+  enum class stage : uint8_t {
+    at_store, ///< it answers, or is late
+    given_up, ///< the store still has it, and nobody waits for it any more
+    at_both,  ///< the spool answers first, whatever the store does
+    at_spool, ///< only there: the store has refused it, has died, or never saw it
+    late,     ///< at the spool, and the store has committed it meanwhile
+  };
+
+  /// One batch at a time.
   struct commit_under_way {
     cut_batch cut;
     time_point since{};
-    std::optional<time_point> handed_at; ///< to the present store
-    bool abandoned = false;              ///< the store will not commit it
-    bool maybe_committed = false;        ///< a store died, or lost its database, in its COMMIT
-    bool spool_refused = false;          ///< it is full, or its disk is
-    bool at_spool = false;               ///< the spool has it as well
-    std::optional<commit_result> said;   ///< by the store, of a batch that goes to the spool
+    stage at = stage::at_store;
+    time_point handed_at{}; ///< to the present store
+    bool in_doubt = false;  ///< a store died, or lost its database, in its COMMIT
+    commit_result said{};   ///< by the store, of a batch that is `late`
+
+    bool in_spool() const { return at >= stage::at_both; }
   };
 
   child_identity who;

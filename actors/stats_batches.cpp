@@ -27,9 +27,10 @@ void hand_to_store(self_ptr self) {
 
 void commit_next(self_ptr self) {
   auto& state = self->state;
-  state.under_way.emplace(stats_state::commit_under_way{state.queue.cut(), now_of(self)});
+  state.under_way.emplace(
+    stats_state::commit_under_way{.cut = state.queue.cut(), .since = now_of(self)});
   if (state.spool && state.away)
-    hand_to_spool(self);
+    hand_to_spool(self, stage::at_spool);
   else
     hand_to_store(self);
 }
@@ -99,7 +100,7 @@ void batch_committed(self_ptr self, const commit_result& result) {
 void batch_refused(self_ptr self, const commit_result& result) {
   auto& state = self->state;
   auto& under_way = *state.under_way;
-  if (!under_way.abandoned) {
+  if (!under_way.cut.batch->abandoned()) {
     if (!state.store_refuses)
       log_error("stats", "is refused by the store",
                 {{"events", under_way.cut.batch->events}, {"cause", result.detail}});
@@ -109,7 +110,7 @@ void batch_refused(self_ptr self, const commit_result& result) {
   }
   answers out;
   auto& cut = under_way.cut;
-  auto why = under_way.maybe_committed ? error_code::outcome_unknown : result.error;
+  auto why = under_way.in_doubt ? error_code::outcome_unknown : result.error;
   for (size_t i = 0; i < cut.fates.size(); ++i) {
     const auto& request = cut.batch->requests[i];
     if (cut.fates[i] == fate::awaited)
@@ -165,23 +166,32 @@ void settle_batch(self_ptr self, const commit_result& result) {
   doing now{*state.who.activity, "settling a batch"};
   fault_point("stats.committed");
   auto& under_way = *state.under_way;
-  under_way.maybe_committed |= result.error == error_code::outcome_unknown;
-  if (under_way.at_spool) // too late, unless the spool fails
-    return void(under_way.said = result);
-  // A batch that was given up leaves the store as it was: it says nothing about the database.
-  if (result.error == error_code::none || !state.spool || under_way.abandoned)
+  under_way.in_doubt |= result.error == error_code::outcome_unknown;
+  bool committed = result.error == error_code::none;
+  switch (under_way.at) {
+    case stage::at_spool:
+    case stage::late: return; // from a store that is gone
+    case stage::at_both:      // it counts as spooled all the same, unless the spool fails
+      under_way.at = committed ? stage::late : stage::at_spool;
+      under_way.said = result;
+      return;
+    case stage::at_store:
+    case stage::given_up: break;
+  }
+  // A batch that was abandoned leaves the store as it was: that says nothing about the database.
+  if (committed || !state.spool || under_way.cut.batch->abandoned())
     return end_batch(self, result);
-  under_way.said = result;
   go_away(self, result.detail);
-  hand_to_spool(self);
+  hand_to_spool(self, stage::at_spool);
 }
 
 void give_up_batch(self_ptr self, error_code why) {
   auto& state = self->state;
-  if (!state.under_way || state.under_way->at_spool) // the spool answers soon
+  if (!state.under_way || state.under_way->in_spool()) // the spool answers soon
     return;
+  state.under_way->at = stage::given_up;
   auto& cut = state.under_way->cut;
-  bool abandoned = state.under_way->abandoned = cut.batch->abandon();
+  bool abandoned = cut.batch->abandon();
   answers out;
   for (size_t i = 0; i < cut.fates.size(); ++i) {
     if (cut.fates[i] != fate::awaited)
@@ -198,18 +208,18 @@ void give_up_batch(self_ptr self, error_code why) {
 void check_overdue(self_ptr self) {
   auto& state = self->state;
   state.overdue_armed = false;
-  if (!state.under_way)
+  // With a spool also what was given up goes there: some of it may have to be stored.
+  if (!state.under_way || state.under_way->in_spool()
+      || (state.under_way->at == stage::given_up && !state.spool))
     return;
   auto limit = state.spool ? state.with.spool_after : state.with.commit_overdue;
-  if (state.under_way->at_spool || !state.under_way->handed_at)
-    return;
-  auto left = *state.under_way->handed_at + limit - now_of(self);
+  auto left = state.under_way->handed_at + limit - now_of(self);
   if (left > duration::zero())
     return arm_overdue_timer(self, left);
-  if (state.spool && !state.under_way->spool_refused) {
+  if (state.spool) {
     go_away(self, "no answer within " + show_duration(limit));
-    state.under_way->abandoned |= state.under_way->cut.batch->abandon();
-    return hand_to_spool(self);
+    state.under_way->cut.batch->abandon();
+    return hand_to_spool(self, stage::at_both);
   }
   log_error(
     "stats", "gives up waiting for the store",
@@ -225,15 +235,21 @@ void use_store(self_ptr self, store_actor store) {
   state.store = std::move(store);
   if (!state.under_way)
     return maybe_commit(self);
-  if (state.under_way->at_spool)
-    return;
-  if (state.under_way->abandoned)
-    return settle_batch(self, {.number = state.under_way->cut.batch->number,
-                               .error = error_code::store_unavailable,
-                               .detail = "the store died"});
-  state.under_way->maybe_committed |= state.under_way->cut.batch->committing();
-  state.under_way->cut.batch->reopen();
-  state.under_way->cut.batch->again = state.under_way->maybe_committed;
+  auto& under_way = *state.under_way;
+  under_way.in_doubt |= under_way.cut.batch->committing();
+  switch (under_way.at) {
+    case stage::at_both: under_way.at = stage::at_spool; return;
+    case stage::at_spool:
+    case stage::late: return;
+    case stage::at_store:
+    case stage::given_up: break;
+  }
+  if (under_way.cut.batch->abandoned())
+    return end_batch(self, {.number = under_way.cut.batch->number,
+                            .error = error_code::store_unavailable,
+                            .detail = "the store died"});
+  under_way.cut.batch->reopen();
+  under_way.cut.batch->again = under_way.in_doubt;
   hand_to_store(self);
 }
 

@@ -12,6 +12,7 @@ namespace phi::counting {
 
 using self_ptr = stats_actor::stateful_pointer<stats_state>;
 using fate = cut_batch::fate;
+using stage = stats_state::stage;
 
 /// Answers gathered by sink, so that each event loop gets one call.
 class answers {
@@ -58,7 +59,8 @@ void use_store(self_ptr self, store_actor store);
 
 /// The database does not take the batch, or nobody knows whether it did: the spool gets it. What
 /// the store may still do with it does no harm: the batch is replayed under its own id.
-void hand_to_spool(self_ptr self);
+/// `from_now`: at_both while the store may still answer, else at_spool.
+void hand_to_spool(self_ptr self, stage from_now);
 
 /// From now on batches go to the spool, until the database is known to be back.
 void go_away(self_ptr self, const std::string& why);

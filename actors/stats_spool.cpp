@@ -19,11 +19,11 @@ void batch_spooled(self_ptr self) {
 
 } // namespace
 
-void hand_to_spool(self_ptr self) {
+void hand_to_spool(self_ptr self, stage from_now) {
   auto& state = self->state;
   auto& under_way = *state.under_way;
-  under_way.at_spool = true;
-  if (under_way.abandoned) // some of it may have been given up: that must not be stored
+  under_way.at = from_now;
+  if (under_way.cut.batch->abandoned()) // some of it may have been given up: it must not be stored
     under_way.cut = state.queue.without_given_up(under_way.cut);
   tell(self, state.spool, atom::append_v, under_way.cut.batch, spool_listener_actor{self});
 }
@@ -38,7 +38,7 @@ void go_away(self_ptr self, const std::string& why) {
 
 void settle_spooled(self_ptr self, const spool_result& result) {
   auto& state = self->state;
-  if (!state.under_way || !state.under_way->at_spool
+  if (!state.under_way || !state.under_way->in_spool()
       || state.under_way->cut.batch->number != result.number)
     return;
   doing now{*state.who.activity, "settling a batch"};
@@ -49,15 +49,15 @@ void settle_spooled(self_ptr self, const spool_result& result) {
   }
   state.away = false; // then the database is tried again, whatever comes of it
   auto& under_way = *state.under_way;
-  under_way.at_spool = false;
-  under_way.spool_refused = true;
-  if (under_way.said && under_way.said->error == error_code::none)
-    return end_batch(self, *under_way.said); // the store was late, and has it
-  if (!under_way.handed_at || under_way.said)
-    return end_batch(
-      self, {.number = result.number, .error = error_code::spool_full, .detail = result.detail});
-  // The store still has it: those who wait are answered, the rest waits for what it says.
-  give_up_batch(self, error_code::spool_full);
+  under_way.in_doubt |= result.error == error_code::outcome_unknown;
+  switch (under_way.at) {
+    case stage::late: return end_batch(self, commit_result{under_way.said});
+    case stage::at_both: // the store still has it: the rest waits for what it says
+      under_way.at = stage::at_store;
+      return give_up_batch(self, error_code::spool_full);
+    default:
+      end_batch(self, {.number = result.number, .error = result.error, .detail = result.detail});
+  }
 }
 
 void take_replayed(self_ptr self, const replay_result& result) {
@@ -74,8 +74,8 @@ void take_replayed(self_ptr self, const replay_result& result) {
 void use_spool(self_ptr self, spool_actor spool) {
   auto& state = self->state;
   state.spool = std::move(spool);
-  if (state.under_way && state.under_way->at_spool)
-    hand_to_spool(self);
+  if (state.under_way && state.under_way->in_spool())
+    tell(self, state.spool, atom::append_v, state.under_way->cut.batch, spool_listener_actor{self});
 }
 
 } // namespace phi::counting

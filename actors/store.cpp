@@ -60,7 +60,8 @@ store_actor::behavior_type store_behavior(self_ptr self, child_identity who, sto
       const auto& state = self->state;
       return status_of(self, {.doing = state.port->activity(),
                               .progress = state.who.activity->progress(),
-                              .gauges = {{"batches", state.batches}, {"events", state.events}}});
+                              .gauges = {{"batches", state.batches}, {"events", state.events}},
+                              .degraded = state.port->degraded()});
     },
     [self](atom::adopt, const config_ptr& settings) {
       self->state.port->adopt(*settings);

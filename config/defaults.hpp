@@ -120,6 +120,10 @@ inline constexpr auto reader_grace = 2000ms;
 /// Between two tries to replay the spool while the database is away: doubles up to the longest, and
 /// is shortened at random by up to half.
 inline constexpr auto replay_wait = 100ms;
+/// Of a batch that fails, before the next ones are tried without it.
+inline constexpr size_t replay_tries = 2;
+/// Until the next of those is tried that the database did not take while it took others.
+inline constexpr auto deferred_wait = 60s;
 inline constexpr auto replay_wait_max = 5000ms;
 /// What is replayed in one transaction, whichever is less; at least one batch. Live events wait for
 /// it: it must take a fraction of spool.after_ms.

@@ -17,6 +17,7 @@ struct spool_depth {
   uint64_t bytes = 0;
   uint64_t set_aside = 0; ///< batches that the database will never take, or that are damaged
   uint64_t aside_events = 0;
+  uint64_t deferred = 0; ///< batches of these that are tried again by themselves
 };
 
 /// A durable queue of batches. Used by one thread.
@@ -31,25 +32,33 @@ public:
   /// Events that the first opening found; afterwards 0.
   virtual uint64_t recovered() = 0;
 
-  /// On disk when it returns an empty text; else what is wrong, and it is not. A batch that is
-  /// there already stays there once.
-  virtual std::string append(const commit_batch& batch) = 0;
+  /// On disk when it returns without an error. `spool_full`: it is not on disk; `outcome_unknown`:
+  /// nobody knows. A batch that is there already stays there once.
+  virtual spool_result append(const commit_batch& batch) = 0;
 
-  /// The oldest batches, `most` at the most and within a bound of events, as parts of one, to be
-  /// committed again under their own ids; null: there is none. A damaged one is set aside.
-  virtual commit_batch_ptr front(size_t most) = 0;
+  /// The oldest batches but for the first `skip`, `most` at the most and within a bound of events,
+  /// as parts of one, to be committed again under their own ids; null: there is none. A damaged one
+  /// is set aside.
+  virtual commit_batch_ptr front(size_t most, size_t skip) = 0;
 
-  /// What `front` gave is committed but for the events that were `refused`, which are kept apart.
+  /// The batch set aside that is to be tried again, and was tried last the longest ago; null: there
+  /// is none. It is `suspect`.
+  virtual commit_batch_ptr deferred() = 0;
+
+  /// What was read last is committed but for the events that were `refused`, which are kept apart.
   /// Empty, or what is wrong: then all of it is still there.
   virtual std::string remove_front(const std::vector<refused_event>& refused) = 0;
 
-  /// The database will never take what `front` gave: keep it apart.
-  virtual void set_front_aside(const std::string& why) = 0;
+  /// Keeps a batch apart, by its number. `try_again`: `deferred` gives it again.
+  virtual void set_aside(uint64_t number, const std::string& why, bool try_again) = 0;
 
   /// An operator's question, or wish: spool_show, spool_check, spool_requeue.
   virtual query_answer answer(const query& what) = 0;
 
   virtual spool_depth depth() const = 0;
+
+  /// Why it is not whole, such as "12 events are set aside"; empty: it is.
+  virtual std::string degraded() const = 0;
 
   virtual void adopt(const config& settings) = 0;
   virtual std::string close() = 0;

@@ -23,6 +23,10 @@ public:
   /// time-out. Asks `batch.begin_commit()` right before COMMIT and rolls back when that says no.
   virtual commit_result commit(commit_batch& batch) = 0;
 
+  /// Why it cannot store as it should, such as "phi.db has been moved away"; empty: it can. In the
+  /// thread that uses it.
+  virtual std::string degraded() const { return {}; }
+
   /// From now on these settings hold, as far as they can change while it is open.
   virtual void adopt(const config& settings) = 0;
 

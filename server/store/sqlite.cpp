@@ -18,6 +18,10 @@ void database::open(const std::string& file, access how) {
   sqlite3_extended_result_codes(handle_, 1);
 }
 
+void database::keep_log_on_close() {
+  sqlite3_db_config(handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+}
+
 void database::close() noexcept {
   if (handle_)
     sqlite3_close_v2(handle_);

@@ -39,6 +39,9 @@ public:
   void close() noexcept;
   bool is_open() const { return handle_ != nullptr; }
 
+  /// Leaves the write-ahead log as it is when this is the last connection that closes.
+  void keep_log_on_close();
+
   /// Runs statements without results.
   void run(const std::string& sql);
   /// How long a statement waits for a database that another connection holds. Harmless when closed.

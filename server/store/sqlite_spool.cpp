@@ -1,15 +1,20 @@
 #include "server/store/sqlite_spool.hpp"
 
+#include "actors/fault_point.hpp"
 #include "actors/log.hpp"
 #include "config/defaults.hpp"
 #include "config/time_text.hpp"
 #include "server/platform/digest.hpp"
 #include "server/store/packed_events.hpp"
+#include "server/store/spool_index.hpp"
+#include "server/store/spool_questions.hpp"
 #include "server/store/spooled_rows.hpp"
 #include "server/store/sqlite.hpp"
+#include "server/store/watched_file.hpp"
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <optional>
@@ -21,34 +26,18 @@ namespace {
 namespace fs = std::filesystem;
 using json = nlohmann::ordered_json;
 
-constexpr int spool_application_id = 0x50685370; // "PhSp"
-
-constexpr auto schema = R"(
-CREATE TABLE batch (
-  seq      INTEGER PRIMARY KEY AUTOINCREMENT,
-  id       BLOB NOT NULL UNIQUE,
-  taken_us INTEGER NOT NULL,
-  events   INTEGER NOT NULL,
-  body     BLOB NOT NULL,
-  checksum TEXT NOT NULL,
-  aside    TEXT
-) STRICT;
-)";
-
 /// Taking batches out needs room as well: on a disk that is full to the last byte the spool could
 /// never get empty.
 constexpr uint64_t take_out_bytes = 1'048'576;
 
-constexpr auto totals = "SELECT count(*) FILTER (WHERE aside IS NULL),"
-                        " coalesce(sum(events) FILTER (WHERE aside IS NULL), 0),"
-                        " coalesce(sum(length(body)), 0), count(aside), coalesce(sum(events), 0),"
-                        " min(taken_us) FILTER (WHERE aside IS NULL),"
-                        " coalesce(sum(events) FILTER (WHERE aside IS NOT NULL), 0) FROM batch";
+/// An index of this size is written anew when the spool is empty.
+constexpr uint64_t large_index_bytes = 65'536;
 
 struct front_batch {
   int64_t seq = 0;
   uint64_t events = 0;
   uint64_t bytes = 0;
+  bool aside = false;
 };
 
 class undo_unless_committed {
@@ -56,10 +45,10 @@ public:
   explicit undo_unless_committed(database& db) : db_(db) {}
   ~undo_unless_committed() {
     try {
-      if (!db_.autocommit())
+      if (db_.is_open() && !db_.autocommit())
         db_.run("ROLLBACK");
     } catch (const sqlite_error&) {
-      db_.close(); // the next use says so
+      db_.close(); // the next use opens it
     }
   }
 
@@ -73,8 +62,7 @@ public:
 
   std::string open() override {
     try {
-      if (auto damage = try_to_open(); !damage.empty())
-        replace_damaged(damage);
+      open_all();
       recovered_ = std::exchange(opened_, true) ? 0 : count_all();
       if (depth_.batches > 0)
         log_info("spool", "finds events that wait for the database",
@@ -88,43 +76,41 @@ public:
 
   uint64_t recovered() override { return std::exchange(recovered_, 0); }
 
-  std::string append(const commit_batch& batch) override {
+  spool_result append(const commit_batch& batch) override {
+    auto full = [&](std::string why) {
+      return spool_result{batch.number, error_code::spool_full, std::move(why)};
+    };
     auto body = pack_events(batch);
     if (depth_.bytes + body.size() > with_.max_bytes)
-      return "the spool holds " + std::to_string(depth_.bytes)
-             + " bytes, and spool.max_bytes allows " + std::to_string(with_.max_bytes);
+      return full("the spool holds " + std::to_string(depth_.bytes)
+                  + " bytes, and spool.max_bytes allows " + std::to_string(with_.max_bytes));
     std::error_code unknown;
     auto disk = fs::space(fs::path{with_.file}.parent_path(), unknown);
     if (!unknown && disk.available < with_.min_free_bytes + take_out_bytes + body.size())
-      return "the disk has " + std::to_string(disk.available)
-             + " bytes left, and spool.min_free_bytes keeps "
-             + std::to_string(with_.min_free_bytes);
-    return safely([&] {
-      const auto& id = batch.parts.front().id;
-      kept_batch kept{.id = {reinterpret_cast<const char*>(id.data()), id.size()},
-                      .taken_us = wall_clock_us(),
-                      .events = static_cast<int64_t>(batch.events),
-                      .body = std::move(body)};
-      kept.checksum = hex_digest(kept.body);
-      write_row(db_, kept);
-      if (db_.changes() == 0)
-        return; // it is there already
-      ++depth_.batches;
-      depth_.events += batch.events;
-      depth_.bytes += kept.body.size();
-    });
+      return full("the disk has " + std::to_string(disk.available)
+                  + " bytes left, and spool.min_free_bytes keeps "
+                  + std::to_string(with_.min_free_bytes));
+    const auto& id = batch.parts.front().id;
+    kept_batch kept{.id = {reinterpret_cast<const char*>(id.data()), id.size()},
+                    .taken_us = wall_clock_us(),
+                    .events = static_cast<int64_t>(batch.events),
+                    .body = std::move(body)};
+    kept.checksum = hex_digest(kept.body);
+    auto trouble = safely([&] { put(kept); });
+    if (trouble.empty())
+      return {batch.number};
+    // Its COMMIT may have failed behind the point of no return: see that it is not there.
+    auto undo = safely([&] { take_back(kept.id); });
+    return undo.empty() ? full(trouble)
+                        : spool_result{batch.number, error_code::outcome_unknown, trouble};
   }
 
-  commit_batch_ptr front(size_t most) override {
-    commit_batch_ptr out;
-    bool damaged = true;
-    while (!out && damaged && depth_.batches > 0) {
-      damaged = false;
-      auto trouble = safely([&] { out = read_front(most, damaged); });
-      if (!trouble.empty())
-        log_error("spool", "cannot read", {{"cause", trouble}});
-    }
-    return out;
+  commit_batch_ptr front(size_t most, size_t skip) override {
+    return read("WHERE aside IS NULL ORDER BY seq LIMIT ?1 OFFSET ?2", most, skip);
+  }
+
+  commit_batch_ptr deferred() override {
+    return read("WHERE tried_us <> 0 ORDER BY tried_us, seq LIMIT ?1 OFFSET ?2", 1, 0);
   }
 
   std::string remove_front(const std::vector<refused_event>& refused) override {
@@ -136,20 +122,29 @@ public:
     return trouble;
   }
 
-  void set_front_aside(const std::string& why) override {
-    for (const auto& one : std::exchange(front_, {}))
-      put_aside(one.seq, why);
+  void set_aside(uint64_t number, const std::string& why, bool try_again) override {
+    safely([&] {
+      statement put{db_, "UPDATE batch SET aside = ?2, tried_us = ?3 WHERE seq = ?1"};
+      put.bind(1, static_cast<int64_t>(number)).bind(2, std::string_view{why});
+      put.bind(3, try_again ? wall_clock_us() : 0).execute();
+      count();
+    });
   }
 
   query_answer answer(const query& what) override {
     json body;
     auto trouble = safely([&] {
       switch (what.kind) {
-        case query_kind::spool_show: body = show(); break;
-        case query_kind::spool_check: body = check(); break;
+        case query_kind::spool_show: body = show_spool(db_); break;
+        case query_kind::spool_check: body = check_spool(db_, missing_); break;
         case query_kind::spool_requeue: body = requeue(); break;
         default: throw std::logic_error("this question is not known");
       }
+      if (what.kind == query_kind::spool_check && what.text == forget_missing)
+        forget();
+      body["file"] = with_.file;
+      body["maxBytes"] = with_.max_bytes;
+      body.emplace("missingEvents", events_of(missing_));
     });
     if (!trouble.empty())
       return {error_code::store_unavailable, trouble, {}};
@@ -158,107 +153,113 @@ public:
 
   spool_depth depth() const override { return depth_; }
 
+  std::string degraded() const override {
+    if (auto moved = watched_.trouble(); !moved.empty())
+      return moved;
+    if (!missing_.empty())
+      return std::to_string(events_of(missing_)) + " events are missing from the spool; see"
+             + " phictl spool fsck";
+    if (depth_.aside_events > 0)
+      return std::to_string(depth_.aside_events) + " events are set aside in the spool; see"
+             + " phictl spool show";
+    return {};
+  }
+
   void adopt(const config& settings) override { with_ = spool_settings_of(settings); }
 
   std::string close() override {
     if (!db_.is_open())
       return {};
-    auto trouble = safely([&] { db_.run("PRAGMA wal_checkpoint(TRUNCATE)"); });
+    auto trouble = watched_.trouble();
+    auto written = safely([&] { db_.run("PRAGMA wal_checkpoint(TRUNCATE)"); });
     db_.close();
-    return trouble;
+    return trouble.empty() ? written : trouble;
   }
 
 private:
-  /// Empty, or why the file cannot be used as it is.
-  std::string try_to_open() {
-    auto folder = fs::path{with_.file}.parent_path();
-    if (!folder.empty())
-      fs::create_directories(folder);
-    try {
-      db_.open(with_.file, database::access::read_write);
-      statement sound{db_, "PRAGMA quick_check(1)"};
-      if (!sound.step() || sound.text(0) != "ok")
-        return sound.text(0);
-      statement whose{db_, "PRAGMA application_id"};
-      whose.step();
-      auto id = whose.integer(0);
-      statement tables{db_, "SELECT count(*) FROM sqlite_schema"};
-      tables.step();
-      if (id != spool_application_id && tables.integer(0) > 0)
-        return "it is no spool of phi-backend";
-      bool is_new = tables.integer(0) == 0;
-      sound.reset(), whose.reset(), tables.reset();
-      prepare(is_new);
-      count();
-      return {};
-    } catch (const sqlite_error& e) {
-      auto code = e.code() & 0xff;
-      if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
-        return e.what();
-      throw;
-    }
+  std::string index_file() const { return with_.file + ".index"; }
+
+  void open_all() {
+    auto repaired = finish_repair(with_.file);
+    auto held = index_.open(index_file());
+    auto damage = open_spool(db_, with_.file);
+    if (!damage.empty())
+      repaired = repair(damage);
+    else if (repaired)
+      log_error("spool", "ends a repair that was cut short", {{"kept_as", *repaired}});
+    watched_ = watched_file{with_.file};
+    compare(held);
+    count();
   }
 
-  void prepare(bool is_new) {
-    if (is_new)
-      db_.run("PRAGMA auto_vacuum = INCREMENTAL");
-    db_.run("PRAGMA journal_mode = WAL");
-    db_.run("PRAGMA synchronous = FULL");
-    db_.run("PRAGMA journal_size_limit = 16777216");
-    if (!is_new)
-      return;
-    db_.run("BEGIN");
-    db_.run(schema);
-    db_.run("PRAGMA application_id = " + std::to_string(spool_application_id));
-    db_.run("COMMIT");
-  }
-
-  /// Sets the file aside, never deletes it, and takes over what can be read of it.
-  void replace_damaged(const std::string& damage) {
+  std::string repair(const std::string& damage) {
     db_.close();
-    auto stamp = format_rfc3339(wall_clock_us());
-    std::erase_if(stamp, [](char c) { return c == '-' || c == ':'; });
-    auto aside = with_.file + ".damaged-" + stamp;
-    for (const char* suffix : {"", "-wal", "-shm"})
-      if (fs::exists(with_.file + suffix))
-        fs::rename(with_.file + suffix, aside + suffix);
-    auto saved = salvage(aside);
-    if (auto again = try_to_open(); !again.empty())
+    auto kept_as = repair_spool(with_.file);
+    if (auto again = open_spool(db_, with_.file); !again.empty())
       throw std::runtime_error(again);
-    db_.run("BEGIN");
-    for (const auto& [seq, kept] : saved)
-      write_row(db_, kept);
-    db_.run("COMMIT");
     count();
     log_error("spool", "was damaged; what could be read is taken over",
               {{"cause", damage},
-               {"set_aside", aside},
+               {"kept_as", kept_as},
                {"batches", depth_.batches},
                {"events", depth_.events}});
+    return kept_as;
   }
 
-  /// Runs it; a file that turns out to be damaged meanwhile is replaced. Empty, or what is wrong.
+  /// What must be there against what is.
+  void compare(const std::vector<indexed_batch>& held) {
+    std::vector<indexed_batch> there;
+    {
+      statement all{db_, "SELECT seq, events FROM batch ORDER BY seq"};
+      while (all.step())
+        there.push_back({all.integer(0), all.integer(1)});
+    }
+    missing_.clear();
+    std::set_difference(held.begin(), held.end(), there.begin(), there.end(),
+                        std::back_inserter(missing_));
+    if (!missing_.empty())
+      log_error("spool", "has lost batches that it had acknowledged",
+                {{"batches", missing_.size()},
+                 {"events", events_of(missing_)},
+                 {"first", missing_.front().number},
+                 {"last", missing_.back().number},
+                 {"mend", "phictl spool fsck says more"}});
+    if (index_.damaged_lines() > 0)
+      log_warn("spool", "finds damaged lines in its index", {{"lines", index_.damaged_lines()}});
+    auto last = std::max(index_.last(), there.empty() ? 0 : there.back().number);
+    next_ = last + 1;
+    // With batches that came or went right before a crash, of which nobody has been told.
+    std::vector<indexed_batch> all;
+    std::set_union(held.begin(), held.end(), there.begin(), there.end(), std::back_inserter(all));
+    index_behind_ = index_.is_new() || all != held || index_.damaged_lines() > 0;
+    in_index([] {});
+  }
+
+  /// Runs it; a file that turns out to be damaged is repaired. Empty, or what is wrong.
   template <class What>
   std::string safely(What what) {
     try {
       if (!db_.is_open())
-        if (auto damage = try_to_open(); !damage.empty())
-          replace_damaged(damage);
+        open_all();
       what();
       return {};
     } catch (const sqlite_error& e) {
-      auto code = e.code() & 0xff;
-      if (code != SQLITE_CORRUPT && code != SQLITE_NOTADB)
-        return e.what();
-      return replace_damaged_safely(e.what());
+      if (is_damage(e))
+        return repair_safely(e.what());
+      // After an error of the disk a connection is not to be trusted (SQLite, "How To Corrupt").
+      if ((e.code() & 0xff) == SQLITE_IOERR || (e.code() & 0xff) == SQLITE_FULL)
+        db_.close();
+      return e.what();
     } catch (const std::exception& e) {
       return e.what();
     }
   }
 
-  std::string replace_damaged_safely(const std::string& damage) {
+  std::string repair_safely(const std::string& damage) {
     try {
-      replace_damaged(damage);
+      db_.close();
+      repair(damage);
+      db_.close(); // the next use compares
       return "the spool was damaged (" + damage + "); try again";
     } catch (const std::exception& e) {
       db_.close();
@@ -266,44 +267,110 @@ private:
     }
   }
 
-  void count() {
-    statement ask{db_, totals};
-    ask.step();
-    depth_ = {static_cast<uint64_t>(ask.integer(0)), static_cast<uint64_t>(ask.integer(1)),
-              static_cast<uint64_t>(ask.integer(2)), static_cast<uint64_t>(ask.integer(3)),
-              static_cast<uint64_t>(ask.integer(6))};
-  }
+  void count() { depth_ = depth_of(db_); }
 
   /// With those set aside: they are spooled as well.
-  uint64_t count_all() {
-    statement ask{db_, totals};
-    ask.step();
-    return static_cast<uint64_t>(ask.integer(4));
+  uint64_t count_all() { return depth_.events + depth_.aside_events; }
+
+  // -- batches that come ------------------------------------------------------------------------
+
+  void put(kept_batch& kept) {
+    kept.seq = next_;
+    write_row(db_, kept);
+    bool is_new = db_.changes() > 0;
+    fault_point("spool.put");
+    if (auto moved = watched_.trouble(); !moved.empty())
+      throw std::runtime_error(moved);
+    if (!is_new)
+      return; // it is there already
+    next_ = kept.seq + 1;
+    in_index([&] { index_.add({kept.seq, kept.events}); });
+    ++depth_.batches;
+    depth_.events += static_cast<uint64_t>(kept.events);
+    depth_.bytes += kept.body.size();
   }
+
+  /// Writes something into the index. The batches themselves are safe: an index that cannot be
+  /// written is no reason to refuse them; it is made anew as soon as it can be.
+  template <class What>
+  void in_index(What what) {
+    try {
+      if (index_behind_)
+        rewrite_index();
+      else
+        what();
+    } catch (const std::system_error& e) {
+      if (!std::exchange(index_behind_, true))
+        log_warn("spool", "cannot write its index", {{"cause", e.what()}});
+    }
+  }
+
+  void rewrite_index() {
+    auto all = missing_;
+    statement there{db_, "SELECT seq, events FROM batch"};
+    while (there.step())
+      all.push_back({there.integer(0), there.integer(1)});
+    index_.replace(all, next_ - 1);
+    index_behind_ = false;
+  }
+
+  void take_back(const std::string& id) {
+    statement gone{db_, "DELETE FROM batch WHERE id = ?1"};
+    gone.bind_blob(1, id.data(), id.size()).execute();
+    count();
+  }
+
+  // -- batches that go --------------------------------------------------------------------------
 
   std::string delete_front(const std::vector<refused_event>& refused) {
     return safely([&] {
+      std::vector<int64_t> numbers;
+      for (const auto& one : front_)
+        numbers.push_back(one.seq);
       db_.run("BEGIN IMMEDIATE");
       undo_unless_committed guard{db_};
+      std::vector<indexed_batch> kept;
       for (auto one = refused.begin(); one != refused.end();)
-        one = keep_refused(one, refused.end());
+        one = keep_refused(one, refused.end(), kept);
       statement gone{db_, "DELETE FROM batch WHERE seq = ?1"};
-      for (const auto& one : front_)
-        gone.bind(1, one.seq).execute();
+      for (auto number : numbers)
+        gone.bind(1, number).execute();
+      if (!index_behind_) // before COMMIT: what the index does not know of is no loss
+        in_index([&] { index_.remove(numbers); });
+      fault_point("spool.remove");
       db_.run("COMMIT");
       forget_front();
-      if (!refused.empty())
+      for (const auto& one : kept)
+        in_index([&] { index_.add(one); });
+      if (!kept.empty())
         count();
-      if (depth_.batches == 0)
-        db_.run("PRAGMA incremental_vacuum");
+      if (depth_.batches + depth_.set_aside == 0)
+        start_over();
     });
+  }
+
+  /// Without a look at the whole file: there may be a GiB.
+  void forget_front() {
+    for (const auto& one : std::exchange(front_, {})) {
+      (one.aside ? depth_.set_aside : depth_.batches) -= 1;
+      (one.aside ? depth_.aside_events : depth_.events) -= one.events;
+      depth_.deferred -= one.aside;
+      depth_.bytes -= one.bytes;
+    }
+  }
+
+  /// Empty: the files can be small again.
+  void start_over() {
+    db_.run("PRAGMA incremental_vacuum");
+    index_behind_ |= index_.size() > large_index_bytes;
+    in_index([] {});
   }
 
   using refused_iterator = std::vector<refused_event>::const_iterator;
 
-  /// Those of one batch, under its id's digest: a batch of their own that is set aside. Returns the
-  /// first of the next batch.
-  refused_iterator keep_refused(refused_iterator first, refused_iterator end) {
+  /// Those of one batch: a batch of their own that is set aside. Returns the first of the next one.
+  refused_iterator keep_refused(refused_iterator first, refused_iterator end,
+                                std::vector<indexed_batch>& out) {
     statement ask{db_, select_kept + "WHERE seq = ?1"};
     ask.bind(1, front_.at(first->request).seq);
     if (!ask.step())
@@ -315,7 +382,8 @@ private:
     auto next = first;
     for (; next != end && next->request == first->request; ++next)
       kept.push_back(std::move(events.at(next->at)));
-    kept_batch row{.taken_us = whole.taken_us,
+    kept_batch row{.seq = next_++,
+                   .taken_us = whole.taken_us,
                    .events = static_cast<int64_t>(kept.size()),
                    .body = pack_events(rest),
                    .aside = first->detail};
@@ -323,40 +391,48 @@ private:
     auto id = identity_digest{}.of("refused", whole.id);
     row.id.assign(reinterpret_cast<const char*>(id.data()), id.size());
     write_row(db_, row);
+    out.push_back({row.seq, row.events});
     return next;
   }
 
-  void forget_front() {
-    for (const auto& one : std::exchange(front_, {})) {
-      --depth_.batches;
-      depth_.events -= one.events;
-      depth_.bytes -= one.bytes;
+  // -- reading ----------------------------------------------------------------------------------
+
+  commit_batch_ptr read(const std::string& which, size_t most, size_t skip) {
+    commit_batch_ptr out;
+    bool damaged = true;
+    while (!out && damaged) {
+      damaged = false;
+      auto trouble = safely([&] { out = read_some(which, most, skip, damaged); });
+      if (!trouble.empty())
+        log_error("spool", "cannot read", {{"cause", trouble}});
     }
+    return out;
   }
 
-  /// Null when there is none, or with `damaged` when the oldest was and is set aside now.
-  commit_batch_ptr read_front(size_t most, bool& damaged) {
+  /// Null when there is none, or with `damaged` when the first was and is set aside now.
+  commit_batch_ptr read_some(const std::string& which, size_t most, size_t skip, bool& damaged) {
     front_.clear();
     auto out = std::make_shared<commit_batch>();
     out->again = true;
     std::optional<std::pair<int64_t, std::string>> broken;
     {
-      statement ask{db_, select_kept + "WHERE aside IS NULL ORDER BY seq LIMIT ?1"};
-      ask.bind(1, static_cast<int64_t>(most));
+      statement ask{db_, select_kept + which};
+      ask.bind(1, static_cast<int64_t>(most)).bind(2, static_cast<int64_t>(skip));
       while (!broken && ask.step()) {
         if (!front_.empty()
             && out->events + static_cast<size_t>(ask.integer(3)) > defaults::replay_events)
           break;
         auto kept = read_row(ask);
-        if (auto damage = kept.damage(); damage.empty() && kept.id.size() == sizeof(digest))
+        out->suspect |= kept.tried_us != 0;
+        if (auto damage = kept.damage(); damage.empty())
           take_into(*out, kept);
         else
-          broken = {kept.seq, damage.empty() ? "its id is wrong" : damage};
+          broken = {kept.seq, damage};
       }
     }
     if (broken) {
       log_error("spool", "sets a damaged batch aside", {{"cause", broken->second}});
-      put_aside(broken->first, broken->second);
+      set_aside(static_cast<uint64_t>(broken->first), broken->second, false);
       damaged = true;
     }
     return front_.empty() ? nullptr : out;
@@ -365,7 +441,8 @@ private:
   void take_into(commit_batch& batch, const kept_batch& kept) {
     if (front_.empty())
       batch.number = static_cast<uint64_t>(kept.seq);
-    front_.push_back({kept.seq, static_cast<uint64_t>(kept.events), kept.body.size()});
+    front_.push_back(
+      {kept.seq, static_cast<uint64_t>(kept.events), kept.body.size(), !kept.aside.empty()});
     commit_batch::part part{.requests = 1};
     std::memcpy(part.id.data(), kept.id.data(), part.id.size());
     batch.parts.push_back(part);
@@ -375,55 +452,19 @@ private:
     batch.requests.push_back(std::move(request));
   }
 
-  void put_aside(int64_t seq, const std::string& why) {
-    safely([&] {
-      statement put{db_, "UPDATE batch SET aside = ?2 WHERE seq = ?1"};
-      put.bind(1, seq).bind(2, std::string_view{why}).execute();
-      count();
-    });
-  }
+  // -- an operator ------------------------------------------------------------------------------
 
-  json show() {
-    statement ask{db_, totals};
-    ask.step();
-    json aside = json::array();
-    statement list{db_, "SELECT seq, taken_us, events, aside FROM batch WHERE aside IS NOT NULL"
-                        " ORDER BY seq LIMIT 100"};
-    while (list.step())
-      aside.push_back({{"batch", list.integer(0)},
-                       {"takenAt", format_rfc3339(list.integer(1))},
-                       {"events", list.integer(2)},
-                       {"why", list.text(3)}});
-    return {{"file", with_.file},
-            {"batches", ask.integer(0)},
-            {"events", ask.integer(1)},
-            {"bytes", ask.integer(2)},
-            {"maxBytes", with_.max_bytes},
-            {"oldestAt", ask.null(5) ? json{} : json(format_rfc3339(ask.integer(5)))},
-            {"setAside", std::move(aside)}};
-  }
-
-  json check() {
-    json damaged = json::array();
-    int64_t batches = 0;
-    int64_t events = 0;
-    statement all{db_, select_kept + "ORDER BY seq"};
-    while (all.step()) {
-      auto kept = read_row(all);
-      ++batches;
-      events += kept.events;
-      if (auto damage = kept.damage(); !damage.empty())
-        damaged.push_back({{"batch", kept.seq}, {"events", kept.events}, {"why", damage}});
-    }
-    return {{"file", with_.file},
-            {"batches", batches},
-            {"events", events},
-            {"ok", damaged.empty()},
-            {"damaged", std::move(damaged)}};
+  /// Somebody has seen what is missing.
+  void forget() {
+    std::vector<int64_t> numbers;
+    for (const auto& one : missing_)
+      numbers.push_back(one.number);
+    missing_.clear();
+    in_index([&] { index_.remove(numbers); });
   }
 
   json requeue() {
-    statement again{db_, "UPDATE batch SET aside = NULL WHERE aside IS NOT NULL"};
+    statement again{db_, "UPDATE batch SET aside = NULL, tried_us = 0 WHERE aside IS NOT NULL"};
     again.execute();
     auto batches = db_.changes();
     count();
@@ -432,8 +473,13 @@ private:
 
   spool_settings with_;
   database db_;
+  spool_index index_;
+  watched_file watched_;
+  int64_t next_ = 1;          ///< number of a batch
+  bool index_behind_ = false; ///< it could not be written
+  std::vector<indexed_batch> missing_;
   spool_depth depth_;
-  std::vector<front_batch> front_; ///< what `front` gave
+  std::vector<front_batch> front_; ///< what was read last
   bool opened_ = false;
   uint64_t recovered_ = 0;
 };

@@ -7,6 +7,7 @@
 #include "server/store/schema.hpp"
 #include "server/store/sqlite.hpp"
 #include "server/store/statements.hpp"
+#include "server/store/watched_file.hpp"
 
 #include <atomic>
 #include <filesystem>
@@ -38,6 +39,9 @@ struct writing {
     rollback, savepoint, keep, undo;
 };
 
+/// A log of this size is not written back, for somebody reads what was there before it.
+constexpr uint64_t large_log_bytes = uint64_t{256} << 20;
+
 /// Whether the data are at fault: a constraint, a size, a type. Only the statement has failed then.
 bool is_about_data(const sqlite_error& e) {
   auto code = e.code() & 0xff;
@@ -65,12 +69,7 @@ public:
     try {
       run_transaction(batch, result);
     } catch (const std::exception& e) {
-      result.error = error_code::store_unavailable;
-      result.detail = e.what();
-      result.requests.clear();
-      result.refused.clear();
-      roll_back();
-      batch.reopen();
+      not_committed(batch, result, e);
     }
     sums_.clear();
     activity_ = "idle";
@@ -78,16 +77,26 @@ public:
     return result;
   }
 
+  std::string degraded() const override {
+    if (auto moved = what_has_moved(); !moved.empty())
+      return moved;
+    auto log = size_of_file(with_.file + "-wal");
+    return log < large_log_bytes ? std::string{}
+                                 : "the write-ahead log has grown to " + std::to_string(log >> 20)
+                                     + " MiB: somebody has been reading the database for long";
+  }
+
   std::string close() override {
     activity_ = "checkpoint";
-    std::string trouble;
+    auto trouble = what_has_moved();
     try {
       statements_.reset();
       if (db_.is_open() && with_.wal)
         db_.run("PRAGMA wal_checkpoint(TRUNCATE)");
     } catch (const std::exception& e) {
       // Nothing is lost: the next opening reads the write-ahead log.
-      trouble = e.what();
+      if (trouble.empty())
+        trouble = e.what();
     }
     db_.close();
     activity_ = "closed";
@@ -122,12 +131,50 @@ private:
       log_info("store", found == 0 ? "creates the database" : "migrates the database",
                {{"file", with_.file}, {"from_schema", found}, {"to_schema", current_schema()}});
     statements_.emplace(db_);
+    file_ = watched_file{with_.file};
+    log_ = with_.wal ? watched_file{with_.file + "-wal"} : watched_file{};
     activity_ = "idle";
+  }
+
+  /// Empty, or which file is not where it was. What is written to it now will not be found.
+  std::string what_has_moved() const {
+    auto moved = file_.trouble();
+    return moved.empty() ? log_.trouble() : moved;
+  }
+
+  void stay_where_it_was() const {
+    if (auto moved = what_has_moved(); !moved.empty())
+      throw std::runtime_error(moved);
+  }
+
+  /// With COMMIT begun nobody knows, and the connection is not to be trusted: the transaction may
+  /// be whole in the log although flushing it failed (SQLite, "How To Corrupt", section 3).
+  void not_committed(commit_batch& batch, commit_result& result, const std::exception& e) {
+    result.detail = e.what();
+    result.requests.clear();
+    result.refused.clear();
+    const auto* refused = dynamic_cast<const sqlite_error*>(&e);
+    bool certain = !batch.committing()
+                   || (refused && (refused->code() & 0xff) == SQLITE_BUSY && !db_.autocommit());
+    result.error = certain ? error_code::store_unavailable : error_code::outcome_unknown;
+    if (certain)
+      roll_back();
+    else
+      close_file();
+    if (certain)
+      batch.reopen();
+  }
+
+  void close_file() noexcept {
+    statements_.reset();
+    log_ = {}; // goes with the last connection
+    db_.close();
   }
 
   void run_transaction(commit_batch& batch, commit_result& result) {
     if (!statements_)
-      open_file();
+      open_again();
+    stay_where_it_was();
     activity_ = "BEGIN";
     statements_->begin.execute();
     take_in(batch, result);
@@ -140,6 +187,14 @@ private:
     }
     activity_ = "COMMIT";
     statements_->commit.execute();
+    fault_point("store.after_commit");
+    stay_where_it_was();
+  }
+
+  /// After an error. Never another file than the one that was there: it may be an empty one.
+  void open_again() {
+    stay_where_it_was();
+    open_file();
   }
 
   /// All events of the batch; those that are refused are found by halving.
@@ -268,14 +323,15 @@ private:
         statements_->rollback.execute();
     } catch (const std::exception& e) {
       log_error("store", "cannot roll back; opens the database anew", {{"cause", e.what()}});
-      statements_.reset();
-      db_.close();
+      close_file();
     }
   }
 
   sqlite_settings with_;
   database db_;
   std::optional<writing> statements_;
+  watched_file file_;
+  watched_file log_;
   rollup sums_;
   std::atomic<const char*> activity_{"closed"};
 };

@@ -1,12 +1,11 @@
 // What goes to the spool and what comes out of it, on virtual time: STATS with a spool that does
 // what the test says, and SPOOL on a disk in memory.
 
-#include "actors/spool.hpp"
 #include "tests/support/doctest.hpp"
 #include "tests/support/recorded_log.hpp"
-#include "tests/support/stats_house.hpp"
+#include "tests/support/spool_house.hpp"
 
-#include <deque>
+#include <set>
 
 using namespace phi;
 using namespace phi::testing;
@@ -210,118 +209,6 @@ TEST_CASE("a spool that was restarted gets the batch under way once more") {
 
 // -- the spool itself ---------------------------------------------------------------------------
 
-namespace {
-
-/// A spool in memory.
-class fake_disk : public spool_port {
-public:
-  std::string open() override { return {}; }
-  uint64_t recovered() override { return std::exchange(found, 0); }
-  std::string append(const commit_batch& batch) override {
-    if (!full.empty())
-      return full;
-    auto copy = std::make_shared<commit_batch>();
-    copy->number = ++number;
-    copy->parts = {{{}, 1}};
-    copy->events = batch.events;
-    copy->requests = batch.requests;
-    batches.push_back(copy);
-    return {};
-  }
-  commit_batch_ptr front(size_t most) override {
-    if (batches.empty())
-      return nullptr;
-    taken = std::min(most, batches.size());
-    auto out = std::make_shared<commit_batch>();
-    out->number = batches.front()->number;
-    for (size_t i = 0; i < taken; ++i) {
-      out->parts.push_back({{}, 1});
-      out->events += batches[i]->events;
-      out->requests.push_back({.events = std::vector<event>(batches[i]->events)});
-    }
-    return out;
-  }
-  std::string remove_front(const std::vector<refused_event>& refused) override {
-    if (!stuck.empty())
-      return stuck;
-    aside_events += refused.size();
-    for (const auto& one : refused)
-      aside.push_back(one.detail);
-    batches.erase(batches.begin(), batches.begin() + static_cast<ptrdiff_t>(taken));
-    return {};
-  }
-  void set_front_aside(const std::string& why) override {
-    aside_events += batches.front()->events;
-    batches.pop_front();
-    aside.push_back(why);
-  }
-  query_answer answer(const query&) override {
-    if (put_back > 0) {
-      aside.clear();
-      aside_events -= put_back;
-      commit_batch again;
-      again.events = std::exchange(put_back, 0);
-      append(again);
-    }
-    return {};
-  }
-  spool_depth depth() const override {
-    spool_depth out{
-      .batches = batches.size(), .set_aside = aside.size(), .aside_events = aside_events};
-    for (const auto& batch : batches)
-      out.events += batch->events;
-    return out;
-  }
-  void adopt(const config&) override {}
-  std::string close() override { return {}; }
-
-  std::deque<commit_batch_ptr> batches;
-  std::vector<std::string> aside;
-  std::string full, stuck;
-  uint64_t aside_events = 0;
-  uint64_t put_back = 0; ///< events, at the next question
-  size_t taken = 0;
-  uint64_t number = 0;
-  uint64_t found = 0;
-};
-
-struct spool_house {
-  explicit spool_house(virtual_system& on) : on(on), stats(on) {
-    store = on.keep(on.system.spawn(fake_store, at_store));
-    auto who = child_identity{"spool", {}, std::make_shared<activity>()};
-    spool = on.keep(on.system.spawn(spool_behavior, who, disk, store));
-    tell_from_outside(spool, atom::use_v, spool_listener_actor{stats.stats});
-    on.run();
-  }
-  void append(size_t events = 1) {
-    auto batch = std::make_shared<commit_batch>();
-    batch->events = events;
-    batch->requests.push_back({.events = std::vector<event>(events)});
-    tell_from_outside(spool, atom::append_v, batch, spool_listener_actor{stats.stats});
-    // In the ledger they were received and spooled.
-    tell_from_outside(stats.stats, atom::replayed_v, replay_result{.recovered = events});
-    on.run();
-  }
-  void answer(error_code error = error_code::none, bool never = false) {
-    const auto& batch = *at_store->back();
-    tell_from_outside(spool, atom::committed_v,
-                      commit_result{.number = batch.number,
-                                    .error = error,
-                                    .never = never,
-                                    .requests = {{static_cast<uint32_t>(batch.events), 0}}});
-    on.run();
-  }
-
-  virtual_system& on;
-  stats_house stats;
-  std::shared_ptr<fake_disk> disk = std::make_shared<fake_disk>();
-  batches_ptr at_store = std::make_shared<std::vector<commit_batch_ptr>>();
-  store_actor store;
-  spool_actor spool;
-};
-
-} // namespace
-
 TEST_CASE("the spool replays in order, what has gathered at a time, and tells what came of it") {
   virtual_system on;
   spool_house h{on};
@@ -421,6 +308,64 @@ TEST_CASE("events that the database refuses are set aside, the others of their b
   h.answer();
   CHECK(h.stats.ledger().stored == 3);
   CHECK(h.stats.ledger().settled());
+}
+
+TEST_CASE(
+  "a batch that the database does not take while it takes others holds nobody up, and is tried "
+  "again later") {
+  recorded_log log;
+  virtual_system on;
+  spool_house h{on};
+  for (size_t i = 1; i <= 6; ++i)
+    h.append(i);
+  h.answer_for(10s, {1, 2, 4});
+  CHECK(h.disk->batches.empty());
+  CHECK(h.stats.ledger().stored == 3 + 5 + 6);
+  CHECK(h.stats.ledger().set_aside == 1 + 2 + 4);
+  CHECK(h.stats.ledger().settled());
+  CHECK(log.count("sets a batch aside for a while") == 3);
+  h.append(7); // the others go on
+  h.answer_for(1s, {1, 2, 4});
+  CHECK(h.stats.ledger().stored == 3 + 5 + 6 + 7);
+  auto before = h.at_store->size();
+  h.answer_for(60s, {2});
+  CHECK(h.at_store->size() >= before + 1);
+  h.answer_for(240s, {});
+  CHECK(h.disk->kept.empty());
+  CHECK(h.stats.ledger().set_aside == 0);
+  CHECK(h.stats.ledger().stored == 28);
+  CHECK(h.stats.ledger().settled());
+}
+
+TEST_CASE("a single batch that is not taken is no reason to keep what comes after it") {
+  virtual_system on;
+  spool_house h{on};
+  h.append();
+  h.answer_for(30s, {1});
+  CHECK(h.disk->batches.size() == 1); // nothing else tells whether the database is well
+  h.append(2);
+  h.answer_for(20s, {1});
+  CHECK(h.stats.ledger().stored == 2);
+  CHECK(h.stats.ledger().set_aside == 1);
+}
+
+TEST_CASE("an outage sets nothing aside, however long it takes and whatever is tried first then") {
+  for (auto length : {1s, 7s, 40s, 300s}) {
+    virtual_system on;
+    spool_house h{on};
+    for (size_t i = 1; i <= 40; ++i)
+      h.append(i);
+    std::set<int> all;
+    for (int i = 1; i <= 40; ++i)
+      all.insert(i);
+    h.answer_for(length, all);
+    CHECK(h.disk->batches.size() == 40);
+    h.answer_for(10s, {});
+    CHECK(h.disk->batches.empty());
+    CHECK(h.disk->kept.empty());
+    CHECK(h.stats.ledger().stored == 820);
+    CHECK(h.stats.ledger().settled());
+  }
 }
 
 TEST_CASE("a committed batch that cannot be taken out yet counts once") {

@@ -37,8 +37,14 @@ void show_spool(const context& with) {
             << group_digits(bytes) << " bytes, " << bytes * 100 / most << " % of spool.max_bytes\n";
   if (answer["oldestAt"].is_string())
     std::cout << "the oldest since " << answer["oldestAt"].get<std::string>() << "\n";
+  if (auto missing = answer.value("missingEvents", uint64_t{0}); missing > 0)
+    std::cout << paint(colour::red, group_digits(missing) + " events are missing")
+              << ": phictl spool fsck says more\n";
   if (answer["setAside"].empty())
     return;
+  std::cout << group_digits(answer.value("setAsideEvents", uint64_t{0})) << " events in "
+            << group_digits(answer.value("setAsideBatches", uint64_t{0}))
+            << " batches are set aside; phictl spool replay tries them again\n";
   std::vector<std::vector<std::string>> rows{{"SET ASIDE", "EVENTS", "TAKEN", "WHY"}};
   for (const auto& one : answer["setAside"])
     rows.push_back({one["batch"].dump(), one["events"].dump(), one.value("takenAt", ""),
@@ -46,9 +52,9 @@ void show_spool(const context& with) {
   print_table(rows);
 }
 
-void check_spool(const context& with) {
-  auto answer =
-    admin_client{with}.call(admin_wire::method_spool_fsck, json::object(), with.timeout_or(10min));
+void check_spool(const context& with, bool forget_missing) {
+  auto answer = admin_client{with}.call(
+    admin_wire::method_spool_fsck, {{"forgetMissing", forget_missing}}, with.timeout_or(10min));
   bool ok = answer.value("ok", false);
   if (with.json)
     std::cout << answer.dump(2) << "\n";
@@ -56,6 +62,13 @@ void check_spool(const context& with) {
     for (const auto& one : answer["damaged"])
       std::cout << paint(colour::red, "damaged") << "  batch " << one["batch"].dump() << ", "
                 << one["events"].dump() << " events: " << one.value("why", "") << "\n";
+    for (const auto& one : answer["missing"])
+      std::cout << paint(colour::red, "missing") << "  batch " << one["batch"].dump() << ", "
+                << one["events"].dump() << " events: acknowledged, and not in the file any more\n";
+    if (auto missing = answer.value("missingBatches", uint64_t{0}); missing > 0)
+      std::cout << group_digits(missing) << " batches with "
+                << group_digits(answer.value("missingEvents", uint64_t{0})) << " events are missing"
+                << (forget_missing ? "; this is forgotten now" : "; see --forget-missing") << "\n";
     std::cout << group_digits(answer.value("batches", uint64_t{0})) << " batches, "
               << group_digits(answer.value("events", uint64_t{0}))
               << " events: " << (ok ? paint(colour::green, "sound") : paint(colour::red, "damaged"))
@@ -70,18 +83,26 @@ void replay_spool(const context& with) {
   auto answer = client.call(admin_wire::method_spool_replay, json::object(), with.timeout_or(10s));
   auto until = steady::now() + with.timeout_or(60s);
   auto left = answer.value("events", uint64_t{0});
-  while (left > 0 && steady::now() < until) {
+  uint64_t aside = 0;
+  do {
     client.wait_for_end(steady::now() + 200ms);
-    left = client.call(admin_wire::method_spool, json::object(), 10s).value("events", uint64_t{0});
-  }
+    auto now = client.call(admin_wire::method_spool, json::object(), 10s);
+    left = now.value("events", uint64_t{0});
+    aside = now.value("setAsideEvents", uint64_t{0});
+  } while (left > 0 && steady::now() < until);
   if (with.json)
-    std::cout << json{{"requeued", answer["requeued"]}, {"left", left}}.dump() << "\n";
+    std::cout << json{{"requeued", answer["requeued"]}, {"left", left}, {"setAside", aside}}.dump()
+              << "\n";
   else
-    std::cout << (left == 0 ? std::string{"the spool is empty"}
-                            : group_digits(left) + " events still wait for the database")
+    std::cout << (left > 0    ? group_digits(left) + " events still wait for the database"
+                  : aside > 0 ? group_digits(aside)
+                                  + " events are set aside again: phictl spool show says why"
+                              : std::string{"the spool is empty"})
               << "\n";
   if (left > 0)
     throw failure{outcome::timed_out, ""};
+  if (aside > 0)
+    throw failure{outcome::failed, ""};
 }
 
 // -- the cluster --------------------------------------------------------------------------------
@@ -221,9 +242,10 @@ void add_cluster_commands(CLI::App& app, context& with) {
   spool->add_subcommand("show", "How much waits, and what was set aside")
     ->footer("Example: phictl spool show")
     ->callback([&with] { show_spool(with); });
-  spool->add_subcommand("fsck", "Read every batch and check it")
-    ->footer("Example: phictl spool fsck")
-    ->callback([&with] { check_spool(with); });
+  auto* fsck = spool->add_subcommand("fsck", "Read every batch, and see that none is missing");
+  auto seen = std::make_shared<bool>(false);
+  fsck->add_flag("--forget-missing", *seen, "You have seen what is missing; do not say it again");
+  fsck->footer("Example: phictl spool fsck")->callback([&with, seen] { check_spool(with, *seen); });
   spool->add_subcommand("replay", "Try now, also what was set aside, and wait until it is empty")
     ->footer("Example: phictl --timeout 600 spool replay")
     ->callback([&with] { replay_spool(with); });

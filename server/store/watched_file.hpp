@@ -1,0 +1,33 @@
+#pragma once
+/// Whether a file that is open is still the one at its path. An open file that has been moved or
+/// deleted takes writes as before, and whoever looks at the path later finds none of them.
+
+#include <cstdint>
+#include <string>
+
+namespace phi::store {
+
+class watched_file {
+public:
+  watched_file() = default;
+  /// Remembers which file is at `path` now. Throws std::runtime_error when there is none.
+  explicit watched_file(std::string path);
+
+  /// Empty: it is where it was; else what has happened to it, for people.
+  std::string trouble() const;
+
+  const std::string& path() const { return path_; }
+
+private:
+  std::string path_; ///< empty: nothing is watched
+  uint64_t device_ = 0;
+  uint64_t number_ = 0;
+};
+
+/// The size of the file at `path`; 0 when there is none.
+uint64_t size_of_file(const std::string& path);
+
+/// Flushes what a directory says about its files. Throws std::system_error.
+void flush_directory(const std::string& path);
+
+} // namespace phi::store

@@ -1,0 +1,167 @@
+#pragma once
+/// SPOOL on virtual time, on a disk in memory, before a store that does what the test says.
+
+#include "actors/spool.hpp"
+#include "tests/support/stats_house.hpp"
+
+#include <algorithm>
+#include <deque>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace phi::testing {
+
+/// A spool in memory.
+class fake_disk : public spool_port {
+public:
+  std::string open() override { return {}; }
+  uint64_t recovered() override { return std::exchange(found, 0); }
+  spool_result append(const commit_batch& batch) override {
+    if (!full.empty())
+      return {batch.number, error_code::spool_full, full};
+    auto copy = std::make_shared<commit_batch>();
+    copy->number = ++number;
+    copy->parts = {{{}, 1}};
+    copy->events = batch.events;
+    copy->requests = batch.requests;
+    copy->parts.front().id[0] = static_cast<uint8_t>(number);
+    batches.push_back(copy);
+    return {};
+  }
+  commit_batch_ptr front(size_t most, size_t skip) override {
+    taken.clear();
+    for (auto i = skip; i < batches.size() && taken.size() < most; ++i)
+      taken.push_back(batches[i]);
+    return joined();
+  }
+  commit_batch_ptr deferred() override {
+    taken.clear();
+    if (!kept.empty())
+      taken.push_back(kept.front());
+    return joined();
+  }
+  commit_batch_ptr joined() const {
+    if (taken.empty())
+      return nullptr;
+    auto out = std::make_shared<commit_batch>();
+    out->number = taken.front()->number;
+    for (const auto& one : taken) {
+      out->parts.push_back(one->parts.front());
+      out->events += one->events;
+      out->requests.push_back({.events = std::vector<event>(one->events)});
+    }
+    return out;
+  }
+  std::string remove_front(const std::vector<refused_event>& refused) override {
+    if (!stuck.empty())
+      return stuck;
+    aside_events += refused.size();
+    for (const auto& one : refused)
+      aside.push_back(one.detail);
+    for (const auto& one : taken) {
+      std::erase(batches, one);
+      if (std::erase(kept, one) > 0)
+        aside_events -= one->events;
+    }
+    return {};
+  }
+  void set_aside(uint64_t of, const std::string& why, bool try_again) override {
+    for (const auto& one : batches)
+      if (one->number == of) {
+        aside_events += one->events;
+        if (try_again)
+          kept.push_back(one);
+        else
+          aside.push_back(why);
+      }
+    std::erase_if(batches, [&](const auto& one) { return one->number == of; });
+  }
+  query_answer answer(const query&) override {
+    if (put_back > 0) {
+      aside.clear();
+      aside_events -= put_back;
+      commit_batch again;
+      again.events = std::exchange(put_back, 0);
+      append(again);
+    }
+    return {};
+  }
+  spool_depth depth() const override {
+    spool_depth out{.batches = batches.size(),
+                    .set_aside = aside.size() + kept.size(),
+                    .aside_events = aside_events,
+                    .deferred = kept.size()};
+    for (const auto& batch : batches)
+      out.events += batch->events;
+    return out;
+  }
+  std::string degraded() const override { return {}; }
+  void adopt(const config&) override {}
+  std::string close() override { return {}; }
+
+  std::deque<commit_batch_ptr> batches;
+  std::deque<commit_batch_ptr> kept; ///< set aside for a while
+  std::vector<std::string> aside;
+  std::string full, stuck;
+  uint64_t aside_events = 0;
+  uint64_t put_back = 0;               ///< events, at the next question
+  std::vector<commit_batch_ptr> taken; ///< what was read last
+  uint64_t number = 0;
+  uint64_t found = 0;
+};
+
+struct spool_house {
+  explicit spool_house(virtual_system& on) : on(on), stats(on) {
+    store = on.keep(on.system.spawn(fake_store, at_store));
+    auto who = child_identity{"spool", {}, std::make_shared<activity>()};
+    spool = on.keep(on.system.spawn(spool_behavior, who, disk, store));
+    tell_from_outside(spool, atom::use_v, spool_listener_actor{stats.stats});
+    on.run();
+  }
+  void append(size_t events = 1) {
+    auto batch = std::make_shared<commit_batch>();
+    batch->events = events;
+    batch->requests.push_back({.events = std::vector<event>(events)});
+    tell_from_outside(spool, atom::append_v, batch, spool_listener_actor{stats.stats});
+    // In the ledger they were received and spooled.
+    tell_from_outside(stats.stats, atom::replayed_v, replay_result{.recovered = events});
+    on.run();
+  }
+  void answer(error_code error = error_code::none, bool never = false) {
+    const auto& batch = *at_store->back();
+    tell_from_outside(spool, atom::committed_v,
+                      commit_result{.number = batch.number,
+                                    .error = error,
+                                    .never = never,
+                                    .requests = {{static_cast<uint32_t>(batch.events), 0}}});
+    on.run();
+  }
+
+  /// The database refuses these batches, by their numbers, and takes all others.
+  void answer_for(duration time, const std::set<int>& refused) {
+    for (auto end = on.now() + time; on.now() < end; on.advance(10ms)) {
+      if (at_store->size() == answered)
+        continue;
+      answered = at_store->size();
+      const auto& parts = at_store->back()->parts;
+      bool bad = std::any_of(parts.begin(), parts.end(),
+                             [&](const auto& part) { return refused.contains(part.id[0]); });
+      if (bad)
+        answer(error_code::store_unavailable);
+      else
+        answer();
+    }
+  }
+
+  virtual_system& on;
+  stats_house stats;
+  size_t answered = 0;
+  std::shared_ptr<fake_disk> disk = std::make_shared<fake_disk>();
+  batches_ptr at_store = std::make_shared<std::vector<commit_batch_ptr>>();
+  store_actor store;
+  spool_actor spool;
+};
+
+} // namespace phi::testing
