@@ -293,8 +293,16 @@ private:
                             const std::string& origin) {
     std::ifstream in{file};
     std::string text;
-    if (!in || !std::getline(in, text) || text.empty())
-      return problem(origin + ": cannot read a secret from " + file);
+    std::getline(in, text);
+    // An editor of another system may have written a mark at the beginning and its end of a line.
+    if (text.starts_with("\xef\xbb\xbf"))
+      text.erase(0, 3);
+    text.erase(text.find_last_not_of(" \t\r") + 1);
+    if (!in || text.empty())
+      return problem(origin + ": cannot read a secret from " + file
+                     + "; it must be in the first line");
+    if (text.find('\0') != text.npos || text.starts_with("\xff\xfe"))
+      return problem(origin + ": " + file + " is not a text in UTF-8");
     set_from_text(key, text, origin);
   }
 

@@ -1,6 +1,7 @@
 #include "server/logging.hpp"
 
 #include "config/defaults.hpp"
+#include "protocol/terminal_text.hpp"
 #include "server/logging_journal.hpp"
 
 #include <spdlog/async.h>
@@ -48,7 +49,7 @@ std::string text_line(std::string_view actor, std::string_view text, const log_f
   auto line = fmt::format("{} {}", actor, text);
   for (const auto& field : fields)
     line += fmt::format(" {}={}", field.key, as_text(field));
-  return line;
+  return printable(line); // texts of events may be in it
 }
 
 /// The members of a JSON object behind `time`, without braces.
@@ -58,7 +59,7 @@ std::string json_line(log_level level, std::string_view actor, std::string_view 
     {"level", level_names[static_cast<size_t>(level)]}, {"actor", actor}, {"message", text}};
   for (const auto& field : fields)
     std::visit([&](const auto& value) { line[std::string{field.key}] = value; }, field.value);
-  auto whole = line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  auto whole = printable_json(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   return whole.substr(1, whole.size() - 2);
 }
 

@@ -1,5 +1,7 @@
 #include "server/logging_journal.hpp"
 
+#include "protocol/terminal_text.hpp"
+
 #include <spdlog/details/null_mutex.h>
 #include <spdlog/sinks/base_sink.h>
 
@@ -27,7 +29,7 @@ std::string value_of(const log_field& field) {
   return std::get<std::string>(field.value);
 }
 
-void append_field(std::string& to, std::string_view name, std::string value) {
+void append_field(std::string& to, std::string_view name, std::string_view value) {
   to += separator;
   to += "PHI_";
   for (char c : name)
@@ -35,10 +37,7 @@ void append_field(std::string& to, std::string_view name, std::string value) {
             ? static_cast<char>(std::toupper(static_cast<unsigned char>(c)))
             : '_';
   to += '=';
-  for (auto& c : value)
-    if (c == separator)
-      c = ' ';
-  to += value;
+  to += printable(value); // the separator is not printable
 }
 
 int priority_of(spdlog::level::level_enum level) {
@@ -83,11 +82,8 @@ bool stderr_is_journal() {
 
 std::string journal_entry(const std::string& message, std::string_view actor,
                           const log_fields& fields) {
-  auto out = message;
-  for (auto& c : out)
-    if (c == separator)
-      c = ' ';
-  append_field(out, "actor", std::string{actor});
+  auto out = printable(message);
+  append_field(out, "actor", actor);
   for (const auto& field : fields)
     append_field(out, field.key, value_of(field));
   return out;

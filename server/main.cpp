@@ -35,9 +35,9 @@ int report_problems(const loaded_config& loaded) {
   return static_cast<int>(exit_code::usage);
 }
 
-int check_database(const std::string& file) {
+int check_database(const std::string& file, bool settle) {
   try {
-    std::cout << store::check_file(file) << "\n";
+    std::cout << (settle ? store::settle_file(file) : store::check_file(file)) << "\n";
     return 0;
   } catch (const std::exception& e) {
     std::cerr << "phi-backend: " << file << ": " << e.what() << "\n";
@@ -91,15 +91,19 @@ int main(int argc, char** argv) {
   bool print = false;
   bool migrate = false;
   bool plan = false;
+  bool settle = false;
   app.add_option("--config", file, "Configuration file (TOML)")->type_name("FILE");
   app.add_flag("--check", check, "Check the configuration and start nothing");
   app.add_option("--unit", unit, "With --check: hold the deadlines against this systemd unit")
     ->type_name("UNIT")
     ->capture_default_str();
   app.add_flag("--print-config", print, "Print the values in effect and where each came from");
-  app
-    .add_option("--check-database", database, "Check a database file or a backup and start nothing")
-    ->type_name("FILE");
+  auto* checking = app
+                     .add_option("--check-database", database,
+                                 "Check a database file or a backup and start nothing")
+                     ->type_name("FILE");
+  app.add_flag("--settle", settle, "With --check-database: fold its write-ahead log into the file")
+    ->needs(checking);
   auto* migrating = app.add_flag("--migrate", migrate,
                                  "Bring the schema in PostgreSQL up to date and start nothing");
   app.add_flag("--plan", plan, "With --migrate: only say what would be done")->needs(migrating);
@@ -111,7 +115,7 @@ int main(int argc, char** argv) {
     return app.exit(e) == 0 ? 0 : static_cast<int>(exit_code::usage);
   }
   if (!database.empty())
-    return check_database(database);
+    return check_database(database, settle);
   settings_source source{file};
   auto loaded = source.load();
   if (!loaded.ok())

@@ -14,6 +14,7 @@
 #include "server/console.hpp"
 #include "server/http/http_server.hpp"
 #include "server/platform/admin_socket.hpp"
+#include "server/platform/database_place.hpp"
 #include "server/platform/signals.hpp"
 #include "server/service.hpp"
 #include "server/store/postgres_store.hpp"
@@ -368,6 +369,8 @@ exit_code run_service(const settings_source& source, const loaded_config& loaded
   auto tokens = std::make_shared<http::token_book>(settings.resolved.state_dir + "/tokens.json");
   if (!tokens->trouble().empty())
     return fail_start(state, resort, manager, tokens->trouble());
+  if (auto trouble = take_database_place(settings); !trouble.empty())
+    return fail_start(state, resort, manager, trouble);
   if (!state.crash_notice().empty())
     log_warn("supervisor", "notices that " + state.crash_notice());
   state.begin_run();

@@ -1,5 +1,8 @@
 #include "server/store/sqlite_file.hpp"
 
+#include "server/store/schema.hpp"
+#include "server/store/statements.hpp"
+
 #include <nlohmann/json.hpp>
 
 #include <filesystem>
@@ -13,17 +16,40 @@ int64_t first_number(database& db, std::string_view sql) {
   return ask.step() ? ask.integer(0) : 0;
 }
 
+/// Throws when it is damaged, of another program, or of a newer version.
+std::string check(database& db) {
+  if (first_number(db, "PRAGMA application_id") != sql::application_id)
+    throw std::runtime_error("it is not a database of phi-backend");
+  auto schema = first_number(db, "PRAGMA user_version");
+  if (schema > current_schema())
+    throw std::runtime_error("it was written by a newer version (schema " + std::to_string(schema)
+                             + ", this program knows " + std::to_string(current_schema())
+                             + "); install that version");
+  statement sound{db, "PRAGMA integrity_check(1)"};
+  if (!sound.step() || sound.text(0) != "ok")
+    throw std::runtime_error("the database is damaged: " + sound.text(0));
+  return std::to_string(first_number(db, "SELECT count(*) FROM event")) + " events, schema "
+         + std::to_string(schema);
+}
+
 } // namespace
 
 std::string check_file(const std::string& file) {
   database db;
   db.open(file, database::access::read_only);
-  statement sound{db, "PRAGMA integrity_check(1)"};
-  if (!sound.step() || sound.text(0) != "ok")
-    throw std::runtime_error("the database is damaged: " + sound.text(0));
-  auto schema = first_number(db, "PRAGMA user_version");
-  return std::to_string(first_number(db, "SELECT count(*) FROM event")) + " events, schema "
-         + std::to_string(schema);
+  return check(db);
+}
+
+std::string settle_file(const std::string& file) {
+  if (!std::filesystem::exists(file))
+    throw std::runtime_error("there is no such file");
+  database db;
+  db.open(file, database::access::read_write);
+  auto found = check(db);
+  statement leave_log{db, "PRAGMA journal_mode = DELETE"};
+  if (!leave_log.step() || leave_log.text(0) != "delete")
+    throw std::runtime_error("its write-ahead log cannot be folded in");
+  return found;
 }
 
 nlohmann::ordered_json back_up(database& db, const std::string& to) {

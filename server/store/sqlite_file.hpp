@@ -9,9 +9,12 @@
 
 namespace phi::store {
 
-/// Whether `file` is a sound database of ours: "20 000 events, schema 1". Throws with what is
-/// wrong.
+/// Whether `file` is a sound database of ours, of this version or an older one: "20 000 events,
+/// schema 1". Throws with what is wrong.
 std::string check_file(const std::string& file);
+
+/// The same, and folds the write-ahead log beside it into the file: it is whole by itself then.
+std::string settle_file(const std::string& file);
 
 /// Copies the database as it is now to the new file `to`, opens the copy and checks it: `{file,
 /// bytes, events}`. Throws on any error, and then leaves no file.

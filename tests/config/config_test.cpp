@@ -217,6 +217,24 @@ TEST_CASE("the keys that need a restart exist, and the reference lists exactly t
   }
 }
 
+TEST_CASE("a secret file may come from another system: marks and ends of lines are no secret") {
+  for (std::string text :
+       {"hush", "hush\n", "hush\r\n", "\xef\xbb\xbfhush\r\n", "hush \t\r\nmore\r\n"})
+    for (std::string name :
+         {"APP_AUTH_TOKEN_FILE", "APP_STATS_USER_HASH_SALT_FILE", "APP_STATS_POSTGRES_URL_FILE"}) {
+      CAPTURE(text);
+      CAPTURE(name);
+      config_file secret{text};
+      auto loaded = load_config("", {{name, secret.path()}});
+      const auto& values = loaded.values;
+      CHECK((values.auth.token.value + values.stats.user_hash_salt.value
+             + values.stats.postgres_url.value)
+            == "hush");
+    }
+  for (std::string text : {std::string{}, std::string{"\r\n"}, std::string{"\xff\xfeh\0u\0", 6}})
+    CHECK_FALSE(load_config("", {{"APP_AUTH_TOKEN_FILE", config_file{text}.path()}}).ok());
+}
+
 TEST_CASE("secrets come from the credentials that systemd gives, and the environment wins") {
   char pattern[] = "/tmp/phi-credentials-XXXXXX";
   std::string dir = ::mkdtemp(pattern);

@@ -104,8 +104,14 @@ TEST_CASE("import: plain, gzip and zstd, each once however often") {
   int64_t expected = 0;
   for (auto file : {plain, plain + ".gz", dir.path("events.zst")}) {
     CAPTURE(file);
-    CHECK(ctl(dir, {"import", file}).out == "3 500 stored, 0 known already, 0 rejected\n");
-    CHECK(ctl(dir, {"import", file}).out == "0 stored, 3 500 known already, 0 rejected\n");
+    // The same lines are the same events, however they are packed, unless they have another name.
+    std::vector<std::string> words{"import", file};
+    if (file != plain) {
+      CHECK(ctl(dir, words).out == "0 stored, 3 500 known already, 0 rejected\n");
+      words.insert(words.end(), {"--again", file});
+    }
+    CHECK(ctl(dir, words).out == "3 500 stored, 0 known already, 0 rejected\n");
+    CHECK(ctl(dir, words).out == "0 stored, 3 500 known already, 0 rejected\n");
     expected += 3500;
     CHECK(ask_database(service.database(), "SELECT count(*) FROM event") == expected);
   }
@@ -116,6 +122,99 @@ TEST_CASE("import: plain, gzip and zstd, each once however often") {
   CHECK(has(cut.err, "it ends too early"));
   CHECK(service.stop().code == 0);
   CHECK(rollup_mismatch(in_file(service.database())) == "");
+}
+
+TEST_CASE("import: a file that has grown counts its new lines only") {
+  temp_dir dir;
+  service_process service{dir.path(), quiet};
+  auto file = dir.path("grows.ndjson");
+  std::ofstream{file}
+    << "{\"feature\":\"a\"}\n{\"feature\":\"a\"}\n{\"id\":null,\"feature\":\"a\"}";
+  CHECK(ctl(dir, {"import", file}).out == "3 stored, 0 known already, 0 rejected\n");
+  CHECK(ctl(dir, {"import", file}).out == "0 stored, 3 known already, 0 rejected\n");
+  std::ofstream{file, std::ios::app}
+    << "\n{\"feature\":\"a\"}\n{\"feature\":\"b\",\"id\":\"own\"}\n";
+  CHECK(ctl(dir, {"import", file}).out == "2 stored, 3 known already, 0 rejected\n");
+  // Under another name and path they are still the same lines; sent as a file as well.
+  shell("mv " + file + " " + file + ".1");
+  CHECK(ctl(dir, {"import", file + ".1"}).out == "0 stored, 5 known already, 0 rejected\n");
+  CHECK(shell(phictl() + " --socket " + dir.path("admin.sock") + " send < " + file + ".1").out
+        == "0 stored, 5 known already, 0 rejected\n");
+  CHECK(service.stop().code == 0);
+}
+
+TEST_CASE("import: two files of one size with the same first MiB are two files") {
+  temp_dir dir;
+  service_process service{dir.path(), quiet};
+  constexpr int same = 15'000; // more than a MiB of lines
+  for (std::string name : {"one", "two"}) {
+    std::ofstream out{dir.path(name)};
+    for (int i = 0; i < same; ++i)
+      out << R"({"feature":"same","action":"words that make it longer","status":200})"
+          << "\n";
+    for (int i = 0; i < 500; ++i)
+      out << R"({"feature":")" << name << "\"}\n";
+  }
+  CHECK(ctl(dir, {"import", dir.path("one")}).out
+        == "15 500 stored, 0 known already, 0 rejected\n");
+  CHECK(ctl(dir, {"import", dir.path("two")}).out
+        == "500 stored, 15 000 known already, 0 rejected\n");
+  CHECK(service.stop().code == 0);
+}
+
+TEST_CASE(
+  "import and send: a line that cannot be sent is refused by its number, the others go on") {
+  temp_dir dir;
+  service_process service{dir.path(), quiet};
+  auto file = dir.path("odd.ndjson");
+  std::ofstream{file}
+    << "\xef\xbb\xbf{\"feature\":\"first\"}\n\n" // line 1 with a byte order mark, 2
+    << R"({"feature":"long","extra":{"x":")" << std::string(1 << 20, 'x') << "\"}}\n"
+    << R"({"feature":"quoted","extra":{"x":")" <<
+    [] {
+      std::string quotes;
+      for (int i = 0; i < 300'000; ++i)
+        quotes += "\\\"";
+      return quotes;
+    }()
+    << "\"}}\n"
+    << "{\"feature\":\"caf\xe9\"}\n"
+    << "{\"feture\":\"wrong\"}\n"
+    << "{\"feature\":\"last\"}\n";
+  for (bool sending : {false, true}) {
+    CAPTURE(sending);
+    auto result =
+      sending ? shell(phictl() + " --json --socket " + dir.path("admin.sock") + " send < " + file)
+              : ctl(dir, {"--json", "import", file, "--again", "x"});
+    CHECK(result.code == 1);
+    auto counted = json::parse(result.out);
+    CHECK(counted["stored"] == 2);
+    CHECK(counted["rejected"] == 4);
+    CHECK(has(result.err, "line 3: event_too_large"));
+    CHECK(has(result.err, "line 4: event_too_large"));
+    CHECK(has(result.err, "line 5: not_utf8 byte 16 is no UTF-8"));
+    CHECK(has(result.err, "line 6: unknown_field /feture"));
+  }
+  CHECK(ask_database(service.database(), "SELECT count(*) FROM event WHERE feature = 'last'") == 2);
+  CHECK(service.stop().code == 0);
+}
+
+TEST_CASE("send: lines of a pipe count each time, and at once") {
+  temp_dir dir;
+  service_process service{dir.path(), quiet};
+  auto line = phictl() + " --socket " + dir.path("admin.sock") + " send";
+  for (int i = 0; i < 2; ++i)
+    CHECK(shell("printf '{\"feature\":\"a\"}\n{\"feature\":\"a\"}\n' | " + line).out
+          == "2 stored, 0 known already, 0 rejected\n");
+  std::thread slow{[&] { shell("(echo '{\"feature\":\"slow\"}'; sleep 2) | " + line); }};
+  auto until = std::chrono::steady_clock::now() + 1500ms;
+  auto stored = [&] {
+    return ask_database(service.database(), "SELECT count(*) FROM event WHERE feature = 'slow'");
+  };
+  while (stored() == 0 && std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(20ms);
+  CHECK(stored() == 1);
+  slow.join();
 }
 
 TEST_CASE("import with a kill -9 in the middle, of the service and of phictl: exactly once") {

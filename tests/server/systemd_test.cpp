@@ -58,9 +58,9 @@ TEST_CASE("budget doctor: each mismatch is named with its mend") {
 TEST_CASE("a journal entry has a field for each value, and values cannot forge one") {
   auto entry =
     journal_entry("store commits", "store", {{"events", 3}, {"from-who", "a\x1fPHI_X=1"}});
-  CHECK(entry == "store commits\x1fPHI_ACTOR=store\x1fPHI_EVENTS=3\x1fPHI_FROM_WHO=a PHI_X=1");
+  CHECK(entry == "store commits\x1fPHI_ACTOR=store\x1fPHI_EVENTS=3\x1fPHI_FROM_WHO=a\\x1fPHI_X=1");
   CHECK(journal_entry("a\x1f"
                       "b",
                       "x", {})
-        == "a b\x1fPHI_ACTOR=x");
+        == "a\\x1fb\x1fPHI_ACTOR=x");
 }

@@ -7,7 +7,9 @@
 #include <cstring>
 #include <filesystem>
 #include <poll.h>
+#include <pwd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -21,9 +23,43 @@ bool is_socket(const std::string& path) {
   return std::filesystem::is_socket(path, ignored);
 }
 
+/// A socket in the directory where we happen to be counts when it is our own: anybody may lay one
+/// there.
+bool is_own_socket(const std::string& path) {
+  struct stat file {};
+  struct stat directory {};
+  auto above = std::filesystem::path{path}.parent_path();
+  return ::lstat(path.c_str(), &file) == 0 && S_ISSOCK(file.st_mode) && file.st_uid == ::geteuid()
+         && ::lstat(above.c_str(), &directory) == 0 && directory.st_uid == ::geteuid();
+}
+
+/// Whether the process that answers may be the service: root's, our own, of the user that the
+/// package makes, or of the owner of the socket's directory.
+bool may_be_service(int socket, const std::string& path) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
+    return false;
+  if (peer.uid == 0 || peer.uid == ::geteuid())
+    return true;
+  if (const auto* user = ::getpwnam("phi-backend"); user && user->pw_uid == peer.uid)
+    return true;
+  struct stat directory {};
+  auto above = std::filesystem::path{path}.parent_path();
+  return ::stat(above.empty() ? "." : above.c_str(), &directory) == 0
+         && directory.st_uid == peer.uid;
+}
+
+/// Whether there may be something that we are not allowed to see.
+bool may_not_look(const std::string& path) {
+  struct stat ignored {};
+  return ::stat(path.c_str(), &ignored) != 0 && errno == EACCES;
+}
+
 std::string explain(const std::string& path, int error) {
   if (error == EACCES || error == EPERM)
-    return "may not open " + path + "; run phictl as root or as the service's user";
+    return "not permitted: only root, the service's user and the members of admin.group may use "
+           + path + "; try: sudo phictl ...";
   return "nobody answers at " + path + " (" + std::strerror(error)
          + "): the service is not running. Start it with: phictl start";
 }
@@ -36,10 +72,14 @@ std::string find_admin_socket(const context& with) {
   std::vector<std::string> places;
   if (const char* runtime = std::getenv("RUNTIME_DIRECTORY"))
     places.push_back(std::string{runtime} + "/admin.sock");
-  places.insert(places.end(), {"/run/phi-backend/admin.sock", "data/admin.sock"});
+  places.emplace_back("/run/phi-backend/admin.sock");
   for (const auto& place : places)
     if (is_socket(place))
       return place;
+    else if (may_not_look(place))
+      throw failure{outcome::failed, explain(place, EACCES)};
+  if (is_own_socket("data/admin.sock"))
+    return "data/admin.sock";
   return {};
 }
 
@@ -61,17 +101,30 @@ admin_client::admin_client(const context& with) : path_(find_admin_socket(with))
     throw failure{error == EACCES || error == EPERM ? outcome::failed : outcome::not_running,
                   explain(path_, error)};
   }
+  if (!may_be_service(fd_, path_)) {
+    ::close(std::exchange(fd_, -1));
+    throw failure{outcome::failed, "at " + path_
+                                     + " a process of another user answers, who is neither root nor"
+                                       " the owner of its directory: that is not trusted"};
+  }
 }
 
 admin_client::~admin_client() {
   if (fd_ >= 0)
     ::close(fd_);
+  if (file_ >= 0)
+    ::close(file_);
+}
+
+int admin_client::take_file() {
+  return std::exchange(file_, -1);
 }
 
 json admin_client::call(std::string_view method, json params, std::chrono::milliseconds limit) {
   auto until = steady::now() + limit;
   auto id = next_id_++;
-  auto line = json{{"jsonrpc", "2.0"}, {"id", id}, {"method", method}, {"params", params}}.dump();
+  auto line = json{{"jsonrpc", "2.0"}, {"id", id}, {"method", method}, {"params", params}}.dump(
+    -1, ' ', false, json::error_handler_t::strict);
   line += '\n';
   for (size_t at = 0; at < line.size();) {
     auto sent = ::send(fd_, line.data() + at, line.size() - at, MSG_NOSIGNAL);
@@ -100,6 +153,25 @@ void admin_client::wait_for_end(steady::time_point until) {
   ::poll(&ended, 1, static_cast<int>(std::max<int64_t>(0, left.count())));
 }
 
+/// A file may come along with the bytes.
+ssize_t admin_client::receive(char* to, size_t size) {
+  iovec bytes{to, size};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  msghdr message{};
+  message.msg_iov = &bytes;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  auto got = ::recvmsg(fd_, &message, MSG_CMSG_CLOEXEC);
+  const auto* about = got > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
+  if (about && about->cmsg_level == SOL_SOCKET && about->cmsg_type == SCM_RIGHTS) {
+    if (file_ >= 0)
+      ::close(file_);
+    std::memcpy(&file_, CMSG_DATA(about), sizeof file_);
+  }
+  return got;
+}
+
 std::string admin_client::read_line(steady::time_point until) {
   for (;;) {
     if (auto end = rest_.find('\n'); end != rest_.npos) {
@@ -112,7 +184,7 @@ std::string admin_client::read_line(steady::time_point until) {
     if (left.count() <= 0 || ::poll(&waiting, 1, static_cast<int>(left.count())) <= 0)
       throw failure{outcome::timed_out, "the service did not answer in time; see --timeout"};
     char text[65536];
-    auto size = ::recv(fd_, text, sizeof text, 0);
+    auto size = receive(text, sizeof text);
     if (size <= 0)
       throw failure{outcome::not_running, "the service has closed the connection"};
     rest_.append(text, static_cast<size_t>(size));

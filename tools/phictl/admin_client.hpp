@@ -8,6 +8,7 @@
 #include <chrono>
 #include <string>
 #include <string_view>
+#include <sys/types.h>
 
 namespace phi::ctl {
 
@@ -28,14 +29,19 @@ public:
   /// Waits until the service ends the connection, no longer than `until`.
   void wait_for_end(std::chrono::steady_clock::time_point until);
 
+  /// The open file that came along with the last answer, now the caller's; -1: none.
+  int take_file();
+
   const std::string& path() const { return path_; }
 
 private:
+  ssize_t receive(char* to, size_t size);
   std::string read_line(std::chrono::steady_clock::time_point until);
 
   std::string path_;
   std::string rest_;
   int fd_ = -1;
+  int file_ = -1;
   int next_id_ = 1;
 };
 
@@ -43,8 +49,8 @@ private:
 json ask(const context& with, std::string_view method, json params = json::object(),
          std::chrono::milliseconds limit = std::chrono::seconds{5});
 
-/// Where the admin socket is: --socket, $RUNTIME_DIRECTORY, /run/phi-backend, ./data. Empty: there
-/// is none.
+/// Where the admin socket is: --socket, $RUNTIME_DIRECTORY, /run/phi-backend, ./data when it is our
+/// own. Empty: there is none. Throws when we may not look.
 std::string find_admin_socket(const context& with);
 
 } // namespace phi::ctl

@@ -31,7 +31,7 @@ void show_spool(const context& with) {
   }
   auto bytes = answer.value("bytes", uint64_t{0});
   auto most = std::max<uint64_t>(answer.value("maxBytes", uint64_t{1}), 1);
-  std::cout << answer.value("file", "") << "\n"
+  std::cout << printable(answer.value("file", "")) << "\n"
             << group_digits(answer.value("events", uint64_t{0})) << " events in "
             << group_digits(answer.value("batches", uint64_t{0})) << " batches wait, "
             << group_digits(bytes) << " bytes, " << bytes * 100 / most << " % of spool.max_bytes\n";
@@ -61,7 +61,7 @@ void check_spool(const context& with, bool forget_missing) {
   else {
     for (const auto& one : answer["damaged"])
       std::cout << paint(colour::red, "damaged") << "  batch " << one["batch"].dump() << ", "
-                << one["events"].dump() << " events: " << one.value("why", "") << "\n";
+                << one["events"].dump() << " events: " << printable(one.value("why", "")) << "\n";
     for (const auto& one : answer["missing"])
       std::cout << paint(colour::red, "missing") << "  batch " << one["batch"].dump() << ", "
                 << one["events"].dump() << " events: acknowledged, and not in the file any more\n";
@@ -140,9 +140,10 @@ void want(const context& with, const std::string& instance, const std::string& s
   admin_client{with}.call(admin_wire::method_cluster_want,
                           {{"instance", instance}, {"state", state}}, with.timeout_or(10s));
   if (with.json)
-    std::cout << json{{"instance", instance}, {"wanted", state}}.dump() << "\n";
+    std::cout << show_json({{"instance", instance}, {"wanted", state}}) << "\n";
   else
-    std::cout << instance << " is asked to be " << (state == "drain" ? "a lame duck" : "ready")
+    std::cout << printable(instance) << " is asked to be "
+              << (state == "drain" ? "a lame duck" : "ready")
               << "; it does so with its next sign of life\n";
 }
 
@@ -150,9 +151,9 @@ void forget(const context& with, const std::string& instance) {
   admin_client{with}.call(admin_wire::method_cluster_forget, {{"instance", instance}},
                           with.timeout_or(10s));
   if (with.json)
-    std::cout << json{{"forgotten", instance}}.dump() << "\n";
+    std::cout << show_json({{"forgotten", instance}}) << "\n";
   else
-    std::cout << instance << " is forgotten\n";
+    std::cout << printable(instance) << " is forgotten\n";
 }
 
 /// Runs a command to its end; its exit status.
@@ -180,7 +181,7 @@ void take_turn(const context& with, steady::time_point until) {
       if (!may_pass || steady::now() > until)
         throw;
       if (said != e.what() && !with.json)
-        std::cerr << "waits for the turn: " << e.what() << "\n";
+        std::cerr << "waits for the turn: " << printable(e.what()) << "\n";
       said = e.what();
     }
     ::poll(nullptr, 0, 250);

@@ -1,4 +1,5 @@
 #include "protocol/admin.hpp"
+#include "protocol/restore_journal.hpp"
 #include "tools/phictl/admin_client.hpp"
 #include "tools/phictl/commands.hpp"
 #include "tools/phictl/output.hpp"
@@ -6,9 +7,13 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <unistd.h>
 
 namespace phi::ctl {
 namespace {
@@ -20,13 +25,13 @@ using steady = std::chrono::steady_clock;
 
 void print_event(const context& with, const json& event) {
   if (with.json) {
-    std::cout << event.dump() << "\n";
+    std::cout << show_json(event) << "\n";
     return;
   }
   std::cout << paint(colour::grey, event.value("time", "")) << " ";
   for (auto name : {"feature", "action", "method", "route", "instance"})
     if (event.contains(name))
-      std::cout << " " << event[name].get<std::string>();
+      std::cout << " " << printable(event[name].get<std::string>());
   if (event.contains("status")) {
     auto status = event["status"].get<int>();
     std::cout << " " << paint(status >= 400 ? colour::red : colour::none, std::to_string(status));
@@ -65,35 +70,94 @@ void tail(const context& with, const std::string& feature, int lines, bool follo
 
 // -- care ---------------------------------------------------------------------------------------
 
-void backup(const context& with, const std::string& file) {
-  if (std::filesystem::exists(file))
-    throw failure{outcome::failed, file + " is there already; name another"};
-  auto made = ask(with, admin_wire::method_backup, json::object(), 1h);
-  // The service may write in its state directory only: fetch it there.
-  auto copy = made.value("file", "");
-  std::error_code error;
-  std::filesystem::copy_file(copy, file, error);
-  bool whole =
-    !error && std::filesystem::file_size(file, error) == made.value("bytes", uintmax_t{0});
-  std::error_code ignored;
-  std::filesystem::remove(copy, ignored);
-  if (!whole) {
-    std::filesystem::remove(file, ignored);
-    throw failure{outcome::failed, "cannot copy " + copy + " to " + file + ": " + error.message()};
+/// A copy is as long as it is: --timeout says otherwise.
+constexpr auto no_limit = 480h;
+
+/// A file that has no name before it is whole: nothing stays behind when phictl is killed.
+class new_file {
+public:
+  explicit new_file(std::string name) : name_(std::move(name)) {
+    auto above = std::filesystem::path{name_}.parent_path();
+    fd_ = ::open(above.empty() ? "." : above.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    if (fd_ >= 0)
+      return;
+    part_ = name_ + ".part"; // a file system that cannot do this
+    ::unlink(part_.c_str());
+    fd_ = ::open(part_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd_ < 0)
+      fail();
   }
-  std::filesystem::permissions(
-    file, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write, ignored);
+  ~new_file() {
+    ::close(fd_);
+    if (!part_.empty())
+      ::unlink(part_.c_str());
+  }
+  new_file(const new_file&) = delete;
+
+  uint64_t fill_from(int file) {
+    std::vector<char> block(1 << 20);
+    uint64_t bytes = 0;
+    ::lseek(file, 0, SEEK_SET);
+    for (ssize_t size = 0; (size = ::read(file, block.data(), block.size())) != 0;) {
+      if (size < 0 || ::write(fd_, block.data(), static_cast<size_t>(size)) != size)
+        fail();
+      bytes += static_cast<uint64_t>(size);
+    }
+    return bytes;
+  }
+
+  /// Never over a file that is there.
+  void put_in_place() {
+    auto self = part_.empty() ? "/proc/self/fd/" + std::to_string(fd_) : part_;
+    if (::fsync(fd_) != 0
+        || ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name_.c_str(),
+                    part_.empty() ? AT_SYMLINK_FOLLOW : 0)
+             != 0)
+      fail();
+    if (auto trouble = sync_directory(std::filesystem::path{name_}.parent_path()); !trouble.empty())
+      throw failure{outcome::failed, trouble};
+  }
+
+private:
+  [[noreturn]] void fail() const {
+    throw failure{outcome::failed, "cannot write " + name_ + ": " + std::strerror(errno)};
+  }
+
+  std::string name_;
+  std::string part_;
+  int fd_ = -1;
+};
+
+void backup(const context& with, const std::string& file) {
+  std::error_code ignored;
+  if (std::filesystem::exists(std::filesystem::symlink_status(file, ignored)))
+    throw failure{outcome::failed, file + " is there already; name another"};
+  new_file copy{file}; // before the service takes the trouble
+  admin_client client{with};
+  auto made = client.call(admin_wire::method_backup, json::object(), with.timeout_or(no_limit));
+  // The service hands over the open file: no path of its choosing is opened or removed here.
+  int from = client.take_file();
+  if (auto path = made.value("file", ""); from < 0 && !path.empty()) {
+    from = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    ::unlink(path.c_str());
+  }
+  if (from < 0)
+    throw failure{outcome::failed, "the service has sent no copy; is it of another version?"};
+  auto bytes = copy.fill_from(from);
+  ::close(from);
+  if (bytes != made.value("bytes", uint64_t{0}))
+    throw failure{outcome::failed, "the copy that the service has sent is not whole"};
+  copy.put_in_place();
   if (with.json)
-    std::cout << json{{"file", file}, {"bytes", made["bytes"]}, {"events", made["events"]}}.dump()
-              << "\n";
+    std::cout << show_json({{"file", file}, {"bytes", bytes}, {"events", made["events"]}}) << "\n";
   else
-    std::cout << file << ": " << group_digits(made.value("events", uint64_t{0})) << " events, "
-              << group_digits(made.value("bytes", uint64_t{0})) << " bytes, checked\n";
+    std::cout << printable(file) << ": " << group_digits(made.value("events", uint64_t{0}))
+              << " events, " << group_digits(bytes) << " bytes, checked\n";
 }
 
 void verify(const context& with) {
   admin_client client{with};
-  auto answer = client.call(admin_wire::method_verify, json::object(), with.timeout_or(1h));
+  auto answer = client.call(admin_wire::method_verify, json::object(), with.timeout_or(no_limit));
   auto status = client.call(admin_wire::method_status, json::object(), with.timeout_or(5s));
   bool balanced = status["ledger"].value("balanced", false);
   bool ok = answer.value("ok", false) && balanced;
@@ -140,11 +204,20 @@ void add_data_commands(CLI::App& app, context& with) {
     backup(with, *to);
   });
   auto from = std::make_shared<std::string>();
-  auto where = std::make_shared<std::string>();
+  auto where = std::make_shared<restore_words>();
   auto* restoring = app.add_subcommand(
     "restore", "Put a backup in the place of the database, while the service is stopped");
   restoring->add_option("FILE", *from, "The backup")->required()->check(CLI::ExistingFile);
-  restoring->add_option("--state-dir", *where, "The service's state directory")->type_name("DIR");
+  restoring->add_option("--state-dir", where->state_directory, "The service's state directory")
+    ->type_name("DIR");
+  restoring
+    ->add_option("--database", where->database,
+                 "The file to replace. Default: the one that the service had at its last start")
+    ->type_name("FILE");
+  restoring
+    ->add_option("--config", where->config,
+                 "The service's configuration, to find the file before its first start")
+    ->type_name("FILE");
   restoring->footer("Example: phictl restore /var/backups/phi.db")->callback([&with, from, where] {
     restore(with, *from, *where);
   });

@@ -6,12 +6,17 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cstdio>
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iostream>
 #include <memory>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 namespace phi::ctl {
 namespace {
@@ -70,11 +75,10 @@ private:
   std::unique_ptr<admin_client> client_;
 };
 
-void print_rejected(const json& answer, uint64_t first_line) {
-  for (const auto& one : answer["rejected"])
-    std::cerr << "line " << first_line + one.value("index", uint64_t{0}) << ": "
-              << one.value("code", "?") << " " << one.value("pointer", "") << " "
-              << one.value("message", "") << "\n";
+/// A line that never gets to the service.
+void refuse(sent& all, uint64_t number, const std::string& why) {
+  std::cerr << "line " << number << ": " << why << "\n";
+  ++all.rejected;
 }
 
 void print_sent(const context& with, const sent& all) {
@@ -118,88 +122,219 @@ struct event_words {
 };
 
 constexpr size_t batch_lines = 1000;
-constexpr size_t batch_bytes = 400'000; // as a JSON text within the line limit of the socket
+/// As a JSON text, within the line limit of the socket with all that stands around it.
+constexpr size_t batch_bytes = admin_wire::max_line_bytes - 1024;
+/// A batch that has grown to this is sent: batches of even size keep the service busiest.
+constexpr size_t enough_bytes = 400'000;
+
+/// How long a text is in JSON.
+size_t bytes_in_json(std::string_view text) {
+  size_t out = text.size();
+  for (unsigned char c : text)
+    out += c == '"' || c == '\\' ? 1 : c < 0x20 ? 5 : 0;
+  return out;
+}
 
 /// Lines gathered until there are enough for a request.
 class batch {
 public:
-  bool full() const { return lines_ >= batch_lines || text_.size() >= batch_bytes; }
-  bool empty() const { return lines_ == 0; }
-  size_t lines() const { return lines_; }
-  void add(const std::string& line) {
+  bool has_room_for(size_t bytes) const { return bytes_ + bytes <= batch_bytes; }
+  bool full() const { return numbers_.size() >= batch_lines || bytes_ >= enough_bytes; }
+  bool empty() const { return numbers_.empty(); }
+  void add(const std::string& line, uint64_t number) {
     text_ += line;
     text_ += '\n';
-    ++lines_;
+    bytes_ += bytes_in_json(line) + 2;
+    numbers_.push_back(number);
   }
-  std::string take() {
-    lines_ = 0;
-    return std::exchange(text_, {});
-  }
+  const std::string& text() const { return text_; }
+  /// Of its nth line.
+  uint64_t number(uint64_t n) const { return n < numbers_.size() ? numbers_[n] : 0; }
+  void clear() { *this = {}; }
 
 private:
   std::string text_;
-  size_t lines_ = 0;
+  size_t bytes_ = 0;
+  std::vector<uint64_t> numbers_;
 };
 
-void send(const context& with, const event_words& words) {
-  sender to{with};
-  sent all;
-  uint64_t first_line = 1;
-  auto deliver = [&](const std::string& lines, size_t count) {
-    auto answer = to.send(lines);
-    print_rejected(answer, first_line);
-    first_line += count;
-    all.add(answer);
-  };
-  if (words.any()) {
-    deliver(words.event().dump() + "\n", 1);
-  } else {
-    batch now;
-    for (std::string line; std::getline(std::cin, line);) {
-      now.add(line);
-      if (auto count = now.lines(); now.full())
-        deliver(now.take(), count);
-    }
-    if (auto count = now.lines(); count > 0)
-      deliver(now.take(), count);
+/// Puts lines into batches and batches on their way. Every event has an id before it is sent for
+/// the first time: whatever becomes of an answer, none counts twice.
+class delivery {
+public:
+  explicit delivery(const context& with) : to_(with) {}
+
+  /// `id` is for an event that has none.
+  void add(std::string line, uint64_t number, const std::string& id) {
+    if (line.find_first_not_of(" \t\r") == line.npos)
+      return;
+    if (auto at = find_invalid_utf8(line); at != line.npos)
+      return refuse(all_, number, "not_utf8 byte " + std::to_string(at + 1) + " is no UTF-8");
+    line = with_identity(std::move(line), id);
+    auto bytes = bytes_in_json(line) + 2;
+    if (bytes > batch_bytes)
+      return refuse_long(number);
+    if (!now_.has_room_for(bytes))
+      flush();
+    now_.add(line, number);
+    if (now_.full())
+      flush();
   }
+
+  void refuse_long(uint64_t number) {
+    refuse(all_, number, "event_too_large a line may have up to 1 MiB");
+  }
+
+  void flush() {
+    if (now_.empty())
+      return;
+    auto answer = to_.send(now_.text());
+    for (const auto& one : answer["rejected"])
+      std::cerr << "line " << now_.number(one.value("index", uint64_t{0})) << ": "
+                << printable(one.value("code", "?") + " " + one.value("pointer", "") + " "
+                             + one.value("message", ""))
+                << "\n";
+    all_.add(answer);
+    now_.clear();
+    if (delivered)
+      delivered();
+  }
+
+  const sent& all() const { return all_; }
+
+  /// Called after each batch.
+  std::function<void()> delivered;
+
+private:
+  static std::string with_identity(std::string line, const std::string& id) {
+    auto event = json::parse(line, nullptr, false);
+    if (!event.is_object() || (event.contains("id") && !event["id"].is_null()))
+      return line; // the service says what is wrong with it
+    event["id"] = id;
+    return event.dump(-1, ' ', false, json::error_handler_t::replace);
+  }
+
+  sender to_;
+  sent all_;
+  batch now_;
+};
+
+/// 128 random bits in hex.
+std::string random_id() {
+  unsigned char bits[16];
+  if (::getentropy(bits, sizeof bits) != 0)
+    throw failure{outcome::failed, "the system gives no random numbers"};
+  std::string out;
+  for (auto byte : bits) {
+    constexpr auto digits = "0123456789abcdef";
+    out += digits[byte >> 4];
+    out += digits[byte & 15];
+  }
+  return out;
+}
+
+/// A file that is read from its beginning can be sent again; a pipe cannot.
+bool stdin_is_whole_file() {
+  struct stat about {};
+  return ::fstat(STDIN_FILENO, &about) == 0 && S_ISREG(about.st_mode)
+         && ::lseek(STDIN_FILENO, 0, SEEK_CUR) == 0;
+}
+
+void finish(const context& with, const sent& all) {
   print_sent(with, all);
   if (all.rejected > 0)
     throw failure{outcome::failed, ""};
 }
 
+void send(const context& with, const event_words& words) {
+  delivery to{with};
+  if (words.any()) {
+    auto event = words.event();
+    for (const auto& [name, value] : event.items())
+      if (value.is_string()
+          && find_invalid_utf8(value.get_ref<const std::string&>()) != std::string::npos)
+        throw failure{outcome::usage, "--" + name + " is no UTF-8"};
+    to.add(event.dump(), 1, random_id());
+    to.flush();
+    return finish(with, to.all());
+  }
+  line_reader in{STDIN_FILENO};
+  auto file = stdin_is_whole_file();
+  line_chain chain{file ? "" : random_id()};
+  std::string line;
+  for (uint64_t number = 1; in.next(line); ++number) {
+    auto id = chain.next(line);
+    if (in.cut())
+      to.refuse_long(number);
+    else
+      to.add(line, number, id);
+    if (in.waits()) // whoever writes slowly sees each line counted
+      to.flush();
+  }
+  to.flush();
+  finish(with, to.all());
+}
+
 // -- import -------------------------------------------------------------------------------------
 
-/// How far an import has come, in a file beside the imported one.
+/// How far an import has come, in a file beside the imported one. It only saves time: what is sent
+/// again is known already.
 class bookmark {
 public:
-  explicit bookmark(const std::string& file) : path_(file + ".phi-import"), of_(fingerprint(file)) {
+  explicit bookmark(const std::string& file) : path_(file + ".phi-import") {
     std::ifstream in{path_};
     auto saved = json::parse(in, nullptr, false);
-    if (saved.is_object() && saved.value("file", "") == of_)
-      lines_ = saved.value("lines", uint64_t{0});
+    if (!saved.is_object() || !saved.contains("lines") || !saved["lines"].is_number_unsigned()
+        || !saved.contains("chain") || !saved["chain"].is_string())
+      return;
+    lines_ = saved["lines"].get<uint64_t>();
+    chain_ = saved["chain"].get<std::string>();
   }
 
   uint64_t lines() const { return lines_; }
-  const std::string& of() const { return of_; }
+  /// The identity of its last line: another one says that the file is another.
+  const std::string& chain() const { return chain_; }
 
-  void save(uint64_t lines) {
-    std::ofstream out{path_ + ".new", std::ios::trunc};
-    out << json{{"file", of_}, {"lines", lines}}.dump() << "\n";
-    out.close();
-    std::error_code ignored; // without it the import only begins anew
-    std::filesystem::rename(path_ + ".new", path_, ignored);
+  void save(uint64_t lines, const std::string& chain) {
+    auto fresh = path_ + ".new";
+    ::unlink(fresh.c_str());
+    // The directory may be somebody else's: no link is followed.
+    int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+      return;
+    auto text = json{{"lines", lines}, {"chain", chain}}.dump() + "\n";
+    bool whole = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+    ::close(fd);
+    if (whole)
+      ::rename(fresh.c_str(), path_.c_str());
   }
-  void remove() {
-    std::error_code ignored;
-    std::filesystem::remove(path_, ignored);
-  }
+  void remove() { ::unlink(path_.c_str()); }
 
 private:
   std::string path_;
-  std::string of_;
   uint64_t lines_ = 0;
+  std::string chain_;
 };
+
+/// How many lines need not be sent again: those of the bookmark, if they are the same lines.
+uint64_t lines_done(const std::string& file, const std::string& name, const bookmark& mark) {
+  if (mark.lines() == 0)
+    return 0;
+  line_reader in{file};
+  line_chain chain{name};
+  std::string line;
+  std::string id;
+  for (uint64_t number = 0; number < mark.lines(); ++number) {
+    if (!in.next(line))
+      return 0;
+    id = chain.next(line);
+  }
+  if (id != mark.chain())
+    return 0;
+  std::cerr << "goes on behind line " << group_digits(mark.lines()) << " of " << printable(file)
+            << "\n";
+  return mark.lines();
+}
 
 /// "[#####.....]  52 %  120 000 lines/s, 12 s left", on a terminal; a line every ten seconds else.
 class progress_bar {
@@ -239,60 +374,52 @@ private:
   steady::time_point next_ = steady::now();
 };
 
-/// An event without an id gets one from its place in the file: so a second import counts nothing
-/// twice.
-std::string with_identity(const std::string& line, const std::string& file, uint64_t number) {
-  auto event = json::parse(line, nullptr, false);
-  if (!event.is_object() || event.contains("id"))
-    return line; // the service says what is wrong with it
-  event["id"] = std::to_string(number);
-  event["source"] = "import:" + file;
-  return event.dump(-1, ' ', false, json::error_handler_t::replace);
+void drop_byte_order_mark(std::string& line) {
+  if (line.starts_with("\xef\xbb\xbf"))
+    line.erase(0, 3);
 }
 
-sent import_file(const context& with, const std::string& file) {
-  line_reader in{file};
+sent import_file(const context& with, const std::string& file, const std::string& name) {
   bookmark mark{file};
-  progress_bar bar{std::filesystem::path{file}.filename().string()};
-  sender to{with};
-  sent all;
-  batch now;
+  auto done = lines_done(file, name, mark);
+  line_reader in{file};
+  line_chain chain{name};
+  progress_bar bar{printable(std::filesystem::path{file}.filename().string())};
+  delivery to{with};
   uint64_t number = 0;
-  uint64_t first = mark.lines() + 1;
-  if (mark.lines() > 0)
-    std::cerr << "goes on behind line " << group_digits(mark.lines()) << " of " << file << "\n";
-  auto deliver = [&] {
-    auto answer = to.send(now.take());
-    print_rejected(answer, first);
-    all.add(answer);
-    first = number + 1;
-    mark.save(number);
-    bar.show(in.done(), number - mark.lines());
-  };
+  std::string id;
+  std::string before; // the line before the one that is being added: all up to it are delivered
+  to.delivered = [&] { bar.show(in.done(), number - done); };
+  uint64_t saved_batches = 0;
   for (std::string line; in.next(line);) {
-    if (++number <= mark.lines())
+    before = id;
+    id = chain.next(line);
+    if (++number <= done)
       continue;
-    now.add(with_identity(line, mark.of(), number));
-    if (now.full())
-      deliver();
+    if (number == 1)
+      drop_byte_order_mark(line);
+    if (in.cut())
+      to.refuse_long(number);
+    else
+      to.add(line, number, id);
+    // A batch may have gone without this line, which did not fit: then it is not done yet.
+    if (to.all().batches != std::exchange(saved_batches, to.all().batches))
+      mark.save(number - 1, before);
   }
-  if (!now.empty())
-    deliver();
+  to.flush();
   mark.remove();
-  return all;
+  return to.all();
 }
 
-void import(const context& with, const std::vector<std::string>& files) {
+void import(const context& with, const std::vector<std::string>& files, const std::string& name) {
   sent all;
   for (const auto& file : files) {
-    auto one = import_file(with, file);
+    auto one = import_file(with, file, name);
     all.stored += one.stored;
     all.duplicates += one.duplicates;
     all.rejected += one.rejected;
   }
-  print_sent(with, all);
-  if (all.rejected > 0)
-    throw failure{outcome::failed, ""};
+  finish(with, all);
 }
 
 void add_send_command(CLI::App& app, context& with) {
@@ -308,7 +435,10 @@ void add_send_command(CLI::App& app, context& with) {
   sending->add_option("--id", words->id, "Identity: the same one counts once");
   sending->add_option("--source", words->source, "Whose identity it is");
   sending->add_option("--instance", words->instance, "Where it happened");
-  sending->footer("Example: phictl send --feature login --status 200 --id login-1")
+  sending
+    ->footer("Lines of a file (phictl send < FILE) count once however often they are sent; those"
+             " of a pipe\ncount each time, unless they have ids.\n\nExample: phictl send --feature "
+             "login --status 200 --id login-1")
     ->callback([&with, words] { send(with, *words); });
 }
 
@@ -320,9 +450,16 @@ void add_ingest_commands(CLI::App& app, context& with) {
   auto* importing = app.add_subcommand(
     "import", "Import files of events, one a line, also gzip or zstd; run again it resumes");
   importing->add_option("FILE", *files, "The files")->required()->check(CLI::ExistingFile);
-  importing->footer("Example: phictl import 2025.ndjson.zst")->callback([&with, files] {
-    import(with, *files);
-  });
+  auto name = std::make_shared<std::string>();
+  importing
+    ->add_option("--again", *name,
+                 "Count lines that were counted before once more, under this name: for files that"
+                 " are the same and mean other events")
+    ->type_name("NAME");
+  importing
+    ->footer("A line without an id is known by what it says and by the lines before it: a file may"
+             " grow and be\nimported again.\n\nExample: phictl import 2025.ndjson.zst")
+    ->callback([&with, files, name] { import(with, *files, *name); });
 }
 
 } // namespace phi::ctl

@@ -10,6 +10,8 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <poll.h>
+#include <unistd.h>
 #include <vector>
 
 namespace phi::ctl {
@@ -39,6 +41,8 @@ public:
   /// 0 at the end.
   virtual size_t read(char* to, size_t size) = 0;
   virtual double position() const = 0;
+  /// Whether a read would have to wait.
+  virtual bool waits() const { return false; }
 };
 
 namespace {
@@ -105,6 +109,39 @@ private:
   uint64_t read_ = 0;
 };
 
+/// An open file, a pipe or a terminal.
+class plain_source : public line_reader::source {
+public:
+  explicit plain_source(int fd) : fd_(fd) {}
+
+  size_t read(char* to, size_t size) override {
+    ssize_t got = 0;
+    do
+      got = ::read(fd_, to, size);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+      throw failure{outcome::failed,
+                    std::string{"cannot read the events: "} + std::strerror(errno)};
+    return static_cast<size_t>(got);
+  }
+  double position() const override { return 0; }
+  bool waits() const override {
+    pollfd input{fd_, POLLIN, 0};
+    return ::poll(&input, 1, 0) == 0;
+  }
+
+private:
+  int fd_;
+};
+
+using hash_ptr = std::unique_ptr<EVP_MD_CTX, decltype(&::EVP_MD_CTX_free)>;
+
+hash_ptr new_hash() {
+  hash_ptr out{::EVP_MD_CTX_new(), &::EVP_MD_CTX_free};
+  ::EVP_DigestInit_ex(out.get(), ::EVP_sha256(), nullptr);
+  return out;
+}
+
 } // namespace
 
 line_reader::line_reader(const std::string& file) {
@@ -116,23 +153,31 @@ line_reader::line_reader(const std::string& file) {
     source_ = std::make_unique<gzip_source>(file);
 }
 
+line_reader::line_reader(int fd) : source_(std::make_unique<plain_source>(fd)) {}
+
 line_reader::~line_reader() = default;
 
 bool line_reader::next(std::string& line) {
+  cut_ = false;
   for (;;) {
-    if (auto end = rest_.find('\n', at_); end != rest_.npos) {
+    if (auto end = rest_.find('\n', std::max(at_, searched_)); end != rest_.npos) {
+      if (end - at_ > max_line_bytes)
+        return take_cut_line(line);
       line.assign(rest_, at_, end - at_);
       at_ = end + 1;
       return true;
     }
+    if (rest_.size() - at_ > max_line_bytes)
+      return take_cut_line(line);
     if (ended_) {
       line = rest_.substr(at_);
       rest_.clear();
-      at_ = 0;
+      at_ = searched_ = 0;
       return !line.empty();
     }
     rest_.erase(0, at_);
     at_ = 0;
+    searched_ = rest_.size();
     char block[65536];
     auto size = source_->read(block, sizeof block);
     rest_.append(block, size);
@@ -140,25 +185,53 @@ bool line_reader::next(std::string& line) {
   }
 }
 
+/// The rest of the line goes through the digest and is forgotten.
+bool line_reader::take_cut_line(std::string& line) {
+  cut_ = true;
+  line.assign(rest_, at_, max_line_bytes);
+  rest_.erase(0, at_ + max_line_bytes);
+  at_ = searched_ = 0;
+  auto hash = new_hash();
+  for (;;) {
+    auto end = rest_.find('\n');
+    ::EVP_DigestUpdate(hash.get(), rest_.data(), std::min(end, rest_.size()));
+    rest_.erase(0, end == rest_.npos ? end : end + 1);
+    if (end != rest_.npos || ended_)
+      break;
+    char block[65536];
+    auto size = source_->read(block, sizeof block);
+    rest_.assign(block, size);
+    ended_ = size == 0;
+  }
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned length = 0;
+  ::EVP_DigestFinal_ex(hash.get(), digest, &length);
+  line.append(reinterpret_cast<const char*>(digest), length);
+  return true;
+}
+
+bool line_reader::waits() const {
+  return !ended_ && rest_.find('\n', at_) == rest_.npos && source_->waits();
+}
+
 double line_reader::done() const {
   return size_ > 0 ? std::min(1.0, source_->position() / size_) : 1;
 }
 
-std::string fingerprint(const std::string& file) {
-  auto in = open(file);
-  std::vector<char> head(1 << 20);
-  head.resize(std::fread(head.data(), 1, head.size(), in.get()));
-  std::error_code error;
-  auto size = std::to_string(std::filesystem::file_size(file, error));
-  head.insert(head.end(), size.begin(), size.end());
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned length = 0;
-  ::EVP_Digest(head.data(), head.size(), digest, &length, ::EVP_sha256(), nullptr);
+line_chain::line_chain(const std::string& name) {
+  next("phi-backend lines 1 " + name);
+}
+
+std::string line_chain::next(std::string_view line) {
+  auto hash = new_hash();
+  ::EVP_DigestUpdate(hash.get(), digest_.data(), digest_.size());
+  ::EVP_DigestUpdate(hash.get(), line.data(), line.size());
+  ::EVP_DigestFinal_ex(hash.get(), digest_.data(), nullptr);
   std::string out;
-  for (int i = 0; i < 8; ++i) {
-    char hex[3];
-    std::snprintf(hex, sizeof hex, "%02x", digest[i]);
-    out += hex;
+  for (size_t i = 0; i < 16; ++i) {
+    constexpr auto digits = "0123456789abcdef";
+    out += digits[digest_[i] >> 4];
+    out += digits[digest_[i] & 15];
   }
   return out;
 }

@@ -1,11 +1,16 @@
 #pragma once
 /// The lines of a file, plain, gzip or zstd, in bounded memory.
 
-#include <cstdint>
+#include <array>
+#include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace phi::ctl {
+
+/// Longer lines are cut: no event may be so long.
+inline constexpr size_t max_line_bytes = 1 << 20;
 
 class line_reader {
 public:
@@ -13,24 +18,46 @@ public:
 
   /// Throws `failure` when the file cannot be opened. The kind is told by its first bytes.
   explicit line_reader(const std::string& file);
+  /// Plain lines from an open file, such as stdin. Does not own it.
+  explicit line_reader(int fd);
   ~line_reader();
   line_reader(const line_reader&) = delete;
 
-  /// False at the end. Throws `failure` when the file is damaged.
+  /// False at the end. Throws `failure` when the file is damaged. Of a line that is too long come
+  /// its first `max_line_bytes` bytes and a digest of the rest.
   bool next(std::string& line);
+  /// Whether the last line was too long.
+  bool cut() const { return cut_; }
+
+  /// Whether `next` would have to wait for more.
+  bool waits() const;
 
   /// How much of the file as it is on disk has been read, from 0 to 1.
   double done() const;
 
 private:
+  bool take_cut_line(std::string& line);
+
   std::unique_ptr<source> source_;
   std::string rest_;
   size_t at_ = 0;
+  size_t searched_ = 0; ///< up to here there is no end of a line
   bool ended_ = false;
+  bool cut_ = false;
   double size_ = 0;
 };
 
-/// What names a file by its content: size and a digest of its beginning, 16 hex digits.
-std::string fingerprint(const std::string& file);
+/// Identities for the lines of a file, from what they say and all that stands before them: the same
+/// for a file that has grown, and for no two files but where they begin with the same lines.
+class line_chain {
+public:
+  /// With another `name` the same lines have other identities.
+  explicit line_chain(const std::string& name);
+  /// Of the next line: 32 hex digits.
+  std::string next(std::string_view line);
+
+private:
+  std::array<unsigned char, 32> digest_{};
+};
 
 } // namespace phi::ctl

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <iostream>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -29,8 +30,28 @@ std::string unknown_command(const CLI::App& app) {
   for (const auto* command : app.get_subcommands([](const CLI::App*) { return true; }))
     known.push_back(command->get_name());
   auto best = phi::closest(left.front(), known);
-  return "there is no command " + left.front()
+  return "there is no command " + phi::printable(left.front())
          + (best.empty() ? "; see --help" : "; did you mean " + best + "?");
+}
+
+/// What CLI11 says, which repeats what was typed. Help goes to stdout.
+int tell(const CLI::App& app, const CLI::ParseError& e) {
+  std::ostringstream out;
+  std::ostringstream err;
+  auto code = app.exit(e, out, err);
+  std::cout << out.str();
+  std::istringstream lines{err.str()};
+  for (std::string line; std::getline(lines, line);)
+    std::cerr << phi::printable(line) << "\n";
+  return code;
+}
+
+/// The libraries throw when they meet text that is no UTF-8, and do not say where.
+std::string what_went_wrong(int argc, char** argv, const std::exception& e) {
+  for (int i = 1; i < argc; ++i)
+    if (auto at = phi::find_invalid_utf8(argv[i]); at != std::string::npos)
+      return std::string{"\""} + argv[i] + "\" is no UTF-8, at its byte " + std::to_string(at + 1);
+  return e.what();
 }
 
 } // namespace
@@ -67,16 +88,19 @@ int main(int argc, char** argv) {
   } catch (const CLI::RequiredError& e) {
     auto unknown = unknown_command(app);
     if (unknown.empty())
-      app.exit(e);
+      tell(app, e);
     else
       std::cerr << name << ": " << unknown << "\n";
     return static_cast<int>(outcome::usage);
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : static_cast<int>(outcome::usage);
+    return tell(app, e) == 0 ? 0 : static_cast<int>(outcome::usage);
   } catch (const failure& e) {
     if (*e.what() != '\0')
-      std::cerr << name << ": " << e.what() << "\n";
+      std::cerr << name << ": " << phi::printable(e.what()) << "\n";
     return static_cast<int>(e.how());
+  } catch (const std::exception& e) { // a defect, or an argument that is no UTF-8
+    std::cerr << name << ": " << phi::printable(what_went_wrong(argc, argv, e)) << "\n";
+    return static_cast<int>(outcome::usage);
   }
   return 0;
 }

@@ -1,5 +1,7 @@
 #include "tools/phictl/output.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -32,6 +34,20 @@ size_t terminal_width() {
   return 0;
 }
 
+constexpr std::string_view end_of_colour = "\033[0m";
+
+/// A cell of a table: what `paint` made has colours, all else has none.
+std::string shown_cell(const std::string& text) {
+  auto begin = text.find('m');
+  if (!colours_wanted() || !text.starts_with("\033[") || !text.ends_with(end_of_colour)
+      || begin == text.npos || text.size() < begin + 1 + end_of_colour.size())
+    return printable(text);
+  auto inner = text.substr(begin + 1, text.size() - begin - 1 - end_of_colour.size());
+  return text.substr(0, begin + 1).find_first_not_of("\033[0123456789m") == text.npos
+           ? text.substr(0, begin + 1) + printable(inner) + std::string{end_of_colour}
+           : printable(text);
+}
+
 std::string cut_to(const std::string& text, size_t width) {
   if (width_of(text) <= width || text.find('\033') != text.npos)
     return text;
@@ -55,8 +71,14 @@ std::string paint(colour with, const std::string& text) {
   static const bool wanted = colours_wanted();
   static constexpr const char* codes[] = {"", "31", "32", "33", "90", "1"};
   if (!wanted || with == colour::none)
-    return text;
-  return std::string{"\033["} + codes[static_cast<size_t>(with)] + "m" + text + "\033[0m";
+    return printable(text);
+  return std::string{"\033["} + codes[static_cast<size_t>(with)] + "m" + printable(text)
+         + std::string{end_of_colour};
+}
+
+std::string show_json(const nlohmann::ordered_json& what, int indent) {
+  return printable_json(
+    what.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
 colour colour_of_state(const std::string& state) {
@@ -69,7 +91,11 @@ colour colour_of_state(const std::string& state) {
   return colour::yellow;
 }
 
-void print_table(const std::vector<std::vector<std::string>>& rows) {
+void print_table(const std::vector<std::vector<std::string>>& raw) {
+  auto rows = raw;
+  for (auto& row : rows)
+    for (auto& cell : row)
+      cell = shown_cell(cell);
   std::vector<size_t> widths;
   for (const auto& row : rows)
     for (size_t i = 0; i < row.size(); ++i) {

@@ -2,6 +2,9 @@
 /// What phictl prints: tables and colours on a terminal, the same plain elsewhere.
 
 #include "protocol/digits.hpp"
+#include "protocol/terminal_text.hpp"
+
+#include <nlohmann/json_fwd.hpp>
 
 #include <string>
 #include <vector>
@@ -13,13 +16,17 @@ enum class colour { none, red, green, yellow, grey, bold };
 /// Whether stdout is a terminal that wants colours ($NO_COLOR, $TERM).
 bool colours_wanted();
 
-/// `text` in a colour, if colours are wanted.
+/// `text` as a terminal can take it, in a colour if colours are wanted.
 std::string paint(colour with, const std::string& text);
 
 /// The colour of a state: green for good ones, yellow for passing ones, red for bad ones.
 colour colour_of_state(const std::string& state);
 
-/// Rows in columns as wide as their widest cell; the first row is the head. On a terminal the last
+/// JSON for stdout: always valid and UTF-8, whatever somebody has put into it. `indent` as in dump.
+std::string show_json(const nlohmann::ordered_json& what, int indent = -1);
+
+/// Rows in columns as wide as their widest cell; the first row is the head. Cells that `paint` did
+/// not make are made printable. On a terminal the last
 /// column is cut at its width; elsewhere nothing is.
 void print_table(const std::vector<std::vector<std::string>>& rows);
 

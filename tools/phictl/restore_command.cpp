@@ -1,6 +1,8 @@
 #include "tools/phictl/restore_command.hpp"
 
-#include "tools/phictl/exit_file.hpp"
+#include "protocol/fault_point.hpp"
+#include "protocol/restore_journal.hpp"
+#include "tools/phictl/output.hpp"
 #include "tools/phictl/unit.hpp"
 
 #include <nlohmann/json.hpp>
@@ -9,10 +11,15 @@
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
+#include <fstream>
+#include <grp.h>
 #include <iostream>
+#include <optional>
+#include <sstream>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <vector>
 
 namespace phi::ctl {
 namespace {
@@ -23,23 +30,82 @@ namespace fs = std::filesystem;
   throw failure{outcome::failed, what};
 }
 
-/// The lock that a running service holds; ours for as long as it lives.
-class state_lock {
+void fail_if(const std::string& trouble) {
+  if (!trouble.empty())
+    fail(trouble);
+}
+
+class open_file {
 public:
-  explicit state_lock(const std::string& directory)
-    : fd_(::open((directory + "/phi.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
-    if (fd_ < 0)
-      fail("cannot write to " + directory + ": " + std::strerror(errno)
-           + "; run phictl as root or as the service's user");
-    if (::flock(fd_, LOCK_EX | LOCK_NB) != 0)
-      fail("the service runs in " + directory + "; stop it first: phictl stop --wait");
+  explicit open_file(int fd) : fd_(fd) {}
+  ~open_file() {
+    if (fd_ >= 0)
+      ::close(fd_);
   }
-  ~state_lock() { ::close(fd_); }
-  state_lock(const state_lock&) = delete;
+  open_file(open_file&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
 
 private:
   int fd_;
 };
+
+// -- what is restored ---------------------------------------------------------------------------
+
+/// A file of the backup, open: what it is called may change meanwhile, what it is may not.
+struct source_part {
+  const char* part;
+  open_file file;
+};
+
+/// The backup with what SQLite may have left beside it: a copy of a running database is only whole
+/// with its log.
+std::vector<source_part> open_source(const std::string& file) {
+  std::vector<source_part> out;
+  for (const auto* part : database_parts) {
+    if (std::string_view{part} == "-shm")
+      continue; // made again from the log
+    open_file in{::open((file + part).c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)};
+    struct stat about {};
+    if (!in && *part && errno == ENOENT)
+      continue;
+    if (!in || ::fstat(in.get(), &about) != 0)
+      fail("cannot read " + file + part + ": " + std::strerror(errno));
+    if (!S_ISREG(about.st_mode))
+      fail(file + part + " is not a file");
+    out.push_back({part, std::move(in)});
+  }
+  return out;
+}
+
+void copy_into(int to, int from, const std::string& name) {
+  std::vector<char> block(1 << 20);
+  for (;;) {
+    auto size = ::read(from, block.data(), block.size());
+    for (ssize_t done = 0, now = 0; done < size; done += now)
+      if (now = ::write(to, block.data() + done, static_cast<size_t>(size - done)); now < 0)
+        fail("cannot write " + name + ": " + std::strerror(errno));
+    if (size < 0)
+      fail("cannot read the backup: " + std::string{std::strerror(errno)});
+    if (size == 0)
+      break;
+    fault_point("restore.copying");
+  }
+  if (::fsync(to) != 0)
+    fail("cannot bring " + name + " to disk: " + std::strerror(errno));
+}
+
+void copy_beside(const std::vector<source_part>& source, const std::string& copy) {
+  for (const auto& [part, in] : source) {
+    open_file out{
+      ::open((copy + part).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)};
+    if (!out)
+      fail("cannot write " + copy + part + ": " + std::strerror(errno));
+    copy_into(out.get(), in.get(), copy + part);
+  }
+}
+
+// -- where it goes ------------------------------------------------------------------------------
 
 /// phi-backend beside this program, else on the PATH.
 std::string service_program() {
@@ -52,65 +118,134 @@ std::string service_program() {
   return "phi-backend";
 }
 
-/// The file in its place, whole and on disk, with the owner of the directory.
-void put(const std::string& from, const std::string& to, const std::string& directory) {
-  auto part = to + ".restoring";
-  std::error_code error;
-  fs::copy_file(from, part, fs::copy_options::overwrite_existing, error);
-  if (error)
-    fail("cannot copy " + from + " to " + part + ": " + error.message());
-  struct stat owner {};
-  int fd = ::open(part.c_str(), O_RDWR | O_CLOEXEC);
-  bool done = fd >= 0 && ::stat(directory.c_str(), &owner) == 0
-              && ::fchown(fd, owner.st_uid, owner.st_gid) == 0 && ::fchmod(fd, 0600) == 0
-              && ::fsync(fd) == 0;
-  if (fd >= 0)
-    ::close(fd);
-  if (!done)
-    fail("cannot finish " + part + ": " + std::strerror(errno));
-  fs::rename(part, to, error);
-  if (error)
-    fail("cannot put " + part + " in its place: " + error.message());
+/// What is done in a directory of the service is done as its owner. Root follows no link that
+/// somebody else laid there, and leaves nothing behind that the service cannot open.
+void become_owner_of(const std::string& directory) {
+  struct stat about {};
+  if (::stat(directory.c_str(), &about) != 0 || !S_ISDIR(about.st_mode))
+    fail("there is no state directory " + directory + "; name it with --state-dir");
+  if (::geteuid() != 0 || about.st_uid == 0)
+    return;
+  if (::setgroups(1, &about.st_gid) != 0
+      || ::setresgid(about.st_gid, about.st_gid, about.st_gid) != 0
+      || ::setresuid(about.st_uid, about.st_uid, about.st_uid) != 0)
+    fail("cannot become the owner of " + directory + ": " + std::strerror(errno));
 }
 
-/// What is there now is set aside, never deleted. Returns its new name, or an empty text.
-std::string set_aside(const std::string& database) {
-  std::error_code error;
-  if (!fs::exists(database, error))
+/// The lock that a running service holds; ours for as long as it lives.
+class state_lock {
+public:
+  explicit state_lock(const std::string& directory)
+    : file_(
+      ::open((directory + "/phi.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) {
+    if (!file_)
+      fail("cannot write to " + directory + ": " + std::strerror(errno)
+           + "; run phictl as root or as the service's user");
+    if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0)
+      fail("the service runs in " + directory + "; stop it first: phictl stop --wait");
+  }
+
+private:
+  open_file file_;
+};
+
+/// `key = "VALUE"  # origin` of --print-config.
+std::string setting_in(const std::string& settings, const std::string& key) {
+  std::istringstream in{settings};
+  auto begin = key + " = \"";
+  for (std::string line; std::getline(in, line);)
+    if (line.starts_with(begin))
+      return line.substr(begin.size(), line.find('"', begin.size()) - begin.size());
+  return {};
+}
+
+/// The database that the configuration names; empty: none. For a service that never ran here.
+std::string database_in(const std::string& config, const std::string& program) {
+  std::error_code ignored;
+  if (config.empty() || !fs::exists(config, ignored))
     return {};
-  auto aside = database + ".before-restore";
-  for (int i = 2; fs::exists(aside, error); ++i)
-    aside = database + ".before-restore-" + std::to_string(i);
-  for (auto part : {"", "-wal", "-shm"})
-    if (fs::exists(database + part, error)) {
-      fs::rename(database + part, aside + part, error);
-      if (error)
-        fail("cannot set " + database + part + " aside: " + error.message());
-    }
-  return aside;
+  auto settings = capture({program, "--config", config, "--print-config"}).out;
+  if (setting_in(settings, "stats.storage") == "postgres")
+    return postgres_place;
+  return setting_in(settings, "stats.sqlite_path");
+}
+
+/// Where the service of this directory keeps its events: as asked for, else where it did at its
+/// last start, else as configured.
+std::string find_database(const restore_words& words, const std::string& directory,
+                          const std::string& configured) {
+  auto place = !words.database.empty() ? words.database : database_place(directory);
+  if (place.empty())
+    place = configured;
+  if (place == postgres_place)
+    fail("the service of " + directory
+         + " keeps its events in PostgreSQL: restore them with pg_restore");
+  return fs::absolute(place.empty() ? directory + "/phi.db" : place).string();
+}
+
+/// The copy is a sound database of this program or an older one, in one file. Returns what is in
+/// it.
+std::string check_copy(const std::string& program, const std::string& copy,
+                       const std::string& file) {
+  auto checked = capture({program, "--check-database", copy, "--settle"}, true);
+  if (checked.status == 0)
+    return checked.out;
+  remove_unfinished_copy(copy.substr(0, copy.size() - std::strlen(".restoring")));
+  auto why = checked.out;
+  if (auto at = why.find(copy + ": "); at != why.npos)
+    why.erase(0, at + copy.size() + 2);
+  fail(file + " is not a database that can be restored; nothing was changed: " + why);
+}
+
+/// One that was killed on its way is finished first: it was promised.
+void finish_earlier(const std::string& directory) {
+  auto earlier = restore_under_way(directory);
+  if (!earlier)
+    return;
+  fail_if(finish_restore(directory, *earlier));
+  std::cerr << "finished an earlier restore of " << printable(earlier->database)
+            << " that was interrupted\n";
 }
 
 } // namespace
 
-void restore(const context& with, const std::string& file, const std::string& state_directory) {
+void restore(const context& with, const std::string& file, const restore_words& words) {
   std::error_code ignored;
-  auto directory = !state_directory.empty()                      ? state_directory
-                   : fs::exists("/var/lib/phi-backend", ignored) ? "/var/lib/phi-backend"
-                                                                 : "data";
-  if (!fs::is_directory(directory, ignored))
-    fail("there is no state directory " + directory + "; name it with --state-dir");
+  bool usual = words.state_directory.empty() && fs::exists("/var/lib/phi-backend", ignored);
+  auto directory = fs::absolute(!words.state_directory.empty() ? words.state_directory
+                                : usual                        ? "/var/lib/phi-backend"
+                                                               : "data")
+                     .string();
+  auto program = service_program();
+  auto configured = database_in(
+    !words.config.empty() || !usual ? words.config : "/etc/phi-backend/config.toml", program);
+  auto source = open_source(file);
+  become_owner_of(directory);
   state_lock lock{directory};
-  auto checked = capture({service_program(), "--check-database", file});
-  if (checked.status != 0)
-    fail(file + " is not a sound database of phi-backend; nothing was changed");
-  auto database = directory + "/phi.db";
-  auto aside = set_aside(database);
-  put(file, database, directory);
+  finish_earlier(directory);
+  restore_plan plan{.database = find_database(words, directory, configured)};
+  plan.aside = free_name_aside(plan.database);
+  auto copy = restored_copy(plan.database);
+  remove_unfinished_copy(plan.database);
+  try {
+    copy_beside(source, copy);
+  } catch (const failure&) {
+    remove_unfinished_copy(plan.database);
+    throw;
+  }
+  fault_point("restore.copied");
+  auto found = check_copy(program, copy, file);
+  fail_if(sync_directory(fs::path{plan.database}.parent_path()));
+  fault_point("restore.checked");
+  fail_if(promise_restore(directory, plan));
+  fault_point("restore.promised");
+  fail_if(finish_restore(directory, plan));
+  auto aside = set_aside_earlier(plan.database) == plan.aside ? plan.aside : std::string{};
   if (with.json)
-    std::cout << nlohmann::ordered_json{{"database", database}, {"before", aside}}.dump() << "\n";
+    std::cout << show_json({{"database", plan.database}, {"before", aside}}) << "\n";
   else
-    std::cout << database << " is " << file << " now (" << checked.out << ")"
-              << (aside.empty() ? "" : "; what was there is " + aside)
+    std::cout << printable(plan.database) << " is " << printable(file) << " now (" << found << ")"
+              << (aside.empty() ? "" : "; what was there is " + printable(aside))
               << ". Start the service with: phictl start\n";
 }
 

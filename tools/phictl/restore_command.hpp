@@ -7,7 +7,13 @@
 
 namespace phi::ctl {
 
-/// `state_directory`: empty: the usual one.
-void restore(const context& with, const std::string& file, const std::string& state_directory);
+/// Where to; empty: the usual place.
+struct restore_words {
+  std::string state_directory;
+  std::string database; ///< instead of the one that the service had at its last start
+  std::string config;   ///< names the database where the service never ran
+};
+
+void restore(const context& with, const std::string& file, const restore_words& words);
 
 } // namespace phi::ctl

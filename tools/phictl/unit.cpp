@@ -37,14 +37,17 @@ int run(const std::vector<std::string>& command) {
   return spawn(command, nullptr, pid) == 0 ? wait_for(pid) : 127;
 }
 
-captured capture(const std::vector<std::string>& command) {
+captured capture(const std::vector<std::string>& command, bool with_errors) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0)
     return {};
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-  ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+  if (with_errors)
+    ::posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
+  else
+    ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
   pid_t pid = -1;
   int error = spawn(command, &actions, pid);
   ::posix_spawn_file_actions_destroy(&actions);

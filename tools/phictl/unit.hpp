@@ -17,8 +17,8 @@ struct captured {
   std::string out;
 };
 
-/// The same, with what it prints on stdout.
-captured capture(const std::vector<std::string>& command);
+/// The same, with what it prints on stdout, and on stderr if wanted.
+captured capture(const std::vector<std::string>& command, bool with_errors = false);
 
 /// Whether systemd runs here and has the unit.
 bool unit_installed(const context& with);

@@ -1,4 +1,4 @@
-#include "actors/fault_point.hpp"
+#include "protocol/fault_point.hpp"
 
 #ifdef PHI_FAULT_INJECTION
 

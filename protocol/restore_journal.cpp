@@ -1,0 +1,170 @@
+#include "protocol/restore_journal.hpp"
+
+#include "protocol/fault_point.hpp"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <unistd.h>
+
+namespace phi {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* journal_name = "restore.journal";
+constexpr const char* place_name = "database.path";
+constexpr const char* journal_head = "phi-backend restore 1";
+
+bool there(const std::string& file) {
+  std::error_code ignored;
+  return fs::exists(fs::symlink_status(file, ignored));
+}
+
+std::string nth_aside(const std::string& database, int n) {
+  return database + ".before-restore" + (n == 1 ? "" : "-" + std::to_string(n));
+}
+
+bool any_part_there(const std::string& file) {
+  for (const auto* part : database_parts)
+    if (there(file + part))
+      return true;
+  return false;
+}
+
+std::string parent_of(const std::string& file) {
+  return fs::path{file}.parent_path().string();
+}
+
+/// Moves, and never onto something.
+std::string move_file(const std::string& from, const std::string& to) {
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) != 0)
+    return "cannot move " + from + " to " + to + ": " + std::strerror(errno);
+  return {};
+}
+
+/// Moves the file first: as long as it is missing, nobody takes what is left for a whole database.
+std::string move_parts(const std::string& from, const std::string& to) {
+  for (const auto* part : database_parts) {
+    if (!there(from + part))
+      continue;
+    if (auto trouble = move_file(from + part, to + part); !trouble.empty())
+      return trouble;
+    fault_point("restore.moved");
+  }
+  return {};
+}
+
+/// The file last, for the same reason.
+std::string move_parts_back(const std::string& from, const std::string& to) {
+  for (size_t i = std::size(database_parts); i-- > 0;)
+    if (const auto* part = database_parts[i]; there(from + part))
+      if (auto trouble = move_file(from + part, to + part); !trouble.empty())
+        return trouble;
+  return {};
+}
+
+} // namespace
+
+std::string restored_copy(const std::string& database) {
+  return database + ".restoring";
+}
+
+std::string free_name_aside(const std::string& database) {
+  int n = 1;
+  while (any_part_there(nth_aside(database, n)))
+    ++n;
+  return nth_aside(database, n);
+}
+
+std::string set_aside_earlier(const std::string& database) {
+  std::string newest;
+  for (int n = 1; any_part_there(nth_aside(database, n)); ++n)
+    newest = nth_aside(database, n);
+  return newest;
+}
+
+std::string sync_directory(const std::string& directory) {
+  int fd = ::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  bool done = fd >= 0 && ::fsync(fd) == 0;
+  auto trouble =
+    done ? std::string{} : "cannot bring " + directory + " to disk: " + std::strerror(errno);
+  if (fd >= 0)
+    ::close(fd);
+  return trouble;
+}
+
+std::string write_durably(const std::string& directory, const std::string& name,
+                          const std::string& text) {
+  auto fresh = directory + "/" + name + ".new";
+  ::unlink(fresh.c_str()); // of a process that was killed here; a link is not followed
+  int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  bool done = fd >= 0 && ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size())
+              && ::fsync(fd) == 0;
+  int error = errno;
+  if (fd >= 0)
+    ::close(fd);
+  if (!done || ::rename(fresh.c_str(), (directory + "/" + name).c_str()) != 0)
+    return "cannot write " + directory + "/" + name + ": " + std::strerror(done ? errno : error);
+  return sync_directory(directory);
+}
+
+std::optional<restore_plan> restore_under_way(const std::string& state_directory) {
+  std::ifstream in{state_directory + "/" + journal_name};
+  std::string head;
+  restore_plan plan;
+  if (!std::getline(in, head) || head != journal_head || !std::getline(in, plan.database)
+      || !std::getline(in, plan.aside))
+    return std::nullopt;
+  return plan;
+}
+
+std::string promise_restore(const std::string& state_directory, const restore_plan& plan) {
+  if ((plan.database + plan.aside).find('\n') != std::string::npos)
+    return "a path with a line break in it: " + plan.database;
+  return write_durably(state_directory, journal_name,
+                       std::string{journal_head} + "\n" + plan.database + "\n" + plan.aside + "\n");
+}
+
+std::string finish_restore(const std::string& state_directory, const restore_plan& plan) {
+  auto copy = restored_copy(plan.database);
+  std::string trouble;
+  if (there(copy)) {
+    trouble = move_parts(plan.database, plan.aside);
+    if (trouble.empty())
+      trouble = move_file(copy, plan.database);
+    fault_point("restore.placed");
+  } else if (!there(plan.database)) {
+    trouble = move_parts_back(plan.aside, plan.database);
+  }
+  if (trouble.empty())
+    trouble = sync_directory(parent_of(plan.database));
+  if (!trouble.empty())
+    return trouble;
+  fault_point("restore.synced");
+  ::unlink((state_directory + "/" + journal_name).c_str());
+  return sync_directory(state_directory);
+}
+
+std::string database_place(const std::string& state_directory) {
+  std::ifstream in{state_directory + "/" + place_name};
+  std::string place;
+  std::getline(in, place);
+  return place;
+}
+
+std::string keep_database_place(const std::string& state_directory, const std::string& place) {
+  if (database_place(state_directory) == place)
+    return {};
+  return write_durably(state_directory, place_name, place + "\n");
+}
+
+void remove_unfinished_copy(const std::string& database) {
+  for (const auto* part : database_parts)
+    ::unlink((restored_copy(database) + part).c_str());
+}
+
+} // namespace phi

@@ -1,0 +1,203 @@
+// phictl and what others wrote: texts of events, bytes that are no UTF-8, sockets of strangers.
+
+#include "tests/support/doctest.hpp"
+#include "tests/support/http_client.hpp"
+#include "tests/support/phictl.hpp"
+#include "tests/support/stored.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <poll.h>
+#include <sstream>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace phi::testing;
+using json = nlohmann::json;
+namespace fs = std::filesystem;
+
+namespace {
+
+const settings quiet{{"APP_STATS_TRACK_REQUESTS", "false"}};
+constexpr uid_t nobody = 65534;
+
+/// A process that answers at a socket as told: each connection gets one line for its line, or none.
+class fake_service {
+public:
+  fake_service(const std::string& path, uid_t user, std::vector<std::string> answers) {
+    int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
+    sockaddr_un at{};
+    at.sun_family = AF_UNIX;
+    std::memcpy(at.sun_path, path.data(), path.size());
+    pid_ = ::fork();
+    if (pid_ != 0) {
+      ::close(fd);
+      for (int i = 0; i < 200 && !fs::exists(path); ++i)
+        ::poll(nullptr, 0, 10);
+      return;
+    }
+    if (::setresuid(user, user, user) != 0
+        || ::bind(fd, reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0
+        || ::chmod(path.c_str(), 0666) != 0 || ::listen(fd, 8) != 0)
+      ::_Exit(1);
+    for (const auto& answer : answers) {
+      int peer = ::accept(fd, nullptr, nullptr);
+      char byte = 0;
+      std::string line;
+      while (::read(peer, &byte, 1) == 1 && byte != '\n')
+        line += byte;
+      if (int out = ::open((path + ".seen").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+          out >= 0) {
+        line += '\n';
+        [[maybe_unused]] auto size = ::write(out, line.data(), line.size());
+        ::close(out);
+      }
+      [[maybe_unused]] auto size = ::write(peer, answer.data(), answer.size());
+      ::close(peer);
+    }
+    ::_Exit(0);
+  }
+  ~fake_service() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+
+private:
+  pid_t pid_;
+};
+
+bool is_plain(const std::string& text) {
+  return text.find('\033') == text.npos && !has(text, "\xc2\x9b") && !has(text, "\xe2\x80\xae");
+}
+
+} // namespace
+
+TEST_CASE("texts of events steer no terminal: in tail, stats, tokens, errors and the log") {
+  temp_dir dir;
+  service_process service{dir.path(), quiet};
+  auto event = json{{"feature", "a\033[2Jb\nc\xc2\x9b"
+                                "d\xe2\x80\xae"},
+                    {"action", "\a\r"}};
+  CHECK(post(service.port(), "/api/v1/events", event.dump()).status == 200);
+  auto tail = ctl(dir, {"tail"});
+  CHECK(has(tail.out, R"(a\x1b[2Jb\nc\u009bd\u202e \x07\r)"));
+  CHECK(std::count(tail.out.begin(), tail.out.end(), '\n') == 1);
+  auto machine = ctl(dir, {"--json", "tail"});
+  CHECK(json::parse(machine.out)["feature"] == event["feature"]);
+  auto summary = ctl(dir, {"stats", "summary"});
+  CHECK(has(summary.out, R"(a\x1b[2Jb\nc)"));
+  auto token = ctl(dir, {"token", "create", "--name", "\033]0;title\a", "--scope", "read"});
+  auto list = ctl(dir, {"token", "list"});
+  CHECK(has(list.out, R"(\x1b]0;title\x07)"));
+  CHECK(service.wait_for_log(R"(\x1b]0;title\x07)"));
+  auto wrong = ctl(dir, {"stats", "summary", "--timezone", "\033[31mMars"});
+  CHECK(wrong.code == 1);
+  auto on_terminal = shell("TERM=xterm NO_COLOR= script -qec '" + phictl() + " --socket "
+                           + dir.path("admin.sock") + " stats summary' /dev/null");
+  CHECK(has(on_terminal.out, R"(a\x1b[2Jb\nc)"));
+  CHECK_FALSE(has(on_terminal.out, "\033[2J"));
+  for (const auto& text :
+       {tail.out, machine.out, summary.out, token.err, list.out, wrong.err, service.log()}) {
+    CAPTURE(text);
+    CHECK(is_plain(text));
+  }
+}
+
+TEST_CASE("bytes that are no UTF-8 abort nothing, and what is wrong is said") {
+  temp_dir dir;
+  service_process service{dir.path(), quiet};
+  std::string odd = "caf\xe9";
+  for (std::vector<std::string> words : {std::vector<std::string>{"send", "--feature", odd},
+                                         {"tail", "--feature", odd},
+                                         {"token", "create", "--name", odd, "--scope", "read"},
+                                         {"stats", "summary", "--timezone", odd},
+                                         {"config", "show", odd},
+                                         {"log-level", odd},
+                                         {"token", "revoke", odd},
+                                         {"stats", "daily", "--start", odd, "--end", odd},
+                                         {"cluster", "drain", odd},
+                                         {odd}}) {
+    for (bool as_json : {false, true}) {
+      CAPTURE(words[0]);
+      auto line = words;
+      if (as_json)
+        line.insert(line.begin(), "--json");
+      auto result = ctl(dir, line);
+      bool whole_config = as_json && words[0] == "config"; // a pattern is for people
+      CHECK(result.code >= (whole_config ? 0 : 1));        // and no signal
+      CHECK(result.code <= 2);
+      CHECK(whole_config == result.err.empty());
+      CHECK(result.err.find('\xe9') == result.err.npos);
+      CHECK(result.out.find('\xe9') == result.out.npos);
+    }
+  }
+  // A file may be called so.
+  auto backup = ctl(dir, {"--json", "backup", dir.path(odd)});
+  CHECK(backup.code == 0);
+  CHECK(json::parse(backup.out)["events"] == 0);
+  CHECK(service.stop().code == 0);
+}
+
+TEST_CASE("send: an event without an id has one before the first try") {
+  temp_dir dir;
+  auto path = dir.path("admin.sock");
+  auto done = [](int id) {
+    return R"({"jsonrpc":"2.0","id":)" + std::to_string(id)
+           + R"(,"result":{"stored":1,"duplicates":0,"rejected":[]}})" + "\n";
+  };
+  for (bool piped : {false, true}) {
+    CAPTURE(piped);
+    fake_service lossy{path, ::geteuid(), {"", done(1)}}; // the first answer is lost
+    auto sent =
+      piped ? shell("echo '{\"feature\":\"a\"}' | " + phictl() + " --socket " + path + " send")
+            : ctl(dir, {"send", "--feature", "a"});
+    CHECK(sent.out == "1 stored, 0 known already, 0 rejected\n");
+    std::vector<std::string> ids;
+    std::istringstream seen{read_file(path + ".seen")};
+    for (std::string line; std::getline(seen, line);)
+      ids.push_back(json::parse(json::parse(line)["params"]["lines"].get<std::string>())["id"]);
+    REQUIRE(ids.size() == 2);
+    CHECK(ids[0].size() == 32);
+    CHECK(ids[0] == ids[1]);
+    fs::remove(path);
+    fs::remove(path + ".seen");
+  }
+}
+
+TEST_CASE("sockets of strangers are not believed" * doctest::skip(::geteuid() != 0)) {
+  temp_dir dir;
+  CHECK(::chmod(dir.path().c_str(), 0777) == 0);
+  auto socket = dir.path("admin.sock");
+  auto victim = dir.path("victim");
+  std::ofstream{victim} << "precious";
+  auto answer =
+    R"({"jsonrpc":"2.0","id":1,"result":{"file":")" + victim + R"(","bytes":8,"events":0}})" + "\n";
+  {
+    fake_service stranger{socket, nobody, {answer}};
+    auto refused = ctl(dir, {"backup", dir.path("copy")});
+    CHECK(refused.code == 1);
+    CHECK(has(refused.err, "a process of another user answers"));
+    fs::remove(socket);
+  }
+  // In the directory where we are, nobody may lay one.
+  fs::create_directory(dir.path("data"));
+  CHECK(::chown(dir.path("data").c_str(), nobody, nobody) == 0);
+  {
+    fake_service stranger{dir.path("data/admin.sock"), nobody, {answer}};
+    auto refused = shell("cd " + dir.path() + " && " + phictl() + " backup copy");
+    CHECK(refused.code == 3);
+    CHECK(has(refused.err, "found no admin socket"));
+  }
+  fs::remove(dir.path("data/admin.sock"));
+  CHECK(read_file(victim) == "precious");
+  CHECK_FALSE(fs::exists(dir.path("copy")));
+}
