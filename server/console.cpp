@@ -144,10 +144,22 @@ std::string console::trace_on(bool to_log, std::vector<std::string> actors,
 std::vector<shown_setting> console::settings() const {
   auto in_effect = process_.settings();
   auto origins = process_.origins();
+  auto limits = process_.unit_limits();
+  auto addresses = listeners_();
   std::vector<shown_setting> out;
-  for (const auto& key : all_keys())
-    out.push_back(
-      {std::string{key.path}, show_value(key, *in_effect), origins.at(std::string{key.path})});
+  for (const auto& key : all_keys()) {
+    std::string path{key.path};
+    shown_setting one{path, show_value(key, *in_effect), origins.at(path)};
+    // What is in effect is where it really listens.
+    auto colon = addresses.empty() ? std::string::npos : addresses[0].rfind(':');
+    if (limits && !limits->socket.empty() && colon != std::string::npos
+        && (path == "server.host" || path == "server.port")) {
+      one.value = path == "server.port" ? addresses[0].substr(colon + 1)
+                                        : "\"" + addresses[0].substr(0, colon) + "\"";
+      one.origin = limits->socket;
+    }
+    out.push_back(std::move(one));
+  }
   return out;
 }
 
@@ -163,6 +175,9 @@ std::vector<examined> console::examine() const {
   std::vector<examined> out{look_at_permissions(*settings), look_at_disk(*settings),
                             look_at_database(*settings), look_at_clock(), look_at_files(*settings)};
   auto limits = process_.unit_limits();
+  if (limits)
+    if (auto finding = systemd::examine_address(*settings, process_.origins(), limits->socket))
+      out.push_back({"address", verdict::warning, finding->what, finding->mend});
   if (!limits)
     out.push_back({"budgets", verdict::ok, "no service manager has time-outs for us", ""});
   else if (auto findings = systemd::examine_budgets(*settings, *limits); findings.empty())

@@ -64,18 +64,25 @@ int migrate_database(const config& settings, bool only_plan) {
   }
 }
 
-/// Holds the deadlines against the unit, where there is one.
-void print_budgets(const config& settings, const std::string& unit) {
+/// Holds the settings against the unit, where there is one. Whether the service can start in it.
+bool print_budgets(const loaded_config& loaded, const std::string& unit) {
+  const auto& settings = loaded.values;
   auto limits = systemd::limits_of_unit(unit);
   if (!limits) {
     std::cout << "No unit " << unit << " here: its time-outs are not compared.\n";
-    return;
+    return true;
   }
+  if (auto finding = systemd::examine_address(settings, loaded.origins, limits->socket))
+    std::cerr << "phi-backend: warning: " << finding->text() << "\n";
   auto findings = systemd::examine_budgets(settings, *limits);
   for (const auto& finding : findings)
     std::cerr << "phi-backend: warning: " << finding.text() << "\n";
   if (findings.empty())
     std::cout << "The time-outs of " << limits->unit << " fit.\n";
+  auto group = systemd::examine_group(settings, *limits);
+  if (group)
+    std::cerr << "phi-backend: " << group->text() << "\n";
+  return !group;
 }
 
 } // namespace
@@ -127,7 +134,8 @@ int main(int argc, char** argv) {
       print_config(loaded);
     if (check) {
       std::cout << "The configuration is fine.\n";
-      print_budgets(loaded.values, unit);
+      if (!print_budgets(loaded, unit))
+        return static_cast<int>(exit_code::usage);
     }
     return 0;
   }

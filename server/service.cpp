@@ -3,6 +3,7 @@
 #include "actors/watchdog.hpp"
 #include "config/defaults.hpp"
 #include "config/merge.hpp"
+#include "server/platform/admin_socket.hpp"
 #include "server/systemd/budget_doctor.hpp"
 
 #include <algorithm>
@@ -48,6 +49,8 @@ void service::learn_limits(const systemd::unit_limits& limits) {
   }
   for (const auto& finding : systemd::examine_budgets(*settings, limits))
     log_warn("config", "warns: " + finding.text());
+  if (auto finding = systemd::examine_address(*settings, origins(), limits.socket))
+    log_warn("config", "warns: " + finding->text());
 }
 
 void service::state_changed(service_state state, const std::string& text) {
@@ -102,7 +105,7 @@ duration service::watchdog_silence(const config& settings) const {
 prepared_reload service::prepare_reload() {
   auto [error, loaded, merged] = with_.source.consider(*settings_);
   prepared_reload out;
-  out.report.error = std::move(error);
+  out.report.error = error.empty() ? admin_group_trouble(loaded.values.admin.group) : error;
   out.report.warnings = std::move(loaded.warnings);
   if (!out.report.ok())
     return out;

@@ -2,10 +2,12 @@
 
 #include "actors/log.hpp"
 #include "config/defaults.hpp"
+#include "protocol/closest.hpp"
 #include "protocol/time.hpp"
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <unistd.h>
@@ -16,6 +18,7 @@ namespace {
 using json = nlohmann::ordered_json;
 
 constexpr const char* outside = "outside";
+constexpr int64_t worth_a_line_ns = 1'000'000; ///< handled faster than this, its end is not logged
 thread_local uint64_t handling_here = 0; ///< the number of the handling that this thread is in
 
 int64_t now_ns() {
@@ -30,6 +33,28 @@ std::string dump(const json& line) {
   return line.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
+constexpr std::string_view actors_known[]{"supervisor", "http",   "stats",    "reader", "spool",
+                                          "store",      "keeper", "watchdog", "signal", "admin"};
+constexpr std::string_view messages_known[]{
+#include "message_names.inc"
+  "answer", "down"};
+
+/// What is no name among those known, with the nearest.
+template <size_t N>
+std::string unknown_among(const std::set<std::string>& wanted, const std::string_view (&known)[N],
+                          const std::string& what) {
+  for (const auto& one : wanted)
+    if (std::find(std::begin(known), std::end(known), one) == std::end(known)) {
+      auto best = closest(one, std::vector<std::string>{std::begin(known), std::end(known)});
+      std::string all;
+      for (auto name : known)
+        all += (all.empty() ? "" : ", ") + std::string{name};
+      return "there is no " + what + " \"" + one + "\""
+             + (best.empty() ? "" : "; did you mean " + best + "?") + " All: " + all;
+    }
+  return {};
+}
+
 json track_name(int track, const std::string& name) {
   return {
     {"name", "thread_name"}, {"ph", "M"}, {"pid", 1}, {"tid", track}, {"args", {{"name", name}}}};
@@ -42,6 +67,10 @@ trace_recorder::~trace_recorder() {
 }
 
 std::string trace_recorder::on(const std::string& where, trace_filter filter) {
+  if (auto wrong = unknown_among(filter.actors, actors_known, "actor"); !wrong.empty())
+    return wrong;
+  if (auto wrong = unknown_among(filter.messages, messages_known, "message"); !wrong.empty())
+    return wrong;
   std::lock_guard lock{guard_};
   close_file();
   to_log_ = where == "1";
@@ -71,7 +100,25 @@ void trace_recorder::off() {
   if (is_on())
     set_tracing(nullptr);
   std::lock_guard lock{guard_};
+  tell_unfinished();
   close_file();
+}
+
+/// What is being handled at the end of a trace would be missing from it, and is what one looks for:
+/// the message that an actor is stuck in.
+void trace_recorder::tell_unfinished() {
+  auto now = now_ns();
+  for (const auto& [number, one] : handlings_) {
+    if (!wanted(one) || number == handling_here)
+      continue;
+    record(one, now, true);
+    if (to_log_)
+      log_warn("trace", "sees a message that is not handled yet",
+               {{"to", one.what.name},
+                {"message", to_string(one.what.message.what)},
+                {"since_us", microseconds(now - one.began_ns)}});
+  }
+  handlings_.clear();
 }
 
 void trace_recorder::close_file() {
@@ -97,8 +144,14 @@ trace_page trace_recorder::read(uint64_t from, size_t max_bytes) const {
       break;
     out.lines.push_back(line);
   }
-  if (at < first_line_ + lines_.size())
+  if (at < first_line_ + lines_.size()) {
     out.next = at;
+    return out;
+  }
+  auto now = now_ns();
+  for (const auto& [number, one] : handlings_)
+    if (wanted(one) && number != handling_here)
+      out.lines.push_back(dump(span_of(one, now, true)));
   return out;
 }
 
@@ -145,8 +198,10 @@ uint64_t trace_recorder::began(traced_handling handling) noexcept {
   auto number = next_number_++;
   names_[handling.message.to] = handling.name;
   auto from = take_send(handling);
-  handlings_[number] = {std::move(handling), now_ns(), from};
+  auto& one = handlings_[number] = {std::move(handling), now_ns(), from};
   handling_here = number;
+  if (to_log_ && wanted(one)) // now and not when it is done: a cause comes before its effects
+    tell_log(one);
   return number;
 }
 
@@ -166,8 +221,11 @@ void trace_recorder::handled(uint64_t number) noexcept {
   if (!wanted(one))
     return;
   record(one, ended);
-  if (to_log_)
-    tell_log(one, ended);
+  if (to_log_ && ended - one.began_ns >= worth_a_line_ns)
+    log_info("trace", "saw the message handled",
+             {{"to", one.what.name},
+              {"message", to_string(message.what)},
+              {"handled_us", microseconds(ended - one.began_ns)}});
 }
 
 void trace_recorder::worked(const char* what, int64_t began_ns, int64_t ended_ns) noexcept {
@@ -207,24 +265,30 @@ int trace_recorder::track_of(uint64_t actor, const char* name) {
   return at->second;
 }
 
-void trace_recorder::record(const under_way& one, int64_t ended_ns) {
-  const auto& message = one.what.message;
-  auto track = track_of(message.to, one.what.name);
-  auto name = to_string(message.what);
-  auto origin = one.from ? one.from->origin : message.from;
-  json args{{"from", name_of(origin)}};
+json trace_recorder::span_of(const under_way& one, int64_t ended_ns, bool unfinished) const {
+  json args{{"from", name_of(one.from ? one.from->origin : one.what.message.from)}};
   if (!one.what.content.empty())
     args["content"] = one.what.content;
   if (one.from)
     args["waitedUs"] = microseconds(one.began_ns - one.from->at_ns);
-  add(dump({{"name", name},
-            {"cat", "message"},
-            {"ph", "X"},
-            {"pid", 1},
-            {"tid", track},
-            {"ts", microseconds(one.began_ns)},
-            {"dur", microseconds(ended_ns - one.began_ns)},
-            {"args", std::move(args)}}));
+  if (unfinished)
+    args["unfinished"] = true;
+  auto track = tracks_.find(one.what.name);
+  return {{"name", to_string(one.what.message.what)},
+          {"cat", "message"},
+          {"ph", "X"},
+          {"pid", 1},
+          {"tid", track == tracks_.end() ? 0 : track->second},
+          {"ts", microseconds(one.began_ns)},
+          {"dur", microseconds(ended_ns - one.began_ns)},
+          {"args", std::move(args)}};
+}
+
+void trace_recorder::record(const under_way& one, int64_t ended_ns, bool unfinished) {
+  auto track = track_of(one.what.message.to, one.what.name);
+  auto name = to_string(one.what.message.what);
+  auto origin = one.from ? one.from->origin : one.what.message.from;
+  add(dump(span_of(one, ended_ns, unfinished)));
   if (!one.from)
     return;
   auto arrow = next_arrow_++;
@@ -267,7 +331,7 @@ void trace_recorder::add(std::string line) {
   }
 }
 
-void trace_recorder::tell_log(const under_way& one, int64_t ended_ns) const {
+void trace_recorder::tell_log(const under_way& one) const {
   const auto& message = one.what.message;
   log_fields fields{{"from", name_of(one.from ? one.from->origin : message.from)},
                     {"to", one.what.name},
@@ -276,7 +340,6 @@ void trace_recorder::tell_log(const under_way& one, int64_t ended_ns) const {
     fields.emplace_back("content", one.what.content);
   if (one.from)
     fields.emplace_back("waited_us", microseconds(one.began_ns - one.from->at_ns));
-  fields.emplace_back("handled_us", microseconds(ended_ns - one.began_ns));
   log_info("trace", "sees a message", fields);
 }
 

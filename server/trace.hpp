@@ -6,6 +6,8 @@
 #include "actors/ports/console_port.hpp"
 #include "protocol/trace.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include <cstdint>
 #include <cstdio>
 #include <deque>
@@ -38,7 +40,8 @@ public:
   void off();
   bool is_on() const { return tracing() == this; }
 
-  /// What is in memory from line `from` on, `max_bytes` at most.
+  /// What is in memory from line `from` on, `max_bytes` at most; behind the last line what is being
+  /// handled now.
   trace_page read(uint64_t from, size_t max_bytes) const;
 
   void sent(const traced_message& message, uint64_t origin) noexcept override;
@@ -62,11 +65,14 @@ private:
   static channel channel_of(const traced_message& message);
   std::optional<send> take_send(const traced_handling& handling);
   bool wanted(const under_way& one) const;
-  void record(const under_way& one, int64_t ended_ns);
+  /// The handling as a line. `unfinished`: it is under way still.
+  nlohmann::ordered_json span_of(const under_way& one, int64_t ended_ns, bool unfinished) const;
+  void record(const under_way& one, int64_t ended_ns, bool unfinished = false);
   void add(std::string line);
   int track_of(uint64_t actor, const char* name);
   const std::string& name_of(uint64_t actor) const;
-  void tell_log(const under_way& one, int64_t ended_ns) const;
+  void tell_log(const under_way& one) const;
+  void tell_unfinished();
   void close_file();
 
   mutable std::mutex guard_;

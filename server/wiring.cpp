@@ -330,15 +330,32 @@ std::set<std::string> names_in(const char* variable) {
   return out;
 }
 
+/// Where PHI_TRACE wants the trace: a file, "1" for the log, empty: nowhere. Anything else is
+/// wrong.
+std::optional<std::string> trace_wish(std::string wish) {
+  for (std::string_view no : {"", "0", "no", "off", "false"})
+    if (wish == no)
+      return "";
+  for (std::string_view yes : {"1", "yes", "on", "true", "log"})
+    if (wish == yes)
+      return "1";
+  if (wish.find_first_of("./") == wish.npos)
+    return std::nullopt;
+  return wish;
+}
+
 /// PHI_TRACE=1 or a file; PHI_TRACE_ACTORS, PHI_TRACE_MESSAGES and PHI_TRACE_CONTENT narrow or
 /// widen what it shows.
 void trace_if_asked(trace_recorder& trace) {
-  const char* where = std::getenv("PHI_TRACE");
-  if (!where || !*where || std::string_view{where} == "0")
+  const char* text = std::getenv("PHI_TRACE");
+  auto where = trace_wish(text ? text : "");
+  if (where && where->empty())
     return;
   const char* content = std::getenv("PHI_TRACE_CONTENT");
-  auto wrong = trace.on(where, {names_in("PHI_TRACE_ACTORS"), names_in("PHI_TRACE_MESSAGES"),
-                                content && std::string_view{content} == "1"});
+  auto wrong = !where
+                 ? "PHI_TRACE=" + std::string{text} + " is neither 1 nor a file such as trace.json"
+                 : trace.on(*where, {names_in("PHI_TRACE_ACTORS"), names_in("PHI_TRACE_MESSAGES"),
+                                     content && trace_wish(content) == "1"});
   if (!wrong.empty())
     log_error("trace", wrong + "; goes on without, see PHI_TRACE");
 }

@@ -7,6 +7,7 @@
 #include <asio.hpp>
 
 #include <grp.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -47,6 +48,27 @@ bool may_enter(stream::socket& peer, std::optional<gid_t> group) {
   return ::getsockopt(peer.native_handle(), SOL_SOCKET, SO_PEERCRED, &who, &size) == 0
          && (who.uid == 0 || who.uid == ::geteuid()
              || (group && is_member(peer.native_handle(), who, *group)));
+}
+
+std::optional<gid_t> number_of_group(const std::string& name) {
+  group entry{};
+  group* found = nullptr;
+  std::array<char, 16384> space{};
+  if (name.empty() || ::getgrnam_r(name.c_str(), &entry, space.data(), space.size(), &found) != 0
+      || !found)
+    return std::nullopt;
+  return found->gr_gid;
+}
+
+/// Whether files of ours can have the group: rights, sandbox and user name spaces have a say.
+bool may_give_to(gid_t number) {
+  if (number == ::getegid())
+    return true;
+  int fd = ::memfd_create("group", MFD_CLOEXEC);
+  bool may = fd >= 0 && ::fchown(fd, static_cast<uid_t>(-1), number) == 0;
+  if (fd >= 0)
+    ::close(fd);
+  return may;
 }
 
 class admin_session;
@@ -143,6 +165,20 @@ owned_fd listen_on(const std::string& path) {
 
 } // namespace
 
+std::string admin_group_trouble(const std::string& name) {
+  if (name.empty())
+    return {};
+  auto number = number_of_group(name);
+  if (!number)
+    return "admin.group = \"" + name + "\": there is no such group";
+  if (may_give_to(*number))
+    return {};
+  return "admin.group = \"" + name
+         + "\": the service may not give its socket to this group. Under systemd let it run in the"
+           " group: systemctl edit phi-backend, and add [Service] Group="
+         + name + ", then systemctl restart phi-backend";
+}
+
 class admin_socket::server {
 public:
   server(std::string path, std::string group)
@@ -172,19 +208,20 @@ public:
     }
     if (thread_.joinable())
       return {};
-    if (auto trouble = look_up_group(); !trouble.empty())
+    if (auto trouble = admin_group_trouble(group_name_); !trouble.empty())
       return trouble;
     if (auto trouble = look_at_place(path_); !trouble.empty())
       return trouble;
+    group_ = number_of_group(group_name_);
     try {
       if (somebody_lives_there())
         return "cannot listen on " + path_ + ": another process answers there";
       ::unlink(path_.c_str());
       auto listener = listen_on(path_);
       inode_ = inode_of(path_);
-      if (group_ && ::chown(path_.c_str(), static_cast<uid_t>(-1), *group_) != 0)
+      if (!give_to_group())
         return "cannot give " + path_ + " to the group " + group_name_ + ": " + std::strerror(errno)
-               + "; the service's user must be a member, see admin.group";
+               + "; see admin.group";
       acceptor_.open(std::move(listener));
     } catch (const std::exception& e) {
       return "cannot listen on " + path_ + ": " + e.what()
@@ -196,17 +233,11 @@ public:
   }
 
 private:
-  std::string look_up_group() {
-    if (group_name_.empty())
-      return {};
-    group entry{};
-    group* found = nullptr;
-    std::array<char, 16384> space{};
-    if (::getgrnam_r(group_name_.c_str(), &entry, space.data(), space.size(), &found) != 0
-        || !found)
-      return "admin.group = \"" + group_name_ + "\": there is no such group";
-    group_ = found->gr_gid;
-    return {};
+  /// The unit's sandbox forbids to change an owner, also where nothing changes.
+  bool give_to_group() {
+    struct stat about {};
+    return !group_ || (::stat(path_.c_str(), &about) == 0 && about.st_gid == *group_)
+           || ::chown(path_.c_str(), static_cast<uid_t>(-1), *group_) == 0;
   }
 
   bool somebody_lives_there() {

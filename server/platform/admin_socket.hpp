@@ -9,6 +9,9 @@
 
 namespace phi {
 
+/// Why this process cannot open its admin socket to a group, and what to do; empty: it can.
+std::string admin_group_trouble(const std::string& group);
+
 class admin_socket {
 public:
   /// `group`: its members may enter as well; empty: none.

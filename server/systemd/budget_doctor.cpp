@@ -92,4 +92,33 @@ std::vector<budget_finding> examine_budgets(const config& settings, const unit_l
   return out;
 }
 
+std::optional<budget_finding> examine_group(const config& settings, const unit_limits& limits) {
+  const auto& group = settings.admin.group;
+  if (group.empty() || !limits.private_users || group == limits.group)
+    return std::nullopt;
+  return budget_finding{"admin.group = \"" + group + "\", but " + limits.unit
+                          + " sees no group but its own"
+                          + (limits.group.empty() ? "" : ", " + limits.group),
+                        "let it run in the group: systemctl edit " + limits.unit
+                          + ", and add [Service] Group=" + group};
+}
+
+std::optional<budget_finding> examine_address(const config& settings,
+                                              const std::map<std::string, std::string>& origins,
+                                              const std::string& socket_unit) {
+  if (socket_unit.empty())
+    return std::nullopt;
+  std::string set;
+  for (const auto& [key, value] : {std::pair{"server.host", settings.server.host},
+                                   {"server.port", std::to_string(settings.server.port)}})
+    if (auto origin = origins.find(key); origin != origins.end() && origin->second != "default")
+      set +=
+        (set.empty() ? "" : ", ") + std::string{key} + " = " + value + " (" + origin->second + ")";
+  if (set.empty())
+    return std::nullopt;
+  return budget_finding{set + " has no effect: " + socket_unit
+                          + " decides where the service listens",
+                        "change ListenStream= with systemctl edit " + socket_unit};
+}
+
 } // namespace phi::systemd

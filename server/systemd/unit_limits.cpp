@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <string_view>
 #include <unistd.h>
 
 namespace phi::systemd {
@@ -35,10 +36,10 @@ std::string object_path(message_ptr answer) {
   return ::sd_bus_message_read(answer.get(), "o", &path) < 0 ? "" : path;
 }
 
-std::string text_property(sd_bus* bus, const std::string& path, const char* name) {
+std::string text_property(sd_bus* bus, const std::string& path, const char* name,
+                          const char* interface = unit_interface) {
   char* text = nullptr;
-  if (::sd_bus_get_property_string(bus, manager, path.c_str(), unit_interface, name, nullptr, &text)
-      < 0)
+  if (::sd_bus_get_property_string(bus, manager, path.c_str(), interface, name, nullptr, &text) < 0)
     return {};
   std::unique_ptr<char, void (*)(void*)> owner{text, &std::free};
   return text;
@@ -54,6 +55,47 @@ std::optional<duration> limit_property(sd_bus* bus, const std::string& path, con
   return std::chrono::microseconds{value};
 }
 
+bool is_on(sd_bus* bus, const std::string& path, const char* name) {
+  int value = 0;
+  return ::sd_bus_get_property_trivial(bus, manager, path.c_str(), service_interface, name, nullptr,
+                                       'b', &value)
+           >= 0
+         && value != 0;
+}
+
+std::string path_of_unit(sd_bus* bus, const std::string& name) {
+  sd_bus_message* answer = nullptr;
+  if (::sd_bus_call_method(bus, manager, manager_path, manager_interface, "LoadUnit", nullptr,
+                           &answer, "s", name.c_str())
+      < 0)
+    return {};
+  return object_path({answer, &::sd_bus_message_unref});
+}
+
+bool listens(sd_bus* bus, const std::string& socket) {
+  auto path = path_of_unit(bus, socket);
+  return !path.empty()
+         && (text_property(bus, path, "ActiveState") == "active"
+             || text_property(bus, path, "UnitFileState") == "enabled");
+}
+
+/// The first socket unit that listens for it.
+std::string socket_of(sd_bus* bus, const std::string& path) {
+  char** names = nullptr;
+  if (::sd_bus_get_property_strv(bus, manager, path.c_str(), unit_interface, "TriggeredBy", nullptr,
+                                 &names)
+      < 0)
+    return {};
+  std::string out;
+  for (char** one = names; one && *one; ++one) {
+    if (out.empty() && std::string_view{*one}.ends_with(".socket") && listens(bus, *one))
+      out = *one;
+    std::free(*one);
+  }
+  std::free(names);
+  return out;
+}
+
 std::optional<unit_limits> read_limits(sd_bus* bus, const std::string& path) {
   if (path.empty())
     return std::nullopt;
@@ -63,7 +105,10 @@ std::optional<unit_limits> read_limits(sd_bus* bus, const std::string& path) {
   return unit_limits{.unit = name,
                      .start = limit_property(bus, path, "TimeoutStartUSec"),
                      .stop = limit_property(bus, path, "TimeoutStopUSec"),
-                     .watchdog = limit_property(bus, path, "WatchdogUSec")};
+                     .watchdog = limit_property(bus, path, "WatchdogUSec"),
+                     .group = text_property(bus, path, "Group", service_interface),
+                     .private_users = is_on(bus, path, "PrivateUsers"),
+                     .socket = socket_of(bus, path)};
 }
 
 } // namespace
@@ -81,13 +126,7 @@ std::optional<unit_limits> limits_of_own_unit() {
 
 std::optional<unit_limits> limits_of_unit(const std::string& name) {
   auto bus = open_bus();
-  sd_bus_message* answer = nullptr;
-  if (!bus
-      || ::sd_bus_call_method(bus.get(), manager, manager_path, manager_interface, "LoadUnit",
-                              nullptr, &answer, "s", name.c_str())
-           < 0)
-    return std::nullopt;
-  return read_limits(bus.get(), object_path({answer, &::sd_bus_message_unref}));
+  return bus ? read_limits(bus.get(), path_of_unit(bus.get(), name)) : std::nullopt;
 }
 
 } // namespace phi::systemd

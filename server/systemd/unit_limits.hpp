@@ -1,5 +1,5 @@
 #pragma once
-/// The time-outs of our unit, as the service manager has them.
+/// The time-outs of our unit and what else matters to us, as the service manager has them.
 
 #include "protocol/caf_dialect.hpp"
 
@@ -14,6 +14,9 @@ struct unit_limits {
   std::optional<duration> start;
   std::optional<duration> stop;
   std::optional<duration> watchdog;
+  std::string group;          ///< Group=
+  bool private_users = false; ///< PrivateUsers=: of all groups it sees its own only
+  std::string socket;         ///< the socket unit that listens for it; empty: none
 };
 
 /// Those of the unit that this process runs in. Nothing when there is no manager, no bus, or no

@@ -28,6 +28,14 @@ public:
 
   bool contains(std::string_view text) const { return count(text) > 0; }
 
+  std::string text() const {
+    std::lock_guard lock{guard_};
+    std::string out;
+    for (const auto& line : lines_)
+      out += line + "\n";
+    return out;
+  }
+
   size_t count(std::string_view text) const {
     std::lock_guard lock{guard_};
     size_t n = 0;

@@ -50,6 +50,15 @@ bool may_be_service(int socket, const std::string& path) {
          && directory.st_uid == peer.uid;
 }
 
+/// Whether we are neither root nor the user of the process that answers: it turns away whom it does
+/// not know without a word.
+bool may_be_turned_away(int socket) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  return ::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && ::geteuid() != 0
+         && ::geteuid() != peer.uid;
+}
+
 /// Whether there may be something that we are not allowed to see.
 bool may_not_look(const std::string& path) {
   struct stat ignored {};
@@ -177,6 +186,7 @@ std::string admin_client::read_line(steady::time_point until) {
     if (auto end = rest_.find('\n'); end != rest_.npos) {
       auto line = rest_.substr(0, end);
       rest_.erase(0, end + 1);
+      answered_ = true;
       return line;
     }
     auto left = std::chrono::ceil<std::chrono::milliseconds>(until - steady::now());
@@ -185,6 +195,8 @@ std::string admin_client::read_line(steady::time_point until) {
       throw failure{outcome::timed_out, "the service did not answer in time; see --timeout"};
     char text[65536];
     auto size = receive(text, sizeof text);
+    if (size <= 0 && rest_.empty() && !answered_ && may_be_turned_away(fd_))
+      throw failure{outcome::failed, explain(path_, EACCES)};
     if (size <= 0)
       throw failure{outcome::not_running, "the service has closed the connection"};
     rest_.append(text, static_cast<size_t>(size));

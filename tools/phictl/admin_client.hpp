@@ -43,6 +43,7 @@ private:
   int fd_ = -1;
   int file_ = -1;
   int next_id_ = 1;
+  bool answered_ = false; ///< whether there was an answer on this connection
 };
 
 /// One request over a connection of its own. `limit` holds unless --timeout says otherwise.

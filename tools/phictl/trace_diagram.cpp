@@ -42,10 +42,15 @@ std::vector<arrow> arrows_of(const json& events) {
   std::vector<arrow> out;
   for (const auto& event : events) {
     auto message = event.value("name", "");
-    if (event.value("cat", "") != "message" || !tells_of_a_stop(message))
+    if (event.value("cat", "") != "message" || !event.contains("args"))
       continue;
     const auto& args = event["args"];
+    bool unfinished = args.value("unfinished", false); // somebody was stuck in it
+    if (!tells_of_a_stop(message) && !unfinished)
+      continue;
     auto content = args.value("content", "");
+    if (unfinished)
+      content += content.empty() ? "not handled to its end" : ", not handled to its end";
     // Mermaid ends a text at ; and #.
     std::replace_if(
       content.begin(), content.end(), [](char c) { return c == ';' || c == '#'; }, ',');
@@ -79,11 +84,16 @@ std::string stop_diagram(const std::string& file) {
     known.push_back(who);
     out += "  participant " + who + "\n";
   };
-  for (auto at = first; at != arrows.end(); ++at) {
+  // What somebody was stuck in before the stop belongs to its story.
+  std::vector<arrow> shown;
+  for (auto at = arrows.begin(); at != arrows.end(); ++at)
+    if (at >= first || at->text.ends_with("not handled to its end)"))
+      shown.push_back(*at);
+  for (auto at = shown.begin(); at != shown.end(); ++at) {
     introduce(at->from);
     introduce(at->to);
   }
-  for (auto at = first; at != arrows.end(); ++at) {
+  for (auto at = shown.begin(); at != shown.end(); ++at) {
     char time[32];
     std::snprintf(time, sizeof time, "%.1f ms ", (at->at_us - first->at_us) / 1000);
     auto line = at->text.starts_with("down")      ? "--x"
