@@ -23,6 +23,8 @@ void try_again_later(self_ptr self) {
 /// Tells the listener what has been set aside since, or is not any more.
 void tell_aside(self_ptr self, replay_result also = {}) {
   auto& state = self->state;
+  if (!state.listener)
+    return;
   auto now = state.port->depth().aside_events;
   auto before = std::exchange(state.aside_told, now);
   also.set_aside = now > before ? now - before : 0;
@@ -105,7 +107,7 @@ commit_batch_ptr next_batch(self_ptr self) {
   };
   auto out = read();
   if (!out && state.skip > 0) { // not one was taken: the database is away
-    state.skip = state.tries = 0;
+    state.skip = state.tries = state.merged_fails = 0;
     out = read();
   }
   return out;

@@ -247,7 +247,7 @@ private:
       if (is_damage(e))
         return repair_safely(e.what());
       // After an error of the disk a connection is not to be trusted (SQLite, "How To Corrupt").
-      if ((e.code() & 0xff) == SQLITE_IOERR || (e.code() & 0xff) == SQLITE_FULL)
+      if ((e.code() & 0xff) == SQLITE_IOERR)
         db_.close();
       return e.what();
     } catch (const std::exception& e) {
@@ -315,6 +315,10 @@ private:
   }
 
   void take_back(const std::string& id) {
+    statement there{db_, "SELECT 1 FROM batch WHERE id = ?1"};
+    if (!there.bind_blob(1, id.data(), id.size()).step())
+      return;
+    there.reset();
     statement gone{db_, "DELETE FROM batch WHERE id = ?1"};
     gone.bind_blob(1, id.data(), id.size()).execute();
     count();
@@ -349,12 +353,15 @@ private:
     });
   }
 
-  /// Without a look at the whole file: there may be a GiB.
+  /// Without a look at the whole file, where there may be a GiB, unless somebody may have put what
+  /// was set aside back meanwhile.
   void forget_front() {
-    for (const auto& one : std::exchange(front_, {})) {
-      (one.aside ? depth_.set_aside : depth_.batches) -= 1;
-      (one.aside ? depth_.aside_events : depth_.events) -= one.events;
-      depth_.deferred -= one.aside;
+    auto gone = std::exchange(front_, {});
+    if (std::any_of(gone.begin(), gone.end(), [](const auto& one) { return one.aside; }))
+      return count();
+    for (const auto& one : gone) {
+      --depth_.batches;
+      depth_.events -= one.events;
       depth_.bytes -= one.bytes;
     }
   }

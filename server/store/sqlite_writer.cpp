@@ -153,9 +153,7 @@ private:
     result.detail = e.what();
     result.requests.clear();
     result.refused.clear();
-    const auto* refused = dynamic_cast<const sqlite_error*>(&e);
-    bool certain = !batch.committing()
-                   || (refused && (refused->code() & 0xff) == SQLITE_BUSY && !db_.autocommit());
+    bool certain = !batch.committing() || says_not_committed(e);
     result.error = certain ? error_code::store_unavailable : error_code::outcome_unknown;
     if (certain)
       roll_back();
@@ -163,6 +161,14 @@ private:
       close_file();
     if (certain)
       batch.reopen();
+  }
+
+  /// Of a COMMIT that failed: it waits for others, or the disk is full; the frame that makes a
+  /// transaction whole is the last one that is written, before the flush.
+  bool says_not_committed(const std::exception& e) const {
+    const auto* refused = dynamic_cast<const sqlite_error*>(&e);
+    auto code = refused ? refused->code() & 0xff : SQLITE_OK;
+    return code == SQLITE_FULL || (code == SQLITE_BUSY && !db_.autocommit());
   }
 
   void close_file() noexcept {

@@ -62,6 +62,26 @@ TEST_CASE("a flush that fails in COMMIT: nobody knows, the connection is made an
         == 0);
 }
 
+TEST_CASE("a disk that is full in COMMIT: refused for certain, and stored when there is room") {
+  failing_disk disk;
+  database_dir dir;
+  auto db = dir.store();
+  REQUIRE(db->open() == "");
+  REQUIRE(db->commit(*batch_of({{make_event(1)}})).error == error_code::none);
+  for (int nth = 1; nth < 6; ++nth) {
+    disk.fail_write_of_log(nth, SQLITE_FULL);
+    auto batch = batch_of({{make_event(2), make_event(3)}});
+    auto refused = db->commit(*batch);
+    CHECK(refused.error == error_code::store_unavailable);
+    CHECK(refused.detail.find("full") != std::string::npos);
+    disk.heal();
+    CHECK(ask_database(dir.file(), "SELECT count(*) FROM event") == 1);
+  }
+  CHECK(db->commit(*batch_of({{make_event(2), make_event(3)}})).requests.at(0).stored == 2);
+  CHECK(db->close() == "");
+  CHECK(dir.events() == 3);
+}
+
 TEST_CASE("a write that fails before COMMIT: refused for certain, and not there") {
   failing_disk disk;
   database_dir dir;

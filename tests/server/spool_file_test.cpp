@@ -307,6 +307,45 @@ TEST_CASE(
   CHECK(spool->close() == "");
 }
 
+TEST_CASE(
+  "a disk that is full: the spool says so for certain, and takes the same batch when there is "
+  "room") {
+  failing_disk disk;
+  spool_dir dir;
+  auto spool = dir.spool();
+  REQUIRE(spool->open() == "");
+  fill(*spool, 0, 2);
+  auto batch = batch_of({{make_event(1), make_event(2)}});
+  disk.fail_write_of_log(1, SQLITE_FULL);
+  auto said = spool->append(*batch);
+  CHECK(said.error == error_code::spool_full);
+  CHECK(said.detail.find("full") != std::string::npos);
+  CHECK(spool->depth().events == 20);
+  disk.heal();
+  CHECK(spool->append(*batch).error == error_code::none);
+  CHECK(spool->depth().events == 22);
+  spool->close();
+  spool = dir.spool();
+  REQUIRE(spool->open() == "");
+  CHECK(spool->depth().events == 22);
+  CHECK(spool->degraded() == "");
+}
+
+TEST_CASE("a batch that was put back while it was tried again is counted right") {
+  spool_dir dir;
+  auto spool = dir.spool();
+  REQUIRE(spool->open() == "");
+  fill(*spool, 0, 2);
+  spool->set_aside(1, "locked", true);
+  REQUIRE(spool->deferred());
+  CHECK(ask(*spool, query_kind::spool_requeue)["requeued"] == 1);
+  REQUIRE(spool->remove_front({}) == "");
+  CHECK(spool->depth().batches == 1);
+  CHECK(spool->depth().set_aside == 0);
+  CHECK(spool->depth().aside_events == 0);
+  CHECK(spool->depth().events == 10);
+}
+
 TEST_CASE("the spool's file is moved away: nothing more is taken, and it is said") {
   spool_dir dir;
   auto spool = dir.spool();

@@ -31,7 +31,11 @@ public:
 
   /// The Nth flush from now on fails, and those after it, until `heal`. Of write-ahead logs only.
   void fail_flush_of_log(int nth = 1) { flushes_left() = nth; }
-  void fail_write_of_log(int nth = 1) { writes_left() = nth; }
+  /// `code`: SQLITE_FULL for a disk that is full.
+  void fail_write_of_log(int nth = 1, int code = SQLITE_IOERR_WRITE) {
+    write_error() = code;
+    writes_left() = nth;
+  }
   void heal() { flushes_left() = writes_left() = healthy; }
   /// How many calls have failed.
   int failed() const { return failures(); }
@@ -60,6 +64,10 @@ private:
     static std::atomic<int> left{healthy};
     return left;
   }
+  static std::atomic<int>& write_error() {
+    static std::atomic<int> code{SQLITE_IOERR_WRITE};
+    return code;
+  }
   static std::atomic<int>& failures() {
     static std::atomic<int> n{0};
     return n;
@@ -85,7 +93,8 @@ private:
       return fails(flushes_left()) ? SQLITE_IOERR_FSYNC : real_methods()->xSync(of, how);
     };
     mine.xWrite = [](sqlite3_file* of, const void* data, int size, sqlite3_int64 at) {
-      return fails(writes_left()) ? SQLITE_IOERR_WRITE : real_methods()->xWrite(of, data, size, at);
+      return fails(writes_left()) ? write_error().load()
+                                  : real_methods()->xWrite(of, data, size, at);
     };
     file->pMethods = &mine;
     return SQLITE_OK;
