@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdio>
+#include <limits>
 #include <unistd.h>
 
 namespace phi::admin {
@@ -201,19 +202,28 @@ json to_json(const shown_token& one) {
   json out{{"id", one.id}, {"name", one.name}, {"scopes", one.scopes}, {"created", one.created}};
   if (!one.expires.empty())
     out["expires"] = one.expires;
+  out["expired"] = one.expired;
   return out;
 }
 
 void create_token(self_ptr self, const call& now) {
   std::optional<int64_t> seconds;
-  if (now.params.contains("expiresInSeconds"))
-    seconds = now.params["expiresInSeconds"].get<int64_t>();
-  auto made = self->state.console->create_token(now.text("name"), now.texts("scopes"), seconds);
+  if (now.params.contains("expiresInSeconds")) {
+    const auto& given = now.params["expiresInSeconds"];
+    constexpr auto most = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
+    if (!given.is_number_integer() || (given.is_number_unsigned() && given.get<uint64_t>() > most))
+      return now.fail(admin_wire::invalid_params, "expiresInSeconds must be a whole number");
+    seconds = given.get<int64_t>();
+  }
+  auto made = self->state.console->create_token(now.text("name"), now.texts("scopes"), seconds,
+                                                now.params.value("confirmed", false));
   if (!made.error.empty())
     return now.fail(admin_wire::invalid_params, made.error);
   log_info("admin", "creates a token", {{"id", made.what.id}, {"name", made.what.name}});
   auto out = to_json(made.what);
   out["secret"] = made.secret;
+  if (!made.notice.empty())
+    out["notice"] = made.notice;
   now.answer(std::move(out));
 }
 

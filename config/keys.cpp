@@ -16,7 +16,7 @@ constexpr int64_t day_ms = 86'400'000;
   }
 
 const std::array keys{
-  PHI_KEY(server.host, "Address to listen on. Any other than loopback needs a token in [auth]."),
+  PHI_KEY(server.host, "Address to listen on. Any other than loopback needs a token."),
   PHI_KEY(server.port, "Port to listen on; 0 lets the system pick one.", 0, 65535),
   PHI_KEY(server.state_dir,
           "Directory of phi.db and last-exit.json. Default: $STATE_DIRECTORY, else ./data."),
@@ -76,8 +76,9 @@ const std::array keys{
           1'000'000),
   PHI_KEY(stats.flush_interval_ms,
           "Longest that events nobody waits for stay in memory, in ms. Not a floor.", 1, 3'600'000),
-  PHI_KEY(stats.user_hash_salt,
-          "Key of the hashes of users and addresses; without it none are stored. Secret."),
+  PHI_KEY(
+    stats.user_hash_salt,
+    "Key of the hashes of users and addresses. Default: one made at the first start. Secret."),
   PHI_KEY(stats.timezone, "IANA zone of questions that name none."),
   PHI_KEY(stats.start_at,
           "Events before this time (RFC 3339) are refused and not counted. Default: none."),
@@ -85,7 +86,8 @@ const std::array keys{
           "full: flushed to disk before the answer. normal: survives a kill, not a power cut. "
           "queued: answered first, lossy on kill.",
           0, 0, {"full", "normal", "queued"}),
-  PHI_KEY(stats.track_requests, "Record the service's own requests as events."),
+  PHI_KEY(stats.track_requests,
+          "Record the service's own requests as events, apart from the counts of the users'."),
   PHI_KEY(stats.queue_max_events, "Most events waiting in memory (else 503).", 1, many),
   PHI_KEY(stats.queue_max_bytes, "Most bytes of events waiting in memory (else 503).", 1024,
           int64_t{1} << 40),

@@ -349,6 +349,13 @@ bool is_loopback(const std::string& host) {
   return host == "localhost" || host == "::1" || host.starts_with("127.");
 }
 
+/// Whether a token was made with phictl: from then on nobody gets in without one.
+bool has_tokens(const config& c) {
+  std::error_code error;
+  return !c.resolved.state_dir.empty()
+         && std::filesystem::exists(c.resolved.state_dir + "/tokens.json", error);
+}
+
 } // namespace
 
 environment process_environment() {
@@ -367,11 +374,13 @@ std::vector<config_problem> check_config(const config& c) {
     if (!holds)
       problems.push_back({std::move(text)});
   };
-  require(
-    is_loopback(c.server.host) || !c.auth.token.empty() || c.auth.allow_anonymous,
-    "server.host = \"" + c.server.host
-      + "\" lets other machines in, and there is no auth.token;"
-        " set APP_AUTH_TOKEN_FILE, or listen on 127.0.0.1, or say auth.allow_anonymous = true");
+  require(is_loopback(c.server.host) || !c.auth.token.empty() || c.auth.allow_anonymous
+            || has_tokens(c),
+          "server.host = \"" + c.server.host
+            + "\" lets other machines in, and there is no auth.token;"
+              " set APP_AUTH_TOKEN_FILE, or listen on 127.0.0.1 and make a token with phictl token "
+              "create,"
+              " or say auth.allow_anonymous = true");
   require(c.api.prefix.empty() || (c.api.prefix.front() == '/' && c.api.prefix.back() != '/'),
           "api.prefix = \"" + c.api.prefix
             + "\" must begin with / and not end with it, as in /api/v1");

@@ -3,13 +3,14 @@
 #include "config/keys.hpp"
 #include "config/time_text.hpp"
 #include "server/http/query_params.hpp"
+#include "server/platform/open_files.hpp"
 #include "server/systemd/budget_doctor.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <map>
 #include <set>
-#include <sys/resource.h>
 #include <unistd.h>
 
 namespace phi {
@@ -45,6 +46,7 @@ shown_token shown(const http::token& one) {
     out.scopes.emplace_back(http::to_string(what));
   if (one.expires_us)
     out.expires = format_rfc3339(*one.expires_us);
+  out.expired = one.expired(wall_clock_us());
   return out;
 }
 
@@ -110,15 +112,30 @@ examined look_at_clock() {
 }
 
 examined look_at_files(const config& settings) {
-  rlimit limit{};
-  ::getrlimit(RLIMIT_NOFILE, &limit);
-  auto needed = static_cast<rlim_t>(settings.server.max_connections) + 64;
-  auto text = std::to_string(limit.rlim_cur) + " open files allowed, server.max_connections is "
-              + std::to_string(settings.server.max_connections);
-  if (limit.rlim_cur < needed)
-    return {"file limit", verdict::bad, text,
-            "raise LimitNOFILE= to " + std::to_string(needed) + " or lower server.max_connections"};
+  auto limit = raise_open_files();
+  auto wanted = settings.server.max_connections;
+  auto text = std::to_string(limit) + " open files allowed, server.max_connections is "
+              + std::to_string(wanted);
+  if (auto fit = connections_within(wanted, limit); fit < wanted)
+    return {"file limit", verdict::bad,
+            text + ", of which only " + std::to_string(fit) + " fit and are taken",
+            "raise LimitNOFILE= to " + std::to_string(open_files_for(wanted))
+              + " or lower server.max_connections"};
   return {"file limit", verdict::ok, text, ""};
+}
+
+examined look_at_salt(const config& settings) {
+  if (!settings.stats.user_hash_salt.empty())
+    return {"user hashes", verdict::ok, "users are stored as hashes with stats.user_hash_salt", ""};
+  auto file = settings.resolved.state_dir + "/user_hash_salt";
+  if (settings.stats.storage != "postgres")
+    return {"user hashes", verdict::ok,
+            "users are stored as hashes with the salt in " + file + ", made at the first start",
+            ""};
+  return {"user hashes", verdict::warning,
+          "users are stored as hashes with this instance's own salt in " + file
+            + ": to other instances that share the database the same user is another one",
+          "set stats.user_hash_salt, the same for all instances"};
 }
 
 } // namespace
@@ -173,7 +190,8 @@ settings_difference console::difference() const {
 std::vector<examined> console::examine() const {
   auto settings = process_.settings();
   std::vector<examined> out{look_at_permissions(*settings), look_at_disk(*settings),
-                            look_at_database(*settings), look_at_clock(), look_at_files(*settings)};
+                            look_at_database(*settings),    look_at_clock(),
+                            look_at_files(*settings),       look_at_salt(*settings)};
   auto limits = process_.unit_limits();
   if (limits)
     if (auto finding = systemd::examine_address(*settings, process_.origins(), limits->socket))
@@ -228,21 +246,39 @@ void console::ingest(std::string_view lines, std::function<void(query_answer)> t
 }
 
 created_token console::create_token(const std::string& name, const std::vector<std::string>& scopes,
-                                    std::optional<int64_t> seconds) {
+                                    std::optional<int64_t> seconds, bool confirmed) {
+  if (auto wrong = http::wrong_token_name(name); !wrong.empty())
+    return {.error = wrong};
   std::vector<http::scope> wanted;
   for (const auto& text : scopes) {
     auto one = http::parse_scope(text);
     if (!one)
       return {.error = "scope \"" + text + "\" is not one of ingest, read, admin"};
-    wanted.push_back(*one);
+    if (std::find(wanted.begin(), wanted.end(), *one) == wanted.end())
+      wanted.push_back(*one);
   }
   if (wanted.empty())
     return {.error = "a token needs a scope: ingest, read or admin"};
+  if (seconds && (*seconds <= 0 || *seconds > http::longest_token_life_s))
+    return {.error = "a token may be good for 1 to " + std::to_string(http::longest_token_life_s)
+                     + " seconds"};
   std::optional<int64_t> expires;
   if (seconds)
     expires = wall_clock_us() + *seconds * 1'000'000;
+  bool first = !tokens_->needed() && process_.settings()->auth.token.empty();
+  if (first && !confirmed && tokens_->anonymous() > 0)
+    return {.error = std::to_string(tokens_->anonymous())
+                     + " requests have come without a token; from the first token on such requests"
+                       " are refused with 401, and there is no way back while the service runs."
+                       " Say --yes (\"confirmed\": true) when your clients can have theirs"};
   auto made = tokens_->create(name, std::move(wanted), expires);
-  return {made.error, made.secret, shown(made.what)};
+  created_token out{made.error, made.secret, shown(made.what), {}};
+  if (first && made.error.empty()) {
+    out.notice = "this is the first token: from now on requests without a token are refused with"
+                 " 401, also when it is revoked or has expired";
+    log_warn("http", "asks for tokens from now on");
+  }
+  return out;
 }
 
 std::vector<shown_token> console::tokens() const {

@@ -21,7 +21,7 @@ public:
   /// Everything must outlive it. `listeners`: where the HTTP server listens now.
   console(const service& process, process_log& log, const settings_source& source,
           trace_recorder& trace, const watch_port& watch, std::shared_ptr<backend_port> backend,
-          std::shared_ptr<http::token_book> tokens,
+          std::shared_ptr<http::token_book> tokens, const std::string& salt,
           std::function<std::vector<std::string>()> listeners)
     : process_(process),
       log_(log),
@@ -30,8 +30,7 @@ public:
       watch_(watch),
       backend_(std::move(backend)),
       tokens_(std::move(tokens)),
-      reader_(http::event_limits_of(*process.settings()),
-              process.settings()->stats.user_hash_salt.value),
+      reader_(http::event_limits_of(*process.settings()), salt),
       listeners_(std::move(listeners)) {}
 
   std::string log_level() const override;
@@ -50,7 +49,7 @@ public:
   void ask(query what, std::function<void(query_answer)> then) override;
   void ingest(std::string_view lines, std::function<void(query_answer)> then) override;
   created_token create_token(const std::string& name, const std::vector<std::string>& scopes,
-                             std::optional<int64_t> seconds) override;
+                             std::optional<int64_t> seconds, bool confirmed) override;
   std::vector<shown_token> tokens() const override;
   std::string revoke_token(const std::string& id) override { return tokens_->revoke(id); }
   double processor_ms(int thread) const override;

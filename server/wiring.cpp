@@ -95,14 +95,15 @@ class house {
 public:
   house(config_ptr settings, signal_source& signals, watch_port_ptr watch, console_port_ptr console,
         std::shared_ptr<backend> to_actors, std::shared_ptr<const http::token_book> tokens,
-        std::vector<owned_fd> listeners)
+        const std::string& salt, std::vector<owned_fd> listeners)
     : settings_(std::move(settings)),
       signals_(signals),
       watch_(std::move(watch)),
       console_(std::move(console)),
       backend_(std::move(to_actors)),
       admin_(settings_->resolved.admin_socket, settings_->admin.group),
-      http_(http::make_http_server(*settings_, backend_, std::move(tokens), std::move(listeners))) {
+      http_(http::make_http_server(*settings_, salt, backend_, std::move(tokens),
+                                   std::move(listeners))) {
     activities_["supervisor"] = std::make_shared<activity>();
     if (settings_->stats.storage == "postgres")
       stand_on_postgres();
@@ -390,6 +391,13 @@ exit_code run_service(const settings_source& source, const loaded_config& loaded
     return fail_start(state, resort, manager, trouble);
   if (!state.crash_notice().empty())
     log_warn("supervisor", "notices that " + state.crash_notice());
+  auto salt = settings.stats.user_hash_salt.value;
+  if (salt.empty()) {
+    auto own = state.own_salt();
+    if (!own.error.empty())
+      return fail_start(state, resort, manager, own.error);
+    salt = own.salt;
+  }
   state.begin_run();
 
   trace_if_asked(trace);
@@ -398,9 +406,11 @@ exit_code run_service(const settings_source& source, const loaded_config& loaded
   service process{{state, resort, log, source, manager, watch}, current, loaded.origins};
   std::function<std::vector<std::string>()> listeners = [] { return std::vector<std::string>{}; };
   auto to_actors = std::make_shared<backend>();
-  console desk{process, log, source, trace, watch, to_actors, tokens, [&] { return listeners(); }};
-  house rooms{current,   signals, borrowed<watch_port>(watch),   borrowed<console_port>(desk),
-              to_actors, tokens,  std::move(inherited.listeners)};
+  console desk{
+    process, log, source, trace, watch, to_actors, tokens, salt, [&] { return listeners(); }};
+  house rooms{
+    current, signals, borrowed<watch_port>(watch),   borrowed<console_port>(desk), to_actors,
+    tokens,  salt,    std::move(inherited.listeners)};
   listeners = [&] { return rooms.listeners(); };
   process.on_ready_changed = [&](bool ready) { rooms.set_ready(ready); };
   caf::actor_system_config with;

@@ -51,12 +51,14 @@ struct shown_token {
   std::vector<std::string> scopes;
   std::string created; ///< RFC 3339
   std::string expires; ///< RFC 3339; empty: never
+  bool expired = false;
 };
 
 struct created_token {
   std::string error;  ///< not empty: nothing was created
   std::string secret; ///< kept nowhere
   shown_token what;
+  std::string notice; ///< what else it changes; empty: nothing
 };
 
 /// Thread-safe; called from the admin actor, blocks no longer than a small file takes.
@@ -88,10 +90,11 @@ public:
   /// Takes events in, one JSON object a line, as POST /events does. The answer has the same body.
   virtual void ingest(std::string_view lines, std::function<void(query_answer)> then) = 0;
 
-  /// `scopes` of ingest, read and admin; `seconds` until it expires, or nothing.
+  /// `scopes` of ingest, read and admin; `seconds` until it expires, or nothing. The first one ends
+  /// the time when clients need none: when some have come without, that must be `confirmed`.
   virtual created_token create_token(const std::string& name,
                                      const std::vector<std::string>& scopes,
-                                     std::optional<int64_t> seconds) = 0;
+                                     std::optional<int64_t> seconds, bool confirmed) = 0;
   virtual std::vector<shown_token> tokens() const = 0;
   /// Empty, or what is wrong.
   virtual std::string revoke_token(const std::string& id) = 0;

@@ -1,16 +1,19 @@
 #include "server/http/access.hpp"
 
+#include "config/time_text.hpp"
 #include "server/platform/digest.hpp"
-
-#include <chrono>
 
 namespace phi::http {
 
 error_code admit(std::string_view authorization, scope needed, const config& settings,
-                 const std::vector<token>& tokens) {
+                 const token_book& tokens) {
   const auto& everywhere = settings.auth.token.value;
-  if (needed == scope::none || (everywhere.empty() && tokens.empty()))
+  if (needed == scope::none)
     return error_code::none;
+  if (everywhere.empty() && !tokens.needed()) {
+    tokens.note_anonymous();
+    return error_code::none;
+  }
   constexpr std::string_view scheme = "Bearer ";
   if (!authorization.starts_with(scheme))
     return error_code::unauthorized;
@@ -19,13 +22,13 @@ error_code admit(std::string_view authorization, scope needed, const config& set
   // Every digest is compared, so that the time tells nothing about which one fits.
   const token* found = nullptr;
   auto digest = hex_digest(given);
-  for (const auto& one : tokens)
+  auto all = tokens.all();
+  for (const auto& one : *all)
     if (same_text(digest, one.digest))
       found = &one;
   if (master)
     return error_code::none;
-  auto now = std::chrono::system_clock::now().time_since_epoch();
-  if (!found || (found->expires_us && now >= std::chrono::microseconds{*found->expires_us}))
+  if (!found || found->expired(wall_clock_us()))
     return error_code::unauthorized;
   for (auto has : found->scopes)
     if (has == needed || has == scope::admin)

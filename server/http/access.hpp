@@ -12,10 +12,10 @@ namespace phi::http {
 
 /// Whether an Authorization header lets in where `needed` is asked for: `none`, `unauthorized` (no
 /// token, an unknown or an expired one) or `forbidden` (its scopes do not reach). auth.token lets
-/// in everywhere; without it and without any other token everybody may. Takes the same time
-/// whatever is right about the token.
+/// in everywhere; without it, and as long as no token was ever made, everybody may. Takes the same
+/// time whatever is right about the token.
 error_code admit(std::string_view authorization, scope needed, const config& settings,
-                 const std::vector<token>& tokens);
+                 const token_book& tokens);
 
 /// `origin` if it is allowed, else an empty text.
 std::string allowed_origin(std::string_view origin, const config& settings);

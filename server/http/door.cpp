@@ -88,8 +88,10 @@ bool door::has_room() {
 }
 
 void door::refuse_new() {
-  if (inherited_ || !is_open())
+  if (!is_open())
     return;
+  if (inherited_)
+    return acceptor_.close();
   refuse_new_connections(acceptor_.native_handle());
   acceptor_.take_all();
 }

@@ -52,10 +52,10 @@ public:
       drain_(io_, links_, door_),
       sweep_(io_),
       replies_(std::make_shared<loop_replies>(*this)),
-      reader_(event_limits_of(settings_), settings_.stats.user_hash_salt.value),
+      reader_(event_limits_of(settings_), shared_->salt),
       question_defaults_{settings_.stats.timezone, settings_.stats.max_range_days},
       exchanges_(random_bits()),
-      own_requests_(settings_) {
+      own_requests_(settings_, shared_->salt) {
     links_.limits = limits_of(settings_);
     links_.make_answer = [this](error_code why) { return refusal(why); };
     links_.on_open = [this] {
@@ -167,8 +167,7 @@ private:
   // -- the listener ------------------------------------------------------------------------------
 
   std::string open(owned_fd listener, bool inherited) {
-    auto places =
-      std::max<int64_t>(1, settings_.server.max_connections / static_cast<int64_t>(shared_->loops));
+    auto places = std::max<int64_t>(1, shared_->places / static_cast<int64_t>(shared_->loops));
     try {
       door_.open(std::move(listener), inherited, static_cast<size_t>(places),
                  [this](request_handle_t request) { return take(std::move(request)); });
@@ -216,7 +215,7 @@ private:
       return fail(now, error_code::not_found,
                   settings_.stats.enabled ? "" : "statistics are switched off (stats.enabled)");
     auto refused = admit(field_of(header, restinio::http_field::authorization), route->needs,
-                         settings_, *shared_->tokens->all());
+                         settings_, *shared_->tokens);
     if (refused != error_code::none)
       return fail(now, refused);
     serve(now);

@@ -17,6 +17,8 @@ namespace phi::http {
 struct loop_shared {
   config settings; ///< as they were at the start; each loop keeps its own that can change
   size_t loops = 1;
+  std::string salt;   ///< of the hashes of users and addresses
+  int64_t places = 0; ///< for connections, of all loops
   route_table routes;
   std::shared_ptr<const token_book> tokens;
   std::shared_ptr<backend_port> backend;

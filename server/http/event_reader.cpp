@@ -1,5 +1,7 @@
 #include "server/http/event_reader.hpp"
 
+#include "protocol/own_request.hpp"
+
 #include "config/keys.hpp"
 #include "config/time_text.hpp"
 #include "server/platform/digest.hpp"
@@ -254,6 +256,9 @@ private:
   bool check() {
     if (now_.feature.empty() && now_.route.empty())
       return reject(error_code::missing_field, "/feature", "an event needs a feature or a route");
+    if (now_.action == own_request_action)
+      return reject(error_code::out_of_range, "/action",
+                    "this action is kept for the service's own requests");
     if (!user_.empty() && !now_.user_hash.empty())
       return reject(error_code::duplicate_field, "/userHash", "give user or userHash, not both");
     if (now_.footprint() - sizeof now_ + id_.size() + source_.size() > limits_.event_bytes)

@@ -3,6 +3,7 @@
 #include "actors/log.hpp"
 #include "server/http/event_loop.hpp"
 #include "server/platform/listener.hpp"
+#include "server/platform/open_files.hpp"
 
 #include <fcntl.h>
 
@@ -14,11 +15,12 @@ namespace {
 
 class http_server : public http_port {
 public:
-  http_server(const config& settings, std::shared_ptr<backend_port> backend,
+  http_server(const config& settings, std::string salt, std::shared_ptr<backend_port> backend,
               std::shared_ptr<const token_book> tokens, std::vector<owned_fd> inherited)
-    : shared_(std::make_shared<loop_shared>(
-      settings, 1, route_table{settings.api.prefix, settings.stats.enabled}, std::move(tokens),
-      std::move(backend))),
+    : shared_(
+      std::make_shared<loop_shared>(settings, 1, std::move(salt), settings.server.max_connections,
+                                    route_table{settings.api.prefix, settings.stats.enabled},
+                                    std::move(tokens), std::move(backend))),
       inherited_(!inherited.empty()),
       listeners_(std::move(inherited)) {}
 
@@ -31,6 +33,7 @@ public:
       return {};
     if (auto trouble = inherited_ ? check_inherited() : open_own(); !trouble.empty())
       return trouble;
+    count_places();
     auto threads = static_cast<size_t>(shared_->settings.server.threads);
     shared_->loops = threads * listeners_.size();
     for (const auto& listener : listeners_) {
@@ -129,12 +132,26 @@ private:
     const auto& auth = shared_->settings.auth;
     for (const auto& listener : listeners_)
       if (auto at = address_of(listener.get());
-          !at.loopback && auth.token.empty() && !auth.allow_anonymous)
+          !at.loopback && auth.token.empty() && !auth.allow_anonymous && !shared_->tokens->needed())
         return "the socket unit listens on " + at.host + ":" + std::to_string(at.port)
                + ", which lets other machines in, and there is no auth.token; set one, or use"
                  " ListenStream=127.0.0.1:"
                + std::to_string(at.port) + ", or say auth.allow_anonymous = true";
     return {};
+  }
+
+  /// Each connection is an open file, and the rest of the service needs some.
+  void count_places() {
+    auto wanted = shared_->settings.server.max_connections;
+    auto limit = raise_open_files();
+    shared_->places = connections_within(wanted, limit);
+    if (shared_->places < wanted)
+      log_warn("http", "takes fewer connections than server.max_connections",
+               {{"places", shared_->places},
+                {"max_connections", wanted},
+                {"open_files", limit},
+                {"advice", "set LimitNOFILE=" + std::to_string(open_files_for(wanted))
+                             + " or lower server.max_connections"}});
   }
 
   void one_drained() {
@@ -165,11 +182,12 @@ private:
 
 } // namespace
 
-http_port_ptr make_http_server(const config& settings, std::shared_ptr<backend_port> backend,
+http_port_ptr make_http_server(const config& settings, std::string salt,
+                               std::shared_ptr<backend_port> backend,
                                std::shared_ptr<const token_book> tokens,
                                std::vector<owned_fd> inherited) {
-  return std::make_shared<http_server>(settings, std::move(backend), std::move(tokens),
-                                       std::move(inherited));
+  return std::make_shared<http_server>(settings, std::move(salt), std::move(backend),
+                                       std::move(tokens), std::move(inherited));
 }
 
 } // namespace phi::http

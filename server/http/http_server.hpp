@@ -13,7 +13,8 @@ namespace phi::http {
 
 /// Throws std::invalid_argument for settings that only this room can check (trusted proxies).
 /// `inherited`: listening sockets to serve instead of server.host and server.port; may be empty.
-http_port_ptr make_http_server(const config& settings, std::shared_ptr<backend_port> backend,
+http_port_ptr make_http_server(const config& settings, std::string salt,
+                               std::shared_ptr<backend_port> backend,
                                std::shared_ptr<const token_book> tokens,
                                std::vector<owned_fd> inherited);
 

@@ -1,5 +1,7 @@
 #include "server/http/own_requests.hpp"
 
+#include "protocol/own_request.hpp"
+
 #include <restinio/all.hpp>
 
 #include <utility>
@@ -24,17 +26,18 @@ bool own_requests::record(const exchange& answered, int status) {
   const auto& stats = settings_.stats;
   if (!stats.enabled || !stats.track_requests || !answered.route || !answered.route->tracked)
     return false;
+  if (status == 401 || status == 403)
+    return false; // who was not let in leaves nothing behind
   event own{.time_us = answered.wall_us, .identity = uuids_.next(answered.wall_us)};
+  own.action = own_request_action;
   own.route = answered.route->path;
   own.method = answered.route->method;
   own.status = status;
   own.duration_us = (clock::now() - answered.began) / std::chrono::microseconds{1};
   own.instance = settings_.resolved.instance;
-  if (!stats.user_hash_salt.empty()) {
-    auto peer = answered.request->remote_endpoint().address().to_string();
-    auto forwarded = all_of(answered.request->header(), "X-Forwarded-For");
-    own.address_hash = addresses_.of(proxies_.client(peer, forwarded));
-  }
+  auto peer = answered.request->remote_endpoint().address().to_string();
+  auto forwarded = all_of(answered.request->header(), "X-Forwarded-For");
+  own.address_hash = addresses_.of(proxies_.client(peer, forwarded));
   events_.push_back(std::move(own));
   return true;
 }

@@ -1,5 +1,5 @@
 #pragma once
-/// The service's own requests, recorded as events like anybody's.
+/// The service's own requests, recorded as events that no count of the users' events holds.
 
 #include "config/config.hpp"
 #include "protocol/ingest.hpp"
@@ -14,11 +14,11 @@ namespace phi::http {
 /// One instance an event loop.
 class own_requests {
 public:
-  /// `settings` must outlive it.
-  explicit own_requests(const config& settings)
+  /// `settings` must outlive it. Without a salt no addresses are kept.
+  own_requests(const config& settings, const std::string& salt)
     : settings_(settings),
       proxies_(settings.server.trusted_proxies),
-      addresses_(settings.stats.user_hash_salt.value) {}
+      addresses_(salt) {}
 
   /// The settings have changed.
   void adopt_settings() { proxies_ = trusted_proxies{settings_.server.trusted_proxies}; }

@@ -4,6 +4,8 @@
 #include "config/time_text.hpp"
 #include "server/platform/time_zones.hpp"
 
+#include <simdjson.h>
+
 #include <algorithm>
 #include <charconv>
 
@@ -38,6 +40,11 @@ std::optional<std::string> percent_decode(std::string_view text) {
   return out;
 }
 
+/// Databases and JSON take nothing else.
+bool is_utf8(const std::string& text) {
+  return simdjson::validate_utf8(text.data(), text.size());
+}
+
 /// The parameters a question has.
 std::vector<std::string> names_of(query_kind kind) {
   switch (kind) {
@@ -59,7 +66,7 @@ public:
   read_query run(std::string_view query_string) {
     auto list = parse_query_string(query_string);
     if (!list) {
-      wrong("", "the query string holds a broken %-escape");
+      wrong("", "the query string holds a broken %-escape, or text that is not UTF-8");
       return std::move(out_);
     }
     auto known = names_of(kind_);
@@ -208,7 +215,7 @@ std::optional<params> parse_query_string(std::string_view text) {
     auto equals = std::min(pair.find('='), pair.size());
     auto name = percent_decode(pair.substr(0, equals));
     auto value = percent_decode(pair.substr(std::min(equals + 1, pair.size())));
-    if (!name || !value)
+    if (!name || !value || !is_utf8(*name) || !is_utf8(*value))
       return std::nullopt;
     if (!pair.empty())
       out.emplace_back(std::move(*name), std::move(*value));

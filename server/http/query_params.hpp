@@ -22,7 +22,8 @@ struct query_defaults {
   int64_t max_range_days = 0;
 };
 
-/// `a=b&c=d`, percent-decoded; `+` is a space. Nothing when an escape is broken.
+/// `a=b&c=d`, percent-decoded; `+` is a space. Nothing when an escape is broken or
+/// the text is not UTF-8.
 std::optional<std::vector<std::pair<std::string, std::string>>>
 parse_query_string(std::string_view text);
 

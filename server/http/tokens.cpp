@@ -59,11 +59,25 @@ std::string_view to_string(scope what) {
   return scope_names[static_cast<size_t>(what)];
 }
 
+std::string wrong_token_name(std::string_view name) {
+  constexpr size_t longest = 64;
+  if (name.find_first_not_of(' ') == name.npos)
+    return "a token needs a name, so that you know later whose it is";
+  bool control = std::any_of(name.begin(), name.end(), [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+  });
+  if (control || name.size() > longest)
+    return "the name of a token may have up to " + std::to_string(longest)
+           + " bytes, none of them a control character";
+  return {};
+}
+
 token_book::token_book(std::string file)
   : file_(std::move(file)),
     tokens_(std::make_shared<std::vector<token>>()) {
   if (!std::filesystem::exists(file_))
     return;
+  needed_ = true;
   try {
     std::ifstream in{file_};
     auto tokens = std::make_shared<std::vector<token>>();
@@ -95,8 +109,10 @@ token_book::created token_book::create(std::string name, std::vector<scope> scop
   auto next = std::make_shared<std::vector<token>>(*tokens_);
   next->push_back(out.what);
   out.error = save(*next);
-  if (out.error.empty())
+  if (out.error.empty()) {
     tokens_ = std::move(next);
+    needed_ = true;
+  }
   return out;
 }
 

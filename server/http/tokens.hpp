@@ -3,6 +3,7 @@
 /// the state directory as digests only, and in memory, so that they work whatever the database
 /// does.
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -26,7 +27,15 @@ struct token {
   std::string digest; ///< SHA-256 of the secret, 64 hex digits
   int64_t created_us = 0;
   std::optional<int64_t> expires_us;
+
+  bool expired(int64_t now_us) const { return expires_us && now_us >= *expires_us; }
 };
+
+/// A hundred years.
+inline constexpr int64_t longest_token_life_s = 100 * 365 * 86'400LL;
+
+/// Empty, or what is wrong with the name of a token.
+std::string wrong_token_name(std::string_view name);
 
 /// Thread-safe. Readers get a snapshot that does not change.
 class token_book {
@@ -38,6 +47,14 @@ public:
 
   using snapshot = std::shared_ptr<const std::vector<token>>;
   snapshot all() const;
+
+  /// Whether anybody needs a token: from the first one on, also when the last is revoked. Only
+  /// removing the file before a start goes back.
+  bool needed() const { return needed_; }
+
+  /// A request came without a token and was served, because none is needed.
+  void note_anonymous() const { anonymous_.fetch_add(1, std::memory_order_relaxed); }
+  uint64_t anonymous() const { return anonymous_.load(std::memory_order_relaxed); }
 
   struct created {
     std::string secret; ///< shown once, kept nowhere
@@ -54,6 +71,8 @@ private:
 
   std::string file_;
   std::string trouble_;
+  std::atomic<bool> needed_{false};
+  mutable std::atomic<uint64_t> anonymous_{0};
   mutable std::mutex guard_;
   snapshot tokens_;
 };

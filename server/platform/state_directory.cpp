@@ -2,9 +2,12 @@
 
 #include "actors/status_json.hpp"
 #include "config/time_text.hpp"
+#include "server/platform/digest.hpp"
 
 #include <nlohmann/json.hpp>
 
+#include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
@@ -20,6 +23,8 @@ using json = nlohmann::ordered_json;
 
 constexpr const char* lock_name = "phi.lock";
 constexpr const char* mark_name = "running.json";
+constexpr const char* salt_name = "user_hash_salt";
+constexpr size_t least_salt = 32;
 constexpr const char* report_name = "last-exit.json";
 
 std::string now_text() {
@@ -70,6 +75,31 @@ void state_directory::write_file(const std::string& name, const std::string& tex
   if (!out)
     throw std::runtime_error("cannot write " + temporary);
   std::filesystem::rename(temporary, file(name.c_str()));
+}
+
+state_directory::kept_salt state_directory::own_salt() const {
+  auto name = file(salt_name);
+  std::error_code error;
+  if (std::filesystem::exists(name, error)) {
+    kept_salt out;
+    std::ifstream{name} >> out.salt;
+    if (out.salt.size() < least_salt)
+      out.error =
+        "cannot read the salt of the users' hashes in " + name
+        + "; restore the file, or set stats.user_hash_salt; without the old one every user"
+          " counts as a new one";
+    return out;
+  }
+  kept_salt out{random_hex(32), {}};
+  auto text = out.salt + "\n";
+  auto temporary = name + ".new";
+  owned_fd fd{::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
+  owned_fd directory{::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (!fd || ::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())
+      || ::fsync(fd.get()) != 0 || ::rename(temporary.c_str(), name.c_str()) != 0 || !directory
+      || ::fsync(directory.get()) != 0)
+    return {{}, "cannot write " + name + ": " + std::strerror(errno)};
+  return out;
 }
 
 void state_directory::begin_run() {

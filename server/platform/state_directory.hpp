@@ -20,6 +20,15 @@ public:
   /// for people; empty after a run that reported.
   const std::string& crash_notice() const { return crash_notice_; }
 
+  /// The key of the hashes of users, where the configuration has none: made at the first start and
+  /// kept in the file user_hash_salt, for its owner only. A file that cannot be read is an error:
+  /// with another salt everybody would be counted anew.
+  struct kept_salt {
+    std::string salt;
+    std::string error; ///< not empty: there is none
+  };
+  kept_salt own_salt() const;
+
   /// Marks this run as begun. From now on an end without `end_run` counts as a crash.
   void begin_run();
 

@@ -1,6 +1,7 @@
 #include "server/store/inspection.hpp"
 
 #include "config/time_text.hpp"
+#include "protocol/own_request.hpp"
 #include "server/store/statements.hpp"
 
 #include <nlohmann/json.hpp>
@@ -21,7 +22,8 @@ struct comparison {
 };
 
 // ?1: the first UTC day whose rows are all there. Older rows may be deleted; their roll-ups stay.
-#define PHI_ROWS " FROM event WHERE time_us >= ?1 * 86400000000"
+#define PHI_ALL_ROWS " FROM event WHERE time_us >= ?1 * 86400000000"
+#define PHI_ROWS PHI_ALL_ROWS " AND action IS DISTINCT FROM '" PHI_OWN_REQUEST "'"
 #define PHI_SLOTS " WHERE slot >= ?1 * 96"
 
 constexpr std::array comparisons{
@@ -39,7 +41,7 @@ constexpr std::array comparisons{
              "SELECT" PHI_WIDE_SUM("sum_us") " FROM rollup_count" PHI_SLOTS, true},
   comparison{"users", "SELECT count(DISTINCT user_hash)" PHI_ROWS,
              "SELECT count(DISTINCT user_hash) FROM rollup_user WHERE day >= ?1"},
-  comparison{"identities", "SELECT count(*)" PHI_ROWS,
+  comparison{"identities", "SELECT count(*)" PHI_ALL_ROWS,
              "SELECT count(*) FROM identity WHERE day >= ?1"},
 };
 
@@ -59,6 +61,7 @@ json shown(wide_number of) {
   return whole == of ? json(whole) : json(static_cast<double>(of));
 }
 
+#undef PHI_ALL_ROWS
 #undef PHI_ROWS
 #undef PHI_SLOTS
 

@@ -2,6 +2,7 @@
 
 #include "config/defaults.hpp"
 #include "config/time_text.hpp"
+#include "protocol/own_request.hpp"
 #include "server/store/postgres_schema.hpp"
 #include "server/store/postgres_statements.hpp"
 #include "server/store/rollup.hpp"
@@ -136,7 +137,8 @@ void rebuild_rollups(postgres& db, int32_t day) {
   const double log_gamma = std::log((1 + relative_error) / (1 - relative_error));
   auto from = std::to_string(day * day_us);
   auto to = std::to_string((day + 1) * day_us);
-  auto where = " FROM event WHERE time_us >= " + from + " AND time_us < " + to;
+  auto all = " FROM event WHERE time_us >= " + from + " AND time_us < " + to;
+  auto where = all + " AND action IS DISTINCT FROM '" PHI_OWN_REQUEST "'";
   auto slots = "slot >= " + std::to_string(day * slots_per_day) + " AND slot < "
                + std::to_string((day + 1) * slots_per_day);
   const std::string slot = "time_us / " + std::to_string(slot_us);
@@ -181,7 +183,7 @@ void rebuild_rollups(postgres& db, int32_t day) {
            + " AND user_hash IS NOT NULL GROUP BY 1, 2, 3, 4");
     return db.run("INSERT INTO rollup_address (day, address_hash, writer, slots_low, slots_high)"
                   " SELECT "
-                  + whole_day + ", address_hash, '', " + bits(0, 64) + ", " + bits(64, 96) + where
+                  + whole_day + ", address_hash, '', " + bits(0, 64) + ", " + bits(64, 96) + all
                   + " AND address_hash IS NOT NULL GROUP BY 1, 2");
   });
 }

@@ -4,6 +4,7 @@
 /// Texts compare byte by byte (COLLATE "C"), so that both databases give the same order. The
 /// roll-ups carry who wrote them, so that instances never wait for each other's rows.
 
+#include "protocol/own_request.hpp"
 #include <string>
 
 namespace phi::store::postgres_sql {
@@ -307,12 +308,14 @@ inline constexpr const char* prune_batches =
   " LIMIT $2)";
 
 /// Whether the roll-ups of a day say what its rows say. $1 $2 times, $3 $4 slots, half-open.
+#define PHI_OF_USERS " AND action IS DISTINCT FROM '" PHI_OWN_REQUEST "'"
 inline constexpr const char* day_agrees =
-  "SELECT (SELECT count(*) FROM event WHERE time_us >= $1 AND time_us < $2)"
+  "SELECT (SELECT count(*) FROM event WHERE time_us >= $1 AND time_us < $2" PHI_OF_USERS ")"
   " = (SELECT coalesce(sum(n), 0) FROM rollup_count WHERE slot >= $3 AND slot < $4)"
-  " AND (SELECT count(duration_us) FROM event WHERE time_us >= $1 AND time_us < $2)"
+  " AND (SELECT count(duration_us) FROM event WHERE time_us >= $1 AND time_us < $2" PHI_OF_USERS ")"
   " = (SELECT coalesce(sum(n), 0) FROM rollup_latency WHERE slot >= $3 AND slot < $4)"
-  " AND (SELECT count(status) FROM event WHERE time_us >= $1 AND time_us < $2)"
+  " AND (SELECT count(status) FROM event WHERE time_us >= $1 AND time_us < $2" PHI_OF_USERS ")"
   " = (SELECT coalesce(sum(n), 0) FROM rollup_status WHERE slot >= $3 AND slot < $4)";
+#undef PHI_OF_USERS
 
 } // namespace phi::store::postgres_sql

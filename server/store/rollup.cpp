@@ -1,5 +1,7 @@
 #include "server/store/rollup.hpp"
 
+#include "protocol/own_request.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -66,6 +68,10 @@ void rollup::add(const event& e) {
   auto slot = slot_of(e.time_us);
   auto day = day_of_slot(slot);
   auto slot_in_day = slot - day * slots_per_day;
+  if (!e.address_hash.empty())
+    addresses[{day, 0, e.address_hash, {}, {}, {}}].set(slot_in_day);
+  if (e.action == own_request_action)
+    return; // clients are counted, what they asked of us is not
   add_count(counts[{slot, e.status / 100, e.feature, e.action, e.route, e.method}], e);
   if (e.status != 0)
     ++statuses[{slot, e.status, e.feature, {}, {}, {}}];
@@ -75,8 +81,6 @@ void rollup::add(const event& e) {
     ++latencies[{slot, latency_bucket(e.duration_us), e.feature, e.route, e.method, {}}];
   if (!e.user_hash.empty())
     users[{day, 0, e.feature, e.user_hash, e.user_kind, {}}].set(slot_in_day);
-  if (!e.address_hash.empty())
-    addresses[{day, 0, e.address_hash, {}, {}, {}}].set(slot_in_day);
 }
 
 void rollup::clear() {

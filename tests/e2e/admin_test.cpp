@@ -272,7 +272,13 @@ TEST_CASE("tokens: from the first on they are needed, by scope, until they expir
     };
     using both = std::pair<int, int>;
     CHECK(status("") == both{200, 200}); // there is none yet
-    ingest = create("ingest");
+    auto hasty = ctl(dir, {"token", "create", "--name", "n", "--scope", "ingest"});
+    CHECK(hasty.code != 0); // two requests came without one: the first locks their clients out
+    CHECK(has(hasty.err, "2 requests have come without a token"));
+    CHECK(status("") == both{200, 200});
+    auto first = ctl(dir, {"token", "create", "--name", "n", "--scope", "ingest", "--yes"});
+    CHECK(has(first.err, "this is the first token"));
+    ingest = first.out.substr(0, first.out.find('\n'));
     read = create("read");
     admin = create("admin");
     CHECK(ingest.starts_with("phi_"));
@@ -288,6 +294,9 @@ TEST_CASE("tokens: from the first on they are needed, by scope, until they expir
     CHECK(status(brief).second == 401);
     auto list = json::parse(ctl(dir, {"--json", "token", "list"}).out);
     CHECK(list.size() == 4);
+    CHECK(list[0]["expired"] == false);
+    CHECK(list[3]["expired"] == true);
+    CHECK(has(ctl(dir, {"token", "list"}).out, "(over)"));
     CHECK(ctl(dir, {"token", "revoke", list[1]["id"].get<std::string>()}).code == 0);
     CHECK(status(read) == both{401, 401});
     CHECK(ctl(dir, {"token", "revoke", "nobody"}).code == 1);
@@ -310,4 +319,57 @@ TEST_CASE("tokens: from the first on they are needed, by scope, until they expir
   service_process broken{dir.path(), {}, false};
   CHECK(broken.wait().code == 1); // never open because a file is broken
   CHECK(broken.logged("cannot read the tokens"));
+}
+
+TEST_CASE("tokens: needed once is needed for ever, also when the last one is gone") {
+  temp_dir dir;
+  auto status = [&](uint16_t port, const std::string& secret) {
+    return get(port, "/api/v1/stats/summary", "Authorization: Bearer " + secret + "\r\n").status;
+  };
+  std::string secret;
+  {
+    service_process service{dir.path()};
+    auto made = ctl(dir, {"token", "create", "--name", "n", "--scope", "read"});
+    CHECK(made.code == 0); // nobody has come without one: nobody is locked out
+    secret = made.out.substr(0, made.out.find('\n'));
+    CHECK(status(service.port(), secret) == 200);
+    auto id = json::parse(ctl(dir, {"--json", "token", "list"}).out)[0]["id"].get<std::string>();
+    CHECK(ctl(dir, {"token", "revoke", id}).code == 0);
+    CHECK(status(service.port(), secret) == 401);
+    CHECK(get(service.port(), "/api/v1/stats/summary").status == 401);
+    CHECK(service.stop().code == 0);
+  }
+  // Also after a start, and enough to let other machines try.
+  service_process again{dir.path(), {{"APP_SERVER_HOST", "0.0.0.0"}}};
+  CHECK(status(again.port(), secret) == 401);
+  CHECK(get(again.port(), "/api/v1/stats/summary").status == 401);
+}
+
+TEST_CASE("tokens: what makes no sense is refused, and makes none") {
+  temp_dir dir;
+  service_process service{dir.path()};
+  raw_admin line{dir.path("admin.sock")};
+  auto code_of = [&](const std::string& params) -> int {
+    line.send(R"({"jsonrpc":"2.0","id":1,"method":"token-create","params":)" + params + "}\n");
+    auto answer = json::parse(line.line());
+    return answer.contains("error") ? answer["error"]["code"].get<int>() : 0;
+  };
+  for (const auto* seconds :
+       {"0", "-1", "1.5", "1e30", "3153600001", "9223372036854775807", "9223372036854775808",
+        "18446744073709551615", "99999999999999999999999", "\"1\"", "null", "true"}) {
+    CAPTURE(seconds);
+    CHECK(
+      code_of(R"({"name":"n","scopes":["read"],"expiresInSeconds":)" + std::string{seconds} + "}")
+      == -32602);
+  }
+  for (const auto* name : {"", "  ", "a\\nb", "a\\u001b[31m"})
+    CHECK(code_of(R"({"scopes":["read"],"name":")" + std::string{name} + "\"}") == -32602);
+  CHECK(code_of(R"({"scopes":["read"],"name":")" + std::string(65, 'x') + "\"}") == -32602);
+  CHECK(code_of(R"({"name":"n","scopes":[]})") == -32602);
+  CHECK(code_of(R"({"name":"n"})") == -32602);
+  CHECK(json::parse(ctl(dir, {"--json", "token", "list"}).out).empty());
+  CHECK(get(service.port(), "/api/v1/stats/summary").status == 200); // none was made
+  CHECK(code_of(R"({"name":"n","scopes":["read"],"expiresInSeconds":3153600000,"confirmed":true})")
+        == 0);
+  CHECK(json::parse(ctl(dir, {"--json", "token", "list"}).out).size() == 1);
 }

@@ -218,13 +218,68 @@ std::vector<bad_request> targets() {
   };
 }
 
+/// Bytes that are no UTF-8, wherever a client may put some.
+std::vector<bad_request> odd_bytes() {
+  std::vector<bad_request> out;
+  for (const std::string odd :
+       {"caf%E9", "%ff%fe", "%C0%AF", "%ED%A0%80", "%F5%80%80%80", "%E2%82"})
+    for (const auto& name :
+         std::vector<std::string>{"feature", "route", "method", "start", "end", "timezone", odd}) {
+      out.push_back(
+        {name + "=" + odd, 422,
+         ask("/api/v1/stats/daily?start=2026-01-01&end=2026-01-02&" + name + "=" + odd)});
+      out.push_back(
+        {name + "=" + odd, 422, ask("/api/v1/stats/daily/features?" + name + "=" + odd)});
+    }
+  for (const std::string name : {"feature", "include", "top", "timezone"})
+    out.push_back({name, 422, ask("/api/v1/stats/summary?" + name + "=caf%E9")});
+  out.push_back({"a raw byte in the query", 422, ask("/api/v1/stats/summary?feature=caf\xe9")});
+  out.push_back(
+    {"a flag", 422,
+     with_body("{\"feature\":\"a\"}", "application/json", "", "/api/v1/events?atomic=%E9")});
+  out.push_back({"a path", 404, ask("/api/v1/caf%E9")});
+  out.push_back({"a raw byte in the path", 404, ask("/api/v1/caf\xe9")});
+  out.push_back({"an id of the request", 404,
+                 "GET /nothing HTTP/1.1\r\nHost: t\r\nX-Request-Id: caf\xe9\r\n\r\n"});
+  out.push_back({"a media type", 415, with_body("{\"feature\":\"a\"}", "application/caf\xe9")});
+  out.push_back(
+    {"a coding", 415, with_body("x", "application/json", "Content-Encoding: caf\xe9\r\n")});
+  return out;
+}
+
+/// What programs on one connection read in different ways.
+std::vector<bad_request> loose_framing() {
+  const std::string get = "GET /health/live HTTP/1.1\r\n";
+  const std::string chunked = "POST /api/v1/events HTTP/1.1\r\nHost: t\r\nContent-Type: "
+                              "application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const std::string event = "f\r\n{\"feature\":\"a\"}";
+  return {
+    {"chunk data that ends otherwise", 400, chunked + event + "XX0\r\n\r\n"},
+    {"chunk data that ends with LF", 400, chunked + event + "\n0\r\n\r\n"},
+    {"LF in a chunk extension", 400, chunked + "f;a\nb\r\n{\"feature\":\"a\"}\r\n0\r\n\r\n"},
+    {"CR in a chunk extension", 400, chunked + "f;a\rb\r\n{\"feature\":\"a\"}\r\n0\r\n\r\n"},
+    {"LF behind a chunk's length", 400, chunked + "f\n{\"feature\":\"a\"}\r\n0\r\n\r\n"},
+    {"two Host lines", 400, get + "Host: t\r\nHost: u\r\n\r\n"},
+    {"a folded line", 400, get + "Host: t\r\nX: a\r\n b\r\n\r\n"},
+    {"a bare CR", 400, get + "Host: t\r\nX: a\rb\r\n\r\n"},
+    {"a bare LF", 400, get + "Host: t\nX: a\r\n\r\n"},
+    {"a space before the colon", 400, get + "Host: t\r\nX : a\r\n\r\n"},
+    {"gzip and chunks", 400,
+     "POST /api/v1/events HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: gzip, "
+     "chunked\r\n\r\n0\r\n\r\n"},
+    {"a length with a sign", 400,
+     "POST /api/v1/events HTTP/1.1\r\nHost: t\r\nContent-Length: +5\r\n\r\nabcde"},
+  };
+}
+
 } // namespace
 
 TEST_CASE("malformed requests get their 4xx and change nothing") {
   temp_dir dir;
   service_process service{dir.path(), {{"APP_STATS_TRACK_REQUESTS", "false"}}};
   size_t rows = 0;
-  for (const auto& table : {json_bodies(), line_bodies(), encodings(), broken_http(), targets()})
+  for (const auto& table : {json_bodies(), line_bodies(), encodings(), broken_http(), targets(),
+                            odd_bytes(), loose_framing()})
     for (const auto& [name, status, bytes] : table) {
       CAPTURE(name);
       ++rows;

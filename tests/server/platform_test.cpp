@@ -3,6 +3,7 @@
 #include "protocol/json_depth.hpp"
 #include "server/platform/digest.hpp"
 #include "server/platform/listener.hpp"
+#include "server/platform/open_files.hpp"
 #include "server/platform/state_directory.hpp"
 #include "server/platform/time_zones.hpp"
 #include "tests/support/doctest.hpp"
@@ -174,6 +175,15 @@ TEST_CASE(
     char c = 0;
     CHECK(::recv(taken.get(), &c, 1, 0) == 1);
   }
+}
+
+TEST_CASE("open files: connections fit in the limit, with room for the rest") {
+  CHECK(connections_within(4096, 4160) == 4096);
+  CHECK(connections_within(4096, 4159) == 4095);
+  CHECK(connections_within(4096, 1024) == 960);
+  CHECK(connections_within(4096, 10) == 1);
+  CHECK(connections_within(1, 1'000'000) == 1);
+  CHECK(open_files_for(4096) == 4160);
 }
 
 TEST_CASE("suggestions: near names only, and the work is bounded") {

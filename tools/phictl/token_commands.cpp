@@ -46,10 +46,11 @@ struct token_wishes {
   std::string name;
   std::vector<std::string> scopes;
   std::string expires;
+  bool confirmed = false;
 };
 
 void create(const context& with, const token_wishes& wishes) {
-  json params{{"name", wishes.name}, {"scopes", wishes.scopes}};
+  json params{{"name", wishes.name}, {"scopes", wishes.scopes}, {"confirmed", wishes.confirmed}};
   if (!wishes.expires.empty()) {
     auto seconds = seconds_of(wishes.expires);
     if (!seconds)
@@ -66,6 +67,8 @@ void create(const context& with, const token_wishes& wishes) {
   std::cerr << "Token " << made.value("id", "?") << " (" << scopes_of(made) << ")"
             << (made.contains("expires") ? ", until " + made["expires"].get<std::string>() : "")
             << ". It is not kept: store it now.\n";
+  if (made.contains("notice"))
+    std::cerr << "Note: " << made["notice"].get<std::string>() << ".\n";
 }
 
 void list(const context& with) {
@@ -76,8 +79,9 @@ void list(const context& with) {
   }
   std::vector<std::vector<std::string>> rows{{"ID", "NAME", "SCOPES", "CREATED", "EXPIRES"}};
   for (const auto& one : answer["tokens"])
-    rows.push_back({one.value("id", "?"), one.value("name", ""), scopes_of(one),
-                    one.value("created", ""), one.value("expires", "never")});
+    rows.push_back(
+      {one.value("id", "?"), one.value("name", ""), scopes_of(one), one.value("created", ""),
+       one.value("expires", "never") + (one.value("expired", false) ? " (over)" : "")});
   print_table(rows);
 }
 
@@ -95,6 +99,8 @@ void add_token_commands(CLI::App& app, context& with) {
     ->required()
     ->check(CLI::IsMember({"ingest", "read", "admin"}));
   making->add_option("--expires", wishes->expires, "After how long, such as 90d or 12h");
+  making->add_flag("--yes", wishes->confirmed,
+                   "Also when clients that have no token are locked out by the first one");
   making->footer("Example: phictl token create --name web --scope ingest --expires 90d")
     ->callback([&with, wishes] { create(with, *wishes); });
   token->add_subcommand("list", "Show the tokens, without their secrets")
