@@ -2,6 +2,7 @@
 
 #include "actors/exit_report.hpp"
 
+#include <algorithm>
 #include <unistd.h>
 
 namespace phi {
@@ -17,6 +18,35 @@ void activity::handler_ended() noexcept {
   auto message = caf::atom_value{handling_.exchange(0, std::memory_order_acq_rel)};
   if (message != caf::atom("ping") && message != caf::atom("status"))
     last_.store(static_cast<uint64_t>(message), std::memory_order_relaxed);
+  if (after_each_)
+    after_each_();
+}
+
+void activity::learn_waits_from(std::function<std::vector<waited>()> tell) {
+  std::lock_guard lock{guard_};
+  more_waits_ = std::move(tell);
+}
+
+std::vector<waited> activity::waits() const {
+  std::vector<waited> out;
+  if (const char* whom = waits_for_.load(std::memory_order_acquire))
+    out.push_back(
+      {whom, clock::now() - time_point{duration{waits_since_.load(std::memory_order_relaxed)}}});
+  std::lock_guard lock{guard_};
+  if (more_waits_)
+    for (auto& wait : more_waits_())
+      out.push_back(std::move(wait));
+  return out;
+}
+
+void activity::stop_begins() noexcept {
+  clock::rep never = 0;
+  stop_at_.compare_exchange_strong(never, clock::now().time_since_epoch().count());
+}
+
+duration activity::in_the_stop(time_point began) const noexcept {
+  auto at = stop_at_.load(std::memory_order_acquire);
+  return at == 0 ? duration::zero() : clock::now() - std::max(began, time_point{duration{at}});
 }
 
 std::string activity::last_message() const {

@@ -3,11 +3,17 @@
 /// one that can no longer talk is seen: the health quorum, the state dump and the forced exit read
 /// it.
 
+#include "actors/ledger_board.hpp"
 #include "protocol/caf_dialect.hpp"
+#include "protocol/status.hpp"
 
 #include <atomic>
+#include <functional>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace phi {
 
@@ -16,6 +22,10 @@ class activity : public handler_observer {
 public:
   void handler_began(caf::atom_value message) noexcept override;
   void handler_ended() noexcept override;
+
+  /// Called in the actor's thread after each handler, to show what others must be able to see of it
+  /// when it can no longer say it; replaced by the actor that takes its place.
+  void after_each_handler(std::function<void()> show) { after_each_ = std::move(show); }
 
   /// A piece of work within a handler. Returns what it did before, for `end`.
   const char* begin(const char* what) noexcept {
@@ -38,6 +48,26 @@ public:
     return what_.load(std::memory_order_acquire) || handling_.load(std::memory_order_acquire);
   }
 
+  /// It waits for `whom` (a literal) since then; null: for nobody any more.
+  void waits_for(const char* whom, time_point since = {}) noexcept {
+    waits_since_.store(since.time_since_epoch().count(), std::memory_order_relaxed);
+    waits_for_.store(whom, std::memory_order_release);
+  }
+
+  /// Where waits are known elsewhere: any thread may call `tell`. Empty: nowhere any more.
+  void learn_waits_from(std::function<std::vector<waited>()> tell);
+
+  /// Whom it waits for now, and since when.
+  std::vector<waited> waits() const;
+
+  /// Said by the supervisor when it sends `stop`, for one that is too busy to hear it.
+  void stop_begins() noexcept;
+
+  /// How much of a piece of work that began at `began` and ends now fell into the stop.
+  duration in_the_stop(time_point began) const noexcept;
+
+  ledger_board books; ///< of the actor that keeps the ledger
+
   /// The last message that it handled, `ping` and `status` aside; empty: none yet.
   std::string last_message() const;
 
@@ -51,6 +81,12 @@ private:
   std::atomic<clock::rep> since_{0};
   std::atomic<uint64_t> progress_{0};
   std::atomic<int> thread_{0};
+  std::atomic<const char*> waits_for_{nullptr};
+  std::atomic<clock::rep> waits_since_{0};
+  std::atomic<clock::rep> stop_at_{0}; ///< 0: it has not begun
+  std::function<void()> after_each_;   ///< the actor's thread only
+  mutable std::mutex guard_;
+  std::function<std::vector<waited>()> more_waits_;
 };
 
 using activity_ptr = std::shared_ptr<activity>;

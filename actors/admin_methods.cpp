@@ -18,6 +18,7 @@ void tell_status(self_ptr self, const call& now) {
       auto result = to_json(status);
       result["version"] = PHI_VERSION;
       result["pid"] = ::getpid();
+      result["runId"] = self->state.console->run_id();
       result["stateDirectory"] = self->state.console->state_directory();
       for (auto& actor : result["actors"])
         if (actor.contains("says"))
@@ -41,6 +42,7 @@ void stop_service(self_ptr self, const call& now) {
   now.answer({{"accepted", true},
               {"mode", to_string(*mode)},
               {"pid", ::getpid()},
+              {"runId", self->state.console->run_id()},
               {"stateDirectory", self->state.console->state_directory()}});
   tell_urgent(self, self->state.who.supervisor, atom::terminate_v, *mode, stop_reason::admin);
 }

@@ -1,6 +1,11 @@
 #include "actors/exit_report.hpp"
 
+#include "actors/activity.hpp"
+
+#include <algorithm>
 #include <cstdio>
+#include <functional>
+#include <set>
 
 namespace phi {
 namespace {
@@ -29,6 +34,85 @@ std::string row_text(const std::string& a, const std::string& b, const std::stri
   return text;
 }
 
+bool is_left(const exit_row& row) {
+  return !row.gone && row.state != "gone"; // one that was never started has no time of its end
+}
+
+/// Of one that is left, or was killed: whom it waits for; of one that has gone: for whom it waited.
+const std::vector<waited>& waits_of(const exit_row& row) {
+  return row.report ? row.report->waits : row.waits;
+}
+
+const waited& longest_wait(const exit_row& row) {
+  const auto& waits = waits_of(row);
+  return *std::max_element(waits.begin(), waits.end(), [](const waited& a, const waited& b) {
+    return a.for_how_long < b.for_how_long;
+  });
+}
+
+const exit_row* row_of(const exit_report& report, const std::string& actor) {
+  for (const auto& row : report.actors)
+    if (row.actor == actor)
+      return &row;
+  return nullptr;
+}
+
+/// "in COMMIT for 31.0 s", "waits for store for 3.2 s"; empty: nothing.
+std::string what_it_does(const exit_row& row) {
+  std::string out = row.doing.empty() ? "" : "in " + row.doing;
+  for (const auto& wait : row.waits)
+    out += (out.empty() ? "" : ", ") + std::string{"waits for "} + wait.whom + " for "
+           + show_duration(wait.for_how_long);
+  return out;
+}
+
+using adder = std::function<void(const std::string&)>;
+
+void blame_the_gone(const exit_row& row, const adder& add) {
+  for (const auto& wait : waits_of(row))
+    if (wait.for_how_long >= noticeable)
+      add(row.actor + " waited " + show_duration(wait.for_how_long) + " for " + wait.whom);
+  if (row.report)
+    return;
+  if (row.killed && row.released && row.gone)
+    add(row.actor + " did not report for " + show_duration(*row.gone - *row.released)
+        + " and was killed");
+  else if (!row.trouble.empty())
+    add(row.actor + ": " + row.trouble);
+}
+
+/// One that is left, then those whom it waits for.
+void blame_the_left(const exit_report& report, const exit_row& row, std::set<const exit_row*>& told,
+                    const adder& add) {
+  if (!told.insert(&row).second)
+    return;
+  if (auto now = what_it_does(row); !now.empty())
+    add(row.actor + " " + now);
+  else if (row.released)
+    add(row.actor + " did not report for " + show_duration(report.took - *row.released));
+  for (const auto& wait : row.waits)
+    if (const auto* next = row_of(report, wait.whom); next && is_left(*next))
+      blame_the_left(report, *next, told, add);
+}
+
+culprit last_link(const exit_report& report, const exit_row& from) {
+  std::set<const exit_row*> seen;
+  const auto* at = &from;
+  while (seen.insert(at).second && !waits_of(*at).empty()) {
+    const auto& wait = longest_wait(*at);
+    if (wait.for_how_long < noticeable)
+      break;
+    const auto* next = row_of(report, wait.whom);
+    if (!next && is_left(*at))
+      return {wait.whom, {}, wait.for_how_long};
+    if (!next)
+      return {at->actor, wait.whom, wait.for_how_long};
+    at = next;
+  }
+  auto held = at->released ? at->gone.value_or(report.took) - *at->released : duration::zero();
+  return {at->actor, at->doing.empty() ? at->trouble : at->doing, held};
+}
+
 } // namespace
 
 std::string show_duration(duration d) {
@@ -41,28 +125,62 @@ std::string show_duration(duration d) {
   return text;
 }
 
+void look_again(exit_report& report, time_point now) {
+  if (report.began != time_point{})
+    report.took = now - report.began;
+  for (auto& row : report.actors) {
+    if (!row.seen_at)
+      continue;
+    if (auto books = row.seen_at->books.read())
+      report.ledger = books;
+    if (!is_left(row))
+      continue;
+    row.doing = row.seen_at->busy() ? row.seen_at->show() : std::string{};
+    row.waits = row.seen_at->waits();
+  }
+}
+
 std::string blame_chain(const exit_report& report) {
   std::string out;
   auto add = [&](const std::string& part) { out += (out.empty() ? "" : "; ") + part; };
-  for (const auto& row : report.actors) {
-    if (row.report) {
-      for (const auto& wait : row.report->waits)
-        if (wait.for_how_long >= noticeable)
-          add(row.actor + " waited " + show_duration(wait.for_how_long) + " for " + wait.whom);
-    } else if (row.released) {
-      add(row.actor + " did not report for "
-          + show_duration(row.gone.value_or(report.took) - *row.released));
-    }
-  }
+  for (const auto& row : report.actors)
+    if (!is_left(row))
+      blame_the_gone(row, add);
+  std::set<const exit_row*> told;
+  for (const auto& row : report.actors)
+    if (is_left(row) && row.released)
+      blame_the_left(report, row, told, add);
   return out;
+}
+
+std::optional<culprit> held_by(const exit_report& report) {
+  for (const auto& row : report.actors)
+    if (is_left(row) && row.released)
+      return last_link(report, row);
+  const exit_row* longest = nullptr;
+  for (const auto& row : report.actors) {
+    if (row.killed || (row.released && !row.report))
+      return last_link(report, row);
+    if (!waits_of(row).empty()
+        && (!longest || longest_wait(*longest).for_how_long < longest_wait(row).for_how_long))
+      longest = &row;
+  }
+  if (!longest || longest_wait(*longest).for_how_long < noticeable)
+    return std::nullopt;
+  return last_link(report, *longest);
 }
 
 std::string survivors(const exit_report& report) {
   std::string out;
-  for (const auto& row : report.actors)
-    if (!row.gone)
-      out += (out.empty() ? "" : ", ") + row.actor + " (" + row.state
-             + (row.released ? " since " + show_duration(*row.released) : "") + ")";
+  for (const auto& row : report.actors) {
+    if (!is_left(row))
+      continue;
+    out += (out.empty() ? "" : ", ") + row.actor + " (" + row.state;
+    if (auto since = row.killed ? row.killed : row.hurried ? row.hurried : row.released)
+      out += " at " + show_duration(*since);
+    auto now = what_it_does(row);
+    out += (now.empty() ? "" : ", " + now) + ")";
+  }
   return out;
 }
 
@@ -76,6 +194,8 @@ std::vector<std::string> closing_table(const exit_report& report) {
     auto did = row.report ? join(row.report->did) : std::string{};
     if (!row.trouble.empty())
       did += (did.empty() ? "" : "; ") + row.trouble;
+    if (auto now = is_left(row) ? what_it_does(row) : std::string{}; !now.empty())
+      did += (did.empty() ? "" : "; ") + now;
     lines.push_back(
       row_text(row.actor, row.state, cell(row.released), cell(row.gone), cell(took), did));
   }

@@ -3,11 +3,14 @@
 
 #include "protocol/status.hpp"
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace phi {
+
+class activity;
 
 /// One actor's part in a stop. Times count from the first stop signal.
 struct exit_row {
@@ -16,10 +19,14 @@ struct exit_row {
   std::optional<duration> stop_sent;
   std::optional<duration> released; ///< its users were gone
   std::optional<duration> hurried;  ///< its budget was over
+  std::optional<duration> killed;   ///< it held the exit past the deadline
   std::optional<duration> stopped;  ///< its last words
   std::optional<duration> gone;     ///< its DOWN: the proof
   std::optional<stopped_report> report;
-  std::string trouble; ///< died, gave no report, ...
+  std::string trouble;       ///< died, gave no report, ...
+  std::string doing;         ///< of one that is not gone: "COMMIT for 31.0 s"; empty: idle
+  std::vector<waited> waits; ///< of one that is not gone: whom it waits for
+  std::shared_ptr<const activity> seen_at; ///< where the last two are seen; may be null
 };
 
 struct exit_report {
@@ -27,14 +34,30 @@ struct exit_report {
   stop_reason reason = stop_reason::none;
   exit_code code = exit_code::clean;
   std::string detail; ///< of the reason: which actor, which error
+  time_point began{}; ///< the first stop signal
   duration took{};
   std::vector<exit_row> actors; ///< in stop order
   std::optional<ledger_counts> ledger;
 };
 
-/// "http waited 1.9 s for stats; stats 1.8 s for store; store 1.8 s in COMMIT". Empty when nobody
-/// waited noticeably.
+/// The last link of the chain of those who wait for one another.
+struct culprit {
+  std::string who;  ///< an actor, or words such as "client 127.0.0.1:4711, which ..."
+  std::string what; ///< "COMMIT for 31.0 s", "COMMIT"; empty: not known
+  duration held{};  ///< for how long; 0: not known
+};
+
+/// Brings a draft up to `now`: the time that it took, what those who are left do and wait for, and
+/// the ledger as its keeper last showed it.
+void look_again(exit_report& report, time_point now);
+
+/// "http waited 1.9 s for stats; stats waited 1.8 s for store; store waited 1.8 s for COMMIT".
+/// Empty when nobody waited noticeably.
 std::string blame_chain(const exit_report& report);
+
+/// Who held the stop in the end: of those who are left, or of the longest waits when all are gone.
+/// Nothing: nobody did noticeably.
+std::optional<culprit> held_by(const exit_report& report);
 
 /// The names of the actors that are not gone, with what is known of them.
 std::string survivors(const exit_report& report);

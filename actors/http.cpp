@@ -1,5 +1,7 @@
 #include "actors/http.hpp"
 
+#include "actors/exit_report.hpp"
+
 namespace phi {
 namespace {
 
@@ -28,10 +30,7 @@ void all_gone(self_ptr self) {
     .did = {{"requests_finished", now.requests - state.at_stop.requests - refused},
             {"requests_refused", refused},
             {"connections_closed", state.at_stop.connections}}};
-  if (state.at_stop.in_flight > 0)
-    report.waits.push_back({"stats", now_of(self) - *state.stop_at});
-  else if (state.at_stop.connections > 0)
-    report.waits.push_back({"clients", now_of(self) - *state.stop_at});
+  report.waits = state.port->waits();
   leave(self, std::move(report));
 }
 
@@ -47,7 +46,13 @@ actor_status tell_status(self_ptr self) {
   auto counts = state.port->counts();
   std::string what = std::to_string(counts.in_flight) + " requests in flight on "
                      + std::to_string(counts.connections) + " connections";
-  return status_of(self, {.doing = counts.connections == 0 ? "idle" : what,
+  if (counts.connections == 0)
+    what = "idle";
+  if (state.stop_at)
+    for (const auto& wait : state.port->waits())
+      what = (what == "idle" ? std::string{} : what + ", ") + "waits for " + wait.whom + " for "
+             + show_duration(wait.for_how_long);
+  return status_of(self, {.doing = what,
                           .progress = counts.requests,
                           .gauges = {{"connections", counts.connections},
                                      {"in_flight", counts.in_flight},
@@ -67,6 +72,7 @@ http_actor::behavior_type http_behavior(self_ptr self, child_identity who, http_
   set_up_child(self, std::move(who));
   auto& state = self->state;
   state.port = std::move(port);
+  state.who.activity->learn_waits_from([port = state.port] { return port->waits(); });
   fault_point("http.open");
   auto trouble =
     state.port->open([me = http_actor{self}] { tell_from_outside(me, atom::drained_v); });

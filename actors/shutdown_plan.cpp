@@ -12,6 +12,10 @@ plan_action say(log_level level, std::string text) {
   return {.what = kind::say, .level = level, .text = std::move(text)};
 }
 
+std::string excuse_of(const std::vector<std::string>& excuses, size_t child) {
+  return child < excuses.size() ? excuses[child] : std::string{};
+}
+
 std::optional<duration> since(const std::optional<time_point>& t, time_point t0) {
   return t ? std::optional{*t - t0} : std::nullopt;
 }
@@ -158,7 +162,8 @@ stop_forecast shutdown_plan::forecast() const {
   return out;
 }
 
-void shutdown_plan::hurry_late(plan_actions& out, time_point now) {
+void shutdown_plan::hurry_late(plan_actions& out, time_point now,
+                               const std::vector<std::string>& excuses) {
   bool someone = false;
   for (size_t i = 0; i < states_.size(); ++i) {
     auto& state = states_[i];
@@ -167,9 +172,11 @@ void shutdown_plan::hurry_late(plan_actions& out, time_point now) {
     state.state = phase::late;
     state.hurried = now;
     someone = true;
+    auto excuse = excuse_of(excuses, i);
     out.push_back(say(log_level::warn, children_[i].name + " is late: released "
                                          + show_duration(now - *state.released)
-                                         + " ago, its budget is over"));
+                                         + " ago, its budget is over"
+                                         + (excuse.empty() ? "" : "; it " + excuse)));
     out.push_back({.what = kind::release, .child = i, .mode = std::max(mode_, stop_mode::fast)});
   }
   // Whom the late one waits for must hurry as well, or it cannot.
@@ -179,34 +186,38 @@ void shutdown_plan::hurry_late(plan_actions& out, time_point now) {
         out.push_back({.what = kind::stop, .child = i, .mode = stop_mode::fast});
 }
 
-void shutdown_plan::pass_deadline(plan_actions& out, time_point now) {
+void shutdown_plan::pass_deadline(plan_actions& out, time_point now,
+                                  const std::vector<std::string>& excuses) {
   deadline_passed_ = true;
   for (size_t i = 0; i < states_.size(); ++i) {
     auto& state = states_[i];
     if (state.state != phase::released && state.state != phase::late)
       continue;
+    auto excuse = excuse_of(excuses, i);
     out.push_back(say(log_level::error, children_[i].name
                                           + " holds the exit past the deadline: released "
-                                          + show_duration(now - *state.released) + " ago"));
-    if (!with_.force)
+                                          + show_duration(now - *state.released) + " ago"
+                                          + (excuse.empty() ? "" : "; it " + excuse)));
+    if (!with_.force || (children_[i].spared && !excuse.empty()))
       continue;
     state.state = phase::killed;
+    state.killed = now;
     out.push_back({.what = kind::kill, .child = i});
   }
   if (with_.force)
     release_ready(out, now);
 }
 
-plan_actions shutdown_plan::on_time(time_point now) {
+plan_actions shutdown_plan::on_time(time_point now, const std::vector<std::string>& excuses) {
   plan_actions out;
   if (!begun_ || finished_)
     return out;
   if (!broadcast_done_ && now >= t0_ + with_.drain_delay)
     broadcast(out, now);
   if (!deadline_passed_)
-    hurry_late(out, now);
+    hurry_late(out, now, excuses);
   if (!deadline_passed_ && now >= deadline())
-    pass_deadline(out, now);
+    pass_deadline(out, now, excuses);
   return out;
 }
 
@@ -262,6 +273,7 @@ exit_row shutdown_plan::row(size_t child) const {
           .stop_sent = since(p.stop_sent, t0_),
           .released = since(p.released, t0_),
           .hurried = since(p.hurried, t0_),
+          .killed = since(p.killed, t0_),
           .stopped = since(p.stopped, t0_),
           .gone = since(p.gone, t0_),
           .report = p.report,
@@ -274,6 +286,7 @@ exit_report shutdown_plan::report(const std::optional<ledger_counts>& ledger,
                   .reason = reason_,
                   .code = verdict(ledger),
                   .detail = detail_,
+                  .began = begun_ ? t0_ : time_point{},
                   .took = begun_ ? now - t0_ : duration::zero(),
                   .ledger = ledger};
   for (size_t i = 0; i < children_.size(); ++i)

@@ -37,6 +37,9 @@ public:
     std::string name;
     duration budget{};         ///< its share of the time-out
     std::vector<size_t> users; ///< children that must be gone before it is released
+    /// What it holds is lost with it: past the deadline it is not killed while it only waits for
+    /// another.
+    bool spared = false;
   };
 
   struct settings {
@@ -61,8 +64,9 @@ public:
   /// A child is gone. `trouble` is empty when it left as it should.
   plan_actions on_down(size_t child, const std::string& trouble, time_point now);
 
-  /// Time has passed; called at `next_wakeup()` or later.
-  plan_actions on_time(time_point now);
+  /// Time has passed; called at `next_wakeup()` or later. `excuses` of each child, by its place:
+  /// "waits for store for 3.2 s" when it does nothing but wait; empty: it has none.
+  plan_actions on_time(time_point now, const std::vector<std::string>& excuses = {});
 
   /// When `on_time` has something to do again; nothing: never.
   std::optional<time_point> next_wakeup() const;
@@ -92,6 +96,7 @@ private:
     std::optional<time_point> stop_sent;
     std::optional<time_point> released;
     std::optional<time_point> hurried;
+    std::optional<time_point> killed;
     std::optional<time_point> stopped;
     std::optional<time_point> gone;
     std::optional<stopped_report> report;
@@ -100,8 +105,8 @@ private:
 
   void broadcast(plan_actions& out, time_point now);
   void release_ready(plan_actions& out, time_point now);
-  void hurry_late(plan_actions& out, time_point now);
-  void pass_deadline(plan_actions& out, time_point now);
+  void hurry_late(plan_actions& out, time_point now, const std::vector<std::string>& excuses);
+  void pass_deadline(plan_actions& out, time_point now, const std::vector<std::string>& excuses);
   void finish_if_done(plan_actions& out);
   bool out_of_the_way(size_t child) const;
   bool died_in_stop() const;

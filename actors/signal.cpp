@@ -1,27 +1,63 @@
 #include "actors/signal.hpp"
 
 #include <csignal>
+#include <string_view>
 
 namespace phi {
 namespace {
 
 using self_ptr = signal_actor::stateful_pointer<signal_state>;
 
-void obey(self_ptr self, int number) {
+std::string_view name_of(int number) {
+  switch (number) {
+    case SIGTERM: return "SIGTERM";
+    case SIGINT: return "SIGINT";
+    case SIGQUIT: return "SIGQUIT";
+    default: return "?";
+  }
+}
+
+stop_reason reason_of(int number) {
+  return number == SIGINT    ? stop_reason::interrupt
+         : number == SIGQUIT ? stop_reason::quit
+                             : stop_reason::terminate;
+}
+
+/// What a person who presses again has to expect.
+std::string_view next_press(const heard_signal& signal) {
+  if (signal.press >= 3)
+    return "nothing: the process ends now";
+  if (signal.press == 2)
+    return "another stop signal ends the process at once";
+  return signal.wish == stop_mode::graceful
+           ? "another stop signal makes the stop fast, a third ends the process at once"
+           : "the third stop signal ends the process at once";
+}
+
+void stop_service(self_ptr self, const heard_signal& signal) {
+  if (!signal.wish)
+    return log_info("signal", "takes a signal for the same wish as the last",
+                    {{"signal", name_of(signal.number)}});
+  log_info("signal", "hears a stop signal",
+           {{"signal", name_of(signal.number)},
+            {"mode", to_string(*signal.wish)},
+            {"next", next_press(signal)}});
+  tell_urgent(self, self->state.who.supervisor, atom::terminate_v, *signal.wish,
+              reason_of(signal.number));
+}
+
+void obey(self_ptr self, const heard_signal& signal) {
   auto& state = self->state;
   ++state.heard;
-  auto stop = [&](stop_mode least, stop_reason reason) {
-    tell_urgent(self, state.who.supervisor, atom::terminate_v, state.ladder.press(least), reason);
-  };
-  switch (number) {
-    case SIGTERM: return stop(stop_mode::graceful, stop_reason::terminate);
-    case SIGINT: return stop(stop_mode::graceful, stop_reason::interrupt);
-    case SIGQUIT: return stop(stop_mode::fast, stop_reason::interrupt);
+  switch (signal.number) {
+    case SIGTERM:
+    case SIGINT:
+    case SIGQUIT: return stop_service(self, signal);
     case SIGHUP: // nobody waits for the answer, the supervisor logs it
       return tell_urgent_from_outside(state.who.supervisor, atom::reload_v);
     case SIGUSR1: return tell_urgent(self, state.who.supervisor, atom::dump_v);
     case SIGUSR2: return tell_urgent(self, state.who.supervisor, atom::lame_duck_v);
-    default: return log_warn("signal", "ignores a signal", {{"number", number}});
+    default: return log_warn("signal", "ignores a signal", {{"number", signal.number}});
   }
 }
 
@@ -47,7 +83,7 @@ signal_actor::behavior_type signal_behavior(self_ptr self, child_identity who,
         self, {.doing = "idle", .progress = state.heard, .gauges = {{"signals", state.heard}}});
     },
     [self](atom::adopt, const config_ptr&) { return pong_of(self->state.who); },
-    [self](atom::signaled, int number) { obey(self, number); });
+    [self](atom::signaled, const heard_signal& signal) { obey(self, signal); });
 }
 
 } // namespace phi

@@ -3,7 +3,6 @@
 /// (server/platform/signals) and tells them here.
 
 #include "actors/child.hpp"
-#include "actors/signal_ladder.hpp"
 
 #include <functional>
 
@@ -11,7 +10,6 @@ namespace phi {
 
 struct signal_state {
   child_identity who;
-  signal_ladder ladder;
   uint64_t heard = 0;
 };
 

@@ -94,6 +94,17 @@ std::string what_is_degraded(self_ptr self) {
   return state.store_refuses ? "the database takes no events: " + state.refusal : std::string{};
 }
 
+/// What others must see of it also when it can no longer say it.
+void show(const stats_state& state) {
+  auto& seen_at = *state.who.activity;
+  seen_at.books.write(state.book.counts());
+  const auto& batch = state.under_way;
+  if (!batch)
+    return seen_at.waits_for(nullptr);
+  bool at_store = batch->at == stage::at_store || batch->at == stage::given_up;
+  seen_at.waits_for(at_store ? "store" : "spool", batch->since);
+}
+
 actor_status tell_status(self_ptr self) {
   const auto& state = self->state;
   const auto backlog = state.queue.events();
@@ -146,6 +157,7 @@ stats_actor::behavior_type stats_behavior(self_ptr self, child_identity who, sto
   state.spool = std::move(spool);
   std::random_device random;
   state.queue = batch_queue{with.queue, uint64_t{random()} << 32 | random()};
+  state.who.activity->after_each_handler([self] { show(self->state); });
   return handlers(
     self, [self](atom::stop, const stop_order& order) { close_doors(self, order); },
     [self](atom::release, const release_order& order) { finish(self, order); },

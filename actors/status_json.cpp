@@ -17,6 +17,13 @@ json to_json(const std::vector<counted>& counts) {
   return out;
 }
 
+json to_json(const std::vector<waited>& waits) {
+  json out = json::array();
+  for (const auto& wait : waits)
+    out.push_back({{"for", wait.whom}, {"ms", milliseconds(wait.for_how_long)}});
+  return out;
+}
+
 json to_json(const exit_row& row) {
   json out{{"actor", row.actor}, {"state", row.state}};
   auto add = [&](const char* name, const std::optional<duration>& at) {
@@ -26,19 +33,21 @@ json to_json(const exit_row& row) {
   add("stopSentMs", row.stop_sent);
   add("releasedMs", row.released);
   add("hurriedMs", row.hurried);
+  add("killedMs", row.killed);
   add("stoppedMs", row.stopped);
   add("goneMs", row.gone);
   if (row.released && row.gone)
     out["tookMs"] = milliseconds(*row.gone - *row.released);
   if (row.report) {
     out["did"] = to_json(row.report->did);
-    json waits = json::array();
-    for (const auto& wait : row.report->waits)
-      waits.push_back({{"for", wait.whom}, {"ms", milliseconds(wait.for_how_long)}});
-    out["waited"] = std::move(waits);
+    out["waited"] = to_json(row.report->waits);
+  } else if (!row.waits.empty()) {
+    out["waited"] = to_json(row.waits);
   }
   if (!row.trouble.empty())
     out["trouble"] = row.trouble;
+  if (!row.doing.empty())
+    out["doing"] = row.doing;
   return out;
 }
 
@@ -92,6 +101,8 @@ json to_json(const exit_report& report) {
            {"tookMs", milliseconds(report.took)},
            {"blame", blame_chain(report)},
            {"actors", std::move(actors)}};
+  if (auto held = held_by(report))
+    out["heldBy"] = {{"who", held->who}, {"what", held->what}, {"ms", milliseconds(held->held)}};
   if (!report.detail.empty())
     out["detail"] = report.detail;
   if (report.ledger)

@@ -1,7 +1,7 @@
 #pragma once
 /// Decides until when a stop may go on where a service manager has a limit of its own: as long as
-/// it makes progress the manager is asked to wait, and without progress we end before it kills. No
-/// actors, no clock.
+/// it makes progress the manager is asked to wait, and without progress we end before it kills.
+/// Where no such limit is known it changes nothing. No actors, no clock.
 
 #include "protocol/caf_dialect.hpp"
 
@@ -20,7 +20,7 @@ public:
   std::optional<time_point> force_at() const;
 
   /// The stop has made progress. How long from now the manager is to be asked to wait; nothing: it
-  /// waits long enough.
+  /// waits long enough, or has no limit that is known.
   std::optional<duration> progressed(time_point now);
 
 private:

@@ -7,6 +7,7 @@ using self_ptr = store_actor::stateful_pointer<store_state>;
 
 void commit(self_ptr self, commit_batch& batch, const commit_listener_actor& listener) {
   auto& state = self->state;
+  auto began = clock::now();
   doing now{*state.who.activity, "COMMIT"};
   fault_point("store.commit");
   auto result = state.port->commit(batch);
@@ -15,6 +16,7 @@ void commit(self_ptr self, commit_batch& batch, const commit_listener_actor& lis
     state.events += batch.events;
   }
   fault_point("store.committed");
+  state.committing_in_stop += state.who.activity->in_the_stop(began);
   tell(self, listener, atom::committed_v, std::move(result));
 }
 
@@ -28,7 +30,8 @@ void close_and_leave(self_ptr self) {
     trouble = state.port->close();
   }
   leave(self, {.did = {{"batches", state.batches}, {"events", state.events}},
-               .waits = {{"the database to close", clock::now() - began}},
+               .waits = {{"COMMIT", state.committing_in_stop},
+                         {"the database to close", clock::now() - began}},
                .trouble = trouble});
 }
 

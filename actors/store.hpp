@@ -11,6 +11,7 @@ struct store_state {
   store_port_ptr port;
   uint64_t batches = 0;
   uint64_t events = 0;
+  duration committing_in_stop{};
   duration closing{};
 };
 

@@ -14,23 +14,47 @@ using namespace supervising;
 namespace {
 
 void start_next(self_ptr self);
-void arm_timer(self_ptr self);
+void bring_to_life(self_ptr self, size_t i);
 
 // -- stopping -----------------------------------------------------------------------------------
 
-exit_report draft(self_ptr self) {
-  auto& state = self->state;
-  auto report = state.plan->report(state.last_ledger, now_of(self));
-  for (size_t i = 0; i < report.actors.size(); ++i)
-    if (!report.actors[i].gone && state.children[i].spec.seen_at->busy())
-      report.actors[i].trouble = "in " + state.children[i].spec.seen_at->show();
+/// The ledger as its keeper shows it, also when it can no longer say it.
+std::optional<ledger_counts> ledger_of(const supervisor_state& state) {
+  for (const auto& child : state.children)
+    if (auto books = child.spec.seen_at->books.read())
+      return books;
+  return state.last_ledger;
+}
+
+exit_report draft(const supervisor_state& state, time_point now) {
+  auto report = state.plan->report(ledger_of(state), now);
+  for (size_t i = 0; i < report.actors.size(); ++i) {
+    report.actors[i].seen_at = state.children[i].spec.seen_at;
+    report.actors[i].waits = state.children[i].waits_at_kill;
+  }
+  look_again(report, now);
   return report;
+}
+
+/// Of those that do nothing but wait for another: for whom, and how long already.
+std::vector<std::string> excuses(const supervisor_state& state) {
+  std::vector<std::string> out;
+  for (const auto& child : state.children) {
+    out.emplace_back();
+    if (child.spec.seen_at->busy())
+      continue;
+    for (const auto& wait : child.spec.seen_at->waits())
+      out.back() += (out.back().empty() ? "waits for " : " and for ") + wait.whom + " for "
+                    + show_duration(wait.for_how_long);
+  }
+  return out;
 }
 
 void finish(self_ptr self) {
   auto& state = self->state;
   become(self, service_state::stopped, "stopped");
-  state.service->finished(draft(self));
+  state.over = true;
+  state.service->finished(draft(state, now_of(self)));
   for (auto& child : state.children)
     child.actor = nullptr;
   self->quit();
@@ -42,6 +66,7 @@ void carry_out(self_ptr self, const plan_actions& actions) {
     auto& child = state.children[action.child];
     switch (action.what) {
       case plan_action::kind::stop:
+        child.spec.seen_at->stop_begins();
         tell_urgent(self, child.actor, atom::stop_v,
                     stop_order{action.mode, state.plan->reason(), state.plan->deadline()});
         break;
@@ -52,13 +77,14 @@ void carry_out(self_ptr self, const plan_actions& actions) {
       case plan_action::kind::kill:
         log_error("supervisor", "kills an actor",
                   {{"actor", child.spec.name}, {"doing", child.spec.seen_at->show()}});
+        child.waits_at_kill = child.spec.seen_at->waits();
         kill_now(child.actor);
         break;
       case plan_action::kind::say: log(action.level, "supervisor", "says: " + action.text); break;
       case plan_action::kind::finish: return finish(self);
     }
   }
-  state.service->stop_moved(draft(self));
+  state.service->stop_moved(draft(state, now_of(self)));
   arm_timer(self);
 }
 
@@ -89,44 +115,25 @@ void begin_stop(self_ptr self, stop_mode mode, stop_reason reason, const std::st
   log_info("supervisor", "begins to stop",
            {{"mode", to_string(mode)}, {"reason", to_string(reason)}, {"detail", detail}});
   refuse_reloads(self);
-  for (auto& child : state.children)
-    if (child.state == life::waiting_for_restart)
-      give_up(child);
+  for (size_t i = 0; i < state.children.size(); ++i)
+    if (state.children[i].state == life::waiting_for_restart) {
+      if (state.children[i].spec.has_doors)
+        bring_to_life(self, i);
+      else
+        give_up(state.children[i]);
+    }
   auto actions = state.plan->begin(mode, reason, detail, now, not_living(state));
   state.next_progress = now + defaults::stop_progress_interval;
   std::optional<time_point> hard;
   if (state.with.stop.force)
     hard = state.plan->deadline() + state.with.stop.force_delay;
   state.window.emplace(now, hard, state.service->manager_stop_limit(), defaults::stop_margin);
-  state.service->stop_begun(draft(self), state.window->force_at());
+  state.service->stop_begun(draft(state, now), state.window->force_at());
   become(self, service_state::stopping, std::string{"stopping: "} + std::string{to_string(reason)});
   carry_out(self, actions);
 }
 
 // -- time ---------------------------------------------------------------------------------------
-
-void arm_timer(self_ptr self) {
-  auto& state = self->state;
-  std::optional<time_point> next;
-  auto consider = [&](time_point t) { next = next ? std::min(*next, t) : t; };
-  if (state.state == service_state::starting)
-    consider(state.start_deadline);
-  else if (!state.plan->begun()) {
-    if (state.service->shows_status())
-      consider(state.next_status);
-    if (state.with.watchdog_silence > duration::zero())
-      consider(state.last_pinged + state.with.watchdog_silence);
-  }
-  if (state.plan->begun() && !state.plan->finished()) {
-    consider(state.next_progress);
-    if (auto wakeup = state.plan->next_wakeup())
-      consider(*wakeup);
-  }
-  if (!next)
-    return;
-  state.timer_due = *next;
-  tell_later(self, std::max(duration::zero(), *next - now_of(self)), atom::tick_v, ++state.timer);
-}
 
 void start_is_late(self_ptr self) {
   auto& state = self->state;
@@ -156,7 +163,8 @@ void check_watchdog(self_ptr self, time_point now) {
       dump(self);
       tell_later(self, defaults::stuck_dump_time, atom::give_up_v, child.spec.name);
     }
-  state.last_pinged = state.missed_at = now; // say it once in that time
+  state.missed_at = state.pings;
+  state.last_pinged = now; // say it once in that time
 }
 
 void on_tick(self_ptr self, uint64_t number) {
@@ -177,7 +185,7 @@ void on_tick(self_ptr self, uint64_t number) {
     return;
   if (now >= state.next_progress)
     tell_stop_progress(self);
-  carry_out(self, state.plan->on_time(now));
+  carry_out(self, state.plan->on_time(now, excuses(state)));
 }
 
 // -- starting -----------------------------------------------------------------------------------
@@ -188,6 +196,10 @@ void bring_to_life(self_ptr self, size_t i) {
   before_hand_over();
   child.actor = child.spec.start(supervisor_actor{self});
   self->monitor(child.actor);
+  if (child.spec.name == "watchdog")
+    self->state.last_pinged = now_of(self);
+  if (self->state.adopted) // what it was made with may be older than the last reload
+    tell_urgent_from_outside(child.actor, atom::adopt_v, self->state.adopted);
   // It handles messages only once it has started: its first pong is the proof.
   ask_urgent(
     self, child.actor, self->state.with.start_timeout * 2,
@@ -291,6 +303,35 @@ void set_lame_duck(self_ptr self, bool on) {
 
 } // namespace
 
+supervisor_state::~supervisor_state() {
+  if (!over && service)
+    service->supervisor_died(cause.empty() ? "it was ended from outside" : cause,
+                             draft(*this, clock::now()));
+}
+
+void supervising::arm_timer(self_ptr self) {
+  auto& state = self->state;
+  std::optional<time_point> next;
+  auto consider = [&](time_point t) { next = next ? std::min(*next, t) : t; };
+  if (state.state == service_state::starting)
+    consider(state.start_deadline);
+  else if (!state.plan->begun()) {
+    if (state.service->shows_status())
+      consider(state.next_status);
+    if (state.with.watchdog_silence > duration::zero())
+      consider(state.last_pinged + state.with.watchdog_silence);
+  }
+  if (state.plan->begun() && !state.plan->finished()) {
+    consider(state.next_progress);
+    if (auto wakeup = state.plan->next_wakeup())
+      consider(*wakeup);
+  }
+  if (!next)
+    return;
+  state.timer_due = *next;
+  tell_later(self, std::max(duration::zero(), *next - now_of(self)), atom::tick_v, ++state.timer);
+}
+
 supervisor_settings supervisor_settings_of(const config& settings, duration watchdog_silence) {
   const auto& s = settings.shutdown;
   return {.stop = {.timeout = std::chrono::seconds{s.timeout_secs},
@@ -311,7 +352,8 @@ supervisor_actor::behavior_type supervisor_behavior(self_ptr self, std::vector<c
   after_hand_over();
   auto& state = self->state;
   state.who = {"supervisor", {}, std::move(own)};
-  die_of_exceptions_aloud(self, static_cast<uint8_t>(error_code::actor_failed));
+  die_of_exceptions_aloud(self, static_cast<uint8_t>(error_code::actor_failed),
+                          [self](const std::string& text) { self->state.cause = text; });
   on_down(self, [self](const caf::down_msg& down) { child_is_gone(self, down); });
   for (auto& spec : children)
     state.children.push_back({.spec = std::move(spec)});
@@ -345,6 +387,7 @@ supervisor_actor::behavior_type supervisor_behavior(self_ptr self, std::vector<c
     [self](atom::ping) {
       fault_point("supervisor.ping");
       self->state.last_pinged = now_of(self);
+      ++self->state.pings;
       return pong_of(self->state.who);
     },
     [self](atom::plan) {
@@ -360,7 +403,7 @@ supervisor_actor::behavior_type supervisor_behavior(self_ptr self, std::vector<c
     [self](atom::tick, uint64_t number) { on_tick(self, number); },
     [self](atom::give_up, const std::string& name) {
       auto& state = self->state;
-      if (state.last_pinged == state.missed_at && !state.plan->begun())
+      if (state.missed_at == state.pings && !state.plan->begun())
         state.service->stuck(name);
     },
     [self](atom::revive, uint32_t i) { revive(self, i); });

@@ -25,6 +25,10 @@ struct child_spec {
   std::function<duration(const config&)> budget_of; ///< after a reload; empty: stays as it is
   std::vector<size_t> users;
   bool restartable = false;
+  /// It has doors to close: when a stop begins while it waits for its restart it is started at
+  /// once, to close them.
+  bool has_doors = false;
+  bool spared = false; ///< see shutdown_plan::child
   activity_ptr seen_at;
   /// Spawns it and tells those who use it. Called in the supervisor's thread.
   std::function<child_actor(supervisor_actor)> start;
@@ -49,7 +53,11 @@ struct supervisor_state {
     child_actor actor;
     life state = life::absent;
     uint32_t restarts = 0;
+    std::vector<waited> waits_at_kill;
   };
+
+  /// It ends unfinished only by a defect: then nobody else would end the service.
+  ~supervisor_state();
 
   child_identity who; ///< its own; nobody is above it
   std::vector<child> children;
@@ -66,11 +74,15 @@ struct supervisor_state {
   time_point next_progress{};               ///< of the progress lines of a stop
   time_point next_status{};                 ///< of the status line
   status_line line;
-  time_point last_pinged{};          ///< by the watchdog
-  time_point missed_at{};            ///< when its silence was last found too long
+  time_point last_pinged{};          ///< by the watchdog, moved on while we stood still
+  uint64_t pings = 0;                ///< of the watchdog
+  std::optional<uint64_t> missed_at; ///< `pings` when its silence was last found too long
   std::optional<stop_window> window; ///< of the stop under way
   size_t gone_seen = 0;              ///< children, of the stop under way
   std::optional<uint64_t> work_seen; ///< done by those who hold the exit, when last looked at
+  config_ptr adopted;                ///< by the last reload; null: all are as at the start
+  std::string cause;                 ///< of its own death
+  bool over = false;                 ///< it leaves as it should
   bool reloading = false;
   service_state after_reload = service_state::ready;
   std::vector<promise_of<reload_report>> reloads_waiting;

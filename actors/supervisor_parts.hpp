@@ -15,6 +15,9 @@ using life = supervisor_state::life;
 /// Changes the state and tells the process.
 void become(self_ptr self, service_state state, const std::string& text);
 
+/// Sets the timer for whatever is next.
+void arm_timer(self_ptr self);
+
 /// Asks all children for their status; `then` gets what came within the time-out.
 void ask_everybody(self_ptr self, std::function<void(service_status)> then);
 

@@ -50,6 +50,8 @@ void hand_out(self_ptr self, const config_ptr& next, const round_ptr& round) {
   auto& state = self->state;
   round->open = 1;
   for (const auto& child : state.children) {
+    if (child.state == life::starting) // nobody waits for it; it adopts before all else
+      tell_urgent_from_outside(child.actor, atom::adopt_v, next);
     if (child.state != life::running)
       continue;
     ++round->open;
@@ -71,7 +73,11 @@ void use_plan(self_ptr self, const config& next) {
   for (auto& child : state.children)
     if (child.spec.budget_of)
       child.spec.budget = child.spec.budget_of(next);
+  bool was_off = state.with.watchdog_silence == duration::zero();
   use_settings(self, supervisor_settings_of(next, state.service->watchdog_silence(next)));
+  if (was_off)
+    state.last_pinged = now_of(self);
+  arm_timer(self); // for a watchdog that was switched on
 }
 
 void begin(self_ptr self) {
@@ -86,6 +92,7 @@ void begin(self_ptr self) {
   if (!prepared.next)
     return finish(self, round);
   state.service->adopt(prepared.next);
+  state.adopted = prepared.next;
   use_plan(self, *prepared.next);
   hand_out(self, prepared.next, round);
 }
@@ -96,7 +103,7 @@ void use_settings(self_ptr self, const supervisor_settings& with) {
   auto& state = self->state;
   std::vector<shutdown_plan::child> children;
   for (const auto& child : state.children)
-    children.push_back({child.spec.name, child.spec.budget, child.spec.users});
+    children.push_back({child.spec.name, child.spec.budget, child.spec.users, child.spec.spared});
   state.with = with;
   state.plan.emplace(std::move(children), with.stop);
   state.restarts.emplace(with.restarts);

@@ -41,6 +41,18 @@ service_status own_status(self_ptr self) {
   return out;
 }
 
+/// The end that counts: "28.1 s to the deadline", or what comes before it or after.
+std::string countdown(const supervisor_state& state, time_point now) {
+  auto deadline = state.plan->deadline();
+  auto forced = state.window ? state.window->force_at() : std::nullopt;
+  if (forced && *forced < deadline)
+    return show_duration(*forced - now) + " to the forced exit, before the service manager kills";
+  if (now < deadline)
+    return show_duration(deadline - now) + " to the deadline";
+  return show_duration(now - deadline) + " past the deadline"
+         + (forced ? ", " + show_duration(*forced - now) + " to the forced exit" : "");
+}
+
 /// "draining: stats: 4100 events queued, about 0.3 s; 28.1 s to the deadline"
 std::string progress_text(self_ptr self, const service_status& status) {
   auto& state = self->state;
@@ -56,10 +68,7 @@ std::string progress_text(self_ptr self, const service_status& status) {
                std::chrono::duration<double>{child.says->backlog_s}));
     out += "; ";
   }
-  auto left = state.plan->deadline() - now_of(self);
-  return out
-         + (left > duration::zero() ? show_duration(left) + " to the deadline"
-                                    : show_duration(-left) + " past the deadline");
+  return out + countdown(state, now_of(self));
 }
 
 /// Whether the stop has got on since the last look: a child has gone, or those who hold the exit

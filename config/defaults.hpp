@@ -96,10 +96,11 @@ inline constexpr auto reload_timeout = 10'000ms;
 /// How long an actor may take to adopt new settings before the reload is called complete without
 /// it.
 inline constexpr auto adopt_timeout = 2000ms;
+/// Stop signals that come within this time of one another are one wish: programs that pass a signal
+/// on double it within milliseconds, a person needs longer to press again.
+inline constexpr auto same_wish = 200ms;
 /// We end a stop this long before the service manager would kill it.
 inline constexpr auto stop_margin = 1000ms;
-/// How much longer a service manager of unknown patience is asked to wait at a time.
-inline constexpr auto stop_extension_step = 10'000ms;
 /// Between finding an actor stuck and giving the process up: time for the state dump, of which the
 /// actors' own answers take status_answer_timeout.
 inline constexpr auto stuck_dump_time = 400ms;
@@ -146,6 +147,8 @@ inline constexpr int64_t prune_rows = 20'000;
 inline constexpr int64_t batch_outcome_days = 60;
 /// The time the last words may take on a forced exit: log and last-exit.json.
 inline constexpr auto forced_report_limit = 30ms;
+/// How long the end of a stop waits for the disk to take last-exit.json.
+inline constexpr auto report_file_limit = 1000ms;
 /// After everything has stopped, the actor system gets this long to come down before it is left.
 inline constexpr auto teardown_limit = 1000ms;
 /// How often connections are checked against their time-outs while there are any.

@@ -104,8 +104,8 @@ using supervisor_actor = pingable_actor::extend<
 
 /// Turns signals into what they mean for the service.
 using signal_actor = child_actor::extend<
-  // The signal `number` arrived.
-  accepts<atom::signaled, int>>;
+  // A signal has arrived.
+  accepts<atom::signaled, heard_signal>>;
 
 /// Who learns what became of a batch.
 using commit_listener_actor = caf::typed_actor<
@@ -201,6 +201,7 @@ PHI_MESSAGE(phi::stop_forecast)
 PHI_MESSAGE(phi::config_ptr)
 PHI_MESSAGE(phi::stop_mode)
 PHI_MESSAGE(phi::stop_reason)
+PHI_MESSAGE(phi::heard_signal)
 PHI_MESSAGE(phi::ingest_turn_ptr)
 PHI_MESSAGE(phi::commit_batch_ptr)
 PHI_MESSAGE(phi::commit_result)

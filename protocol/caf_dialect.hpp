@@ -331,19 +331,32 @@ void fail_with(Self* self, uint8_t code, std::string text) {
   self->quit(make_failure(code, std::move(text)));
 }
 
-/// An exception in a handler ends the actor; its monitors learn the exception's text. (CAF's own
-/// handler prints to stdout.)
+inline std::string text_of(const std::exception_ptr& thrown) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const std::exception& e) {
+    return std::string{"exception: "} + e.what();
+  } catch (...) {
+    return "exception of an unknown type";
+  }
+}
+
+/// An exception in a handler ends the actor; its monitors learn the exception's text, and so does
+/// `then`, in the actor's thread while its state is still there. (CAF's own handler prints to
+/// stdout.)
+template <class Self, class Then>
+void die_of_exceptions_aloud(Self* self, uint8_t code, Then then) {
+  self->set_exception_handler(
+    [code, then = std::move(then)](std::exception_ptr& thrown) -> caf::error {
+      auto text = text_of(thrown);
+      then(text);
+      return make_failure(code, std::move(text));
+    });
+}
+
 template <class Self>
 void die_of_exceptions_aloud(Self* self, uint8_t code) {
-  self->set_exception_handler([code](std::exception_ptr& thrown) -> caf::error {
-    try {
-      std::rethrow_exception(thrown);
-    } catch (const std::exception& e) {
-      return make_failure(code, std::string{"exception: "} + e.what());
-    } catch (...) {
-      return make_failure(code, "exception of an unknown type");
-    }
-  });
+  die_of_exceptions_aloud(self, code, [](const std::string&) {});
 }
 
 } // namespace phi

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <stdexcept>
@@ -17,6 +18,7 @@ namespace {
 struct fault {
   std::string action;
   long from_pass = 1;
+  long times = std::numeric_limits<long>::max();
   long passes = 0;
 };
 
@@ -32,6 +34,8 @@ std::map<std::string, fault, std::less<>> read_faults() {
     fault what{.action = one.substr(equals + 1)};
     if (auto at = what.action.find('@'); at != std::string::npos) {
       what.from_pass = std::stol(what.action.substr(at + 1));
+      if (auto star = what.action.find('*', at); star != std::string::npos)
+        what.times = std::stol(what.action.substr(star + 1));
       what.action.erase(at);
     }
     out[one.substr(0, equals)] = what;
@@ -65,7 +69,8 @@ void fault_point(std::string_view where) {
   {
     std::lock_guard lock{guard};
     auto found = faults.find(where);
-    if (found == faults.end() || ++found->second.passes < found->second.from_pass)
+    if (found == faults.end() || ++found->second.passes < found->second.from_pass
+        || found->second.passes - found->second.from_pass >= found->second.times)
       return;
     action = found->second.action;
   }

@@ -9,7 +9,8 @@ namespace phi {
 
 /// Does what the environment's PHI_FAULTS asks for at `where`: `where=spin`, `=block`, `=block:MS`,
 /// `=throw`, `=kill` (SIGKILL to this process), several separated by `,`. `where=ACTION@N` acts
-/// from the Nth pass on. tests/README.md lists the places.
+/// from the Nth pass on, `where=ACTION@N*M` in M passes from there. tests/README.md lists the
+/// places.
 void fault_point(std::string_view where);
 
 #else

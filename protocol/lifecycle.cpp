@@ -30,6 +30,7 @@ std::string_view to_string(stop_reason reason) {
     case stop_reason::none: return "none";
     case stop_reason::interrupt: return "interrupt";
     case stop_reason::terminate: return "terminate";
+    case stop_reason::quit: return "quit";
     case stop_reason::hangup_console: return "hangup_console";
     case stop_reason::admin: return "admin";
     case stop_reason::child_died: return "child_died";

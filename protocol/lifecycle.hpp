@@ -29,8 +29,9 @@ enum class stop_mode : uint8_t {
 /// Why the service stops.
 enum class stop_reason : uint8_t {
   none,
-  interrupt,      ///< SIGINT, SIGQUIT
+  interrupt,      ///< SIGINT
   terminate,      ///< SIGTERM
+  quit,           ///< SIGQUIT
   hangup_console, ///< a console was closed (Windows)
   admin,          ///< the admin socket asked for it
   child_died,     ///< an actor died and could not be restarted
@@ -39,16 +40,29 @@ enum class stop_reason : uint8_t {
   user_forced,    ///< a third signal, or mode immediate
 };
 
-/// The process's exit status. `README.md` of protocol/ and of deploy/ print this table; a test
-/// compares them.
+/// The process's exit status. Documents, --help and the unit file print this table; a test compares
+/// them. 3 to 79 are left out: systemd shows names of its own for them (systemd.exec(5)).
 enum class exit_code : uint8_t {
   clean = 0,
   startup_failed = 1,
   usage = 2,
-  child_died = 3,
-  forced_by_deadline = 4,
-  forced_by_user = 5,
-  unaccounted = 6,
+  child_died = 80,
+  forced_by_deadline = 81,
+  forced_by_user = 82,
+  unaccounted = 83,
+};
+
+/// All of them, for tables.
+inline constexpr exit_code exit_codes[] = {
+  exit_code::clean,      exit_code::startup_failed,     exit_code::usage,
+  exit_code::child_died, exit_code::forced_by_deadline, exit_code::forced_by_user,
+  exit_code::unaccounted};
+
+/// A signal that has arrived, and what is asked for by it.
+struct heard_signal {
+  int number = 0;
+  std::optional<stop_mode> wish; ///< a stop; nothing: it asks for none, or for the same one again
+  int press = 0;                 ///< which wish for a stop this is, from 1; 0: it asks for none
 };
 
 std::string_view to_string(service_state);

@@ -52,6 +52,10 @@ std::string trace_text(stop_reason reason) {
   return std::string{to_string(reason)};
 }
 
+std::string trace_text(const heard_signal& signal) {
+  return std::to_string(signal.number);
+}
+
 std::string trace_text(const ingest_turn_ptr& turn) {
   size_t events = 0;
   for (const auto& request : turn->requests)

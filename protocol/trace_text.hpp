@@ -22,6 +22,7 @@ std::string trace_text(const reload_report& report);
 std::string trace_text(const pong& answer);
 std::string trace_text(stop_mode mode);
 std::string trace_text(stop_reason reason);
+std::string trace_text(const heard_signal& signal);
 std::string trace_text(const ingest_turn_ptr& turn);
 std::string trace_text(const commit_batch_ptr& batch);
 std::string trace_text(const commit_result& result);

@@ -54,6 +54,7 @@ public:
   std::string revoke_token(const std::string& id) override { return tokens_->revoke(id); }
   double processor_ms(int thread) const override;
   std::string state_directory() const override;
+  std::string run_id() const override { return process_.run_id(); }
   std::vector<std::string> listeners() const override { return listeners_(); }
 
 private:

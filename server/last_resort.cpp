@@ -9,9 +9,9 @@ namespace phi {
 
 last_resort::last_resort() : speaker_([this] { speak(); }), thread_([this] { wait(); }) {}
 
-void last_resort::set_last_words(std::function<void(const exit_report&)> last_words) {
+void last_resort::set_last_words(last_words words) {
   std::lock_guard lock{guard_};
-  last_words_ = std::move(last_words);
+  last_words_ = std::move(words);
 }
 
 last_resort::~last_resort() {
@@ -41,6 +41,12 @@ void last_resort::leave_now() {
   changed_.notify_all();
 }
 
+void last_resort::leave_orphaned(const std::string& why) {
+  std::lock_guard lock{guard_};
+  orphaned_ = why;
+  changed_.notify_all();
+}
+
 void last_resort::leave_quietly(time_point at, exit_code code) {
   std::lock_guard lock{guard_};
   at_ = at;
@@ -56,11 +62,15 @@ void last_resort::wait() {
       std::_Exit(static_cast<int>(*quiet_code_));
     if (now_) {
       lock.unlock();
-      end(exit_code::forced_by_user, stop_reason::user_forced);
+      end(exit_code::forced_by_user);
+    }
+    if (orphaned_) {
+      lock.unlock();
+      end(exit_code::child_died);
     }
     if (at_ && clock::now() >= *at_) {
       lock.unlock();
-      end(exit_code::forced_by_deadline, stop_reason::deadline);
+      end(exit_code::forced_by_deadline);
     }
     if (at_)
       changed_.wait_until(lock, *at_);
@@ -69,17 +79,22 @@ void last_resort::wait() {
   }
 }
 
-void last_resort::end(exit_code code, stop_reason reason) {
+void last_resort::end(exit_code code) {
   std::unique_lock lock{guard_};
   words_ = draft_;
   words_.code = code;
-  if (reason == stop_reason::user_forced) {
+  if (code == exit_code::forced_by_user) {
     words_.mode = stop_mode::immediate;
-    words_.reason = reason;
+    words_.reason = stop_reason::user_forced;
+  }
+  if (code == exit_code::child_died) {
+    words_.reason = stop_reason::child_died;
+    words_.detail = "supervisor: " + *orphaned_;
   }
   speak_ = true;
   changed_.notify_all();
-  changed_.wait_for(lock, defaults::forced_report_limit, [this] { return spoken_; });
+  changed_.wait_for(lock, say_limit, [this] { return said_; });
+  changed_.wait_for(lock, defaults::forced_report_limit, [this] { return kept_; });
   std::_Exit(static_cast<int>(code));
 }
 
@@ -90,12 +105,19 @@ void last_resort::speak() {
   if (!speak_)
     return;
   auto words = words_;
-  auto say = last_words_;
+  auto [say, keep] = last_words_;
   lock.unlock();
+  look_again(words, clock::now());
   if (say)
     say(words);
   lock.lock();
-  spoken_ = true;
+  said_ = true;
+  changed_.notify_all();
+  lock.unlock();
+  if (keep)
+    keep(words);
+  lock.lock();
+  kept_ = true;
   changed_.notify_all();
 }
 

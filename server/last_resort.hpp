@@ -17,38 +17,53 @@ public:
   last_resort();
   ~last_resort(); ///< disarms
 
-  /// What is called with the report before a forced exit, to write it to disk and log; empty:
-  /// nothing. It may block for ever, the exit waits for it up to defaults::forced_report_limit.
-  void set_last_words(std::function<void(const exit_report&)> last_words);
+  /// What is called with the report before a forced exit.
+  struct last_words {
+    std::function<void(const exit_report&)> say;  ///< to the log
+    std::function<void(const exit_report&)> keep; ///< on a disk
+  };
 
-  /// Ends the process with code 4 at `hard`, unless destroyed before.
+  /// How long the exit waits for `say`, which takes it only when nobody reads the log or the
+  /// machine has no processor to spare; for `keep` it then waits up to
+  /// defaults::forced_report_limit.
+  static constexpr auto say_limit = std::chrono::milliseconds{200};
+
+  /// Empty functions: nothing. They may block for ever.
+  void set_last_words(last_words words);
+
+  /// Ends the process with code 81 (forced by the deadline) at `hard`, unless destroyed before.
   void arm(time_point hard);
 
-  /// What is known of the stop, for the last words. Cheap.
+  /// What is known of the stop; the last words bring it up to the moment of leaving. Cheap.
   void keep(const exit_report& draft);
 
-  /// Ends the process with code 5, now.
+  /// Ends the process with code 82 (forced by the user), now.
   void leave_now();
+
+  /// The supervisor has died: ends the process with code 80, now.
+  void leave_orphaned(const std::string& why);
 
   /// The stop is over: the process must be gone by `at`, with `code` and without further words.
   void leave_quietly(time_point at, exit_code code);
 
 private:
   void wait();
-  void end(exit_code code, stop_reason reason);
+  void end(exit_code code);
   void speak();
 
-  std::function<void(const exit_report&)> last_words_;
+  last_words last_words_;
   std::mutex guard_;
   std::condition_variable changed_;
   exit_report draft_;
   std::optional<time_point> at_;
   std::optional<exit_code> quiet_code_;
   bool now_ = false;
+  std::optional<std::string> orphaned_; ///< why the supervisor is gone
   bool disarmed_ = false;
 
   bool speak_ = false; ///< the speaker is to say its words
-  bool spoken_ = false;
+  bool said_ = false;
+  bool kept_ = false;
   exit_report words_;
   std::thread speaker_; ///< made at the start, when threads can still be made
   std::thread thread_;
@@ -57,7 +72,7 @@ private:
 /// Sets the last words for as long as what they need lives.
 class last_words_scope {
 public:
-  last_words_scope(last_resort& on, std::function<void(const exit_report&)> words) : on_(on) {
+  last_words_scope(last_resort& on, last_resort::last_words words) : on_(on) {
     on_.set_last_words(std::move(words));
   }
   ~last_words_scope() { on_.set_last_words({}); }

@@ -9,19 +9,27 @@
 #include <CLI/CLI.hpp>
 
 #include <cstdio>
+#include <fcntl.h>
 #include <iostream>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace {
 
 using namespace phi;
 
-constexpr auto footer =
-  "Settings come from the built-in defaults, then FILE, then the environment: APP_ and the key's\n"
-  "path in capitals, such as APP_SERVER_PORT=8080. PHI_LOG=debug sets the log level.\n\n"
-  "Example:\n  phi-backend --config /etc/phi-backend/config.toml --check\n\n"
-  "Exit status: 0 clean stop, 1 start-up failed, 2 usage or configuration error, 3 an actor died,\n"
-  "4 forced by the deadline, 5 forced by the user, 6 events are unaccounted for.";
+std::string footer() {
+  std::string out =
+    "Settings come from the built-in defaults, then FILE, then the environment: APP_ and the "
+    "key's\n"
+    "path in capitals, such as APP_SERVER_PORT=8080. PHI_LOG=debug sets the log level.\n\n"
+    "Example:\n  phi-backend --config /etc/phi-backend/config.toml --check\n\nExit status:";
+  for (auto code : exit_codes) {
+    auto number = std::to_string(static_cast<int>(code));
+    out += "\n  " + number + std::string(4 - number.size(), ' ') + std::string{describe(code)};
+  }
+  return out;
+}
 
 void print_config(const loaded_config& loaded) {
   for (const auto& key : all_keys())
@@ -64,6 +72,15 @@ int migrate_database(const config& settings, bool only_plan) {
   }
 }
 
+/// A program started with a closed stdin, stdout or stderr would get that number for the first file
+/// it opens, and write its log there.
+void open_standard_descriptors() {
+  int fd = ::open("/dev/null", O_RDWR); // the lowest number that is free
+  while (fd >= 0 && fd <= STDERR_FILENO)
+    fd = ::open("/dev/null", O_RDWR);
+  ::close(fd);
+}
+
 /// Holds the settings against the unit, where there is one. Whether the service can start in it.
 bool print_budgets(const loaded_config& loaded, const std::string& unit) {
   const auto& settings = loaded.values;
@@ -89,6 +106,7 @@ bool print_budgets(const loaded_config& loaded, const std::string& unit) {
 
 int main(int argc, char** argv) {
   block_signals();
+  open_standard_descriptors();
   ::umask(0077);
   CLI::App app{"phi-backend: counts usage events, each exactly once", "phi-backend"};
   std::string file;
@@ -115,12 +133,15 @@ int main(int argc, char** argv) {
                                  "Bring the schema in PostgreSQL up to date and start nothing");
   app.add_flag("--plan", plan, "With --migrate: only say what would be done")->needs(migrating);
   app.set_version_flag("--version", "phi-backend " PHI_VERSION);
-  app.footer(footer);
+  app.footer(footer());
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : static_cast<int>(exit_code::usage);
   }
+  bool serves = database.empty() && !check && !print && !migrate;
+  if (!serves)
+    unblock_signals(); // nothing here needs a stop of its own: a signal simply ends it
   if (!database.empty())
     return check_database(database, settle);
   settings_source source{file};

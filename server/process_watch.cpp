@@ -18,6 +18,8 @@ duration now_on(clockid_t which) {
 } // namespace
 
 void process_watch::give_up(const std::string& actor) {
+  if ((manager_.watchdog_limit() || abort_when_stuck_) && note_stuck_)
+    note_stuck_(actor);
   if (manager_.watchdog_limit()) {
     log_error("watchdog", "has the service manager start the service anew", {{"stuck", actor}});
     return manager_.trigger();

@@ -158,7 +158,11 @@ void service::stop_moved(const exit_report& draft) {
 
 void service::finished(const exit_report& report) {
   log_report(report);
-  if (auto trouble = with_.state.end_run(report); !trouble.empty())
+  // All is done but for the file, whose disk may hang: from here on only the code is left to tell.
+  with_.resort.leave_quietly(clock::now() + defaults::report_file_limit + defaults::teardown_limit,
+                             report.code);
+  auto trouble = with_.state.end_run_within(report, defaults::report_file_limit);
+  if (!trouble.empty())
     log_warn("supervisor", "cannot keep the report", {{"cause", trouble}});
   with_.manager.status("stopped: " + std::string{describe(report.code)});
   with_.manager.barrier(defaults::manager_barrier_limit);
@@ -168,6 +172,15 @@ void service::finished(const exit_report& report) {
   std::lock_guard lock{guard_};
   code_ = report.code;
   over_.notify_all();
+}
+
+void service::supervisor_died(const std::string& why, const exit_report& draft) {
+  log_error("supervisor", "has died, and with it all order: leaves at once", {{"cause", why}});
+  for (const auto& row : draft.actors)
+    log_error("supervisor", "dumps an actor",
+              {{"actor", row.actor}, {"doing", row.doing.empty() ? "idle" : row.doing}});
+  with_.resort.keep(draft);
+  with_.resort.leave_orphaned(why);
 }
 
 void service::leave_now() {

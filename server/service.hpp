@@ -41,6 +41,7 @@ public:
   config_ptr settings() const;
   std::map<std::string, std::string> origins() const;
   std::optional<systemd::unit_limits> unit_limits() const;
+  const std::string& run_id() const { return with_.state.run_id(); }
 
   /// Called on every change of readiness.
   std::function<void(bool)> on_ready_changed;
@@ -55,6 +56,7 @@ public:
   void stop_begun(const exit_report& draft, std::optional<time_point> hard) override;
   void stop_moved(const exit_report& draft) override;
   void finished(const exit_report& report) override;
+  void supervisor_died(const std::string& why, const exit_report& draft) override;
   void leave_now() override;
   void stop_extended(duration more, std::optional<time_point> hard) override;
   std::optional<duration> manager_stop_limit() const override;

@@ -117,7 +117,10 @@ public:
     system_ = &system;
     using keys = decltype(config::shutdown);
     describe("http", &keys::http_budget_percent, {}, true, &house::start_http);
+    children_.back().has_doors = true;
+    children_.back().given_up = [this] { http_->close_doors(); };
     describe("stats", &keys::stats_budget_percent, {"http"}, false, &house::start_stats);
+    children_.back().spared = true;
     describe("reader", &keys::reader_budget_percent, {"http"}, true, &house::start_reader);
     if (spool_)
       describe("spool", &keys::spool_budget_percent, {"stats"}, true, &house::start_spool);
@@ -132,6 +135,7 @@ public:
              &house::start_watchdog);
     describe("signal", &keys::signal_budget_percent, {"watchdog"}, false, &house::start_signal);
     describe("admin", &keys::admin_budget_percent, {"signal"}, true, &house::start_admin);
+    children_.back().has_doors = true;
     return std::move(children_);
   }
 
@@ -153,8 +157,10 @@ public:
     stats_handle_ = nullptr;
     watchdog_handle_ = nullptr;
     watched_.clear();
-    http_->open({});
-    admin_.open({});
+    http_->let_go();
+    admin_.let_go();
+    for (const auto& [name, seen_at] : activities_)
+      seen_at->learn_waits_from({});
   }
 
 private:
@@ -210,8 +216,9 @@ private:
 
   child_actor start_signal(child_identity who) {
     return system_->spawn(signal_behavior, who, [this](signal_actor now) {
-      signals_.attach(
-        [now](int number) { tell_urgent_from_outside(now, atom::signaled_v, number); });
+      signals_.attach([now](const heard_signal& signal) {
+        tell_urgent_from_outside(now, atom::signaled_v, signal);
+      });
     });
   }
 
@@ -306,19 +313,18 @@ exit_code fail_start(state_directory& state, last_resort& resort, systemd::servi
   exit_report report{
     .reason = stop_reason::startup_failed, .code = exit_code::startup_failed, .detail = why};
   if (state.trouble().empty())
-    state.end_run(report);
+    state.end_run_within(report, defaults::report_file_limit);
   resort.leave_quietly(clock::now() + defaults::teardown_limit, report.code);
   return report.code;
 }
 
-void say_last_words(const exit_report& report, state_directory& state,
-                    systemd::service_manager& manager, process_log& log, trace_recorder& trace) {
-  state.end_run(report);
-  trace.off();
-  manager.status("forced to leave: " + survivors(report));
+/// The log first: the disk of the state directory may be what hangs.
+void say_last_words(const exit_report& report, systemd::service_manager& manager,
+                    process_log& log) {
   log_error("supervisor", "is forced to leave", {{"survivors", survivors(report)}});
   log_report(report);
-  log.flush(defaults::forced_report_limit);
+  manager.status("forced to leave: " + survivors(report));
+  log.flush(last_resort::say_limit);
 }
 
 std::set<std::string> names_in(const char* variable) {
@@ -379,8 +385,12 @@ exit_code run_service(const settings_source& source, const loaded_config& loaded
   auto inherited = systemd::take_inherited_sockets();
   state_directory state{settings.resolved.state_dir};
   trace_recorder trace; // outlives the actors: a stop is traced to the last of them
-  last_words_scope words{
-    resort, [&](const exit_report& report) { say_last_words(report, state, manager, log, trace); }};
+  last_words_scope words{resort,
+                         {[&](const exit_report& report) { say_last_words(report, manager, log); },
+                          [&](const exit_report& report) {
+                            state.end_run(report);
+                            trace.off();
+                          }}};
   signal_source signals{[&] { resort.leave_now(); }};
   if (auto trouble = inherited.error.empty() ? state.trouble() : inherited.error; !trouble.empty())
     return fail_start(state, resort, manager, trouble);
@@ -402,7 +412,8 @@ exit_code run_service(const settings_source& source, const loaded_config& loaded
 
   trace_if_asked(trace);
   auto current = std::make_shared<const config>(loaded.values);
-  process_watch watch{manager, settings.shutdown.watchdog.abort};
+  process_watch watch{manager, settings.shutdown.watchdog.abort,
+                      [&](const std::string& stuck) { state.note_stuck(stuck); }};
   service process{{state, resort, log, source, manager, watch}, current, loaded.origins};
   std::function<std::vector<std::string>()> listeners = [] { return std::vector<std::string>{}; };
   auto to_actors = std::make_shared<backend>();

@@ -103,6 +103,8 @@ public:
   virtual double processor_ms(int thread) const = 0;
 
   virtual std::string state_directory() const = 0;
+  /// Names this run of the service among all others.
+  virtual std::string run_id() const = 0;
   /// Where it listens, such as "127.0.0.1:3939".
   virtual std::vector<std::string> listeners() const = 0;
 };

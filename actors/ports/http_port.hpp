@@ -68,6 +68,7 @@ public:
 
   /// Closes the listener (its own copy only), answers what is in flight with `Connection: close`,
   /// ends idle connections after their grace, and calls `drained` when no connection is left.
+  /// A second time it changes nothing.
   virtual void close_doors() = 0;
 
   /// Answers the questions in flight with 503 and ends all connections that have no request in
@@ -82,6 +83,13 @@ public:
   /// How its event loops are, and posts a new task into each that has run the last one. Asked every
   /// second, it shows a frozen loop within a second.
   virtual std::vector<loop_life> loops_alive() = 0;
+
+  /// Once the doors are closed: whom the connections that are left wait for (an actor, or a client
+  /// by its address), and for how long those held the stop that are gone.
+  virtual std::vector<waited> waits() const { return {}; }
+
+  /// From now on nobody is told anything.
+  virtual void let_go() = 0;
 
   /// Where it listens, such as "127.0.0.1:3939".
   virtual std::vector<std::string> addresses() const = 0;

@@ -34,6 +34,10 @@ public:
   /// All is over: write the report; the process leaves with its code.
   virtual void finished(const exit_report& report) = 0;
 
+  /// The supervisor itself has died: nobody is left to stop anything. Leave at once, with what is
+  /// known.
+  virtual void supervisor_died(const std::string& why, const exit_report& draft) = 0;
+
   /// Leave now: mode immediate was asked for.
   virtual void leave_now() = 0;
 

@@ -70,6 +70,7 @@ public:
   time_point request_began() const { return request_began_; }
   /// When bytes have last come in or been taken, or an answer was begun.
   time_point last_moved() const { return last_moved_; }
+  time_point writing_since() const { return writing_since_; }
 
   /// Ends or refuses it when a time-out is over.
   void check(time_point now, const link_limits& limits);

@@ -9,6 +9,7 @@
 #include "server/http/door.hpp"
 #include "server/http/draining.hpp"
 #include "server/http/exchanges.hpp"
+#include "server/http/holders.hpp"
 #include "server/http/ingest_body.hpp"
 #include "server/http/limits.hpp"
 #include "server/http/own_requests.hpp"
@@ -104,6 +105,7 @@ public:
       drain_.begin({std::chrono::milliseconds{server.keepalive_grace_ms},
                     std::chrono::milliseconds{server.partial_grace_ms}},
                    [this] { tell_if_drained(); });
+      holders_.begin(clock::now());
     });
   }
 
@@ -114,6 +116,8 @@ public:
   void cut() override {
     asio_ns::post(io_, [this] { cut_everything(); });
   }
+
+  std::vector<waited> waits() const override { return holders_.tell(clock::now()); }
 
   http_counts counts() const override {
     http_counts out;
@@ -397,6 +401,7 @@ private:
     auto limit = std::chrono::milliseconds{settings_.server.request_timeout_ms};
     for (auto to : exchanges_.older_than(now - limit))
       give_up(to, error_code::query_timeout);
+    holders_.look(exchanges_, links_, now, true);
     connections_.store(links_.open_count(), std::memory_order_relaxed);
     door_.go_on();
   }
@@ -426,6 +431,7 @@ private:
 
   void tell_if_drained() {
     connections_.store(links_.open_count(), std::memory_order_relaxed);
+    holders_.look(exchanges_, links_, clock::now(), links_.count() < 10);
     if (!drain_.begun() || door_.is_open() || links_.count() > 0 || exchanges_.size() > 0 || turn_
         || !own_requests_.empty())
       return;
@@ -451,6 +457,7 @@ private:
   std::vector<std::pair<ticket, answer>> later_;
   own_requests own_requests_;
   bool sweep_armed_ = false;
+  holders holders_;
   std::function<void()> on_drained_;
 
   std::atomic<uint64_t> connections_{0};

@@ -42,6 +42,8 @@ public:
   virtual void cut() = 0;
   virtual http_counts counts() const = 0;
   virtual loop_life life() = 0; ///< see http_port::loops_alive
+  /// Who holds its connections in a stop, and held them.
+  virtual std::vector<waited> waits() const = 0;
 };
 
 std::unique_ptr<event_loop> make_event_loop(std::shared_ptr<loop_shared> shared);

@@ -51,6 +51,12 @@ public:
   void remove(ticket to);
   size_t size() const { return size_; }
   std::vector<ticket> older_than(time_point limit) const;
+  template <class Visit>
+  void for_each(Visit visit) const {
+    for (const auto& slot : slots_)
+      if (slot.used)
+        visit(slot.what);
+  }
 
   /// An id of our own: 16 hex digits of the process, then a counter.
   std::string next_request_id();

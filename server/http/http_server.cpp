@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 
+#include <atomic>
 #include <mutex>
 #include <vector>
 
@@ -61,6 +62,11 @@ public:
       loop->adopt(settings);
   }
 
+  void let_go() override {
+    std::lock_guard lock{guard_};
+    drained_ = {};
+  }
+
   void set_ready(bool ready) override {
     shared_->ready = ready;
     if (ready)
@@ -68,6 +74,8 @@ public:
   }
 
   void close_doors() override {
+    if (doors_closed_.exchange(true))
+      return;
     listeners_.clear(); // each loop closes its own copy
     {
       std::lock_guard lock{guard_};
@@ -115,6 +123,14 @@ public:
     std::vector<loop_life> out;
     for (const auto& loop : loops_)
       out.push_back(loop->life());
+    return out;
+  }
+
+  std::vector<waited> waits() const override {
+    std::vector<waited> out;
+    for (const auto& loop : loops_)
+      for (auto& wait : loop->waits())
+        out.push_back(std::move(wait));
     return out;
   }
 
@@ -177,6 +193,7 @@ private:
   std::vector<std::string> addresses_;
   std::function<void()> drained_;
   size_t loops_to_drain_ = 0;
+  std::atomic<bool> doors_closed_{false};
   std::vector<std::unique_ptr<event_loop>> loops_;
 };
 

@@ -232,6 +232,11 @@ public:
     return {};
   }
 
+  void let_go() {
+    std::lock_guard lock{guard_};
+    current_ = {};
+  }
+
 private:
   /// The unit's sandbox forbids to change an owner, also where nothing changes.
   bool give_to_group() {
@@ -306,6 +311,10 @@ admin_socket::~admin_socket() = default;
 
 std::string admin_socket::open(std::function<void(admin_request_ptr)> handler) {
   return server_->open(std::move(handler));
+}
+
+void admin_socket::let_go() {
+  server_->let_go();
 }
 
 } // namespace phi

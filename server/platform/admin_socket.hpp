@@ -23,6 +23,9 @@ public:
   /// or what is wrong. Called again after the actor died: only the handler is replaced.
   std::string open(std::function<void(admin_request_ptr)> handler);
 
+  /// From now on nobody gets requests; when it was never opened it stays so.
+  void let_go();
+
 private:
   class server;
   std::unique_ptr<server> server_;

@@ -22,8 +22,14 @@ sigset_t our_signals() {
   return set;
 }
 
-bool asks_for_stop(int number) {
-  return number == SIGTERM || number == SIGINT || number == SIGQUIT;
+/// The least that a signal asks for; nothing: no stop.
+std::optional<stop_mode> least_wish(int number) {
+  switch (number) {
+    case SIGTERM:
+    case SIGINT: return stop_mode::graceful;
+    case SIGQUIT: return stop_mode::fast;
+    default: return std::nullopt;
+  }
 }
 
 } // namespace
@@ -34,6 +40,11 @@ void block_signals() {
   struct sigaction ignore {};
   ignore.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &ignore, nullptr);
+}
+
+void unblock_signals() {
+  auto set = our_signals();
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
 signal_source::signal_source(std::function<void()> emergency) : emergency_(std::move(emergency)) {
@@ -49,21 +60,21 @@ signal_source::~signal_source() {
   thread_.join();
 }
 
-void signal_source::attach(std::function<void(int)> handler) {
+void signal_source::attach(std::function<void(const heard_signal&)> handler) {
   std::lock_guard lock{guard_};
   handler_ = std::move(handler);
   if (!handler_)
     return;
-  for (int number : std::exchange(early_, {}))
-    handler_(number);
+  for (const auto& signal : std::exchange(early_, {}))
+    handler_(signal);
 }
 
-void signal_source::on_signal(int number) {
+void signal_source::on_signal(const heard_signal& signal) {
   std::lock_guard lock{guard_};
   if (handler_)
-    handler_(number);
+    handler_(signal);
   else
-    early_.push_back(number);
+    early_.push_back(signal);
 }
 
 void signal_source::run() {
@@ -75,10 +86,14 @@ void signal_source::run() {
       continue;
     signalfd_siginfo info{};
     while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
-      auto number = static_cast<int>(info.ssi_signo);
-      if (asks_for_stop(number) && ladder.press(stop_mode::graceful) == stop_mode::immediate)
+      heard_signal heard{.number = static_cast<int>(info.ssi_signo)};
+      if (auto least = least_wish(heard.number)) {
+        heard.wish = ladder.press(*least, clock::now());
+        heard.press = ladder.presses();
+      }
+      if (heard.wish == stop_mode::immediate)
         emergency_();
-      on_signal(number);
+      on_signal(heard);
     }
   }
 }

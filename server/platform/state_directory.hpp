@@ -4,6 +4,9 @@
 #include "actors/exit_report.hpp"
 #include "server/platform/listener.hpp"
 
+#include <nlohmann/json_fwd.hpp>
+
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -13,6 +16,7 @@ class state_directory {
 public:
   /// Creates the directory if need be and locks it. What went wrong is in `trouble()`.
   explicit state_directory(std::string path);
+  ~state_directory();
 
   const std::string& trouble() const { return trouble_; }
 
@@ -29,23 +33,38 @@ public:
   };
   kept_salt own_salt() const;
 
-  /// Marks this run as begun. From now on an end without `end_run` counts as a crash.
+  /// Names this run among all others, also where every process has the same number.
+  const std::string& run_id() const { return run_id_; }
+
+  /// Marks this run as begun, and reserves the room for its report: a disk that is full then takes
+  /// it all the same. From now on an end without `end_run` counts as a crash.
   void begin_run();
 
-  /// Writes last-exit.json and removes the mark. Any thread; does not throw. Returns what went
-  /// wrong, or an empty text.
+  /// Keeps in the mark that the process is given up because of this actor. Any thread; waits for
+  /// the disk a little.
+  void note_stuck(const std::string& actor);
+
+  /// Writes last-exit.json and removes the mark. Any thread; does not throw; takes as long as the
+  /// disk does. Returns what went wrong, or an empty text: a report that cannot be kept is at least
+  /// noted in the mark, so that the end does not pass for a crash.
   std::string end_run(const exit_report& report) noexcept;
 
+  /// The same, in a thread of its own that is left behind when the disk takes longer than `limit`.
+  std::string end_run_within(const exit_report& report, duration limit) noexcept;
+
 private:
-  std::string file(const char* name) const { return path_ + "/" + name; }
+  class files;
+
   void look_for_crash();
-  void write_file(const std::string& name, const std::string& text) const;
+  nlohmann::ordered_json report_json(const exit_report& report) const;
 
   std::string path_;
   std::string trouble_;
   std::string crash_notice_;
   std::string started_at_;
+  std::string run_id_;
   owned_fd lock_;
+  std::shared_ptr<files> files_; ///< shared with a thread that hangs in a write
 };
 
 } // namespace phi

@@ -1,5 +1,6 @@
 // The plain classes that decide: no actors, no clock.
 
+#include "actors/activity.hpp"
 #include "actors/batch.hpp"
 #include "actors/exit_report.hpp"
 #include "actors/health_quorum.hpp"
@@ -20,6 +21,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr time_point t0{};
+constexpr time_point begin = t0 + 1h; ///< of a stop; t0 itself means none
 
 class deaf_sink : public reply_sink {
 public:
@@ -210,17 +212,27 @@ TEST_CASE(
   CHECK(*window.force_at() == t0 + 40s); // never beyond our own deadline
 }
 
-TEST_CASE("stop window: a patient manager, one of unknown patience, and no forced exit") {
-  stop_window patient{t0, t0 + 40s, duration{90s}, 1s};
-  CHECK(*patient.force_at() == t0 + 40s);
-  CHECK_FALSE(patient.progressed(t0 + 10s));
-  stop_window unknown{t0, t0 + 40s, std::nullopt, 1s};
-  CHECK(*unknown.force_at() == t0 + 40s);
-  CHECK(unknown.progressed(t0 + 1s) == duration{10s});
-  CHECK(*unknown.force_at() <= t0 + 40s);
+TEST_CASE("stop window: with a patient manager, and with none that is known, only our own deadline "
+          "counts") {
+  for (auto limit : {std::optional<duration>{90s}, std::optional<duration>{}})
+    for (auto hard : {3s, 11s, 40s, 70s}) {
+      stop_window window{t0, t0 + hard, limit, 1s};
+      CHECK(window.force_at() == t0 + hard);
+      for (auto t = t0 + 1s; t < t0 + hard; t += 1s) {
+        CHECK_FALSE(window.progressed(t));
+        CHECK(window.force_at() == t0 + hard);
+      }
+    }
+}
+
+TEST_CASE("stop window: without a forced exit only the manager's patience is asked for") {
   stop_window endless{t0, std::nullopt, duration{5s}, 1s};
   CHECK_FALSE(endless.force_at());
   CHECK(endless.progressed(t0 + 4s) == duration{5s});
+  CHECK_FALSE(endless.force_at());
+  stop_window unknown{t0, std::nullopt, std::nullopt, 1s};
+  CHECK_FALSE(unknown.progressed(t0 + 4s));
+  CHECK_FALSE(unknown.force_at());
 }
 
 TEST_CASE("status line: state, rate, queue") {
@@ -240,12 +252,31 @@ TEST_CASE("status line: state, rate, queue") {
 
 TEST_CASE("signals: first, second, third; SIGQUIT begins with fast") {
   signal_ladder plain;
-  CHECK(plain.press(stop_mode::graceful) == stop_mode::graceful);
-  CHECK(plain.press(stop_mode::graceful) == stop_mode::fast);
-  CHECK(plain.press(stop_mode::graceful) == stop_mode::immediate);
+  CHECK(plain.press(stop_mode::graceful, t0) == stop_mode::graceful);
+  CHECK(plain.press(stop_mode::graceful, t0 + 1s) == stop_mode::fast);
+  CHECK(plain.press(stop_mode::graceful, t0 + 2s) == stop_mode::immediate);
+  CHECK(plain.presses() == 3);
   signal_ladder quit;
-  CHECK(quit.press(stop_mode::fast) == stop_mode::fast);
-  CHECK(quit.press(stop_mode::graceful) == stop_mode::fast);
+  CHECK(quit.press(stop_mode::fast, t0) == stop_mode::fast);
+  CHECK(quit.press(stop_mode::graceful, t0 + 1s) == stop_mode::fast);
+  CHECK(quit.press(stop_mode::graceful, t0 + 2s) == stop_mode::immediate);
+}
+
+TEST_CASE(
+  "signals: those within 200 ms of one that counted are the same wish, whichever they are") {
+  signal_ladder doubled;
+  CHECK(doubled.press(stop_mode::graceful, t0) == stop_mode::graceful);
+  for (auto after : {0ms, 1ms, 50ms, 199ms})
+    CHECK_FALSE(doubled.press(stop_mode::graceful, t0 + after));
+  CHECK(doubled.presses() == 1);
+  CHECK(doubled.press(stop_mode::graceful, t0 + 200ms) == stop_mode::fast); // a person's second
+  CHECK_FALSE(doubled.press(stop_mode::graceful, t0 + 399ms));
+  CHECK(doubled.press(stop_mode::graceful, t0 + 400ms) == stop_mode::immediate);
+  signal_ladder mixed; // SIGQUIT asks for more than the SIGTERM right before it
+  CHECK(mixed.press(stop_mode::graceful, t0) == stop_mode::graceful);
+  CHECK(mixed.press(stop_mode::fast, t0 + 1ms) == stop_mode::fast);
+  CHECK_FALSE(mixed.press(stop_mode::fast, t0 + 2ms));
+  CHECK(mixed.presses() == 1);
 }
 
 TEST_CASE("flaw 3: with the default shares every rung of the ladder can be reached") {
@@ -264,7 +295,7 @@ TEST_CASE("flaw 3: with the default shares every rung of the ladder can be reach
   CHECK(plan.verdict({}) == exit_code::forced_by_deadline);
 }
 
-TEST_CASE("verdict: an unsettled ledger is code 6, worse things are told first") {
+TEST_CASE("verdict: an unsettled ledger has a code of its own, worse things are told first") {
   shutdown_plan plan{{{"only", 1s, {}}}, {.timeout = 30s}};
   ledger_counts lost{.received = 2, .stored = 1, .in_queue = 1};
   plan.begin(stop_mode::graceful, stop_reason::terminate, "", t0);
@@ -285,4 +316,106 @@ TEST_CASE("the blame chain names who waited for whom, and leaves out what nobody
   report.actors = {row("http", "stats", 1900ms), row("stats", "store", 1800ms),
                    row("reader", "nothing", 1ms)};
   CHECK(blame_chain(report) == "http waited 1.9 s for stats; stats waited 1.8 s for store");
+}
+
+TEST_CASE("past the deadline whoever holds what would be lost is not killed while it only waits") {
+  for (bool waits : {true, false}) {
+    CAPTURE(waits);
+    shutdown_plan plan{{{"stats", 10s, {}, true}, {"store", 10s, {0}}},
+                       {.timeout = 30s, .force = true, .force_delay = 10s}};
+    plan.begin(stop_mode::graceful, stop_reason::terminate, "", t0);
+    plan.on_time(t0 + 10s);
+    std::vector<std::string> excuses{waits ? "waits for store for 30.0 s" : "", ""};
+    auto forced = plan.on_time(t0 + 30s, excuses);
+    bool killed = std::any_of(forced.begin(), forced.end(),
+                              [](auto& a) { return a.what == plan_action::kind::kill; });
+    CHECK(killed == !waits);
+    bool said = std::any_of(forced.begin(), forced.end(), [](auto& a) {
+      return a.text.find("; it waits for store for 30.0 s") != std::string::npos;
+    });
+    CHECK(said == waits);
+    CHECK(plan.verdict({}) == exit_code::forced_by_deadline);
+    auto row = plan.report({}, t0 + 35s).actors[0];
+    CHECK(row.killed == (waits ? std::optional<duration>{} : std::optional<duration>{30s}));
+    // When the store has answered after all, stats leaves as it should.
+    plan.on_stopped(0, {.actor = "stats"}, t0 + 36s);
+    plan.on_down(0, "", t0 + 36s);
+    CHECK(plan.report({}, t0 + 36s).actors[1].released == (waits ? 36s : 30s));
+  }
+}
+
+TEST_CASE("blame of a stop under way follows who waits for whom to the last link") {
+  exit_report report{.began = begin};
+  auto add = [&](std::string name, std::string state, std::optional<duration> released) {
+    exit_row row{.actor = std::move(name), .state = std::move(state), .released = released};
+    auto seen_at = std::make_shared<activity>();
+    row.seen_at = seen_at;
+    report.actors.push_back(row);
+    return seen_at;
+  };
+  auto http = add("http", "gone", 0s);
+  auto stats = add("stats", "late", 1s);
+  auto store = add("store", "waiting", std::nullopt);
+  auto reader = add("reader", "waiting", std::nullopt);
+  add("admin", "gone", std::nullopt); // it was never started
+  stats->waits_for("store", clock::now() - 5s);
+  store->begin("COMMIT");
+  stats->books.write({.received = 7, .in_queue = 7});
+  look_again(report, begin + 31s);
+  CHECK(report.took == 31s);
+  REQUIRE(report.ledger);
+  CHECK(report.ledger->in_queue == 7);
+  CHECK(blame_chain(report).starts_with("stats waits for store for 5.0 s; store in COMMIT for "));
+  CHECK(blame_chain(report).find("reader") == std::string::npos);
+  REQUIRE(held_by(report));
+  CHECK(held_by(report)->who == "store");
+  CHECK(held_by(report)->what.starts_with("COMMIT for "));
+  auto left = survivors(report);
+  CHECK(
+    left.starts_with("stats (late at 1.0 s, waits for store for 5.0 s), store (waiting, in COM"));
+  CHECK(left.find("admin") == std::string::npos);
+  CHECK(left.find("http") == std::string::npos);
+}
+
+TEST_CASE("blame of a stop under way names the client that holds it, and what it owes") {
+  exit_report report{.began = begin};
+  auto seen_at = std::make_shared<activity>();
+  exit_row http{.actor = "http", .state = "released", .released = 0s};
+  http.seen_at = seen_at;
+  report.actors.push_back(http);
+  seen_at->learn_waits_from([] {
+    return std::vector<waited>{{"client 127.0.0.1:4711, which has not read its answer", 9s}};
+  });
+  look_again(report, begin + 10s);
+  CHECK(blame_chain(report)
+        == "http waits for client 127.0.0.1:4711, which has not read its answer for 9.0 s");
+  REQUIRE(held_by(report));
+  CHECK(held_by(report)->who == "client 127.0.0.1:4711, which has not read its answer");
+  CHECK(held_by(report)->held == 9s);
+  seen_at->learn_waits_from({});
+  look_again(report, begin + 10s);
+  CHECK(blame_chain(report) == "http did not report for 10.0 s");
+}
+
+TEST_CASE("blame of a stop that is over: the longest chain, and who died of what") {
+  exit_report report;
+  auto row = [&](std::string name, std::vector<waited> waits) {
+    exit_row out{.actor = name, .state = "gone", .released = 0s, .gone = 2s};
+    out.report = stopped_report{.actor = std::move(name), .waits = std::move(waits)};
+    report.actors.push_back(out);
+  };
+  row("http", {{"stats", 1900ms}, {"reader", 20ms}});
+  row("stats", {{"store", 1800ms}});
+  row("store", {{"COMMIT", 1700ms}, {"the database to close", 3ms}});
+  REQUIRE(held_by(report));
+  CHECK(held_by(report)->who == "store");
+  CHECK(held_by(report)->what == "COMMIT");
+  CHECK(held_by(report)->held == 1700ms);
+  report.actors[1].report.reset();
+  report.actors[1].trouble = "exception: it broke";
+  CHECK(blame_chain(report).find("stats: exception: it broke") != std::string::npos);
+  CHECK(blame_chain(report).find("did not report") == std::string::npos);
+  CHECK(held_by(report)->who == "stats");
+  exit_report quick;
+  CHECK_FALSE(held_by(quick));
 }

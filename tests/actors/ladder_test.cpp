@@ -86,7 +86,7 @@ TEST_CASE("what one actor leaves of its budget passes on to the next") {
   CHECK(house.finished());
 }
 
-TEST_CASE("a deaf actor is killed at the deadline, never before: code 4, and it is named") {
+TEST_CASE("a deaf actor is killed at the deadline, never before: code 81, and it is named") {
   recorded_log log;
   virtual_system on;
   fake_house house{on, three_children(manner::obedient, manner::deaf)};
@@ -122,23 +122,85 @@ TEST_CASE(
   CHECK(survivors(house.service->last_draft).find("http") == std::string::npos);
 }
 
-TEST_CASE(
-  "force_quit = false: nobody is killed, it is said every second, the second signal still works") {
+TEST_CASE("force_quit = false: nobody is killed, and it is said every second who holds the exit") {
   recorded_log log;
   virtual_system on;
-  fake_house house{on, three_children(manner::late), false};
-  house.manners->at("http") = manner::late;
+  fake_house house{on, three_children(manner::deaf), false};
   house.terminate();
   CHECK_FALSE(house.service->hard);
-  (void)on;
-  fake_house deaf{on, three_children(manner::deaf), false};
-  deaf.terminate();
   on.advance(60s, 100ms);
-  CHECK_FALSE(deaf.finished());
+  CHECK_FALSE(house.finished());
   CHECK_FALSE(log.contains("kills an actor"));
-  CHECK(log.count("past the deadline") >= 20);
-  deaf.terminate(stop_mode::immediate);
-  CHECK(deaf.service->left_now);
+  CHECK(log.count("draining: http: something; ") == 60);
+  CHECK(log.count("past the deadline") == 31); // the first when it is over, then every second
+  CHECK_FALSE(log.contains("to the forced exit"));
+  house.terminate(stop_mode::immediate);
+  CHECK(house.service->left_now);
+}
+
+TEST_CASE("force_quit = false: the second signal still hurries") {
+  virtual_system on;
+  fake_house house{on, three_children(manner::obedient, manner::late), false};
+  house.terminate();
+  on.advance(1s);
+  CHECK_FALSE(house.finished());
+  house.terminate(stop_mode::fast);
+  REQUIRE(house.finished());
+  CHECK(house.service->result->mode == stop_mode::fast);
+  CHECK(house.service->result->code == exit_code::clean);
+  CHECK(house.service->result->took == 1s);
+}
+
+TEST_CASE("the countdown that is shown is the one that counts") {
+  recorded_log log;
+  virtual_system on;
+  fake_house house{on, three_children(manner::deaf)};
+  house.terminate();
+  on.advance(1s);
+  CHECK(log.contains("draining: http: something; 29.0 s to the deadline"));
+  on.advance(30s);
+  CHECK(log.contains("1.0 s past the deadline, 9.0 s to the forced exit"));
+  fake_house hasty{on, three_children(manner::deaf)};
+  hasty.service->stop_limit = duration{8s}; // the manager's, shorter than ours
+  hasty.terminate();
+  on.advance(2s);
+  CHECK(log.contains("5.0 s to the forced exit, before the service manager kills"));
+}
+
+TEST_CASE("without a known limit of the manager, progress moves no deadline") {
+  virtual_system on;
+  fake_house house{on, three_children(manner::slow, manner::slow, manner::deaf)};
+  auto t0 = on.now();
+  house.terminate();
+  on.advance(20s);
+  CHECK(house.service->extensions.empty());
+  CHECK(house.service->hard == t0 + 40s);
+}
+
+TEST_CASE(
+  "past the deadline stats is spared while it only waits for the store, and is not blamed") {
+  for (bool waits : {true, false}) {
+    CAPTURE(waits);
+    recorded_log log;
+    virtual_system on;
+    auto plans = three_children(manner::obedient, manner::deaf);
+    plans[1].spared = true;
+    fake_house house{on, plans};
+    if (waits)
+      house.activities["stats"]->waits_for("store", clock::now() - 5s);
+    house.activities["stats"]->books.write({.received = 5, .stored = 2, .in_queue = 3});
+    house.activities["store"]->begin("COMMIT");
+    house.terminate();
+    on.advance(30s);
+    CHECK(log.contains("kills an actor actor=stats") == !waits);
+    CHECK(house.finished() == !waits);
+    const auto& draft = waits ? house.service->last_draft : *house.service->result;
+    CHECK(draft.code == exit_code::forced_by_deadline);
+    REQUIRE(draft.ledger); // it never reported
+    CHECK(draft.ledger->in_queue == 3);
+    REQUIRE(held_by(draft));
+    CHECK(held_by(draft)->who == (waits ? "store" : "stats"));
+  }
 }
 
 TEST_CASE("an actor that reports twice is noticed and changes nothing: code 0") {
@@ -151,7 +213,7 @@ TEST_CASE("an actor that reports twice is noticed and changes nothing: code 0") 
   CHECK(log.contains("stats reported twice"));
 }
 
-TEST_CASE("an actor that throws in the stop is named with the cause: code 3") {
+TEST_CASE("an actor that throws in the stop is named with the cause: code 80") {
   virtual_system on;
   fake_house house{on, three_children(manner::obedient, manner::throwing)};
   house.terminate();
@@ -161,7 +223,7 @@ TEST_CASE("an actor that throws in the stop is named with the cause: code 3") {
   CHECK(house.orders->has("store release graceful"));
 }
 
-TEST_CASE("an actor that dies at the order to stop: code 3, the others go in order") {
+TEST_CASE("an actor that dies at the order to stop: code 80, the others go in order") {
   recorded_log log;
   virtual_system on;
   fake_house house{on, three_children(manner::obedient, manner::obedient, manner::dying)};
@@ -249,7 +311,7 @@ TEST_CASE("the drain delay comes before the broadcast, and a second signal skips
 }
 
 TEST_CASE("an actor that dies is restarted with back-off, up to the limit, then the service stops: "
-          "code 3") {
+          "code 80") {
   recorded_log log;
   virtual_system on;
   fake_house house{on, three_children()};
@@ -278,7 +340,7 @@ TEST_CASE("restarts long ago are forgiven") {
   CHECK(house.starts["http"] == 9);
 }
 
-TEST_CASE("an actor that holds state is not restarted: the service stops, code 3") {
+TEST_CASE("an actor that holds state is not restarted: the service stops, code 80") {
   virtual_system on;
   fake_house house{on, three_children()};
   house.kill_child("stats");
@@ -295,6 +357,22 @@ TEST_CASE("an actor that waits for its restart does not hold a stop up") {
   CHECK(house.finished());
   on.advance(2s);
   CHECK(house.starts["http"] == 1);
+}
+
+TEST_CASE("an actor with doors that waits for its restart is started to close them when a stop "
+          "begins") {
+  virtual_system on;
+  auto plans = three_children();
+  plans[0].has_doors = true;
+  fake_house house{on, plans};
+  house.kill_child("http");
+  CHECK(house.starts["http"] == 1);
+  house.terminate();
+  REQUIRE(house.finished());
+  CHECK(house.starts["http"] == 2);
+  CHECK(house.orders->index("http release graceful")
+        < house.orders->index("stats release graceful"));
+  CHECK(house.service->result->code == exit_code::clean);
 }
 
 TEST_CASE(
@@ -352,7 +430,8 @@ TEST_CASE("lame duck can be undone, and does not stop anything") {
 
 TEST_CASE("status answers although an actor is stuck, and shows who") {
   virtual_system on;
-  fake_house house{on, three_children()};
+  fake_house house{on, three_children(manner::obedient, manner::mute)};
+  REQUIRE(house.service->state == service_state::ready);
   caf::scoped_actor asker{on.system};
   auto pending = asker->request(house.boss, 1s, atom::status_v);
   on.advance(400ms);
@@ -361,6 +440,9 @@ TEST_CASE("status answers although an actor is stuck, and shows who") {
       REQUIRE(status.children.size() == 3);
       CHECK(status.state == service_state::ready);
       CHECK(status.children[0].says.has_value());
+      CHECK(status.children[1].actor == "stats");
+      CHECK_FALSE(status.children[1].says.has_value());
+      CHECK(status.children[2].says.has_value());
     },
     [](const caf::error&) { FAIL("no answer"); });
 }
@@ -406,75 +488,4 @@ TEST_CASE(
     for (const auto& one : house.service->result->actors)
       CHECK(one.gone);
   }
-}
-
-TEST_CASE(
-  "a stop that makes progress asks the manager for time; one that makes none is ended first") {
-  virtual_system on;
-  fake_house house{on, three_children(manner::slow, manner::slow, manner::deaf)};
-  house.service->stop_limit = duration{4s};
-  house.terminate();
-  CHECK(*house.service->hard == on.now() + 3s);
-  on.advance(3s); // http is gone after 2 s: that is progress
-  CHECK(house.service->extensions.size() >= 1);
-  on.advance(3s); // so is stats
-  auto extensions = house.service->extensions.size();
-  CHECK(extensions >= 2);
-  auto hard = *house.service->hard;
-  on.advance(20s); // store is deaf: no progress, no extension
-  CHECK(house.service->extensions.size() == extensions);
-  CHECK(*house.service->hard == hard);
-  CHECK(hard < on.now());
-}
-
-TEST_CASE("what was done before a stop is no progress of it") {
-  virtual_system on;
-  fake_house house{on, three_children(manner::deaf)}; // each says that it has done 7 things
-  house.service->stop_limit = duration{4s};
-  house.terminate();
-  on.advance(10s);
-  CHECK(house.service->extensions.empty());
-}
-
-TEST_CASE("the supervisor watches the watchdog") {
-  recorded_log log;
-  virtual_system on;
-  auto plans = three_children();
-  plans[0].name = "watchdog";
-  fake_house house{on, plans, true, {}, 30s, 5s};
-  for (int i = 0; i < 10; ++i) {
-    tell_from_outside(house.boss, atom::ping_v);
-    on.advance(2s);
-  }
-  CHECK(house.service->stuck_actors.empty());
-  on.advance(3100ms);
-  CHECK(log.contains("misses the watchdog"));
-  CHECK(house.service->stuck_actors.empty()); // what was said must be written first
-  on.advance(1s);
-  REQUIRE(house.service->stuck_actors.size() == 1);
-  CHECK(house.service->stuck_actors[0] == "watchdog");
-}
-
-TEST_CASE("a watchdog that pings again in time is not given up") {
-  recorded_log log;
-  virtual_system on;
-  auto plans = three_children();
-  plans[0].name = "watchdog";
-  fake_house house{on, plans, true, {}, 30s, 5s};
-  on.advance(5100ms);
-  CHECK(log.contains("misses the watchdog"));
-  tell_from_outside(house.boss, atom::ping_v);
-  on.advance(2s);
-  CHECK(house.service->stuck_actors.empty());
-}
-
-TEST_CASE("the status line is renewed while somebody shows it, and not in a stop") {
-  virtual_system on;
-  fake_house house{on, three_children(manner::obedient, manner::deaf), true};
-  house.service->status_shown = true;
-  tell_from_outside(house.boss, atom::reload_v); // wakes the timer
-  on.advance(10s);
-  auto lines = house.service->texts.size();
-  on.advance(4s);
-  CHECK(house.service->texts.size() > lines);
 }

@@ -9,18 +9,35 @@ using namespace phi;
 using namespace phi::testing;
 using namespace std::chrono_literals;
 
+namespace {
+
+/// Asks for a reload as the admin actor does.
+class reload_asker {
+public:
+  reload_asker(virtual_system& on, fake_house& house) {
+    on.keep(on.system.spawn(
+      [&house, answer = answer_](caf::event_based_actor* self, int) {
+        self->request(house.boss, caf::duration{60s}, atom::reload_v)
+          .then([answer](const reload_report& report) { *answer = report; });
+      },
+      0)); // CAF 0.17 binds a null reference without an argument
+    on.run();
+  }
+  const std::optional<reload_report>& answer() const { return *answer_; }
+
+private:
+  std::shared_ptr<std::optional<reload_report>> answer_ =
+    std::make_shared<std::optional<reload_report>>();
+};
+
+} // namespace
+
 TEST_CASE("reload: everybody adopts, the state comes back, and the answer says what changed") {
   virtual_system on;
   fake_house house{on, three_children()};
   on.run();
-  std::optional<reload_report> answer;
-  auto asker = on.keep(on.system.spawn(
-    [&](caf::event_based_actor* self, int) {
-      self->request(house.boss, caf::duration{1s}, atom::reload_v)
-        .then([&](const reload_report& report) { answer = report; });
-    },
-    0)); // CAF 0.17 binds a null reference without an argument
-  on.run();
+  reload_asker asker{on, house};
+  const auto& answer = asker.answer();
   REQUIRE(answer);
   CHECK(answer->ok());
   CHECK(house.service->adopted.size() == 1);
@@ -62,19 +79,76 @@ TEST_CASE(
   CHECK(house.service->state == service_state::ready);
 }
 
-TEST_CASE("reload: one that comes while starting waits, one in a stop is refused") {
-  recorded_log log;
+TEST_CASE("reload: one that comes while starting is carried out when the start is over") {
   virtual_system on;
   auto plans = three_children();
+  plans[0].how = manner::starting_late;
+  fake_house house{on, plans};
+  reload_asker asker{on, house};
+  CHECK(house.service->state == service_state::starting);
+  CHECK(house.service->reloads == 0);
+  CHECK_FALSE(asker.answer());
+  on.advance(1s);
+  CHECK(house.service->state == service_state::ready);
+  CHECK(house.service->reloads == 1);
+  REQUIRE(asker.answer());
+  CHECK(asker.answer()->ok());
+}
+
+TEST_CASE("reload: who waits for one when a stop begins, and who asks in a stop, is refused") {
+  virtual_system on;
+  auto plans = three_children(manner::obedient, manner::deaf);
   plans[0].how = manner::never_starting;
   fake_house house{on, plans};
-  tell_from_outside(house.boss, atom::reload_v);
-  on.run();
-  CHECK(house.service->reloads == 0);
+  reload_asker early{on, house};
+  CHECK_FALSE(early.answer());
   house.terminate();
+  REQUIRE(early.answer());
+  CHECK(early.answer()->error == "the service is stopping");
+  REQUIRE_FALSE(house.finished());
+  reload_asker late{on, house};
+  REQUIRE(late.answer());
+  CHECK(late.answer()->error == "the service is stopping");
+  CHECK(house.service->reloads == 0);
+  CHECK(house.service->adopted.empty());
+}
+
+TEST_CASE(
+  "reload: an actor that is born after one has its settings, as has one that is being born") {
+  virtual_system on;
+  auto plans = three_children();
+  plans[2].restartable = true;
+  fake_house house{on, plans};
+  house.kill_child("store"); // waits for its restart while the settings change
   tell_from_outside(house.boss, atom::reload_v);
   on.run();
-  CHECK(house.service->reloads == 0);
+  CHECK_FALSE(house.orders->has("store adopt"));
+  on.advance(200ms);
+  CHECK(house.starts["store"] == 2);
+  CHECK(house.orders->has("store adopt"));
+  house.orders->lines.clear();
+  house.manners->at("http") = manner::starting_late;
+  house.kill_child("http");
+  on.advance(500ms);
+  CHECK(house.starts["http"] == 2);
+  house.orders->lines.clear();
+  tell_from_outside(house.boss, atom::reload_v);
+  on.run();
+  CHECK(house.orders->has("http adopt"));
+}
+
+TEST_CASE("reload: a watchdog that it switches on is watched from then on") {
+  virtual_system on;
+  auto plans = three_children();
+  plans[0].name = "watchdog";
+  fake_house house{on, plans};
+  on.advance(20s);
+  house.service->silence = 5s;
+  tell_from_outside(house.boss, atom::reload_v);
+  on.advance(5390ms);
+  CHECK(house.service->stuck_actors.empty());
+  on.advance(10ms);
+  CHECK(house.service->stuck_actors == std::vector<std::string>{"watchdog"});
 }
 
 TEST_CASE("reload: a lame duck stays one, also when it became one meanwhile") {

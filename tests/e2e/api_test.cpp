@@ -453,12 +453,12 @@ TEST_CASE("the admin socket: status, stop, and what it refuses") {
   CHECK(::access(path.c_str(), F_OK) != 0);
 }
 
-TEST_CASE("stop --mode immediate over the admin socket: code 5") {
+TEST_CASE("stop --mode immediate over the admin socket: code 82") {
   temp_dir dir;
   service_process service{dir.path()};
   ask_admin(dir.path("admin.sock"),
             R"({"jsonrpc":"2.0","id":1,"method":"stop","params":{"mode":"immediate"}})");
-  CHECK(service.wait().code == 5);
+  CHECK(service.wait().code == 82);
 }
 
 TEST_CASE("a stale admin socket of a dead process is replaced, a live one is not") {

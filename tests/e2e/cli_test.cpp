@@ -19,7 +19,9 @@ TEST_CASE("--help teaches: options, an example, the exit statuses") {
   auto help = run_program({binary(), "--help"});
   CHECK(help.code == 0);
   for (auto part : {"--config", "--check", "--print-config", "--version",
-                    "Example:", "Exit status:", "APP_SERVER_PORT"})
+                    "Example:", "Exit status:", "APP_SERVER_PORT",
+                    "80  an actor died and could not be restarted", "81  forced by the deadline",
+                    "82  forced by the user", "83  stopped, but events are unaccounted for"})
     CHECK_MESSAGE(has(help.out, part), part);
   CHECK(has(run_program({binary(), "--version"}).out, "phi-backend 0."));
 }

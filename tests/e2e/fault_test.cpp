@@ -59,7 +59,7 @@ TEST_CASE("a locked database: 503 with Retry-After after the busy time-out, then
   CHECK(ask_database(service.database(), "SELECT count(*) FROM event WHERE feature='f'") == 1);
 }
 
-TEST_CASE("flaw 9: the database refuses writes at the stop: code 6, the events are counted as "
+TEST_CASE("flaw 9: the database refuses writes at the stop: code 83, the events are counted as "
           "unaccounted for") {
   temp_dir dir;
   service_process service{dir.path(),
@@ -72,7 +72,7 @@ TEST_CASE("flaw 9: the database refuses writes at the stop: code 6, the events a
   for (int i = 0; i < 5; ++i)
     CHECK(post(service.port(), "/api/v1/events", one_event).status == 200);
   auto end = service.stop();
-  CHECK(end.code == 6);
+  CHECK(end.code == 83);
   CHECK(service.logged("events could not be stored"));
   CHECK(service.last_exit().find("\"inQueue\": 0") == std::string::npos);
 }
@@ -119,7 +119,7 @@ TEST_CASE("a full disk: refused events are told so, acknowledged ones are there 
   check_exactly_once(in_file(again.database()), seen);
 }
 
-TEST_CASE("a full disk with events that nobody waits for: code 6"
+TEST_CASE("a full disk with events that nobody waits for: code 83"
           * doctest::skip(may_not_mount())) {
   temp_dir dir;
   small_disk disk{dir.path("disk"), "3m"};
@@ -130,7 +130,7 @@ TEST_CASE("a full disk with events that nobody waits for: code 6"
   load clients{service.port(), "load", 4, 100};
   CHECK(service.wait_for_log("is refused by the store"));
   clients.finish();
-  CHECK(service.stop().code == 6);
+  CHECK(service.stop().code == 83);
 }
 
 TEST_CASE("a read-only database: the start says what is wrong, code 1") {

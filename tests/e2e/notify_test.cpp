@@ -231,7 +231,7 @@ TEST_CASE("the watchdog stays armed in a stop: it names who does not answer") {
                                                  {"APP_SHUTDOWN_TIMEOUT_SECS", "4"},
                                                  {"APP_SHUTDOWN_FORCE_DELAY_SECS", "0"}})};
   service.signal(SIGTERM);
-  CHECK(service.wait().code == 4);
+  CHECK(service.wait().code == 81);
   CHECK(service.logged("misses an answer late=store"));
   CHECK(service.logged("finds an actor stuck stuck=store"));
 }

@@ -187,14 +187,14 @@ TEST_CASE("stop --wait ends with the service's own exit status and shows who hol
                              {"APP_SHUTDOWN_TIMEOUT_SECS", "1"},
                              {"APP_SHUTDOWN_FORCE_DELAY_SECS", "1"}}};
     auto stop = ctl(dir, {"stop", "--wait"});
-    CHECK(stop.code == 4);
-    CHECK(service.wait().code == 4);
+    CHECK(stop.code == 81);
+    CHECK(service.wait().code == 81);
   }
   {
     temp_dir dir;
     service_process service{dir.path()};
-    CHECK(ctl(dir, {"stop", "--wait", "--mode", "immediate"}).code == 5);
-    CHECK(service.wait().code == 5);
+    CHECK(ctl(dir, {"stop", "--wait", "--mode", "immediate"}).code == 82);
+    CHECK(service.wait().code == 82);
   }
 }
 
@@ -254,7 +254,7 @@ TEST_CASE("last-exit after every kind of end") {
                              {"APP_SHUTDOWN_TIMEOUT_SECS", "1"},
                              {"APP_SHUTDOWN_FORCE_DELAY_SECS", "1"}}};
     service.stop();
-    CHECK(has(last(), "(exit status 4)"));
+    CHECK(has(last(), "(exit status 81)"));
     CHECK(has(last({"--explain"}), "store_budget_percent"));
   }
   {
@@ -269,7 +269,7 @@ TEST_CASE("last-exit after every kind of end") {
   {
     service_process service{dir.path(), {{"PHI_FAULTS", "stats.ingest=throw"}}};
     post(service.port(), "/api/v1/events", R"({"feature":"f"})");
-    CHECK(service.wait().code == 3);
+    CHECK(service.wait().code == 80);
     CHECK(has(last({"--explain"}), "an actor died"));
   }
   {
@@ -365,7 +365,7 @@ TEST_CASE("the trace of a forced exit loads as well, and shows how far the stop 
                            {"PHI_FAULTS", "store.release=block"},
                            {"APP_SHUTDOWN_TIMEOUT_SECS", "1"},
                            {"APP_SHUTDOWN_FORCE_DELAY_SECS", "0"}}};
-  CHECK(service.stop().code == 4);
+  CHECK(service.stop().code == 81);
   auto diagram = run_program({phictl(), "trace", "diagram", file});
   CHECK(diagram.code == 0);
   CHECK(has(diagram.out, "stats--xsupervisor"));

@@ -34,10 +34,33 @@ TEST_CASE("protocol/README.md prints the error table and the exit codes as they 
                       != text.npos,
                     about.name);
   }
-  for (int i = 0; i <= 6; ++i)
-    CHECK(text.find("| " + std::to_string(i) + " | "
-                    + std::string{describe(static_cast<exit_code>(i))} + " |")
-          != text.npos);
+}
+
+TEST_CASE("exit codes: the documents and the unit file say what the code says, and systemd has no "
+          "names of its own for them") {
+  for (auto file : {"protocol/README.md", "README.md", "deploy/README.md"}) {
+    CAPTURE(file);
+    auto text = read_source(file);
+    for (auto code : exit_codes)
+      CHECK_MESSAGE(text.find("| " + std::to_string(static_cast<int>(code)) + " | "
+                              + std::string{describe(code)} + " |")
+                      != text.npos,
+                    describe(code));
+  }
+  for (auto code : exit_codes) {
+    auto number = static_cast<int>(code);
+    CHECK(
+      (number <= 2 || (number >= 80 && number < 128))); // LSB, sysexits.h, signals, systemd.exec
+  }
+  CHECK(static_cast<int>(exit_code::child_died) == 80);
+  CHECK(static_cast<int>(exit_code::forced_by_deadline) == 81);
+  CHECK(static_cast<int>(exit_code::forced_by_user) == 82);
+  CHECK(static_cast<int>(exit_code::unaccounted) == 83);
+  auto unit = read_source("deploy/phi-backend.service.in");
+  CHECK(unit.find("\nRestartPreventExitStatus=" + std::to_string(static_cast<int>(exit_code::usage))
+                  + " " + std::to_string(static_cast<int>(exit_code::forced_by_user)) + "\n")
+        != unit.npos);
+  CHECK(read_source("deploy/README.md").find("after every end but 0, 2 and 82 (") != unit.npos);
 }
 
 TEST_CASE("modes are a ladder, and their names are understood") {

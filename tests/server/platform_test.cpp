@@ -207,3 +207,31 @@ TEST_CASE("JSON depth: brackets count, what stands in strings does not") {
   CHECK_FALSE(nests_deeper("[][][][][]", 3));
   CHECK_FALSE(nests_deeper("]]]]", 3));
 }
+
+TEST_CASE("the state directory: room for the report is reserved, and a run that was given up has a "
+          "cause") {
+  char name[] = "/tmp/phi-state-XXXXXX";
+  REQUIRE(::mkdtemp(name) != nullptr);
+  std::string path = name;
+  std::string id;
+  {
+    state_directory first{path};
+    id = first.run_id();
+    CHECK(id.size() == 16);
+    first.begin_run();
+    CHECK(std::filesystem::file_size(path + "/last-exit.json.new") == 32 * 1024);
+    first.note_stuck("store");
+  }
+  {
+    state_directory second{path};
+    CHECK(second.run_id() != id);
+    CHECK(second.crash_notice().find("the watchdog had given it up because of store")
+          != std::string::npos);
+    second.begin_run();
+    CHECK(second.end_run_within(exit_report{}, std::chrono::seconds{5}).empty());
+    CHECK_FALSE(std::filesystem::exists(path + "/last-exit.json.new"));
+    CHECK_FALSE(std::filesystem::exists(path + "/running.json"));
+    CHECK(std::filesystem::file_size(path + "/last-exit.json") < 4096); // not the reserve
+  }
+  std::filesystem::remove_all(name);
+}

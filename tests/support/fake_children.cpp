@@ -17,6 +17,7 @@ struct fake_state {
   child_identity who;
   std::shared_ptr<told> orders;
   manner how = manner::obedient;
+  promise_of<pong> started;
 };
 
 using self_ptr = fake_actor::stateful_pointer<fake_state>;
@@ -59,9 +60,17 @@ fake_actor::behavior_type fake_behavior(self_ptr self, child_identity who, std::
     [self](atom::ping) -> caf::result<pong> {
       if (self->state.how == manner::never_starting)
         return self->make_response_promise<pong>(); // dropped: CAF 0.17 then answers nothing
+      if (self->state.how == manner::starting_late) {
+        self->state.how = manner::obedient;
+        self->state.started = self->make_response_promise<pong>();
+        tell_later(self, 1s, atom::tick_v);
+        return self->state.started;
+      }
       return pong{};
     },
-    [name](atom::status) {
+    [self, name](atom::status) -> caf::result<actor_status> {
+      if (self->state.how == manner::mute)
+        return self->make_response_promise<actor_status>();
       return actor_status{.actor = name, .doing = "something", .progress = 7};
     },
     [self, name](atom::adopt, const config_ptr&) -> caf::result<pong> {
@@ -70,7 +79,12 @@ fake_actor::behavior_type fake_behavior(self_ptr self, child_identity who, std::
         return self->make_response_promise<pong>();
       return pong{};
     },
-    [self](atom::tick) { leave(self, {}); },
+    [self](atom::tick) {
+      if (self->state.started.pending())
+        self->state.started.deliver(pong{});
+      else
+        leave(self, {});
+    },
   };
 }
 
@@ -109,12 +123,14 @@ fake_house::fake_house(virtual_system& on, std::vector<fake_child_plan> plans, b
   std::vector<child_spec> specs;
   for (const auto& plan : plans) {
     (*manners)[plan.name] = plan.how;
-    auto seen_at = std::make_shared<activity>();
+    auto seen_at = activities[plan.name] = std::make_shared<activity>();
     specs.push_back(
       {.name = plan.name,
        .budget = timeout / 3 - 500ms,
        .users = plan.users,
        .restartable = plan.restartable,
+       .has_doors = plan.has_doors,
+       .spared = plan.spared,
        .seen_at = seen_at,
        .start = [this, name = plan.name, seen_at](supervisor_actor up) -> child_actor {
          ++starts[name];

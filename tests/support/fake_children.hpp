@@ -19,6 +19,8 @@ enum class manner {
   throwing,        ///< throws when released
   dying,           ///< dies when it is told to stop
   silent,          ///< leaves without a report
+  mute,            ///< does not answer `status`
+  starting_late,   ///< answers its first ping after 1 s
   never_starting,  ///< does not answer its first ping
   failing_to_start ///< dies at once
 };
@@ -37,6 +39,10 @@ public:
   void stop_begun(const exit_report& draft, std::optional<time_point> hard) override;
   void stop_moved(const exit_report& draft) override { last_draft = draft; }
   void finished(const exit_report& report) override { result = report; }
+  void supervisor_died(const std::string& why, const exit_report& draft) override {
+    death = why;
+    last_draft = draft;
+  }
   void leave_now() override { left_now = true; }
   void stop_extended(duration more, std::optional<time_point> until) override {
     extensions.push_back(more);
@@ -55,6 +61,7 @@ public:
   std::optional<exit_report> result;
   exit_report last_draft;
   bool left_now = false;
+  std::string death; ///< of the supervisor
   std::vector<std::string> stuck_actors;
   std::vector<duration> extensions;
   std::optional<duration> stop_limit;
@@ -70,6 +77,8 @@ struct fake_child_plan {
   manner how = manner::obedient;
   bool restartable = false;
   std::vector<size_t> users;
+  bool has_doors = false;
+  bool spared = false;
 };
 
 class virtual_system;
@@ -90,6 +99,7 @@ public:
   std::shared_ptr<std::map<std::string, manner>> manners =
     std::make_shared<std::map<std::string, manner>>();
   std::map<std::string, int> starts;
+  std::map<std::string, activity_ptr> activities;
   supervisor_actor boss;
 
 private:

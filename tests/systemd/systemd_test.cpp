@@ -168,10 +168,10 @@ TEST_CASE(
   installed_service service{"TimeoutStopSec=4\nEnvironment=PHI_FAULTS=store.release=block"};
   CHECK(soon([&] { return service.logged("TimeoutStopSec of phi-backend.service is 4 s"); }));
   sh("systemctl stop phi-backend");
-  CHECK(service.property("ExecMainStatus") == "4");
+  CHECK(service.property("ExecMainStatus") == "81");
   CHECK(service.property("Result") == "exit-code");
   CHECK(contains(service.journal(), "is forced to leave") == "");
-  CHECK(sh("cat /var/lib/phi-backend/last-exit.json").out.find("\"exitCode\": 4")
+  CHECK(sh("cat /var/lib/phi-backend/last-exit.json").out.find("\"exitCode\": 81")
         != std::string::npos);
 }
 

@@ -1,14 +1,17 @@
 #include "tools/phictl/exit_file.hpp"
 
 #include "protocol/admin.hpp"
+#include "protocol/lifecycle.hpp"
 #include "tools/phictl/admin_client.hpp"
 #include "tools/phictl/output.hpp"
 
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <poll.h>
+#include <unistd.h>
 
 namespace phi::ctl {
 namespace {
@@ -24,6 +27,43 @@ json read_once(const std::string& file) {
   return json::parse(in, nullptr, false);
 }
 
+/// Whether a service holds the directory now. Asks for its lock without taking it.
+bool in_use(const std::string& state_directory) {
+  int fd = ::open((state_directory + "/phi.lock").c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return errno != ENOENT; // who may not look there cannot say that it is free
+  struct flock held {};
+  held.l_type = F_RDLCK;
+  bool free = ::fcntl(fd, F_OFD_GETLK, &held) == 0 && held.l_type == F_UNLCK;
+  ::close(fd);
+  return !free;
+}
+
+/// The run whose mark is still there although nobody runs: killed, crashed, or unable to write its
+/// report. Nothing: there is no such run.
+std::optional<json> run_without_report(const std::string& state_directory) {
+  std::ifstream in{state_directory + "/running.json"};
+  if (!in || in_use(state_directory))
+    return std::nullopt;
+  auto mark = json::parse(in, nullptr, false);
+  // It may have ended properly between the two looks.
+  if (!std::filesystem::exists(state_directory + "/running.json"))
+    return std::nullopt;
+  if (!mark.is_object())
+    mark = json::object();
+  bool crashed = !mark.contains("exitCode");
+  json out{{"crashed", crashed},
+           {"exitCode", mark.value("exitCode", json{})},
+           {"exitText", mark.value("exitText", "ended without a report")}};
+  out.update(mark);
+  return out;
+}
+
+bool is_of(const json& report, const run_key& run) {
+  auto id = report.value("runId", "");
+  return id.empty() || run.id.empty() ? report.value("pid", 0) == run.pid : id == run.id;
+}
+
 double waited_ms(const json& row, const std::string& whom) {
   double sum = 0;
   if (row.contains("waited"))
@@ -33,16 +73,31 @@ double waited_ms(const json& row, const std::string& whom) {
   return sum;
 }
 
-/// Advice about one actor's part.
-void explain_row(const json& row, std::vector<std::string>& out) {
+/// Advice about whoever held the stop in the end.
+void explain_culprit(const std::string& who, const std::string& what,
+                     std::vector<std::string>& out) {
+  if (who.starts_with("client "))
+    out.push_back("the " + who
+                  + ", held the listener: lower server.partial_grace_ms,"
+                    " server.keepalive_grace_ms or server.write_timeout_ms");
+  else if (what.starts_with("COMMIT"))
+    out.push_back(who + " was in " + what
+                  + ": the disk or the database is slow, or hangs; look at its latency, at a full"
+                    " disk, at locks held by others. More time would only wait longer");
+  else if (who == "reader")
+    out.push_back("a long question held the stop: lower stats.query_timeout_ms");
+}
+
+/// Advice about one actor's part; `culprit` held the stop in the end.
+void explain_row(const json& row, const std::string& culprit, std::vector<std::string>& out) {
   constexpr double noticeable_ms = 500;
   auto actor = row.value("actor", "?");
-  if (row.contains("hurriedMs"))
+  bool innocent = !culprit.empty() && culprit != actor;
+  if (row.contains("hurriedMs") && innocent)
+    out.push_back(actor + " used up its budget waiting for " + culprit);
+  else if (row.contains("hurriedMs"))
     out.push_back(actor + " used up its budget: raise shutdown." + actor
                   + "_budget_percent (and lower another's), or shutdown.timeout_secs");
-  if (waited_ms(row, "clients") > noticeable_ms)
-    out.push_back("slow clients held the listener: lower server.partial_grace_ms,"
-                  " server.keepalive_grace_ms or server.write_timeout_ms");
   if (waited_ms(row, "store") > noticeable_ms)
     out.push_back(
       "the queue took long to commit: lower stats.queue_max_events, look at the disk, or"
@@ -50,22 +105,32 @@ void explain_row(const json& row, std::vector<std::string>& out) {
   if (waited_ms(row, "the database to close") > noticeable_ms)
     out.push_back(
       "the database took long to close: its write-ahead log was large; look at the disk");
-  if (auto state = row.value("state", ""); state == "killed" || state == "late")
+  auto state = row.value("state", "");
+  if ((state == "killed" || state == "late") && !innocent)
     out.push_back(actor
                   + " did not end by itself: this is a defect, keep the journal and the dump");
 }
 
 } // namespace
 
-json read_exit_report(const std::string& state_directory, int pid) {
+json read_exit_report(const std::string& state_directory, const std::optional<run_key>& run) {
   auto file = state_directory + "/last-exit.json";
   auto until = std::chrono::steady_clock::now() + 5s;
   for (;;) {
-    auto report = read_once(file);
-    if (!report.is_object())
-      throw failure{outcome::failed, file + " is not a report"};
-    if (pid == 0 || report.value("pid", 0) == pid || std::chrono::steady_clock::now() > until)
-      return report;
+    auto lost = run_without_report(state_directory);
+    if (lost && (!run || is_of(*lost, *run)))
+      return *lost;
+    if (!run || std::filesystem::exists(file)) {
+      auto report = read_once(file);
+      if (!report.is_object())
+        throw failure{outcome::failed, file + " is not a report"};
+      if (!run || is_of(report, *run))
+        return report;
+    }
+    if (std::chrono::steady_clock::now() > until)
+      throw failure{outcome::failed, "process " + std::to_string(run->pid)
+                                       + ", which was to stop, has left no report in "
+                                       + state_directory + "; see the log"};
     ::poll(nullptr, 0, 20); // it is being written
   }
 }
@@ -80,8 +145,9 @@ std::string find_state_directory(const context& with) {
   }
   std::error_code ignored;
   for (auto place : {"/var/lib/phi-backend", "data"})
-    if (std::filesystem::exists(std::string{place} + "/last-exit.json", ignored))
-      return place;
+    for (auto file : {"/last-exit.json", "/running.json"})
+      if (std::filesystem::exists(std::string{place} + file, ignored))
+        return place;
   throw failure{
     outcome::failed,
     "found no last-exit.json in /var/lib/phi-backend or ./data; name the service's state"
@@ -90,24 +156,41 @@ std::string find_state_directory(const context& with) {
 
 std::vector<std::string> explain_exit(const json& report) {
   std::vector<std::string> out;
+  if (auto stuck = report.value("stuck", ""); !stuck.empty())
+    return {"the watchdog gave it up because " + stuck
+            + " was stuck: see the dump in the journal; nothing acknowledged was lost"};
   if (report.value("crashed", false))
     return {
       "it ended without a report: look for a kill in the journal (out of memory, the watchdog,"
       " TimeoutStopSec), or a crash; nothing acknowledged was lost"};
-  switch (report.value("exitCode", 0)) {
-    case 1: out.push_back("the start failed: " + report.value("detail", "see the log")); break;
-    case 3: out.push_back("an actor died: " + report.value("detail", "see the log")); break;
-    case 4:
+  if (report.contains("noReport"))
+    out.push_back("its report could not be kept: " + report.value("noReport", "?"));
+  switch (exit_code{report.value("exitCode", uint8_t{0})}) {
+    case exit_code::startup_failed:
+      out.push_back("the start failed: " + report.value("detail", "see the log"));
+      break;
+    case exit_code::child_died:
+      out.push_back("an actor died: " + report.value("detail", "see the log"));
+      break;
+    case exit_code::forced_by_deadline:
       out.push_back("the forced exit came after shutdown.timeout_secs + shutdown.force_delay_secs,"
                     " or before systemd would have killed; see phictl doctor");
       break;
-    case 5: out.push_back("somebody asked for it: a third signal, or mode immediate"); break;
-    case 6: out.push_back("events are unaccounted for: see the ledger and the log"); break;
+    case exit_code::forced_by_user:
+      out.push_back("somebody asked for it: a third signal, or mode immediate");
+      break;
+    case exit_code::unaccounted:
+      out.push_back("events are unaccounted for: see the ledger and the log");
+      break;
     default: break;
   }
+  auto held = report.value("heldBy", json::object());
+  auto culprit = held.value("who", "");
+  if (held.value("ms", 0.0) > 500)
+    explain_culprit(culprit, held.value("what", ""), out);
   if (report.contains("actors"))
     for (const auto& row : report["actors"])
-      explain_row(row, out);
+      explain_row(row, culprit, out);
   if (out.empty())
     out.push_back("nothing to change: it went as it should");
   return out;

@@ -5,14 +5,24 @@
 
 #include <nlohmann/json.hpp>
 
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace phi::ctl {
 
-/// The report in a state directory. With `pid`, that of this process: waits a little for it to be
-/// there. Throws `failure` when there is none or it cannot be read.
-nlohmann::ordered_json read_exit_report(const std::string& state_directory, int pid = 0);
+/// Which run of the service. The number of the process alone does not say it: in a container it is
+/// always the same.
+struct run_key {
+  int pid = 0;
+  std::string id; ///< "runId" of its status; empty: of a version that had none
+};
+
+/// How the last run ended, from the reports in a state directory: what it wrote, or, when it wrote
+/// nothing and is gone, that ("crashed": true). With `run`, that of this run only: waits a little
+/// for it to be there. Throws `failure` when there is none or it cannot be read.
+nlohmann::ordered_json read_exit_report(const std::string& state_directory,
+                                        const std::optional<run_key>& run = {});
 
 /// The state directory of the service: as it says itself, else /var/lib/phi-backend or ./data.
 std::string find_state_directory(const context& with);

@@ -65,9 +65,13 @@ void log_level(const context& with, const std::string& level) {
 
 void print_report(const json& report) {
   if (report.value("crashed", false)) {
-    std::cout << paint(colour::red, "ended without a report") << ": process "
-              << report.value("pid", 0) << ", started " << report.value("startedAt", "?")
-              << ", noticed " << report.value("noticedAt", "?") << "\n";
+    std::cout << paint(colour::red, "ended without a report") << ": killed or crashed; process "
+              << report.value("pid", 0) << ", started " << report.value("startedAt", "?");
+    if (report.contains("noticedAt"))
+      std::cout << ", noticed " << report.value("noticedAt", "?");
+    if (auto stuck = report.value("stuck", ""); !stuck.empty())
+      std::cout << "; the watchdog had given it up because " << stuck << " was stuck";
+    std::cout << "\n";
     return;
   }
   int code = report.value("exitCode", -1);
@@ -105,12 +109,15 @@ void last_exit(const context& with, const std::string& state_directory, bool exp
     if (explain)
       report["explanation"] = advice;
     std::cout << report.dump(2) << "\n";
-    return;
-  }
-  print_report(report);
-  if (explain)
-    for (const auto& line : advice)
+  } else {
+    print_report(report);
+    for (const auto& line : explain ? advice : std::vector<std::string>{})
       std::cout << paint(colour::bold, "- ") << line << "\n";
+  }
+  if (report.value("crashed", false))
+    throw failure{outcome::failed, ""};
+  if (int code = report.value("exitCode", 0); code != 0)
+    throw failure{static_cast<outcome>(code), ""};
 }
 
 // -- configuration, doctor ----------------------------------------------------------------------
@@ -293,7 +300,8 @@ void add_inspect_commands(CLI::App& app, context& with) {
 
   auto where = std::make_shared<std::string>();
   auto explain = std::make_shared<bool>(false);
-  auto* exit = app.add_subcommand("last-exit", "Show how the last run ended");
+  auto* exit =
+    app.add_subcommand("last-exit", "Show how the last run ended; ends with its exit status, or 1");
   exit->add_option("--state-dir", *where, "The service's state directory")->type_name("DIR");
   exit->add_flag("--explain", *explain, "Say what to change");
   exit->footer("Example: phictl last-exit --explain")->callback([&with, where, explain] {

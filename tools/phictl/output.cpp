@@ -121,7 +121,10 @@ void print_table(const std::vector<std::vector<std::string>>& raw) {
 std::string show_seconds(double seconds) {
   char text[48];
   auto whole = static_cast<long>(seconds);
-  if (seconds < 60)
+  if (seconds < 1)
+    std::snprintf(text, sizeof text, seconds > 0 && seconds < 0.01 ? "%.1f ms" : "%.0f ms",
+                  seconds * 1000);
+  else if (seconds < 60)
     std::snprintf(text, sizeof text, seconds < 10 ? "%.1f s" : "%.0f s", seconds);
   else if (whole < 3600)
     std::snprintf(text, sizeof text, "%ld min %ld s", whole / 60, whole % 60);

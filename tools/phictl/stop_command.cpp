@@ -127,27 +127,40 @@ void follow(admin_client& client, steady::time_point until) {
   }
 }
 
-/// Waits until nobody answers at the socket any more.
-void wait_until_gone(const context& with, steady::time_point until) {
-  try {
-    while (steady::now() < until) {
+run_key run_in(const json& answer) {
+  return {answer.value("pid", 0), answer.value("runId", "")};
+}
+
+/// Waits until nobody answers at the socket any more, or another run does.
+void wait_until_gone(const context& with, const run_key& run, steady::time_point until) {
+  while (steady::now() < until) {
+    try {
       admin_client connection{with};
+      auto now = run_in(connection.call(admin_wire::method_status, json::object(), 2s));
+      if (now.pid != run.pid || now.id != run.id)
+        return;
       follow(connection, until);
+    } catch (const failure& gone) {
+      if (gone.how() == outcome::not_running)
+        return;
+      if (gone.how() != outcome::timed_out)
+        throw;
     }
-  } catch (const failure& gone) {
-    if (gone.how() == outcome::not_running)
-      return;
-    throw;
   }
   throw failure{outcome::timed_out, "the service has not stopped yet; see: phictl status"};
 }
 
 /// The exit status is the service's own.
-void tell_end(const context& with, const std::string& state_directory, int pid) {
-  auto report = read_exit_report(state_directory, pid);
+void tell_end(const context& with, const json& began) {
+  auto run = run_in(began);
+  auto report = read_exit_report(began.value("stateDirectory", ""), run);
   if (with.json)
     std::cout << report.dump(2) << "\n";
-  else
+  if (report.value("crashed", false))
+    throw failure{outcome::failed, "the service (process " + std::to_string(run.pid)
+                                     + ") was killed, or crashed, before its stop was over: it"
+                                       " left no report"};
+  if (!with.json)
     std::cout << "The service has stopped: " << report.value("exitText", "?") << ", in "
               << show_seconds(report.value("tookMs", 0.0) / 1000) << "\n";
   if (int code = report.value("exitCode", 0); code != 0)
@@ -168,8 +181,8 @@ void stop_by_socket(const context& with, const stop_wishes& wishes) {
   }
   auto until = steady::now() + with.timeout_or(1h);
   follow(client, until);
-  wait_until_gone(with, until);
-  tell_end(with, accepted.value("stateDirectory", ""), accepted.value("pid", 0));
+  wait_until_gone(with, run_in(accepted), until);
+  tell_end(with, accepted);
 }
 
 void stop_by_systemd(const context& with, const stop_wishes& wishes) {
@@ -188,8 +201,8 @@ void stop_by_systemd(const context& with, const stop_wishes& wishes) {
     throw failure{outcome::failed, "systemctl has failed; see: phictl logs"};
   auto until = steady::now() + with.timeout_or(1h);
   follow(client, until);
-  wait_until_gone(with, until);
-  tell_end(with, status.value("stateDirectory", ""), status.value("pid", 0));
+  wait_until_gone(with, run_in(status), until);
+  tell_end(with, status);
 }
 
 } // namespace

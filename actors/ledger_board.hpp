@@ -1,0 +1,30 @@
+#pragma once
+/// Where the keeper of the ledger shows it to other threads, so that it survives its keeper.
+
+#include "protocol/ledger.hpp"
+
+#include <mutex>
+#include <optional>
+
+namespace phi {
+
+/// Thread-safe.
+class ledger_board {
+public:
+  void write(const ledger_counts& counts) {
+    std::lock_guard lock{guard_};
+    counts_ = counts;
+  }
+
+  /// As last shown; nothing: never.
+  std::optional<ledger_counts> read() const {
+    std::lock_guard lock{guard_};
+    return counts_;
+  }
+
+private:
+  mutable std::mutex guard_;
+  std::optional<ledger_counts> counts_;
+};
+
+} // namespace phi

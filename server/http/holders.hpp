@@ -1,0 +1,38 @@
+#pragma once
+/// Who holds the connections of one event loop in a stop: the actors that have requests of it, and
+/// the clients that owe something.
+
+#include "protocol/status.hpp"
+#include "server/http/connection_link.hpp"
+#include "server/http/exchanges.hpp"
+
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace phi::http {
+
+/// Written on the loop's thread, read by any.
+class holders {
+public:
+  /// The doors are closed: from now on it counts who holds them.
+  void begin(time_point now);
+
+  /// Looks who holds now. Without `exactly` not more often than every few milliseconds: it walks
+  /// through all connections.
+  void look(const exchange_table& exchanges, link_registry& links, time_point now, bool exactly);
+
+  /// Who holds now and since when, and for how long those held the stop that are gone.
+  std::vector<waited> tell(time_point now) const;
+
+private:
+  mutable std::mutex guard_;
+  std::optional<time_point> began_;
+  time_point looked_{};
+  std::map<std::string, time_point> present_; ///< since when, by name
+  std::map<std::string, duration> past_;
+};
+
+} // namespace phi::http

@@ -1,0 +1,129 @@
+// The supervisor as a watcher and a teller, on virtual time: of the watchdog, of the service
+// manager, and of its own death.
+
+#include "tests/support/doctest.hpp"
+#include "tests/support/fake_children.hpp"
+#include "tests/support/recorded_log.hpp"
+#include "tests/support/virtual_time.hpp"
+
+#include <algorithm>
+
+using namespace phi;
+using namespace phi::testing;
+using namespace std::chrono_literals;
+
+TEST_CASE(
+  "a stop that makes progress asks the manager for time; one that makes none is ended first") {
+  virtual_system on;
+  fake_house house{on, three_children(manner::slow, manner::slow, manner::deaf)};
+  house.service->stop_limit = duration{4s};
+  house.terminate();
+  CHECK(*house.service->hard == on.now() + 3s);
+  on.advance(3s); // http is gone after 2 s: that is progress
+  CHECK(house.service->extensions.size() >= 1);
+  on.advance(3s); // so is stats
+  auto extensions = house.service->extensions.size();
+  CHECK(extensions >= 2);
+  auto hard = *house.service->hard;
+  on.advance(20s); // store is deaf: no progress, no extension
+  CHECK(house.service->extensions.size() == extensions);
+  CHECK(*house.service->hard == hard);
+  CHECK(hard < on.now());
+}
+
+TEST_CASE("what was done before a stop is no progress of it") {
+  virtual_system on;
+  fake_house house{on, three_children(manner::deaf)}; // each says that it has done 7 things
+  house.service->stop_limit = duration{4s};
+  house.terminate();
+  on.advance(10s);
+  CHECK(house.service->extensions.empty());
+}
+
+TEST_CASE("the supervisor watches the watchdog") {
+  recorded_log log;
+  virtual_system on;
+  auto plans = three_children();
+  plans[0].name = "watchdog";
+  fake_house house{on, plans, true, {}, 30s, 5s};
+  for (int i = 0; i < 10; ++i) {
+    tell_from_outside(house.boss, atom::ping_v);
+    on.advance(2s);
+  }
+  CHECK(house.service->stuck_actors.empty());
+  on.advance(3100ms);
+  CHECK(log.contains("misses the watchdog"));
+  CHECK(house.service->stuck_actors.empty()); // what was said must be written first
+  on.advance(1s);
+  REQUIRE(house.service->stuck_actors.size() == 1);
+  CHECK(house.service->stuck_actors[0] == "watchdog");
+}
+
+TEST_CASE("a watchdog that pings again in time is not given up") {
+  recorded_log log;
+  virtual_system on;
+  auto plans = three_children();
+  plans[0].name = "watchdog";
+  fake_house house{on, plans, true, {}, 30s, 5s};
+  on.advance(5100ms);
+  CHECK(log.contains("misses the watchdog"));
+  tell_from_outside(house.boss, atom::ping_v);
+  on.advance(2s);
+  CHECK(house.service->stuck_actors.empty());
+}
+
+TEST_CASE("the watchdog is watched whatever the phase of the status line") {
+  for (auto phase = 0ms; phase < 2000ms; phase += 50ms) {
+    CAPTURE(phase.count());
+    virtual_system on;
+    auto plans = three_children();
+    plans[0].name = "watchdog";
+    fake_house house{on, plans, true, {}, 30s, 5s};
+    house.service->status_shown = true;
+    tell_from_outside(house.boss, atom::reload_v); // sets the timer of the status line
+    on.advance(2s + phase);
+    tell_from_outside(house.boss, atom::ping_v); // its last
+    on.advance(5390ms);
+    CHECK(house.service->stuck_actors.empty());
+    on.advance(10ms); // 5 s of silence, and 0.4 s for what is said of it
+    CHECK(house.service->stuck_actors == std::vector<std::string>{"watchdog"});
+  }
+}
+
+TEST_CASE("a supervisor that dies leaves the process to the last resort, with the cause") {
+  virtual_system on;
+  fake_house house{on, three_children()};
+  caf::anon_send_exit(house.boss, caf::exit_reason::kill);
+  on.run();
+  CHECK(house.service->death == "it was ended from outside");
+  CHECK(house.service->last_draft.actors.size() == 3);
+  CHECK_FALSE(house.finished());
+  virtual_system other;
+  fake_house well{other, three_children()};
+  well.terminate();
+  CHECK(well.finished());
+  CHECK(well.service->death.empty());
+}
+
+TEST_CASE("the status line is renewed while somebody shows it, and not in a stop") {
+  virtual_system on;
+  fake_house house{on, three_children(manner::obedient, manner::deaf), true};
+  house.service->status_shown = true;
+  tell_from_outside(house.boss, atom::reload_v); // wakes the timer
+  auto lines = [&] {
+    const auto& texts = house.service->texts;
+    return std::count_if(texts.begin(), texts.end(), [](const std::string& text) {
+      return text.starts_with("ready: "); // the state alone is "ready"
+    });
+  };
+  on.advance(10s);
+  auto before = lines();
+  CHECK(before == 5);
+  on.advance(4s);
+  CHECK(lines() == before + 2);
+  house.terminate();
+  on.advance(20s);
+  CHECK_FALSE(house.finished());
+  CHECK(lines() == before + 2);
+  CHECK(house.service->texts.back().starts_with("draining: "));
+}
