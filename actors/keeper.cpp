@@ -3,6 +3,9 @@
 #include "actors/log.hpp"
 #include "config/defaults.hpp"
 
+#include <algorithm>
+#include <utility>
+
 namespace phi {
 namespace {
 
@@ -28,13 +31,13 @@ void beat(self_ptr self, const service_status& status) {
   }
   auto heard = state.port->beat(how);
   if (!heard.error.empty()) {
-    if (!std::exchange(state.away, true))
+    if (std::exchange(state.away, heard.error) != heard.error)
       log_warn("keeper", "cannot reach the other instances", {{"cause", heard.error}});
     state.leads = false;
     return;
   }
   ++state.beats;
-  state.away = false;
+  state.away.clear();
   if (heard.leads != std::exchange(state.leads, heard.leads))
     log_info("keeper", heard.leads ? "takes over the maintenance" : "leaves the maintenance");
   carry_out(self, heard.wanted);
@@ -46,12 +49,23 @@ void maintain_if_due(self_ptr self) {
     return;
   doing now{*state.who.activity, "maintaining the database"};
   fault_point("keeper.maintain");
-  auto did = state.port->maintain();
+  auto [did, warning, error] = state.port->maintain();
   if (!did.empty())
     log_info("keeper", "maintains the database", {{"did", did}});
-  // While there is something to do, step after step; else now and then.
-  state.maintain_at =
-    now_of(self) + (did.empty() ? defaults::maintenance_interval : defaults::maintenance_step);
+  if (!warning.empty())
+    log_warn("keeper", "finds something in the database", {{"what", warning}});
+  // While there is something to do, step after step; else now and then. What cannot be done is
+  // tried less and less often: each try may make others wait for a lock.
+  duration wait = did.empty() ? defaults::maintenance_interval : defaults::maintenance_step;
+  if (error.empty()) {
+    state.retry = defaults::maintenance_retry;
+  } else {
+    log_warn("keeper", "cannot maintain the database now",
+             {{"cause", error}, {"again_after_s", state.retry / std::chrono::seconds{1}}});
+    wait = std::exchange(state.retry,
+                         std::min<duration>(state.retry * 2, defaults::maintenance_retry_max));
+  }
+  state.maintain_at = now_of(self) + wait;
 }
 
 void arm(self_ptr self) {
@@ -92,11 +106,12 @@ keeper_actor::behavior_type keeper_behavior(self_ptr self, child_identity who,
     },
     [self](atom::status) {
       const auto& state = self->state;
-      return status_of(self, {.doing = state.away    ? "the database is away"
-                                       : state.leads ? "leads the maintenance"
-                                                     : "idle",
+      return status_of(self, {.doing = !state.away.empty() ? "the database is away"
+                                       : state.leads       ? "leads the maintenance"
+                                                           : "idle",
                               .progress = state.who.activity->progress(),
-                              .gauges = {{"beats", state.beats}, {"leads", state.leads}}});
+                              .gauges = {{"beats", state.beats}, {"leads", state.leads}},
+                              .degraded = state.away});
     },
     [self](atom::adopt, const config_ptr& settings) {
       self->state.port->adopt(*settings);

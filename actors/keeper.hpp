@@ -5,6 +5,7 @@
 
 #include "actors/child.hpp"
 #include "actors/ports/cluster_port.hpp"
+#include "config/defaults.hpp"
 
 #include <string>
 
@@ -14,11 +15,12 @@ struct keeper_state {
   child_identity who;
   cluster_port_ptr port;
   std::string wanted; ///< as last carried out
-  bool away = false;  ///< the database is
+  std::string away;   ///< why the database is, or we may not use it
   bool leads = false;
   uint64_t beats = 0;
-  uint64_t settled = 0;     ///< events stored or known, at the last beat
-  time_point maintain_at{}; ///< not before
+  uint64_t settled = 0;                         ///< events stored or known, at the last beat
+  time_point maintain_at{};                     ///< not before
+  duration retry = defaults::maintenance_retry; ///< after an error of maintenance
 };
 
 keeper_actor::behavior_type keeper_behavior(keeper_actor::stateful_pointer<keeper_state> self,

@@ -136,6 +136,19 @@ inline constexpr auto heartbeat_interval = 2000ms;
 inline constexpr auto lease = 10'000ms;
 /// How long the duty of maintenance stays with an instance that is silent.
 inline constexpr auto duty_lease = 30'000ms;
+/// How long a session may be silent within a transaction: then its process stands still, and others
+/// wait for the locks.
+inline constexpr std::chrono::milliseconds transaction_silence = 5s;
+/// By how much the clocks of an instance and of its database may differ: as those of senders.
+inline constexpr std::chrono::seconds clock_tolerance{max_future_secs};
+/// After a gap or a jump of the clock rows are dropped a day at a time, no faster than this: twice
+/// as fast as they would have been, and slow enough for somebody to see it.
+inline constexpr std::chrono::microseconds retention_pause = 12h;
+/// After an error of maintenance: doubles up to the longest.
+inline constexpr std::chrono::milliseconds maintenance_retry = 10s;
+inline constexpr std::chrono::milliseconds maintenance_retry_max = 600s;
+/// How long maintenance waits for a lock: whoever comes after it waits behind it.
+inline constexpr std::chrono::milliseconds maintenance_lock = 100ms;
 /// Between two rounds of maintenance, and between two steps while there is something to do.
 inline constexpr std::chrono::milliseconds maintenance_interval = 60s;
 inline constexpr std::chrono::milliseconds maintenance_step = 2000ms;

@@ -30,11 +30,17 @@ public:
   /// Renews the lease of this instance and tells how it is.
   virtual heard beat(const report& how) = 0;
 
-  /// Partitions, retention, repair of the roll-ups: one step. For the instance that leads. Returns
-  /// what it did, for the log; empty: nothing was to be done. Throws nothing.
-  virtual std::string maintain() = 0;
+  struct maintained {
+    std::string did;     ///< for the log; empty: nothing was to be done
+    std::string warning; ///< what somebody should look at
+    std::string error;   ///< not empty: something could not be done now
+  };
+  /// Partitions, retention, repair of the roll-ups: one step. For the instance that leads. Throws
+  /// nothing.
+  virtual maintained maintain() = 0;
 
-  /// cluster_want, cluster_take_turn, cluster_give_turn, cluster_forget.
+  /// cluster_want, cluster_take_turn, cluster_give_turn (of the instance that is named, if it is
+  /// down; else our own), cluster_forget.
   virtual query_answer answer(const query& what) = 0;
 
   virtual void adopt(const config& settings) = 0;

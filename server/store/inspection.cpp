@@ -42,7 +42,7 @@ constexpr std::array comparisons{
   comparison{"users", "SELECT count(DISTINCT user_hash)" PHI_ROWS,
              "SELECT count(DISTINCT user_hash) FROM rollup_user WHERE day >= ?1"},
   comparison{"identities", "SELECT count(*)" PHI_ALL_ROWS,
-             "SELECT count(*) FROM identity WHERE day >= ?1"},
+             "SELECT count(*)" PHI_ALL_ROWS " AND identity IN (SELECT digest FROM identity)"},
 };
 
 /// 128 bits: 2^31 of 2^32 for each of 2^64 rows.

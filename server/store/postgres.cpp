@@ -1,12 +1,18 @@
 #include "server/store/postgres.hpp"
 
+#include "actors/fault_point.hpp"
+#include "config/defaults.hpp"
+#include "server/store/postgres_statements.hpp"
+
 #include <libpq-fe.h>
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <endian.h>
+#include <iterator>
 #include <optional>
 #include <poll.h>
 #include <utility>
@@ -171,6 +177,9 @@ std::string postgres_rows::command() const {
 
 void postgres::connect(const postgres_access& with) {
   close();
+  if (auto wrong = wrong_with_postgres_url(with.url); !wrong.empty())
+    throw postgres_misfit{wrong};
+  secrets_ = secret_words{with.url};
   auto connect_timeout = std::to_string(with.connect_timeout.count());
   // Later keywords override earlier ones: what the URL says goes before our defaults.
   const char* names[] = {"connect_timeout",      "keepalives_idle",
@@ -191,14 +200,34 @@ void postgres::connect(const postgres_access& with) {
                           nullptr};
   connection_ = PQconnectdbParams(names, values, 1);
   if (PQstatus(connection_) != CONNECTION_OK) {
-    auto why = one_line(PQerrorMessage(connection_));
+    auto why = last_error();
     close();
     throw postgres_error{why, {}};
   }
   PQsetnonblocking(connection_, 1);
-  PQsetNoticeProcessor(
-    connection_, [](void*, const char*) {}, nullptr);
+  PQsetNoticeReceiver(
+    connection_,
+    [](void* own, const PGresult* notice) {
+      const char* how = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+      const char* text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
+      if (how && std::strcmp(how, "WARNING") == 0)
+        static_cast<postgres*>(own)->warning_ = one_line(text ? text : "a warning");
+    },
+    this);
+  refuse_what_does_not_fit();
   find_out_whether_direct();
+}
+
+void postgres::refuse_what_does_not_fit() {
+  const char* encoding = PQparameterStatus(connection_, "server_encoding");
+  if (!encoding || std::strcmp(encoding, "UTF8") == 0)
+    return;
+  std::string name = PQdb(connection_);
+  auto why = "the database " + name + " has the encoding " + encoding
+             + ", which cannot hold all texts of events; make one that can: CREATE DATABASE " + name
+             + "_utf8 ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0";
+  close();
+  throw postgres_misfit{why};
 }
 
 /// The number that a session gives its client, to cancel it by, is that of its process. A pooler
@@ -218,6 +247,10 @@ void postgres::close() noexcept {
   prepared_in_doubt_ = false;
 }
 
+std::string postgres::last_error() const {
+  return secrets_.without(one_line(PQerrorMessage(connection_)));
+}
+
 void postgres::lose(const std::string& why) {
   close();
   throw postgres_error{why, {}};
@@ -225,6 +258,34 @@ void postgres::lose(const std::string& why) {
 
 bool postgres::in_transaction() const {
   return connection_ && PQtransactionStatus(connection_) != PQTRANS_IDLE;
+}
+
+void postgres::commit() {
+  if (run("COMMIT").command() != "COMMIT")
+    throw postgres_error{"the transaction was rolled back", {}};
+  if (!warning_.empty())
+    throw postgres_error{"the database warns at COMMIT: " + warning_, {}};
+}
+
+void postgres::recover(const std::exception& e) noexcept {
+  try {
+    const auto* known = dynamic_cast<const postgres_error*>(&e);
+    if (known && needs_new_session(*known))
+      close();
+    else if (in_transaction())
+      run("ROLLBACK");
+  } catch (const std::exception&) {
+    close();
+  }
+}
+
+bool needs_new_session(const postgres_error& e) {
+  constexpr std::string_view states[] = {
+    "25006",          // read_only_sql_transaction
+    "3F000",          // invalid_schema_name
+    "42P01", "42703", // undefined_table, undefined_column
+  };
+  return std::find(std::begin(states), std::end(states), e.state()) != std::end(states);
 }
 
 /// Waits for something to read, and with `for_room` for room to write as well.
@@ -237,13 +298,13 @@ void postgres::wait(bool for_room) {
   if (ready <= 0)
     lose("the database did not answer within " + std::to_string(limit_.count()) + " ms");
   if ((socket.revents & (POLLIN | POLLHUP | POLLERR)) && PQconsumeInput(connection_) == 0)
-    lose(one_line(PQerrorMessage(connection_)));
+    lose(last_error());
 }
 
 void postgres::flush() {
   for (int left = PQflush(connection_); left != 0; left = PQflush(connection_)) {
     if (left < 0)
-      lose(one_line(PQerrorMessage(connection_)));
+      lose(last_error());
     wait(true);
   }
 }
@@ -275,7 +336,7 @@ void postgres::send(const std::string& sql, const std::vector<postgres_value>& v
   if (PQsendQueryParams(connection_, sql.c_str(), with.count(), with.types.data(), with.data.data(),
                         with.lengths.data(), with.formats.data(), binary)
       == 0)
-    lose(one_line(PQerrorMessage(connection_)));
+    lose(last_error());
 }
 
 postgres_rows postgres::run(const std::string& sql, const std::vector<postgres_value>& values,
@@ -291,7 +352,7 @@ void postgres::run_script(const std::string& sql) {
   if (!connection_)
     throw postgres_error{"not connected", {}};
   if (PQsendQuery(connection_, sql.c_str()) == 0)
-    lose(one_line(PQerrorMessage(connection_)));
+    lose(last_error());
   flush();
   finish_call();
 }
@@ -305,7 +366,7 @@ postgres_rows postgres::finish_call() {
       out = std::move(next);
   }
   if (PQstatus(connection_) != CONNECTION_OK)
-    lose(one_line(PQerrorMessage(connection_)));
+    lose(last_error());
   expect(out.get());
   return out;
 }
@@ -314,7 +375,7 @@ void postgres::begin_queue() {
   if (!connection_)
     throw postgres_error{"not connected", {}};
   if (queued_.empty() && PQenterPipelineMode(connection_) == 0)
-    lose(one_line(PQerrorMessage(connection_)));
+    lose(last_error());
 }
 
 void postgres::queue(const std::string& sql, const std::vector<postgres_value>& values,
@@ -332,7 +393,7 @@ void postgres::prepare(const char* sql, const std::vector<postgres_value>& value
   auto name = "phi" + std::to_string(prepared_.size());
   value_arrays with{values};
   if (PQsendPrepare(connection_, name.c_str(), sql, with.count(), with.types.data()) == 0)
-    lose(one_line(PQerrorMessage(connection_)));
+    lose(last_error());
   queued_.push_back(false);
   prepared_.emplace(sql, std::move(name));
 }
@@ -348,14 +409,14 @@ void postgres::queue_prepared(const char* sql, const std::vector<postgres_value>
   if (PQsendQueryPrepared(connection_, prepared_.at(sql).c_str(), with.count(), with.data.data(),
                           with.lengths.data(), with.formats.data(), binary)
       == 0)
-    lose(one_line(PQerrorMessage(connection_)));
+    lose(last_error());
   queued_.push_back(true);
 }
 
 std::vector<postgres_rows> postgres::run_queued() {
   begin_call();
   if (PQpipelineSync(connection_) == 0)
-    lose(one_line(PQerrorMessage(connection_)));
+    lose(last_error());
   std::vector<postgres_rows> out;
   std::optional<postgres_error> wrong;
   for (bool wanted : std::exchange(queued_, {})) {
@@ -377,7 +438,7 @@ std::vector<postgres_rows> postgres::run_queued() {
   }
   postgres_rows sync{next_result()};
   if (PQstatus(connection_) != CONNECTION_OK || PQexitPipelineMode(connection_) == 0)
-    lose(wrong ? wrong->what() : one_line(PQerrorMessage(connection_)));
+    lose(wrong ? wrong->what() : last_error());
   if (wrong) {
     prepared_.clear();
     prepared_in_doubt_ = direct_;
@@ -397,10 +458,28 @@ int64_t postgres::copy_in(const std::string& sql, std::string_view data) {
     while (PQputCopyData(connection_, part.data(), static_cast<int>(part.size())) == 0)
       wait(true);
   }
+  flush();
+  fault_point("store.copy");
   while (PQputCopyEnd(connection_, nullptr) == 0)
     wait(true);
   flush();
   return finish_call().changed();
+}
+
+void queue_begin(postgres& db, std::chrono::milliseconds limit, std::chrono::milliseconds lock) {
+  auto ms = [](std::chrono::milliseconds time) {
+    return postgres_value::text(std::to_string(time.count()));
+  };
+  db.queue("BEGIN");
+  db.queue_prepared(postgres_sql::limit_transaction,
+                    {ms(limit),
+                     ms(std::min<std::chrono::milliseconds>(limit, defaults::transaction_silence)),
+                     ms(lock)});
+}
+
+void begin_limited(postgres& db, std::chrono::milliseconds limit, std::chrono::milliseconds lock) {
+  queue_begin(db, limit, lock);
+  db.run_queued();
 }
 
 std::string in_postgres(std::string_view sql) {

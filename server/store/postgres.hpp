@@ -3,6 +3,7 @@
 /// costs at most the limit. Included in this folder only.
 
 #include "protocol/event.hpp"
+#include "server/store/postgres_url.hpp"
 #include "server/store/row_source.hpp"
 
 #include <chrono>
@@ -31,6 +32,17 @@ public:
 private:
   std::string state_;
 };
+
+/// Waiting does not mend it: the URL, the database or another instance is not as it must be.
+class postgres_misfit : public postgres_error {
+public:
+  explicit postgres_misfit(const std::string& text) : postgres_error(text, {}) {}
+};
+
+/// Whether a new session may do what this one cannot: the server takes no writes any more, where
+/// another host of the URL may; or a table that was there is gone, and a new session looks at the
+/// schema.
+bool needs_new_session(const postgres_error& e);
 
 /// A value of a statement in PostgreSQL's own form: a scalar as text, or an array in binary.
 struct postgres_value {
@@ -143,10 +155,20 @@ public:
   /// Whether a transaction is open.
   bool in_transaction() const;
 
+  /// COMMIT that is what it says. A server that warns has committed, but not as it was told to:
+  /// its standby may not have it. Throws then, and when the server rolled back instead.
+  void commit();
+
+  /// Ends a transaction that failed, and the session if that cannot be done or `e` asks for it.
+  void recover(const std::exception& e) noexcept;
+
 private:
   using clock = std::chrono::steady_clock;
 
-  void begin_call() { end_ = clock::now() + limit_; }
+  void begin_call() {
+    end_ = clock::now() + limit_;
+    warning_.clear();
+  }
   void find_out_whether_direct();
   void begin_queue();
   void prepare(const char* sql, const std::vector<postgres_value>& values);
@@ -156,9 +178,13 @@ private:
   pg_result* next_result();
   void wait(bool for_room);
   void expect(pg_result* result) const;
+  void refuse_what_does_not_fit();
   [[noreturn]] void lose(const std::string& why);
+  std::string last_error() const;
 
   pg_conn* connection_ = nullptr;
+  secret_words secrets_;
+  std::string warning_; ///< of the present call
   std::chrono::milliseconds limit_{5000};
   clock::time_point end_{};
   std::vector<bool> queued_;       ///< an entry for each answer to come; whether somebody wants it
@@ -166,6 +192,13 @@ private:
   bool prepared_in_doubt_ = false; ///< after an error nobody knows which of them are there
   std::unordered_map<std::string_view, std::string> prepared_; ///< text -> name
 };
+
+/// Queues BEGIN, with an end to every wait of the transaction: a statement, our silence, and a lock
+/// if `lock` is not zero.
+void queue_begin(postgres& db, std::chrono::milliseconds limit,
+                 std::chrono::milliseconds lock = {});
+void begin_limited(postgres& db, std::chrono::milliseconds limit,
+                   std::chrono::milliseconds lock = {});
 
 /// "SELECT ?1" as PostgreSQL writes it: "SELECT $1".
 std::string in_postgres(std::string_view sql);

@@ -3,11 +3,14 @@
 #include "config/defaults.hpp"
 #include "config/time_text.hpp"
 #include "server/store/postgres.hpp"
+#include "server/store/postgres_lease.hpp"
 #include "server/store/postgres_maintenance.hpp"
 #include "server/store/postgres_schema.hpp"
 #include "server/store/postgres_statements.hpp"
 
 #include <nlohmann/json.hpp>
+
+#include <algorithm>
 
 namespace phi::store {
 namespace {
@@ -23,32 +26,38 @@ public:
   heard beat(const report& how) override {
     try {
       connect();
-      auto rows =
-        db_.run(postgres_sql::beat, {value::text(with_.instance), value::text(PHI_VERSION),
-                                     value::text(how.state), value::number(defaults::lease.count()),
-                                     value::number(static_cast<int64_t>(how.spooled)),
-                                     value::number(how.committed), value::number(!introduced_)});
-      rows.step();
-      introduced_ = true;
+      auto said = renew(how);
+      if (!said.step()) { // somebody struck it off, or has taken the name
+        claim_name(db_, with_, {});
+        said = renew(how);
+        if (!said.step())
+          throw postgres_error{"this instance has lost its name", {}};
+      }
+      if (auto wrong = clocks_differ(said.integer(1), wall_clock_us()); !wrong.empty())
+        return {.error = wrong};
+      begin();
       auto duty = db_.run(
         take_duty, {value::text(with_.instance), value::number(defaults::duty_lease.count())});
-      return {.wanted = rows.text(0), .leads = duty.step()};
+      auto limit = std::max<std::chrono::milliseconds>(with_.commit_timeout * 2, defaults::lease);
+      db_.run(end_silent_sessions, {value::number(limit.count())});
+      db_.commit();
+      return {.wanted = said.text(0), .leads = duty.step()};
     } catch (const postgres_error& e) {
-      recover();
+      recover(e);
       return {.error = e.what()};
     }
   }
 
-  std::string maintain() override {
+  maintained maintain() override {
     try {
       connect();
       db_.set_limit(defaults::maintenance_limit);
-      auto did = maintenance_.step(db_, wall_clock_us(), with_.keep_days);
+      auto out = maintenance_.step(db_, with_.keep_days);
       db_.set_limit(with_.commit_timeout);
-      return did;
+      return out;
     } catch (const postgres_error& e) {
-      recover();
-      return std::string{"nothing, for now: "} + e.what();
+      recover(e);
+      return {.error = e.what()};
     }
   }
 
@@ -60,12 +69,14 @@ public:
         case query_kind::cluster_forget: return forget(what.instance);
         case query_kind::cluster_take_turn: return take_turn();
         case query_kind::cluster_give_turn:
+          if (!what.instance.empty() && what.instance != with_.instance)
+            return give_turn_of(what.instance);
           db_.run(postgres_sql::give_turn, {value::text(with_.instance)});
           return {.body = json{{"turn", false}}.dump()};
         default: return {error_code::invalid_query, "this question is not known", {}};
       }
     } catch (const postgres_error& e) {
-      recover();
+      recover(e);
       return {error_code::store_unavailable, e.what(), {}};
     }
   }
@@ -76,8 +87,9 @@ public:
     try {
       if (!db_.is_open())
         return; // away: the lease tells the others
-      db_.queue(leave_cluster, {value::text(with_.instance)});
-      db_.queue(leave_duty, {value::text(with_.instance)});
+      auto own = value::number(run_of_process::own().number);
+      db_.queue(leave_duty, {value::text(with_.instance), own});
+      db_.queue(leave_cluster, {value::text(with_.instance), own});
       db_.run_queued();
     } catch (const postgres_error&) {
       // The same.
@@ -94,18 +106,37 @@ private:
                         {.url = with_.url,
                          .connect_timeout = with_.connect_timeout,
                          .for_writing = true,
-                         .name = "phi-backend " + with_.instance + " keeper"},
-                        wall_clock_us());
+                         .name = "phi-backend " + with_.instance + " keeper"});
+    try {
+      claim_name(db_, with_, {});
+    } catch (...) {
+      db_.close();
+      throw;
+    }
   }
 
-  void recover() noexcept {
-    try {
-      if (db_.in_transaction())
-        db_.run("ROLLBACK");
-      db_.set_limit(with_.commit_timeout);
-    } catch (const postgres_error&) {
-      db_.close();
-    }
+  /// Leases and duties need not outlive a crash of the server: they wait for no disk and no
+  /// standby.
+  void begin() {
+    queue_begin(db_, with_.commit_timeout);
+    db_.queue("SET LOCAL synchronous_commit = off");
+    db_.run_queued();
+  }
+
+  postgres_rows renew(const report& how) {
+    begin();
+    auto out =
+      db_.run(postgres_sql::beat,
+              {value::text(with_.instance), value::number(run_of_process::own().number),
+               value::text(how.state), value::number(defaults::lease.count()),
+               value::number(static_cast<int64_t>(how.spooled)), value::number(how.committed)});
+    db_.commit();
+    return out;
+  }
+
+  void recover(const std::exception& e) noexcept {
+    db_.set_limit(with_.commit_timeout);
+    db_.recover(e);
   }
 
   query_answer want(const std::string& instance, const std::string& state) {
@@ -120,10 +151,22 @@ private:
     return {.body = json{{"forgotten", instance}}.dump()};
   }
 
+  query_answer give_turn_of(const std::string& instance) {
+    if (db_.run(postgres_sql::give_turn_of, {value::text(instance)}).step())
+      return {.body = json{{"turn", false}, {"instance", instance}}.dump()};
+    bool has = db_.run(turn_is_of, {value::text(instance)}).step();
+    return {error_code::not_found,
+            has ? instance
+                    + " has the turn and is up: give it back there, with"
+                      " phictl cluster turn --give-back"
+                : instance + " does not have the turn",
+            {}};
+  }
+
   /// One at a time: whoever has the turn may go down, if all others are up.
   query_answer take_turn() {
     auto own = value::text(with_.instance);
-    db_.run("BEGIN");
+    begin_limited(db_, with_.commit_timeout);
     db_.run(lock_turn);
     std::string why;
     if (auto other = db_.run(turn_of_another, {own}); other.step())
@@ -135,14 +178,13 @@ private:
       return {error_code::overloaded, why, {}};
     }
     db_.run(postgres_sql::take_turn, {own});
-    db_.run("COMMIT");
+    db_.commit();
     return {.body = json{{"turn", true}}.dump()};
   }
 
   postgres_settings with_;
   postgres db_;
   postgres_maintenance maintenance_;
-  bool introduced_ = false; ///< this run of the instance, to the others
 };
 
 } // namespace

@@ -1,8 +1,10 @@
 #include "server/store/postgres_maintenance.hpp"
 
+#include "actors/retention.hpp"
 #include "config/defaults.hpp"
 #include "config/time_text.hpp"
 #include "protocol/own_request.hpp"
+#include "server/store/postgres_lease.hpp"
 #include "server/store/postgres_schema.hpp"
 #include "server/store/postgres_statements.hpp"
 #include "server/store/rollup.hpp"
@@ -23,16 +25,13 @@ constexpr int64_t day_us = slot_us * slots_per_day;
 /// it.
 template <class What>
 auto in_transaction(postgres& db, What what) {
-  db.run("BEGIN");
+  begin_limited(db, defaults::maintenance_limit, defaults::maintenance_lock);
   try {
-    db.run("SET LOCAL lock_timeout = 1000");
-    db.run(lock_schema);
     auto out = what();
-    db.run("COMMIT");
+    db.commit();
     return out;
-  } catch (...) {
-    if (db.in_transaction())
-      db.run("ROLLBACK");
+  } catch (const postgres_error& e) {
+    db.recover(e);
     throw;
   }
 }
@@ -69,71 +68,26 @@ std::vector<postgres_value> bounds_of(int32_t day) {
     {day * day_us, (day + 1) * day_us, day * slots_per_day, (day + 1) * slots_per_day});
 }
 
-} // namespace
+/// How a day's rows and its roll-ups compare.
+enum class compared : uint8_t { same, rows_are_more, rows_are_fewer };
 
-std::string postgres_maintenance::step(postgres& db, int64_t now_us, int64_t keep_days) {
-  auto today = static_cast<int32_t>(day_of_slot(slot_of(now_us)));
-  auto first_kept = today - static_cast<int32_t>(keep_days);
-  if (auto did = make_room_ahead(db, today); !did.empty())
-    return did;
-  if (auto did = retire_old_days(db, first_kept); !did.empty())
-    return did;
-  if (auto did = prune(db, first_kept); !did.empty())
-    return did;
-  return repair_one_day(db, today);
-}
-
-std::string postgres_maintenance::make_room_ahead(postgres& db, int32_t today) {
-  auto made =
-    in_transaction(db, [&] { return make_partitions(db, today - 1, today + days_ahead); });
-  return made > 0 ? "made " + std::to_string(made) + " partitions" : "";
-}
-
-/// One day a step. Its roll-ups stay.
-std::string postgres_maintenance::retire_old_days(postgres& db, int32_t first_kept) {
-  db.run(set_raw_from_day, numbers({first_kept}));
-  for (auto day : partition_days(db)) {
-    if (day >= first_kept)
-      continue;
-    // The archive goes here: a day is written, read back and compared before its rows go.
-    in_transaction(db, [&] { return db.run("DROP TABLE " + partition_of(day)); });
-    return "dropped the rows of " + format_date(day);
+compared compare(postgres& db, int32_t day) {
+  auto counts = db.run(counts_of_day, bounds_of(day));
+  counts.step();
+  bool same = true;
+  bool fewer = false;
+  for (int i = 0; i < 3; ++i) {
+    auto rows = counts.integer(i);
+    auto counted = counts.integer(i + 3);
+    same &= rows == counted;
+    fewer |= rows < counted;
   }
-  return {};
+  return same ? compared::same : fewer ? compared::rows_are_fewer : compared::rows_are_more;
 }
 
-std::string postgres_maintenance::prune(postgres& db, int32_t first_kept) {
-  struct {
-    const char* sql;
-    int64_t before;
-    const char* what;
-  } const list[] = {{prune_other_events, first_kept * day_us, "events"},
-                    {prune_identities, first_kept, "identities"},
-                    {prune_batches, defaults::batch_outcome_days, "outcomes of batches"}};
-  for (const auto& [sql, before, what] : list)
-    if (auto gone = db.run(sql, numbers({before, defaults::prune_rows})).changed(); gone > 0)
-      return "deleted " + std::to_string(gone) + " old " + what;
-  return {};
-}
-
-/// The days go round and round, the newest first.
-std::string postgres_maintenance::repair_one_day(postgres& db, int32_t today) {
-  auto days = partition_days(db);
-  std::erase_if(days, [&](int32_t day) { return day > today; });
-  if (days.empty())
-    return {};
-  auto next = std::find_if(days.rbegin(), days.rend(),
-                           [&](int32_t day) { return checked_day_ == 0 || day < checked_day_; });
-  auto day = checked_day_ = next == days.rend() ? days.back() : *next;
-  auto agrees = db.run(day_agrees, bounds_of(day));
-  agrees.step();
-  if (agrees.text(0) == "t")
-    return {};
-  rebuild_rollups(db, day);
-  return "made the roll-ups of " + format_date(day) + " again";
-}
-
-void rebuild_rollups(postgres& db, int32_t day) {
+/// Makes the roll-ups of a day again out of its rows, if these are more than was counted. Writers
+/// wait meanwhile. Gives what was found while nobody wrote.
+compared rebuild_rollups(postgres& db, int32_t day) {
   const double log_gamma = std::log((1 + relative_error) / (1 - relative_error));
   auto from = std::to_string(day * day_us);
   auto to = std::to_string((day + 1) * day_us);
@@ -150,8 +104,10 @@ void rebuild_rollups(postgres& db, int32_t day) {
            + std::to_string(low) + ") ELSE 0 END), 0)";
   };
   auto whole_day = std::to_string(day);
-  in_transaction(db, [&] {
+  return in_transaction(db, [&] {
     db.run("LOCK TABLE event IN SHARE MODE");
+    if (auto now = compare(db, day); now != compared::rows_are_more)
+      return now;
     for (const char* table : {"rollup_count", "rollup_status", "rollup_instance", "rollup_latency"})
       db.run(std::string{"DELETE FROM "} + table + " WHERE " + slots);
     for (const char* table : {"rollup_user", "rollup_address"})
@@ -162,7 +118,8 @@ void rebuild_rollups(postgres& db, int32_t day) {
       + slot + ", " + text("feature") + ", " + text("action") + ", " + text("route") + ", "
       + text("method")
       + ", coalesce(status, 0) / 100, '', count(*), count(*) FILTER (WHERE status >= 400),"
-        " min(time_us), max(time_us), count(duration_us), coalesce(sum(duration_us), 0),"
+        " min(time_us), max(time_us), count(duration_us), least(coalesce(sum(duration_us), 0), "
+        "9223372036854775807),"
         " min(duration_us), max(duration_us)"
       + where + " GROUP BY 1, 2, 3, 4, 5, 6");
     db.run("INSERT INTO rollup_status (slot, feature, status, writer, n) SELECT " + slot + ", "
@@ -181,11 +138,135 @@ void rebuild_rollups(postgres& db, int32_t day) {
            + whole_day + ", " + text("feature") + ", user_hash, " + text("user_kind") + ", '', "
            + bits(0, 64) + ", " + bits(64, 96) + where
            + " AND user_hash IS NOT NULL GROUP BY 1, 2, 3, 4");
-    return db.run("INSERT INTO rollup_address (day, address_hash, writer, slots_low, slots_high)"
-                  " SELECT "
-                  + whole_day + ", address_hash, '', " + bits(0, 64) + ", " + bits(64, 96) + all
-                  + " AND address_hash IS NOT NULL GROUP BY 1, 2");
+    db.run("INSERT INTO rollup_address (day, address_hash, writer, slots_low, slots_high)"
+           " SELECT "
+           + whole_day + ", address_hash, '', " + bits(0, 64) + ", " + bits(64, 96) + all
+           + " AND address_hash IS NOT NULL GROUP BY 1, 2");
+    return compared::rows_are_more;
   });
+}
+
+/// Where the first day of rows stands now, after at most one move.
+int32_t move_first_day(postgres& db, int64_t now, int64_t keep_days) {
+  return in_transaction(db, [&] {
+    db.run(lock_schema);
+    kept_rows was;
+    for (auto rows = db.run(retention); rows.step();) {
+      constexpr int64_t never = -1'000'000;
+      auto name = rows.text(0);
+      auto number = rows.integer(1);
+      if (name == "keep_days")
+        was.keep_days = number;
+      else if (name == "moved_at_us")
+        was.moved_at_us = number;
+      else if (number > never)
+        was.from_day = number;
+    }
+    auto next = next_kept_rows(was, now, keep_days, defaults::retention_pause);
+    if (next != was)
+      db.run(set_retention, numbers({*next.from_day, *next.keep_days, next.moved_at_us}));
+    return static_cast<int32_t>(*next.from_day);
+  });
+}
+
+} // namespace
+
+cluster_port::maintained postgres_maintenance::step(postgres& db, int64_t keep_days) {
+  cluster_port::maintained out;
+  warning_.clear();
+  auto now = database_now_us(db);
+  auto today = static_cast<int32_t>(day_of_slot(slot_of(now)));
+  auto attempt = [&](auto duty) {
+    try {
+      auto did = duty();
+      if (!did.empty())
+        out.did += (out.did.empty() ? "" : "; ") + did;
+      return !did.empty();
+    } catch (const postgres_error& e) {
+      if (!db.is_open())
+        throw;
+      out.error = e.what();
+      return false;
+    }
+  };
+  attempt([&] { return make_room_ahead(db, today); });
+  auto first_kept = move_first_day(db, now, keep_days);
+  attempt([&] { return retire_old_days(db, first_kept); })
+    || attempt([&] { return prune(db, first_kept); });
+  attempt([&] { return repair_one_day(db, first_kept, today); });
+  out.warning = warning_;
+  return out;
+}
+
+std::string postgres_maintenance::make_room_ahead(postgres& db, int32_t today) {
+  auto there = partition_days(db);
+  std::set<int32_t> days{there.begin(), there.end()};
+  bool all = true;
+  for (auto day = today - 1; day <= today + days_ahead; ++day)
+    all &= days.contains(day);
+  if (all)
+    return {};
+  auto made = in_transaction(db, [&] {
+    db.run(lock_schema);
+    return make_partitions(db, today - 1, today + days_ahead);
+  });
+  return made > 0 ? "made " + std::to_string(made) + " partitions" : "";
+}
+
+/// One day a step. Its roll-ups stay.
+std::string postgres_maintenance::retire_old_days(postgres& db, int32_t first_kept) {
+  for (auto day : partition_days(db)) {
+    if (day >= first_kept)
+      continue;
+    // The archive goes here: a day is written, read back and compared before its rows go.
+    in_transaction(db, [&] {
+      db.run(lock_schema);
+      return db.run("DROP TABLE " + partition_of(day));
+    });
+    return "dropped the rows of " + format_date(day);
+  }
+  return {};
+}
+
+std::string postgres_maintenance::prune(postgres& db, int32_t first_kept) {
+  struct {
+    const char* sql;
+    int64_t before;
+    const char* what;
+  } const list[] = {{prune_other_events, first_kept * day_us, "events"},
+                    {prune_identities, first_kept, "identities"},
+                    {prune_batches, defaults::batch_outcome_days, "outcomes of batches"}};
+  for (const auto& [sql, before, what] : list) {
+    auto gone = in_transaction(db, [&] {
+      return db.run(sql, numbers({before, defaults::prune_rows})).changed();
+    });
+    if (gone > 0)
+      return "deleted " + std::to_string(gone) + " old " + what;
+  }
+  return {};
+}
+
+/// The days go round and round, the newest first.
+std::string postgres_maintenance::repair_one_day(postgres& db, int32_t first, int32_t last) {
+  auto days = partition_days(db);
+  std::erase_if(days, [&](int32_t day) { return day < first || day > last; });
+  if (days.empty())
+    return {};
+  auto next = std::find_if(days.rbegin(), days.rend(),
+                           [&](int32_t day) { return checked_day_ == 0 || day < checked_day_; });
+  auto day = checked_day_ = next == days.rend() ? days.back() : *next;
+  auto found = in_transaction(db, [&] { return compare(db, day); });
+  if (found == compared::rows_are_more)
+    found = rebuild_rollups(db, day); // nobody writes while that looks once more
+  if (found == compared::rows_are_fewer) {
+    // They may have been deleted: what was counted once is not made less.
+    if (fewer_.insert(day).second)
+      warning_ = "there are fewer rows of " + format_date(day)
+                 + " than its counts say; the counts are kept: see phictl verify";
+    return {};
+  }
+  fewer_.erase(day);
+  return found == compared::same ? "" : "made the roll-ups of " + format_date(day) + " again";
 }
 
 } // namespace phi::store

@@ -1,7 +1,9 @@
 #include "server/store/postgres_schema.hpp"
 
 #include "actors/log.hpp"
+#include "config/defaults.hpp"
 #include "config/time_text.hpp"
+#include "server/store/postgres_lease.hpp"
 #include "server/store/postgres_statements.hpp"
 #include "server/store/rollup.hpp"
 
@@ -87,40 +89,80 @@ int make_partitions(postgres& db, int32_t first_day, int32_t last_day) {
   return made;
 }
 
-void migrate(postgres& db, int64_t now_us) {
-  auto today = static_cast<int32_t>(day_of_slot(slot_of(now_us)));
-  auto found = find_schema(db);
-  check(found);
-  if (found.version >= current_postgres_schema() && partitions_are_there(db, today + 1))
-    return;
+namespace {
+
+/// Partitions are a convenience: events of a day without one go where those of all other days are.
+/// Whoever connects does not wait behind somebody's long work for them.
+void try_to_make_partitions(postgres& db, int32_t today) {
   try {
-    db.run("BEGIN");
+    begin_limited(db, defaults::maintenance_limit, defaults::maintenance_lock);
     db.run(lock_schema);
-    db.run(create_schema_table);
-    found = find_schema(db); // another instance may have been first
-    check(found);
-    for (int next = found.version; next < current_postgres_schema(); ++next) {
-      // Several statements in one text need the simple protocol.
-      db.run_script(migrations[next].sql);
-      db.run(add_schema_version, {postgres_value::number(next + 1),
-                                  postgres_value::number(migrations[next].oldest_program)});
-    }
     make_partitions(db, today - 1, today + days_ahead);
-    db.run("COMMIT");
-  } catch (...) {
-    if (db.in_transaction())
-      db.run("ROLLBACK");
-    throw;
+    db.commit();
+  } catch (const postgres_error& e) {
+    if (e.state().empty())
+      throw;
+    db.recover(e);
+    log_warn("store", "cannot make partitions now", {{"cause", e.what()}});
   }
-  if (found.version < current_postgres_schema())
-    log_info("store", found.version == 0 ? "creates the schema" : "migrates the schema",
-             {{"from_schema", found.version}, {"to_schema", current_postgres_schema()}});
 }
 
-void connect_and_migrate(postgres& db, const postgres_access& with, int64_t now_us) {
+/// Brings an older schema up to date; the version that was found.
+found_schema migrate_in_transaction(postgres& db, int32_t today) {
+  db.run("BEGIN");
+  db.run(lock_schema);
+  db.run(create_schema_table);
+  auto found = find_schema(db); // another instance may have been first
+  check(found);
+  for (int next = found.version; next < current_postgres_schema(); ++next) {
+    // Several statements in one text need the simple protocol.
+    db.run_script(migrations[next].sql);
+    db.run(add_schema_version, {postgres_value::number(next + 1),
+                                postgres_value::number(migrations[next].oldest_program)});
+  }
+  if (found.version < current_postgres_schema())
+    make_partitions(db, today - 1, today + days_ahead);
+  db.commit();
+  return found;
+}
+
+/// Errors that waiting does not mend: no rights, names that are taken, features that are not there.
+bool is_lasting(const postgres_error& e) {
+  return e.state().starts_with("42") || e.state().starts_with("0A")
+         || e.state().starts_with("3F000");
+}
+
+} // namespace
+
+void migrate(postgres& db) {
+  auto today = static_cast<int32_t>(day_of_slot(slot_of(database_now_us(db))));
+  try {
+    auto found = find_schema(db);
+    check(found);
+    if (found.version < current_postgres_schema()) {
+      found = migrate_in_transaction(db, today);
+      if (found.version < current_postgres_schema())
+        log_info("store", found.version == 0 ? "creates the schema" : "migrates the schema",
+                 {{"from_schema", found.version}, {"to_schema", current_postgres_schema()}});
+    } else if (!partitions_are_there(db, today + 1)) {
+      try_to_make_partitions(db, today);
+    }
+  } catch (const postgres_error& e) {
+    db.recover(e);
+    if (is_lasting(e))
+      throw postgres_misfit{std::string{"the database does not let us have our tables: "} + e.what()
+                            + "; the role needs CREATE on the schema, and nothing else may have"
+                              " their names"};
+    throw;
+  }
+}
+
+void connect_and_migrate(postgres& db, const postgres_access& with) {
   db.connect(with);
   try {
-    migrate(db, now_us);
+    if (auto wrong = clocks_differ(database_now_us(db), wall_clock_us()); !wrong.empty())
+      throw postgres_misfit{wrong};
+    migrate(db);
   } catch (...) {
     db.close();
     throw;

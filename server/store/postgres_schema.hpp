@@ -17,14 +17,15 @@ int current_postgres_schema();
 /// What a migration would do now, a line a step; empty: nothing.
 std::vector<std::string> migration_plan(postgres& db);
 
-/// Brings the schema up to date and makes the partitions from yesterday to a week ahead of
-/// `now_us`. Waits for another instance that does the same; does nothing when nothing is to do.
-/// Throws when the schema is too new for this program.
-void migrate(postgres& db, int64_t now_us);
+/// Brings the schema up to date and makes the partitions from yesterday to a week ahead of today,
+/// by the database's clock. Waits for another instance that does the same; does nothing when
+/// nothing is to do. Throws when the schema is too new for this program, and postgres_misfit when
+/// the database does not let us make or use it.
+void migrate(postgres& db);
 
-/// Connects and migrates. When either fails it throws and `db` is closed: nobody writes into a
-/// schema that was not looked at.
-void connect_and_migrate(postgres& db, const postgres_access& with, int64_t now_us);
+/// Connects and migrates. When either fails, or our clock and the database's differ, it throws and
+/// `db` is closed: nobody writes into a schema that was not looked at.
+void connect_and_migrate(postgres& db, const postgres_access& with);
 
 /// Makes the partitions that are missing from `first_day` to `last_day` (days since 1970). Within a
 /// transaction that holds the lock of the schema. A day whose events are in the partition of all

@@ -147,6 +147,17 @@ CREATE TABLE state (
 INSERT INTO state VALUES ('raw_from_day', -1000000);
 )",
    1},
+  {"which process has an instance's name; indexes for retention", R"(
+ALTER TABLE instance
+  ADD COLUMN run     bigint NOT NULL DEFAULT 0,
+  ADD COLUMN host    text NOT NULL DEFAULT '',
+  ADD COLUMN pid     bigint NOT NULL DEFAULT 0,
+  ADD COLUMN process text NOT NULL DEFAULT '';
+CREATE INDEX event_other_time ON event_other (time_us);
+DROP INDEX identity_day;
+CREATE INDEX identity_day ON identity (day);
+)",
+   1},
 };
 
 /// The lock of migrations and partitions: "Phi1" and a number.
@@ -170,13 +181,28 @@ inline constexpr const char* partitions =
 
 // -- writing ------------------------------------------------------------------------------------
 
+/// For the present transaction, all in ms: $1 how long a statement may take, $2 how long we may be
+/// silent, $3 how long it waits for a lock (0: as long).
+inline constexpr const char* limit_transaction =
+  "SELECT set_config('statement_timeout', $1, true),"
+  " set_config('idle_in_transaction_session_timeout', $2, true),"
+  " set_config('lock_timeout', $3, true)";
+
+/// Role and database may say otherwise; what waits longer than "on" stays.
+inline constexpr const char* commit_durably =
+  "SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit')"
+  " WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true)";
+
 inline constexpr const char* batch_outcomes =
   "SELECT id, stored::int8, duplicates::int8 FROM batch WHERE id = ANY($1::uuid[])";
 
 /// Gives the digests that were not there yet. In order, so that two instances with the same ids
-/// wait for each other in one direction only.
+/// wait for each other in one direction only. They age from the later of the event's day and today:
+/// an old event that is sent again tomorrow is still known.
 inline constexpr const char* add_identities =
-  "INSERT INTO identity(digest, day) SELECT * FROM unnest($1::uuid[], $2::int4[]) AS t(digest, day)"
+  "INSERT INTO identity(digest, day) SELECT digest,"
+  " greatest(day, floor(extract(epoch FROM now()) / 86400)::int4)"
+  " FROM unnest($1::uuid[], $2::int4[]) AS t(digest, day)"
   " ORDER BY digest ON CONFLICT DO NOTHING RETURNING digest";
 
 inline constexpr const char* add_events =
@@ -199,7 +225,8 @@ inline constexpr const char* add_counts =
   " n = r.n + excluded.n, errors = r.errors + excluded.errors,"
   " first_us = least(r.first_us, excluded.first_us),"
   " last_us = greatest(r.last_us, excluded.last_us), timed = r.timed + excluded.timed,"
-  " sum_us = r.sum_us + excluded.sum_us, min_us = least(r.min_us, excluded.min_us),"
+  " sum_us = CASE WHEN r.sum_us > 9223372036854775807 - excluded.sum_us THEN 9223372036854775807"
+  " ELSE r.sum_us + excluded.sum_us END, min_us = least(r.min_us, excluded.min_us),"
   " max_us = greatest(r.max_us, excluded.max_us)";
 
 inline constexpr const char* add_statuses =
@@ -231,23 +258,51 @@ inline constexpr const char* add_addresses =
   " ON CONFLICT (day, address_hash, writer) DO UPDATE SET"
   " slots_low = r.slots_low | excluded.slots_low, slots_high = r.slots_high | excluded.slots_high";
 
+/// What was found by its id may have been committed without the waiting that durability wants, as
+/// when a standby hung. Our own COMMIT of anything waits for all before it.
+inline constexpr const char* confirm_batches =
+  "UPDATE batch SET writer = writer WHERE id = ANY($1::uuid[])";
+
 inline constexpr const char* add_batches =
   "INSERT INTO batch(id, stored, duplicates, writer)"
   " SELECT *, $4 FROM unnest($1::uuid[], $2::int8[], $3::int8[])";
 
 // -- the cluster --------------------------------------------------------------------------------
 
-/// $1 name, $2 version, $3 state, $4 lease in ms, $5 spooled, $6 committed, $7 first beat of a run.
+/// $1 name, $2 version, $3 lease in ms, $4 run, $5 host, $6 pid, $7 process, $8 a run that is known
+/// to be over. A row: the name is this run's.
+inline constexpr const char* take_name =
+  "INSERT INTO instance AS i (name, version, state, started_at, lease_until, run, host, pid,"
+  " process) VALUES ($1, $2, 'starting', now(), now() + $3 * interval '1 ms', $4, $5, $6, $7)"
+  " ON CONFLICT (name) DO UPDATE SET version = excluded.version,"
+  " state = CASE WHEN i.run = $4 THEN i.state ELSE excluded.state END,"
+  " started_at = CASE WHEN i.run = $4 THEN i.started_at ELSE excluded.started_at END,"
+  " wanted = CASE WHEN i.run = $4 THEN i.wanted ELSE '' END,"
+  " lease_until = excluded.lease_until, run = $4, host = $5, pid = $6, process = $7"
+  " WHERE i.run = $4 OR i.lease_until <= now() OR i.run = $8 RETURNING 1";
+
+inline constexpr const char* holder_of_name =
+  "SELECT run, host, pid, process, (extract(epoch FROM started_at) * 1000000)::int8,"
+  " (extract(epoch FROM lease_until) * 1000000)::int8 FROM instance WHERE name = $1";
+
+inline constexpr const char* now_us =
+  "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::int8";
+
+/// $1 name, $2 run, $3 state, $4 lease in ms, $5 spooled, $6 committed. A row, if the name is this
+/// run's.
 inline constexpr const char* beat =
-  "INSERT INTO instance AS i (name, version, state, started_at, lease_until, last_commit, spooled)"
-  " VALUES ($1, $2, $3, now(), now() + $4 * interval '1 ms',"
-  " CASE WHEN $6 = 1 THEN now() END, $5)"
-  " ON CONFLICT (name) DO UPDATE SET version = excluded.version, state = excluded.state,"
-  " started_at = CASE WHEN $7 = 1 THEN now() ELSE i.started_at END,"
-  " wanted = CASE WHEN $7 = 1 THEN '' ELSE i.wanted END,"
-  " lease_until = excluded.lease_until,"
-  " last_commit = coalesce(excluded.last_commit, i.last_commit), spooled = excluded.spooled"
-  " RETURNING wanted";
+  "UPDATE instance SET state = $3, lease_until = now() + $4 * interval '1 ms',"
+  " last_commit = CASE WHEN $6 = 1 THEN now() ELSE last_commit END, spooled = $5"
+  " WHERE name = $1 AND run = $2"
+  " RETURNING wanted, (extract(epoch FROM clock_timestamp()) * 1000000)::int8";
+
+/// A process that stands still in the middle of a transaction holds its locks; the server waits for
+/// its next word for ever where no time-out of its own holds, as in the middle of a COPY. $1 ms.
+inline constexpr const char* end_silent_sessions =
+  "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database()"
+  " AND usename = current_user AND application_name LIKE 'phi-backend %'"
+  " AND pid <> pg_backend_pid() AND wait_event_type = 'Client'"
+  " AND xact_start < now() - $1 * interval '1 ms'";
 
 /// $1 holder, $2 lease in ms. A row: the duty is the holder's.
 inline constexpr const char* take_duty =
@@ -258,10 +313,11 @@ inline constexpr const char* take_duty =
   " WHERE d.holder = excluded.holder OR d.until < now() RETURNING holder";
 
 inline constexpr const char* leave_duty =
-  "DELETE FROM duty WHERE name = 'maintenance' AND holder = $1";
+  "DELETE FROM duty WHERE name = 'maintenance' AND holder = $1 AND EXISTS"
+  " (SELECT FROM instance WHERE instance.name = $1 AND run = $2)";
 
 inline constexpr const char* leave_cluster =
-  "UPDATE instance SET state = 'stopped', lease_until = now() WHERE name = $1";
+  "UPDATE instance SET state = 'stopped', lease_until = now() WHERE name = $1 AND run = $2";
 
 inline constexpr const char* want =
   "UPDATE instance SET wanted = $2 WHERE name = $1 AND lease_until > now()";
@@ -280,6 +336,12 @@ inline constexpr const char* take_turn =
   "INSERT INTO duty(name, holder) VALUES ('turn', $1) ON CONFLICT (name) DO NOTHING";
 inline constexpr const char* give_turn = "DELETE FROM duty WHERE name = 'turn' AND holder = $1";
 
+/// For a holder that will not do it itself.
+inline constexpr const char* give_turn_of =
+  "DELETE FROM duty WHERE name = 'turn' AND holder = $1 AND NOT EXISTS"
+  " (SELECT FROM instance WHERE instance.name = $1 AND lease_until > now()) RETURNING 1";
+inline constexpr const char* turn_is_of = "SELECT 1 FROM duty WHERE name = 'turn' AND holder = $1";
+
 inline constexpr const char* instances =
   "SELECT name, version, CASE WHEN state = 'stopped' OR lease_until > now() THEN state ELSE "
   "'silent' END,"
@@ -292,8 +354,13 @@ inline constexpr const char* instances =
 // -- maintenance --------------------------------------------------------------------------------
 
 inline constexpr const char* raw_from_day = "SELECT value FROM state WHERE name = 'raw_from_day'";
-inline constexpr const char* set_raw_from_day =
-  "UPDATE state SET value = greatest(value, $1) WHERE name = 'raw_from_day'";
+
+/// What retention remembers: name and value.
+inline constexpr const char* retention =
+  "SELECT name, value FROM state WHERE name IN ('raw_from_day', 'keep_days', 'moved_at_us')";
+inline constexpr const char* set_retention =
+  "INSERT INTO state SELECT * FROM (VALUES ('raw_from_day', $1::int8), ('keep_days', $2::int8),"
+  " ('moved_at_us', $3::int8)) AS t ON CONFLICT (name) DO UPDATE SET value = excluded.value";
 
 /// $1 time, $2 rows.
 inline constexpr const char* prune_other_events =
@@ -302,20 +369,22 @@ inline constexpr const char* prune_other_events =
 /// $1 day, $2 rows.
 inline constexpr const char* prune_identities =
   "DELETE FROM identity WHERE digest IN (SELECT digest FROM identity WHERE day < $1 LIMIT $2)";
-/// $1 days, $2 rows.
+/// $1 days, $2 rows. A batch may come back as long as the spool of its writer holds it: not a day
+/// after its commit, where that spool is known to be empty.
 inline constexpr const char* prune_batches =
-  "DELETE FROM batch WHERE id IN (SELECT id FROM batch WHERE at < now() - $1 * interval '1 day'"
-  " LIMIT $2)";
+  "DELETE FROM batch WHERE id IN (SELECT id FROM batch WHERE at < now() - interval '1 day'"
+  " AND (at < now() - $1 * interval '1 day' OR EXISTS (SELECT FROM instance AS i"
+  " WHERE i.name = batch.writer AND i.spooled = 0 AND (i.state = 'stopped'"
+  " OR i.lease_until > now()))) LIMIT $2)";
 
-/// Whether the roll-ups of a day say what its rows say. $1 $2 times, $3 $4 slots, half-open.
-#define PHI_OF_USERS " AND action IS DISTINCT FROM '" PHI_OWN_REQUEST "'"
-inline constexpr const char* day_agrees =
-  "SELECT (SELECT count(*) FROM event WHERE time_us >= $1 AND time_us < $2" PHI_OF_USERS ")"
-  " = (SELECT coalesce(sum(n), 0) FROM rollup_count WHERE slot >= $3 AND slot < $4)"
-  " AND (SELECT count(duration_us) FROM event WHERE time_us >= $1 AND time_us < $2" PHI_OF_USERS ")"
-  " = (SELECT coalesce(sum(n), 0) FROM rollup_latency WHERE slot >= $3 AND slot < $4)"
-  " AND (SELECT count(status) FROM event WHERE time_us >= $1 AND time_us < $2" PHI_OF_USERS ")"
-  " = (SELECT coalesce(sum(n), 0) FROM rollup_status WHERE slot >= $3 AND slot < $4)";
-#undef PHI_OF_USERS
+/// What the rows of a day say, and what its roll-ups do: events of users, durations, statuses. $1
+/// $2 times, $3 $4 slots, half-open.
+inline constexpr const char* counts_of_day =
+  "SELECT count(*), count(duration_us), count(status),"
+  " (SELECT coalesce(sum(n), 0) FROM rollup_count WHERE slot >= $3 AND slot < $4),"
+  " (SELECT coalesce(sum(n), 0) FROM rollup_latency WHERE slot >= $3 AND slot < $4),"
+  " (SELECT coalesce(sum(n), 0) FROM rollup_status WHERE slot >= $3 AND slot < $4)"
+  " FROM event WHERE time_us >= $1 AND time_us < $2"
+  " AND action IS DISTINCT FROM '" PHI_OWN_REQUEST "'";
 
 } // namespace phi::store::postgres_sql

@@ -2,15 +2,20 @@
 
 #include "actors/fault_point.hpp"
 #include "actors/log.hpp"
-#include "config/time_text.hpp"
+#include "config/defaults.hpp"
 #include "server/platform/digest.hpp"
+#include "server/store/halving.hpp"
 #include "server/store/postgres.hpp"
 #include "server/store/postgres_columns.hpp"
+#include "server/store/postgres_lease.hpp"
 #include "server/store/postgres_schema.hpp"
 #include "server/store/postgres_statements.hpp"
 #include "server/store/rollup.hpp"
 
+#include <algorithm>
 #include <atomic>
+#include <iterator>
+#include <optional>
 #include <span>
 #include <unordered_map>
 #include <unordered_set>
@@ -22,10 +27,20 @@ using namespace postgres_sql;
 
 using digest_set = std::unordered_set<digest, digest_hash>;
 
-/// Class 22 of SQLSTATE is "data exception" (PostgreSQL, appendix A).
-bool is_about_data(const std::exception& e) {
-  const auto* refused = dynamic_cast<const postgres_error*>(&e);
-  return refused && refused->state().starts_with("22");
+/// Whether what the server said may be about the data of a batch, and not about the server's own
+/// state: out of room or memory (53), shutting down (57), deadlocks (40), locks (55), no more
+/// writes (25), its disk (58).
+bool may_be_about_data(const std::exception& e, bool suspect) {
+  const auto* said = dynamic_cast<const postgres_error*>(&e);
+  if (!said || said->state().empty() || needs_new_session(*said))
+    return false;
+  constexpr std::string_view passing[] = {"08", "25", "40", "57P"};
+  constexpr std::string_view perhaps_passing[] = {"53", "55", "57", "58"};
+  auto is_one_of = [&](auto& classes) {
+    return std::any_of(std::begin(classes), std::end(classes),
+                       [&](auto one) { return said->state().starts_with(one); });
+  };
+  return !is_one_of(passing) && (suspect || !is_one_of(perhaps_passing));
 }
 
 class postgres_writer : public store_port {
@@ -34,8 +49,12 @@ public:
 
   std::string open() override {
     try {
-      connect();
+      connect(defaults::lease + defaults::heartbeat_interval);
       return {};
+    } catch (const postgres_misfit& e) {
+      activity_ = "not connected";
+      db_.close();
+      return e.what();
     } catch (const std::exception& e) {
       activity_ = "not connected";
       db_.close();
@@ -49,18 +68,14 @@ public:
 
   commit_result commit(commit_batch& batch) override {
     auto began = std::chrono::steady_clock::now();
+    refused_.clear();
     commit_result result{.number = batch.number};
     try {
-      run_transaction(batch, result);
+      try_to_commit(batch, result);
     } catch (const std::exception& e) {
-      result.error =
-        batch.committing() ? error_code::outcome_unknown : error_code::store_unavailable;
-      result.detail = e.what();
-      result.never = is_about_data(e);
-      result.requests.clear();
-      roll_back();
-      if (result.error == error_code::store_unavailable)
-        batch.reopen();
+      fail(batch, result, e);
+      if (may_be_about_data(e, batch.suspect) && result.error == error_code::store_unavailable)
+        commit_without_culprits(batch, result, e);
     }
     sums_.clear();
     activity_ = db_.is_open() ? "idle" : "not connected";
@@ -82,20 +97,33 @@ public:
   std::string activity() const override { return activity_.load(); }
 
 private:
-  void connect() {
+  /// `patience`: how long an earlier run of this instance may still have its name.
+  void connect(std::chrono::milliseconds patience = {}) {
     activity_ = "connecting, looking at the schema";
     db_.set_limit(with_.commit_timeout);
-    connect_and_migrate(db_,
-                        {.url = with_.url,
-                         .connect_timeout = with_.connect_timeout,
-                         .for_writing = true,
-                         .name = "phi-backend " + with_.instance},
-                        wall_clock_us());
+    connect_and_migrate(db_, {.url = with_.url,
+                              .connect_timeout = with_.connect_timeout,
+                              .for_writing = true,
+                              .name = "phi-backend " + with_.instance});
+    try {
+      claim_name(db_, with_, patience);
+    } catch (...) {
+      db_.close();
+      throw;
+    }
     log_info("store", "is connected to the database");
     activity_ = "idle";
   }
 
-  void run_transaction(commit_batch& batch, commit_result& result) {
+  void fail(const commit_batch& batch, commit_result& result, const std::exception& e) {
+    result.error = batch.committing() ? error_code::outcome_unknown : error_code::store_unavailable;
+    result.detail = e.what();
+    result.requests.clear();
+    result.refused.clear();
+    db_.recover(e);
+  }
+
+  void try_to_commit(commit_batch& batch, commit_result& result) {
     if (!db_.is_open())
       connect();
     activity_ = "BEGIN";
@@ -105,27 +133,108 @@ private:
     activity_ = "INSERT";
     write(batch, result);
     fault_point("store.before_commit");
-    if (!batch.begin_commit()) {
-      roll_back();
-      result.error = error_code::store_unavailable;
-      result.detail = "abandoned";
-      result.requests.clear();
-      return;
-    }
+    if (!batch.begin_commit())
+      throw postgres_error{"abandoned", {}};
     activity_ = "COMMIT";
-    auto ended = db_.run("COMMIT");
-    if (ended.command() != "COMMIT")
-      throw postgres_error{"the transaction was rolled back", {}};
+    db_.commit();
     fault_point("store.after_commit");
+  }
+
+  /// The batch as a whole was refused: finds the events that are at fault, and commits the others.
+  /// Whether an event is at fault shows by its failing alone where a plain one does not.
+  void commit_without_culprits(commit_batch& batch, commit_result& result,
+                               const std::exception& whole) {
+    try {
+      if (!db_.is_open())
+        connect();
+      activity_ = "looking for what is refused";
+      event plain{.time_us = database_now_us(db_), .feature = "phi.probe"};
+      plain.identity = batch.parts.front().id;
+      if (!refusal_of({&plain}).empty())
+        return; // nothing of the data's making
+      auto culprits = find_culprits(batch);
+      if (culprits.empty()) {
+        result.never = true; // each is taken alone, together they are not
+        return;
+      }
+      result.error = error_code::none;
+      result.detail.clear();
+      try_to_commit(batch, result);
+      for (const auto& [piece, why] : culprits)
+        refuse(result, piece, why);
+    } catch (const std::exception& e) {
+      fail(batch, result, e);
+      result.never = may_be_about_data(e, false) && may_be_about_data(whole, false);
+    }
+  }
+
+  using culprit = std::pair<batch_piece, std::string>;
+
+  std::vector<culprit> find_culprits(const commit_batch& batch) {
+    std::vector<culprit> out;
+    auto take = [&](std::span<const batch_piece> pieces) -> std::optional<std::string> {
+      if (batch.abandoned())
+        throw postgres_error{"abandoned", {}};
+      std::vector<const event*> events;
+      for (const auto& piece : pieces)
+        for (const auto& e : events_of(batch, piece))
+          events.push_back(&e);
+      auto why = refusal_of(events);
+      return why.empty() ? std::optional<std::string>{} : why;
+    };
+    auto refused = [&](const batch_piece& piece, const std::string& why) {
+      out.emplace_back(piece, why);
+      for (const auto& e : events_of(batch, piece))
+        refused_.insert(&e);
+    };
+    auto pieces = pieces_of(batch);
+    take_all_but_culprits(pieces, true, take, refused);
+    return out;
+  }
+
+  static std::span<const event> events_of(const commit_batch& batch, const batch_piece& piece) {
+    return std::span{batch.requests[piece.request].events}.subspan(piece.first, piece.events);
+  }
+
+  /// Writes these events and takes them back: empty, or what the server has against them.
+  std::string refusal_of(const std::vector<const event*>& events) {
+    try {
+      begin_limited(db_, with_.commit_timeout);
+      digest_set added;
+      postgres_array digests{postgres_array::of::uuid};
+      postgres_array days{postgres_array::of::int4};
+      for (const auto* e : events)
+        if (added.insert(e->identity).second) {
+          digests.add(e->identity);
+          days.add(day_of_slot(slot_of(e->time_us)));
+        }
+      added = new_identities(digests, days);
+      fresh_.clear();
+      for (const auto* e : events)
+        if (added.erase(e->identity) > 0)
+          fresh_.push_back(e);
+      if (!fresh_.empty()) { // else all of them are there already
+        queue_rows();
+        db_.run_queued();
+      }
+      db_.run("ROLLBACK");
+      return {};
+    } catch (const postgres_error& e) {
+      if (!may_be_about_data(e, true))
+        throw;
+      db_.recover(e);
+      return e.what();
+    }
   }
 
   /// Opens the transaction, and looks which parts of the batch an earlier try has committed.
   void begin(const commit_batch& batch) {
     known_.clear();
-    db_.queue("BEGIN");
-    db_.queue("SET LOCAL statement_timeout = " + std::to_string(with_.commit_timeout.count()));
+    queue_begin(db_, with_.commit_timeout);
     if (with_.how != durability::full)
       db_.queue("SET LOCAL synchronous_commit = off");
+    else
+      db_.queue_prepared(commit_durably, {});
     if (!batch.again)
       return; // goes with the identities
     postgres_array ids{postgres_array::of::uuid};
@@ -150,30 +259,44 @@ private:
         return;
       for (const auto& request : requests)
         for (const auto& e : request.events)
-          if (added.insert(e.identity).second) {
+          if (!refused_.contains(&e) && added.insert(e.identity).second) {
             digests.add(e.identity);
             days.add(day_of_slot(slot_of(e.time_us)));
           }
     });
-    db_.queue_prepared(add_identities, {digests.take(), days.take()}, true);
-    auto answers = db_.run_queued();
-    added.clear();
-    for (auto& row = answers.back(); row.step();)
-      added.insert(row.uuid(0));
+    added = new_identities(digests, days);
     each_part(batch, [&](const commit_batch::part& part, auto requests) {
-      auto earlier = known_.find(part.id);
-      for (const auto& request : requests) {
-        auto& counts = result.requests.emplace_back();
-        if (earlier != known_.end())
-          counts = std::exchange(earlier->second, {}); // all of the part's, with its first request
-        else
-          count(request, added, counts);
-      }
+      if (auto earlier = known_.find(part.id); earlier != known_.end())
+        return tell_again(requests, earlier->second, result);
+      for (const auto& request : requests)
+        count(request, added, result.requests.emplace_back());
     });
+  }
+
+  /// The outcome of an earlier commit: all of the part's counts, with its first request.
+  static void tell_again(std::span<const ingest_request> requests, commit_result::counts counts,
+                         commit_result& result) {
+    size_t events = 0;
+    for (const auto& request : requests)
+      events += request.events.size();
+    counts.refused = static_cast<uint32_t>(events) - counts.stored - counts.duplicates;
+    for (size_t i = 0; i < requests.size(); ++i)
+      result.requests.push_back(std::exchange(counts, {}));
+  }
+
+  digest_set new_identities(postgres_array& digests, postgres_array& days) {
+    db_.queue_prepared(add_identities, {digests.take(), days.take()}, true);
+    digest_set out;
+    auto answers = db_.run_queued();
+    for (auto& row = answers.back(); row.step();)
+      out.insert(row.uuid(0));
+    return out;
   }
 
   void count(const ingest_request& request, digest_set& added, commit_result::counts& counts) {
     for (const auto& e : request.events) {
+      if (refused_.contains(&e))
+        continue;
       bool is_new = added.erase(e.identity) > 0;
       if (is_new)
         fresh_.push_back(&e);
@@ -181,8 +304,8 @@ private:
     }
   }
 
-  /// All that the new events mean, in one round trip; COPY needs one of its own.
-  void write(const commit_batch& batch, const commit_result& result) {
+  /// The rows of `fresh_` and what they add to the roll-ups; COPY needs a round trip of its own.
+  void queue_rows() {
     if (fresh_.size() >= with_.copy_from) {
       activity_ = "COPY";
       db_.copy_in(copy_events, copy_of(fresh_));
@@ -190,9 +313,16 @@ private:
       db_.queue_prepared(add_events, columns_of(fresh_));
     }
     activity_ = "roll-ups";
+    sums_.clear();
     for (const auto* e : fresh_)
       sums_.add(*e);
     queue_rollups(db_, sums_, with_.instance);
+  }
+
+  /// All that the new events mean, in one round trip.
+  void write(const commit_batch& batch, const commit_result& result) {
+    queue_rows();
+    postgres_array known{postgres_array::of::uuid};
     postgres_array ids{postgres_array::of::uuid};
     postgres_array stored{postgres_array::of::int8};
     postgres_array duplicates{postgres_array::of::int8};
@@ -203,12 +333,16 @@ private:
         sum.stored += counts->stored;
         sum.duplicates += counts->duplicates;
       }
-      if (known_.contains(part.id))
+      if (known_.contains(part.id)) {
+        known.add(part.id);
         continue;
+      }
       ids.add(part.id);
       stored.add(int64_t{sum.stored});
       duplicates.add(int64_t{sum.duplicates});
     }
+    if (known.size() > 0)
+      db_.queue(confirm_batches, {known.take()});
     db_.queue_prepared(add_batches, {ids.take(), stored.take(), duplicates.take(),
                                      postgres_value::text(with_.instance)});
     db_.run_queued();
@@ -223,20 +357,12 @@ private:
     }
   }
 
-  void roll_back() noexcept {
-    try {
-      if (db_.in_transaction())
-        db_.run("ROLLBACK");
-    } catch (const std::exception&) {
-      db_.close();
-    }
-  }
-
   postgres_settings with_;
   postgres db_;
   rollup sums_;
   std::vector<const event*> fresh_;
   std::unordered_map<digest, commit_result::counts, digest_hash> known_; ///< parts committed before
+  std::unordered_set<const event*> refused_;                             ///< of the present batch
   std::atomic<const char*> activity_{"closed"};
 };
 
@@ -268,7 +394,7 @@ std::vector<std::string> migrate_postgres(const postgres_settings& with, bool ca
               .name = "phi-backend --migrate"});
   auto plan = migration_plan(db);
   if (carry_out)
-    migrate(db, wall_clock_us());
+    migrate(db);
   return plan;
 }
 

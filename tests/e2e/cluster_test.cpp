@@ -207,6 +207,56 @@ TEST_CASE("the turn: refused while another has it or is down, kept when the comm
   CHECK(ctl(a_dir, {"cluster", "turn"}).code == 2);
 }
 
+TEST_CASE(
+  "the turn of an instance that was killed is given back by another; that of one that is up "
+  "is not") {
+  postgres_server server;
+  temp_dir a_dir, b_dir;
+  service_process a{a_dir.path(), instance(server, "a")};
+  service_process b{b_dir.path(), instance(server, "b")};
+  REQUIRE(eventually([&] { return state_of(a_dir, "b") == "ready"; }));
+  CHECK(ctl(b_dir, {"cluster", "turn", "--", "/bin/false"}).code == 1); // b keeps it
+  auto up = ctl(a_dir, {"cluster", "turn", "--give", "b"});
+  CHECK(up.code == 1);
+  CHECK(has(up.err, "b has the turn and is up"));
+  auto none = ctl(a_dir, {"cluster", "turn", "--give", "c"});
+  CHECK(none.code == 1);
+  CHECK(has(none.err, "c does not have the turn"));
+  b.kill();
+  REQUIRE(eventually([&] { return state_of(a_dir, "b") == "silent"; }));
+  CHECK(ctl(a_dir, {"cluster", "turn", "--give", "b"}).code == 0);
+  CHECK(ctl(a_dir, {"cluster", "forget", "b"}).code == 0);
+  CHECK(ctl(a_dir, {"cluster", "turn", "--", "/bin/true"}).code == 0);
+}
+
+TEST_CASE("a second instance of the same name does not start; the same one does at once after "
+          "kill -9, and when the first has left") {
+  postgres_server server;
+  temp_dir a_dir, b_dir;
+  auto a = std::make_unique<service_process>(a_dir.path(), instance(server, "web"));
+  service_process b{b_dir.path(), instance(server, "web"), false};
+  CHECK(b.wait().code == 1);
+  CHECK(b.logged("another instance that runs is named web"));
+  CHECK(b.logged("process " + std::to_string(a->pid()) + ","));
+  CHECK(b.logged("server.instance"));
+  // The innocent one takes no notice, and neither does one of another name.
+  CHECK(eventually([&] { return answers_committed(*a); }));
+  service_process other{b_dir.path(), instance(server, "other")};
+  CHECK(eventually([&] { return answers_committed(other); }));
+  CHECK(other.stop().code == 0);
+  auto run = server.ask("SELECT run FROM instance WHERE name = 'web'");
+  a->kill();
+  auto began = std::chrono::steady_clock::now();
+  a = std::make_unique<service_process>(a_dir.path(), instance(server, "web"));
+  CHECK(std::chrono::steady_clock::now() - began < 8s); // the lease has 10 s
+  CHECK(eventually([&] { return answers_committed(*a); }));
+  CHECK(server.ask("SELECT run FROM instance WHERE name = 'web'") != run);
+  CHECK(a->stop().code == 0);
+  service_process second{b_dir.path(), instance(server, "web")};
+  CHECK(eventually([&] { return answers_committed(second); }));
+  CHECK(second.stop().code == 0);
+}
+
 TEST_CASE("tail -f shows in order what another instance commits late, and does not wait for ever") {
   postgres_server server;
   temp_dir dir;
@@ -255,7 +305,7 @@ TEST_CASE("three instances that are sent the same ids at once store each once") 
     services.push_back(std::make_unique<service_process>(
       dirs[i].path(),
       on_postgres(server.url(), {{"APP_SERVER_INSTANCE", "i" + std::to_string(i)}})));
-  CHECK(server.number("SELECT count(*) FROM phi_schema") == 1);
+  CHECK(server.number("SELECT count(*) FROM phi_schema") == 2);
   for (auto& service : services)
     clients.push_back(std::make_unique<load>(service->port(), "load", 2));
   std::this_thread::sleep_for(1500ms);

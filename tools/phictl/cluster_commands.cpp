@@ -208,9 +208,21 @@ void give_turn(const context& with) {
   admin_client{with}.call(admin_wire::method_cluster_give_turn, json::object(), 10s);
 }
 
-void in_turn(const context& with, const std::vector<std::string>& command, bool give_back) {
+/// For a holder that is down and will not do it itself.
+void give_turn_of(const context& with, const std::string& instance) {
+  admin_client{with}.call(admin_wire::method_cluster_give_turn, {{"instance", instance}}, 10s);
+  if (with.json)
+    std::cout << json{{"turn", false}, {"instance", instance}}.dump() << "\n";
+  else
+    std::cout << instance << " no longer has the turn\n";
+}
+
+void in_turn(const context& with, const std::vector<std::string>& command, bool give_back,
+             const std::string& give_of) {
   if (give_back)
     return give_turn(with);
+  if (!give_of.empty())
+    return give_turn_of(with, give_of);
   if (command.empty())
     throw failure{outcome::usage, "which command? For example: phictl cluster turn -- "
                                   "systemctl restart phi-backend"};
@@ -279,8 +291,12 @@ void add_cluster_commands(CLI::App& app, context& with) {
     "Run a command that takes this instance down, while no other one is: for rolling restarts");
   turn->add_option("COMMAND", *command, "The command, behind --");
   turn->add_flag("--give-back", *give_back, "Give a turn back that was kept after a failure");
+  auto give_of = std::make_shared<std::string>();
+  turn->add_option("--give", *give_of, "Give back the turn of an instance that is down")
+    ->type_name("INSTANCE");
   turn->footer("Example: phictl cluster turn -- systemctl restart phi-backend")
-    ->callback([&with, command, give_back] { in_turn(with, *command, *give_back); });
+    ->callback(
+      [&with, command, give_back, give_of] { in_turn(with, *command, *give_back, *give_of); });
   cluster->footer("Example: phictl cluster list");
 }
 

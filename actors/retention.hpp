@@ -1,0 +1,28 @@
+#pragma once
+/// From which day on rows are kept, when several clocks and an operator have a say. A clock that
+/// runs ahead must not empty the database: what is dropped cannot be had again.
+
+#include "protocol/time.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+namespace phi {
+
+/// As the database remembers it.
+struct kept_rows {
+  std::optional<int64_t> from_day;  ///< days since 1970; nothing: rows were never dropped
+  std::optional<int64_t> keep_days; ///< as last asked for
+  int64_t moved_at_us = 0;          ///< when time last moved `from_day`
+
+  bool operator==(const kept_rows&) const = default;
+};
+
+/// The next `kept_rows` at `now_us`. Time moves the first day by one and never twice within
+/// `pause`: after a gap, or a jump of the clock, rows go a day at a time. Fewer days to keep are an
+/// operator's wish and hold at once.
+kept_rows next_kept_rows(kept_rows was, int64_t now_us, int64_t keep_days,
+                         std::chrono::microseconds pause);
+
+} // namespace phi

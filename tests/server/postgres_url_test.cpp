@@ -1,0 +1,53 @@
+// Where PostgreSQL is, and the password that must not be told.
+
+#include "server/store/postgres_url.hpp"
+#include "tests/support/doctest.hpp"
+
+using namespace phi::store;
+
+TEST_CASE(
+  "a URL that libpq understands otherwise than its writer is refused, without its password") {
+  for (std::string url : {
+         "postgresql://phi:ge%heim@127.0.0.1/db",
+         "postgresql://phi:geheim%@127.0.0.1/db",
+         "postgresql://phi:ge@heim@127.0.0.1/db",
+         "postgresql://phi:ge/heim@127.0.0.1/db",
+         "postgresql://phi:12/geheim@127.0.0.1/db",
+         "postgresql://phi:ge?he@im@127.0.0.1/db",
+         "postgresql://phi:g:e@heim/geheim@127.0.0.1:5432/db",
+         "postgresql://phi@127.0.0.1/db?password=geheim%",
+         "host=127.0.0.1 password=ge heim dbname=db",
+         "host=127.0.0.1 password='geheim dbname=db",
+       }) {
+    CAPTURE(url);
+    auto why = wrong_with_postgres_url(url);
+    CHECK(why != "");
+    CHECK(why.find("heim") == why.npos);
+    CHECK(why.find("ge%") == why.npos);
+    CHECK(why.find("%25") != why.npos); // how to write it
+  }
+}
+
+TEST_CASE("URLs that are right are taken; a wrong parameter is named") {
+  for (std::string url : {
+         "postgresql://phi@127.0.0.1:5432/postgres",
+         "postgres://phi:ge%25he%40im%2F@a,b:5433/db?target_session_attrs=read-write",
+         "postgresql://user%40tenant:geheim@host/db",
+         "postgresql:///db?host=/run/postgresql",
+         "host=127.0.0.1 password='ge @/% heim' dbname=db",
+         "postgresql://phi:ge#h:e?im@127.0.0.1/db?application_name=a@b",
+       }) {
+    CAPTURE(url);
+    CHECK(wrong_with_postgres_url(url) == "");
+  }
+  CHECK(wrong_with_postgres_url("postgresql://phi:geheim@127.0.0.1/db?schema=public").find("schema")
+        != std::string::npos);
+}
+
+TEST_CASE("a password is struck out of what libpq says, decoded or not") {
+  secret_words words{"postgresql://phi:ge%25heim@127.0.0.1/db"};
+  CHECK(words.without("FATAL: ge%heim, ge%25heim is wrong for phi")
+        == "FATAL: ***, *** is wrong for phi");
+  CHECK(secret_words{"host=h password=geheim"}.without("geheim") == "***");
+  CHECK(secret_words{}.without("as it is") == "as it is");
+}
