@@ -8,7 +8,11 @@
 #include "tests/support/service_process.hpp"
 #include "tests/support/small_disk.hpp"
 
+#include <nlohmann/json.hpp>
+
+#include <atomic>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <sqlite3.h>
 #include <sys/stat.h>
@@ -57,6 +61,91 @@ TEST_CASE("a locked database: 503 with Retry-After after the busy time-out, then
   CHECK(get(service.port(), "/health").body.find("\"status\":\"ok\"") != std::string::npos);
   CHECK(service.stop().code == 0);
   CHECK(ask_database(service.database(), "SELECT count(*) FROM event WHERE feature='f'") == 1);
+}
+
+TEST_CASE("events that the database refuses are named to their sender; all others are stored") {
+  temp_dir dir;
+  service_process service{dir.path(), {{"APP_STATS_TRACK_REQUESTS", "false"}}};
+  sqlite3* db = nullptr;
+  REQUIRE(sqlite3_open(service.database().c_str(), &db) == SQLITE_OK);
+  REQUIRE(sqlite3_exec(db,
+                       "CREATE TRIGGER refuse BEFORE INSERT ON event WHEN NEW.action = 'poison'"
+                       " BEGIN SELECT RAISE(ABORT, 'no poison here'); END",
+                       nullptr, nullptr, nullptr)
+          == SQLITE_OK);
+  sqlite3_close(db);
+  auto send = [&](const std::string& body, const std::string& query = "") {
+    auto answer = post(service.port(), "/api/v1/events" + query, body);
+    auto json = nlohmann::json::parse(answer.body);
+    json["http"] = answer.status;
+    return json;
+  };
+  const std::string poison = R"({"feature":"f","action":"poison"})";
+  std::atomic<bool> over{false};
+  std::thread innocents{[&] {
+    while (!over)
+      CHECK(post(service.port(), "/api/v1/events", R"({"feature":"innocent"})").status == 200);
+  }};
+  for (int i = 0; i < 10; ++i) {
+    auto mixed = send("[" + one_event + R"(,{"wrong":1},)" + poison + "," + one_event + "]");
+    CHECK(mixed["http"] == 200);
+    CHECK(mixed["stored"] == 2);
+    REQUIRE(mixed["rejected"].size() == 2);
+    CHECK(mixed["rejected"][1]["index"] == 2);
+    CHECK(mixed["rejected"][1]["code"] == "refused_by_store");
+    CHECK(mixed["rejected"][1]["message"].get<std::string>().find("no poison here")
+          != std::string::npos);
+    auto alone = send(poison);
+    CHECK(alone["http"] == 400);
+    CHECK(alone["code"] == "nothing_valid");
+    CHECK(alone["errors"][0]["code"] == "refused_by_store");
+    auto atomic = send("[" + one_event + "," + poison + "]", "?atomic=true");
+    CHECK(atomic["http"] == 400);
+    CHECK(atomic["code"] == "atomic_refused");
+  }
+  over = true;
+  innocents.join();
+  CHECK(service.stop().code == 0);
+  CHECK(ask_database(service.database(), "SELECT count(*) FROM event WHERE feature='f'") == 20);
+  CHECK(ask_database(service.database(), "SELECT count(*) FROM event WHERE action='poison'") == 0);
+}
+
+TEST_CASE(
+  "the database is moved away, deleted or replaced under the service: nothing is acknowledged "
+  "any more, it says why, and goes on when the file is back") {
+  for (std::string what : {"moved", "deleted", "replaced"}) {
+    CAPTURE(what);
+    temp_dir dir;
+    service_process service{dir.path(), {{"APP_STATS_TRACK_REQUESTS", "false"}}};
+    for (int i = 0; i < 3; ++i)
+      CHECK(post(service.port(), "/api/v1/events", one_event).status == 200);
+    std::filesystem::create_hard_link(service.database(), dir.path("kept"));
+    if (what == "replaced")
+      std::ofstream{dir.path("other")} << "";
+    std::filesystem::rename(what == "replaced" ? dir.path("other") : service.database(),
+                            what == "replaced" ? service.database() : dir.path("away"));
+    if (what == "deleted")
+      std::filesystem::remove(dir.path("away"));
+    for (int i = 0; i < 5; ++i) {
+      auto answer = post(service.port(), "/api/v1/events", one_event);
+      CHECK(answer.status == 503);
+      CHECK(answer.body.find("store_unavailable") != std::string::npos);
+    }
+    CHECK(get(service.port(), "/health").body.find("degraded") != std::string::npos);
+    CHECK(service.logged(what == "replaced" ? "has been replaced by another file"
+                                            : "has been moved away or deleted"));
+    if (what == "moved") {
+      std::filesystem::rename(dir.path("away"), service.database());
+      CHECK(post(service.port(), "/api/v1/events", one_event).status == 200);
+      CHECK(service.stop().code == 0);
+      CHECK(ask_database(service.database(), "SELECT count(*) FROM event") == 4);
+      continue;
+    }
+    service.stop();
+    CHECK(service.last_exit().find("phi.db has been") != std::string::npos);
+    // What had been acknowledged is in the file that was taken away.
+    CHECK(ask_database(dir.path("kept"), "SELECT count(*) FROM event") == 3);
+  }
 }
 
 TEST_CASE("flaw 9: the database refuses writes at the stop: code 83, the events are counted as "

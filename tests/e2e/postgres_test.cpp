@@ -11,6 +11,7 @@
 #include "tests/support/tcp_proxy.hpp"
 
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <sys/stat.h>
@@ -22,6 +23,29 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr int repetitions = 10;
+
+settings without_own(const std::string& url, settings more = {}) {
+  more["APP_STATS_TRACK_REQUESTS"] = "false";
+  return on_postgres(url, std::move(more));
+}
+
+/// Events that the service says its spool has lost.
+size_t lost_from_spool(const service_process& service) {
+  auto log = service.log();
+  auto line = log.find("has lost batches that it had acknowledged");
+  if (line == log.npos)
+    return 0;
+  auto text = log.substr(line, log.find('\n', line) - line);
+  auto at = text.find("events=");
+  return at == text.npos ? 0 : std::stoul(text.substr(at + 7));
+}
+
+/// Two pages in the middle of it.
+void damage(const std::string& file) {
+  std::fstream out{file, std::ios::in | std::ios::out | std::ios::binary};
+  out.seekp(static_cast<std::streamoff>(std::filesystem::file_size(file) / 8192 * 4096));
+  out << std::string(8192, '\xff');
+}
 
 /// One server, one service, clients all the time; `fault` is done again and again.
 void drill(const std::string& what, postgres_server& server, const std::string& url,
@@ -369,7 +393,7 @@ TEST_CASE("a damaged spool is set aside, and what can be read of it is replayed"
   temp_dir dir;
   load_result seen;
   {
-    service_process service{dir.path(), on_postgres(server.url())};
+    service_process service{dir.path(), without_own(server.url())};
     server.stop();
     load clients{service.port(), "load", 4, 50};
     CHECK(eventually([&] { return clients.acknowledged_so_far() > 5000; }));
@@ -378,23 +402,66 @@ TEST_CASE("a damaged spool is set aside, and what can be read of it is replayed"
   }
   auto file = dir.path("spool.db");
   auto size = std::filesystem::file_size(file);
-  {
-    std::fstream damage{file, std::ios::in | std::ios::out | std::ios::binary};
-    damage.seekp(static_cast<std::streamoff>(size / 2));
-    damage << std::string(4096, '\xff');
-  }
+  damage(file);
   server.start();
-  service_process service{dir.path(), on_postgres(server.url())};
-  CHECK(eventually([&] { return spooled(service) == 0 || service.logged("set_aside="); }));
+  service_process service{dir.path(), without_own(server.url())};
+  CHECK(eventually([&] { return spooled(service) == 0; }));
   drain_and_stop(service);
   size_t found = 0;
   auto stored = stored_actions(server.asked(), "load");
   for (const auto& id : seen.acknowledged)
     found += stored.contains(id);
-  MESSAGE("one page of " << size / 4096 << " damaged: " << found << " of "
-                         << seen.acknowledged.size() << " events saved");
-  CHECK((service.logged("was damaged") || service.logged("sets a damaged batch aside")));
+  MESSAGE("two pages of " << size / 4096 << " damaged: " << found << " of "
+                          << seen.acknowledged.size() << " events saved");
+  CHECK(service.logged("was damaged"));
   CHECK(found < seen.acknowledged.size()); // else nothing was damaged
+  CHECK(found + lost_from_spool(service) == seen.acknowledged.size());
   CHECK(found > seen.acknowledged.size() / 2);
   CHECK(server.rollup_mismatch() == "");
+}
+
+TEST_CASE(
+  "killed at any step of a repair of the spool: the next start ends it, nothing more is lost") {
+  REQUIRE(has_faults());
+  auto nowhere = "postgresql://phi@127.0.0.1:" + std::to_string(free_port()) + "/phi";
+  temp_dir base;
+  constexpr size_t batches = 40;
+  constexpr size_t events_each = 200;
+  {
+    service_process service{base.path(), without_own(nowhere)};
+    std::string body = one_event;
+    for (size_t i = 1; i < events_each; ++i)
+      body += "," + one_event;
+    for (size_t i = 0; i < batches; ++i)
+      REQUIRE(post(service.port(), "/api/v1/events", "[" + body + "]").status == 202);
+    CHECK(service.stop().code == 0);
+  }
+  damage(base.path("spool.db"));
+  size_t saved = 0;
+  for (std::string where : {"", "row", "copied", "ready", "log_moved", "moved", "done"}) {
+    CAPTURE(where);
+    temp_dir dir;
+    for (const char* name : {"spool.db", "spool.db.index"})
+      std::filesystem::copy_file(base.path(name), dir.path(name));
+    if (!where.empty()) {
+      auto fault = "spool.repair." + where + "=kill" + (where == "row" ? "@3" : "");
+      service_process killed{dir.path(), without_own(nowhere, {{"PHI_FAULTS", fault}}), false};
+      CHECK(killed.wait().signal == SIGKILL);
+    }
+    service_process service{dir.path(), without_own(nowhere)};
+    auto lost = lost_from_spool(service);
+    CHECK(service.stop().code == 0);
+    auto left =
+      static_cast<size_t>(ask_database(dir.path("spool.db"), "SELECT sum(events) FROM batch"));
+    CHECK(left + lost == batches * events_each);
+    if (where.empty())
+      saved = left;
+    CHECK(left == saved);
+    CHECK(saved >= batches * events_each / 2);
+    CHECK(saved < batches * events_each);
+    size_t kept = 0;
+    for (const auto& entry : std::filesystem::directory_iterator{dir.path()})
+      kept += entry.path().filename().string().starts_with("spool.db.damaged-");
+    CHECK(kept >= 1);
+  }
 }
