@@ -98,18 +98,20 @@ void blame_the_left(const exit_report& report, const exit_row& row, std::set<con
 culprit last_link(const exit_report& report, const exit_row& from) {
   std::set<const exit_row*> seen;
   const auto* at = &from;
+  duration waited_for{}; ///< by whoever waits for it
   while (seen.insert(at).second && !waits_of(*at).empty()) {
     const auto& wait = longest_wait(*at);
     if (wait.for_how_long < noticeable)
       break;
     const auto* next = row_of(report, wait.whom);
-    if (!next && is_left(*at))
+    if (!next && wait.whom.starts_with("client "))
       return {wait.whom, {}, wait.for_how_long};
     if (!next)
       return {at->actor, wait.whom, wait.for_how_long};
     at = next;
+    waited_for = wait.for_how_long;
   }
-  auto held = at->released ? at->gone.value_or(report.took) - *at->released : duration::zero();
+  auto held = at->released ? at->gone.value_or(report.took) - *at->released : waited_for;
   return {at->actor, at->doing.empty() ? at->trouble : at->doing, held};
 }
 

@@ -370,6 +370,7 @@ TEST_CASE("blame of a stop under way follows who waits for whom to the last link
   REQUIRE(held_by(report));
   CHECK(held_by(report)->who == "store");
   CHECK(held_by(report)->what.starts_with("COMMIT for "));
+  CHECK(held_by(report)->held >= 5s); // it was not released: as long as stats has waited for it
   auto left = survivors(report);
   CHECK(
     left.starts_with("stats (late at 1.0 s, waits for store for 5.0 s), store (waiting, in COM"));
@@ -411,6 +412,10 @@ TEST_CASE("blame of a stop that is over: the longest chain, and who died of what
   CHECK(held_by(report)->who == "store");
   CHECK(held_by(report)->what == "COMMIT");
   CHECK(held_by(report)->held == 1700ms);
+  report.actors[0].report->waits[0] = {"client 127.0.0.1:4711, which has not read its answer", 9s};
+  CHECK(held_by(report)->who == "client 127.0.0.1:4711, which has not read its answer");
+  CHECK(held_by(report)->held == 9s);
+  report.actors[0].report->waits[0] = {"stats", 1900ms};
   report.actors[1].report.reset();
   report.actors[1].trouble = "exception: it broke";
   CHECK(blame_chain(report).find("stats: exception: it broke") != std::string::npos);
