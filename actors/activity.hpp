@@ -4,6 +4,7 @@
 /// it.
 
 #include "actors/ledger_board.hpp"
+#include "actors/ports/work_watch.hpp"
 #include "protocol/caf_dialect.hpp"
 #include "protocol/status.hpp"
 
@@ -17,8 +18,15 @@
 
 namespace phi {
 
-/// Written by one actor, read by any thread. `what` must be a literal.
-class activity : public handler_observer {
+/// How much a stop presses an actor that is in the middle of something.
+enum class urge : uint8_t {
+  none,
+  stop,   ///< what takes long should end; what is nearly done may be done
+  at_once ///< everything should end that leaves nothing half done
+};
+
+/// Written by one actor, read by any thread; `press` is for any thread. `what` must be a literal.
+class activity : public handler_observer, public work_watch {
 public:
   void handler_began(caf::atom_value message) noexcept override;
   void handler_ended() noexcept override;
@@ -36,6 +44,20 @@ public:
   void end(const char* before) noexcept {
     what_.store(before, std::memory_order_release);
     progress_.fetch_add(1, std::memory_order_relaxed);
+  }
+
+  /// A blocked actor cannot hear an order. Never taken back: a stop is not undone.
+  void press(urge how) noexcept {
+    auto before = urge_.load(std::memory_order_relaxed);
+    while (before < how && !urge_.compare_exchange_weak(before, how))
+      ;
+  }
+  urge pressed() const noexcept { return urge_.load(std::memory_order_acquire); }
+
+  /// Work that a stop ends in any case.
+  end_cause look() noexcept override {
+    progress_.fetch_add(1, std::memory_order_relaxed);
+    return pressed() == urge::none ? end_cause::none : end_cause::stopping;
   }
 
   /// Grows with each piece of work done; handling a message alone is none.
@@ -87,6 +109,7 @@ private:
   std::function<void()> after_each_;   ///< the actor's thread only
   mutable std::mutex guard_;
   std::function<std::vector<waited>()> more_waits_;
+  std::atomic<urge> urge_{urge::none};
 };
 
 using activity_ptr = std::shared_ptr<activity>;

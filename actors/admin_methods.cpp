@@ -144,6 +144,7 @@ void examine(self_ptr self, const call& now) {
 /// The answer of the database, which has its own JSON.
 std::function<void(query_answer)> passed_on(const call& now) {
   return [now](const query_answer& answer) {
+    now.request->file = answer.file;
     if (answer.error == error_code::none)
       return now.answer(json::parse(answer.body, nullptr, false));
     bool later = facts(answer.error).http_status == 503;
@@ -154,7 +155,8 @@ std::function<void(query_answer)> passed_on(const call& now) {
 }
 
 void ask(self_ptr self, const call& now) {
-  self->state.console->ask(now.text("path"), now.text("query"), passed_on(now));
+  self->state.console->ask(now.text("path"), now.text("query"), now.request->asker_gone,
+                           passed_on(now));
 }
 
 void tell_events(self_ptr self, const call& now) {
@@ -165,22 +167,23 @@ void tell_events(self_ptr self, const call& now) {
   what.over_gaps = now.params.value("overGaps", false);
   if (auto feature = now.text("feature"); !feature.empty())
     what.feature = feature;
-  self->state.console->ask(std::move(what), passed_on(now));
+  self->state.console->ask(std::move(what), now.request->asker_gone, passed_on(now));
 }
 
-/// Into the state directory, the only place where the service may write; phictl fetches it there.
+/// Made in the state directory, the only place where the service may write; the asker gets it open.
 void back_up(self_ptr self, const call& now) {
   auto file = self->state.console->state_directory() + "/backup-"
               + std::to_string(++self->state.backups) + ".db.part";
   std::remove(file.c_str()); // of an earlier process that did not get to its end
-  self->state.console->ask(query{.kind = query_kind::backup, .file = file}, passed_on(now));
+  self->state.console->ask(query{.kind = query_kind::backup, .file = file}, now.request->asker_gone,
+                           passed_on(now));
 }
 
 template <query_kind Kind>
 void question(self_ptr self, const call& now) {
   self->state.console->ask(
     query{.kind = Kind, .instance = now.text("instance"), .text = now.text("state")},
-    passed_on(now));
+    now.request->asker_gone, passed_on(now));
 }
 
 void check_spool(self_ptr self, const call& now) {

@@ -89,6 +89,7 @@ keeper_actor::behavior_type keeper_behavior(self_ptr self, child_identity who,
                                             cluster_port_ptr port) {
   set_up_child(self, std::move(who));
   self->state.port = std::move(port);
+  self->state.port->watched_by(self->state.who.activity);
   tell(self, keeper_actor{self}, atom::tick_v, uint64_t{0});
   return handlers(
     self, [](atom::stop, const stop_order&) { fault_point("keeper.stop"); },

@@ -1,12 +1,53 @@
 #include "actors/reader.hpp"
 
+#include "actors/questions.hpp"
+#include "config/defaults.hpp"
+
 namespace phi {
+namespace {
+
+using self_ptr = reader_actor::stateful_pointer<reader_state>;
+
+duration query_timeout_of(const config& settings) {
+  return std::chrono::milliseconds{settings.stats.query_timeout_ms};
+}
+
+void answer(self_ptr self, asked_query& question) {
+  auto& state = self->state;
+  doing now{*state.who.activity, "answering a question"};
+  fault_point("reader.ask");
+  question_watch watch{*state.who.activity, question, state.query_timeout};
+  // Its asker may have gone, or its time be over, while it waited for those before it.
+  if (auto why = watch.look(); why != end_cause::none) {
+    ++state.dropped;
+    return question.reply.answer(ended_answer(why));
+  }
+  auto found = state.port->answer(question.what, watch);
+  state.trouble = found.error == error_code::questions_unavailable ? found.detail : "";
+  state.trouble_at = now_of(self);
+  question.reply.answer(std::move(found));
+  ++state.answered;
+}
+
+actor_status tell_status(self_ptr self) {
+  const auto& state = self->state;
+  // The next question tries again; an old failure says nothing of now.
+  bool fresh = now_of(self) - state.trouble_at < defaults::question_trouble_shown;
+  return status_of(self, {.doing = "idle",
+                          .progress = state.who.activity->progress(),
+                          .gauges = {{"questions", state.answered}, {"dropped", state.dropped}},
+                          .degraded = fresh ? state.trouble : ""});
+}
+
+} // namespace
 
 reader_actor::behavior_type reader_behavior(reader_actor::stateful_pointer<reader_state> self,
-                                            child_identity who, reader_port_ptr port) {
+                                            child_identity who, reader_port_ptr port,
+                                            duration query_timeout) {
   set_up_child(self, std::move(who));
   auto& state = self->state;
   state.port = std::move(port);
+  state.query_timeout = query_timeout;
   std::string trouble;
   {
     doing now{*state.who.activity, "opening the database"};
@@ -25,23 +66,13 @@ reader_actor::behavior_type reader_behavior(reader_actor::stateful_pointer<reade
       fault_point("reader.ping");
       return pong_of(self->state.who);
     },
-    [self](atom::status) {
-      const auto& state = self->state;
-      return status_of(self, {.doing = "idle",
-                              .progress = state.who.activity->progress(),
-                              .gauges = {{"questions", state.answered}}});
-    },
+    [self](atom::status) { return tell_status(self); },
     [self](atom::adopt, const config_ptr& settings) {
       self->state.port->adopt(*settings);
+      self->state.query_timeout = query_timeout_of(*settings);
       return pong_of(self->state.who);
     },
-    [self](atom::ask, const asked_query_ptr& question) {
-      auto& state = self->state;
-      doing now{*state.who.activity, "answering a question"};
-      fault_point("reader.ask");
-      question->reply.answer(state.port->answer(question->what));
-      ++state.answered;
-    });
+    [self](atom::ask, const asked_query_ptr& question) { answer(self, *question); });
 }
 
 } // namespace phi

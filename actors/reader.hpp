@@ -10,10 +10,15 @@ namespace phi {
 struct reader_state {
   child_identity who;
   reader_port_ptr port;
+  duration query_timeout{};
   uint64_t answered = 0;
+  uint64_t dropped = 0; ///< their askers had gone
+  std::string trouble;  ///< of the last question; empty: none
+  time_point trouble_at{};
 };
 
 reader_actor::behavior_type reader_behavior(reader_actor::stateful_pointer<reader_state> self,
-                                            child_identity who, reader_port_ptr port);
+                                            child_identity who, reader_port_ptr port,
+                                            duration query_timeout);
 
 } // namespace phi

@@ -249,6 +249,7 @@ spool_actor::behavior_type spool_behavior(self_ptr self, child_identity who, spo
   set_up_child(self, std::move(who));
   auto& state = self->state;
   state.port = std::move(port);
+  state.port->watched_by(state.who.activity);
   state.store = std::move(store);
   std::string trouble;
   {

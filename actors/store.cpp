@@ -35,12 +35,26 @@ void close_and_leave(self_ptr self) {
                .trouble = trouble});
 }
 
+/// A commit that waits for others gets on, and a stop does not end it.
+class steady_progress : public work_watch {
+public:
+  explicit steady_progress(activity_ptr on) : on_(std::move(on)) {}
+  end_cause look() noexcept override {
+    on_->look();
+    return end_cause::none;
+  }
+
+private:
+  activity_ptr on_;
+};
+
 } // namespace
 
 store_actor::behavior_type store_behavior(self_ptr self, child_identity who, store_port_ptr port) {
   set_up_child(self, std::move(who));
   auto& state = self->state;
   state.port = std::move(port);
+  state.port->watched_by(std::make_shared<steady_progress>(state.who.activity));
   std::string trouble;
   {
     doing now{*state.who.activity, "opening the database"};

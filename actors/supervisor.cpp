@@ -67,10 +67,12 @@ void carry_out(self_ptr self, const plan_actions& actions) {
     switch (action.what) {
       case plan_action::kind::stop:
         child.spec.seen_at->stop_begins();
+        child.spec.seen_at->press(action.mode >= stop_mode::fast ? urge::at_once : urge::stop);
         tell_urgent(self, child.actor, atom::stop_v,
                     stop_order{action.mode, state.plan->reason(), state.plan->deadline()});
         break;
       case plan_action::kind::release:
+        child.spec.seen_at->press(urge::at_once);
         tell_urgent(self, child.actor, atom::release_v,
                     release_order{action.mode, state.plan->deadline()});
         break;

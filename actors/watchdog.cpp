@@ -211,6 +211,7 @@ watchdog_actor::behavior_type watchdog_behavior(self_ptr self, child_identity wh
       if (number == self->state.timer)
         next_round(self);
     },
+    [](atom::look) {},
     [self](atom::use, const std::string& name, const pingable_actor& actor) {
       auto& state = self->state;
       auto seen_at = state.activities.find(name);

@@ -101,6 +101,15 @@ inline constexpr auto adopt_timeout = 2000ms;
 inline constexpr auto same_wish = 200ms;
 /// We end a stop this long before the service manager would kill it.
 inline constexpr auto stop_margin = 1000ms;
+/// Between two looks at the health of the whole, whether the watchdog is enabled or not.
+inline constexpr auto health_interval = 1000ms;
+/// Who does not answer for as long makes the service degraded. A healthy commit is shorter.
+inline constexpr auto health_patience = 5000ms;
+/// A view of the health that is older counts as none: three looks, and what one may wait.
+inline constexpr auto health_stale = 6000ms;
+/// Between two requests of our own to the public listener, and how long one may take.
+inline constexpr auto probe_interval = 2000ms;
+inline constexpr auto probe_timeout = 3000ms;
 /// Between finding an actor stuck and giving the process up: time for the state dump, of which the
 /// actors' own answers take status_answer_timeout.
 inline constexpr auto stuck_dump_time = 400ms;
@@ -185,6 +194,12 @@ inline constexpr uint32_t retry_after_max_s = 60;
 /// Log lines that wait for a slow reader of the log; the oldest are dropped, and counted.
 inline constexpr size_t log_queue_lines = 8192;
 
+/// Questions that wait at a time; more are refused at once.
+inline constexpr size_t questions_waiting = 256;
+/// A question that is younger than this when a stop begins may still be answered.
+inline constexpr auto question_grace = 1000ms;
+/// How long the failure of a question is shown as a trouble of the service.
+inline constexpr auto question_trouble_shown = 10'000ms;
 /// The longest that a backup or a check of the whole database may take.
 inline constexpr std::chrono::milliseconds inspection_timeout = 3600s;
 /// Bounds of a trace: lines kept in memory (about 40 MB), bytes of a file, messages that were sent

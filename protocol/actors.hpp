@@ -45,6 +45,7 @@ PHI_ATOM(ask);
 PHI_ATOM(ready);
 PHI_ATOM(give_up);
 PHI_ATOM(command);
+PHI_ATOM(look);
 
 } // namespace phi::atom
 
@@ -178,6 +179,8 @@ using http_actor = child_actor::extend<
 using watchdog_actor = child_actor::extend<
   // Own timer: next round; the number tells a stale one from the current.
   accepts<atom::tick, uint64_t>,
+  // Own timer: look at the health of the whole.
+  accepts<atom::look>,
   // From now on this is the actor `name`.
   accepts<atom::use, std::string, pingable_actor>,
   // Own timer: the state dump has had its time; give the process up because of this actor.

@@ -1,6 +1,8 @@
 #pragma once
 /// The wire format of the admin socket: JSON-RPC 2.0, one object a line. Described in README.md.
 
+#include "protocol/query.hpp"
+
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -19,6 +21,7 @@ inline constexpr std::string_view method_stop = "stop";
 inline constexpr std::string_view method_drain = "drain";
 inline constexpr std::string_view method_undrain = "undrain";
 inline constexpr std::string_view method_reload = "reload";
+inline constexpr std::string_view method_health = "health";
 inline constexpr std::string_view method_plan = "plan";
 inline constexpr std::string_view method_dump = "dump";
 inline constexpr std::string_view method_log_level = "log-level";
@@ -64,6 +67,8 @@ inline constexpr int try_again = -32001;
 struct admin_request {
   std::string line;
   std::function<void(std::string)> answer;
+  gone_flag asker_gone{}; ///< set when the connection has ended
+  shared_file file{};     ///< set before `answer` is called: goes along with it (SCM_RIGHTS)
 };
 
 using admin_request_ptr = std::shared_ptr<admin_request>;

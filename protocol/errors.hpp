@@ -50,6 +50,8 @@ enum class error_code : uint8_t {
   spool_full,
   outcome_unknown,
   query_timeout,
+  too_many_questions,
+  questions_unavailable,
   not_ready,
   internal,
   // Actors that cannot start or go on.

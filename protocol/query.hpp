@@ -2,11 +2,14 @@
 /// Questions about what was counted.
 
 #include "protocol/reply.hpp"
+#include "protocol/time.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace phi {
 
@@ -57,12 +60,20 @@ struct query {
   std::string file;             ///< of `backup`
   std::string instance;         ///< of `cluster_...`
   std::string text;
+  std::vector<std::string> causes; ///< of a question about health: why it is degraded as a whole
 };
+
+/// Set by whoever waits for an answer when it no longer does; any thread.
+using gone_flag = std::shared_ptr<std::atomic<bool>>;
 
 /// A question and the duty to answer it.
 struct asked_query {
   query what;
   query_reply reply;
+  gone_flag asker_gone{}; ///< null: the asker always waits
+  time_point asked_at = clock::now();
+
+  bool abandoned() const { return asker_gone && asker_gone->load(std::memory_order_relaxed); }
 };
 
 using asked_query_ptr = std::shared_ptr<asked_query>;

@@ -34,11 +34,15 @@ struct ingest_outcome {
   std::vector<refused_event> refused; ///< those that are neither stored nor duplicates
 };
 
+/// An open file, closed with the last who has it.
+using shared_file = std::shared_ptr<const int>;
+
 /// The answer to a question: a JSON body, or an error with a detail for people.
 struct query_answer {
   error_code error = error_code::none;
   std::string detail;
   std::string body;
+  shared_file file{}; ///< of a backup: the copy, which has no name any more
 };
 
 struct ingest_answer {

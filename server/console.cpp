@@ -206,7 +206,7 @@ std::vector<examined> console::examine() const {
   return out;
 }
 
-void console::ask(const std::string& path, const std::string& query_string,
+void console::ask(const std::string& path, const std::string& query_string, gone_flag asker_gone,
                   std::function<void(query_answer)> then) {
   static const std::map<std::string, query_kind> kinds{
     {"/stats/daily", query_kind::daily},
@@ -221,12 +221,13 @@ void console::ask(const std::string& path, const std::string& query_string,
   if (!read.errors.empty())
     return then(
       {error_code::invalid_query, read.errors[0].pointer + ": " + read.errors[0].message, {}});
-  ask(std::move(read.what), std::move(then));
+  ask(std::move(read.what), std::move(asker_gone), std::move(then));
 }
 
-void console::ask(query what, std::function<void(query_answer)> then) {
+void console::ask(query what, gone_flag asker_gone, std::function<void(query_answer)> then) {
   auto sink = std::make_shared<one_answer>(std::move(then), std::vector<http::problem_detail>{});
-  backend_->ask(std::make_shared<asked_query>(std::move(what), query_reply{sink, 0}));
+  backend_->ask(
+    std::make_shared<asked_query>(std::move(what), query_reply{sink, 0}, std::move(asker_gone)));
 }
 
 void console::ingest(std::string_view lines, std::function<void(query_answer)> then) {

@@ -44,9 +44,10 @@ public:
   std::vector<shown_setting> settings() const override;
   settings_difference difference() const override;
   std::vector<examined> examine() const override;
-  void ask(const std::string& path, const std::string& query_string,
+  void ask(const std::string& path, const std::string& query_string, gone_flag asker_gone,
            std::function<void(query_answer)> then) override;
-  void ask(query what, std::function<void(query_answer)> then) override;
+  void ask(query what, gone_flag asker_gone, std::function<void(query_answer)> then) override;
+  health_view health() const override { return backend_->health(); }
   void ingest(std::string_view lines, std::function<void(query_answer)> then) override;
   created_token create_token(const std::string& name, const std::vector<std::string>& scopes,
                              std::optional<int64_t> seconds, bool confirmed) override;

@@ -3,6 +3,7 @@
 #include "actors/admin.hpp"
 #include "actors/http.hpp"
 #include "actors/keeper.hpp"
+#include "actors/questions.hpp"
 #include "actors/reader.hpp"
 #include "actors/signal.hpp"
 #include "actors/spool.hpp"
@@ -56,7 +57,7 @@ public:
         return ask_if_there<keeper_actor>(std::move(question),
                                           "this instance is alone: several share one database with"
                                           " stats.storage = \"postgres\"");
-      default: return tell_from_outside(get<reader_actor>(), atom::ask_v, std::move(question));
+      default: return ask_reader(std::move(question));
     }
   }
   void ask_health(asked_query_ptr question) override {
@@ -68,12 +69,31 @@ public:
     std::lock_guard lock{guard_};
     std::get<Actor>(actors_) = std::move(now);
   }
+  /// Who answers what takes long.
+  void use_inspector(reader_actor now) {
+    std::lock_guard lock{guard_};
+    inspector_ = std::move(now);
+  }
 
 private:
   template <class Actor>
   Actor get() {
     std::lock_guard lock{guard_};
     return std::get<Actor>(actors_);
+  }
+
+  void ask_reader(asked_query_ptr question) {
+    if (!gate_.admit(question))
+      return question->reply.answer(
+        {error_code::too_many_questions,
+         std::to_string(defaults::questions_waiting) + " questions wait already; ask again later",
+         {}});
+    reader_actor reader;
+    {
+      std::lock_guard lock{guard_};
+      reader = is_long(question->what.kind) ? inspector_ : std::get<reader_actor>(actors_);
+    }
+    tell_from_outside(reader, atom::ask_v, std::move(question));
   }
 
   /// Of an actor that is only there with PostgreSQL; `without` says so.
@@ -87,6 +107,8 @@ private:
 
   std::mutex guard_;
   std::tuple<stats_actor, reader_actor, spool_actor, keeper_actor> actors_;
+  reader_actor inspector_;
+  question_gate gate_{defaults::questions_waiting};
 };
 
 /// Everything that the actors stand on, and the handles by which they find each other. Outlives the
@@ -122,9 +144,10 @@ public:
     describe("stats", &keys::stats_budget_percent, {"http"}, false, &house::start_stats);
     children_.back().spared = true;
     describe("reader", &keys::reader_budget_percent, {"http"}, true, &house::start_reader);
+    describe("inspector", &keys::reader_budget_percent, {}, true, &house::start_inspector);
     if (spool_)
       describe("spool", &keys::spool_budget_percent, {"stats"}, true, &house::start_spool);
-    describe("store", &keys::store_budget_percent, {"stats", "reader", "spool"}, true,
+    describe("store", &keys::store_budget_percent, {"stats", "reader", "inspector", "spool"}, true,
              &house::start_store);
     children_.back().given_up = [this] {
       tell_from_outside(stats_handle_, atom::use_v, store_actor{});
@@ -150,6 +173,7 @@ public:
     signals_.attach({});
     backend_->use(stats_actor{});
     backend_->use(reader_actor{});
+    backend_->use_inspector(reader_actor{});
     backend_->use(spool_actor{});
     backend_->use(keeper_actor{});
     store_handle_ = nullptr;
@@ -164,6 +188,8 @@ public:
   }
 
 private:
+  duration query_timeout() const { return milliseconds{settings_->stats.query_timeout_ms}; }
+
   using starter = child_actor (house::*)(child_identity);
 
   /// `share`: of shutdown.timeout_secs, in percent. `users` that are not there do not count.
@@ -196,12 +222,14 @@ private:
     auto with = store::sqlite_settings_of(*settings_);
     store_ = store::make_sqlite_store(with);
     reader_ = store::make_sqlite_reader(with);
+    inspector_ = store::make_sqlite_reader(with);
   }
 
   void stand_on_postgres() {
     auto with = store::postgres_settings_of(*settings_);
     store_ = store::make_postgres_store(with);
     reader_ = store::make_postgres_reader(with);
+    inspector_ = store::make_postgres_reader(with);
     cluster_ = store::make_postgres_cluster(with);
     if (settings_->spool.enabled)
       spool_ = store::make_sqlite_spool(store::spool_settings_of(*settings_));
@@ -263,8 +291,14 @@ private:
     return now;
   }
 
+  child_actor start_inspector(child_identity who) {
+    auto now = system_->spawn<caf::detached>(reader_behavior, who, inspector_, query_timeout());
+    backend_->use_inspector(now);
+    return now;
+  }
+
   child_actor start_reader(child_identity who) {
-    auto now = system_->spawn<caf::detached>(reader_behavior, who, reader_);
+    auto now = system_->spawn<caf::detached>(reader_behavior, who, reader_, query_timeout());
     backend_->use(now);
     return now;
   }
@@ -287,8 +321,9 @@ private:
   std::shared_ptr<backend> backend_;
   store_port_ptr store_;
   reader_port_ptr reader_;
-  spool_port_ptr spool_;     ///< null: there is none
-  cluster_port_ptr cluster_; ///< null: this instance is alone
+  reader_port_ptr inspector_; ///< the same for what takes long
+  spool_port_ptr spool_;      ///< null: there is none
+  cluster_port_ptr cluster_;  ///< null: this instance is alone
   admin_socket admin_;
   http_port_ptr http_;
   std::map<std::string, activity_ptr> activities_;

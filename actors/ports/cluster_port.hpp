@@ -1,6 +1,7 @@
 #pragma once
 /// What the keeper actor needs of a database that several instances share.
 
+#include "actors/ports/work_watch.hpp"
 #include "config/config.hpp"
 #include "protocol/query.hpp"
 
@@ -15,6 +16,10 @@ namespace phi {
 class cluster_port {
 public:
   virtual ~cluster_port() = default;
+
+  /// Whatever takes long from now on looks there. Called before the first use, again after the
+  /// actor died.
+  virtual void watched_by(work_watch_ptr) {}
 
   struct report {
     std::string state; ///< of the service: "ready", ...

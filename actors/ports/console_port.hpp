@@ -1,6 +1,7 @@
 #pragma once
 /// What the admin actor needs of the process to answer an operator.
 
+#include "protocol/health.hpp"
 #include "protocol/query.hpp"
 #include "protocol/reply.hpp"
 
@@ -81,11 +82,14 @@ public:
   virtual std::vector<examined> examine() const = 0;
 
   /// Answers a question in the words of the HTTP interface: path behind the prefix, query string.
-  /// `then` is called once, in any thread.
-  virtual void ask(const std::string& path, const std::string& query_string,
+  /// `then` is called once, in any thread; nothing is done for an asker who has gone.
+  virtual void ask(const std::string& path, const std::string& query_string, gone_flag asker_gone,
                    std::function<void(query_answer)> then) = 0;
   /// The same for an operator's own question.
-  virtual void ask(query what, std::function<void(query_answer)> then) = 0;
+  virtual void ask(query what, gone_flag asker_gone, std::function<void(query_answer)> then) = 0;
+
+  /// How the service is as a whole, as last seen.
+  virtual health_view health() const = 0;
 
   /// Takes events in, one JSON object a line, as POST /events does. The answer has the same body.
   virtual void ingest(std::string_view lines, std::function<void(query_answer)> then) = 0;

@@ -2,6 +2,7 @@
 /// What the http actor needs of an HTTP server, and what an HTTP server needs of the actors.
 
 #include "protocol/config_ptr.hpp"
+#include "protocol/health.hpp"
 #include "protocol/ingest.hpp"
 #include "protocol/lifecycle.hpp"
 #include "protocol/query.hpp"
@@ -25,6 +26,8 @@ public:
   virtual void ask(asked_query_ptr question) = 0;
   /// A question about the state of the queue and the ledger.
   virtual void ask_health(asked_query_ptr question) = 0;
+  /// How the service is as a whole, as last seen.
+  virtual health_view health() const { return {}; }
 };
 
 /// What happens on the listener now.

@@ -1,6 +1,7 @@
 #pragma once
 /// What the reader actor needs of a database.
 
+#include "actors/ports/work_watch.hpp"
 #include "config/config.hpp"
 #include "protocol/query.hpp"
 
@@ -17,8 +18,8 @@ public:
   /// Empty: ready; else what is wrong.
   virtual std::string open() = 0;
 
-  /// Answers within the query time-out. Never throws.
-  virtual query_answer answer(const query& what) = 0;
+  /// Answers, or ends soon after `watch` says so: query_timeout, stopping. Never throws.
+  virtual query_answer answer(const query& what, work_watch& watch) = 0;
 
   /// From now on these settings hold, as far as they can change while it is open.
   virtual void adopt(const config& settings) = 0;

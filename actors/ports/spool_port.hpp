@@ -1,6 +1,7 @@
 #pragma once
 /// What the spool actor needs of a local disk.
 
+#include "actors/ports/work_watch.hpp"
 #include "config/config.hpp"
 #include "protocol/ingest.hpp"
 #include "protocol/query.hpp"
@@ -24,6 +25,10 @@ struct spool_depth {
 class spool_port {
 public:
   virtual ~spool_port() = default;
+
+  /// Whatever takes long from now on looks there. Called before the first use, again after the
+  /// actor died.
+  virtual void watched_by(work_watch_ptr) {}
 
   /// Opens it. A damaged file is set aside, and what can be read of it is taken over. Empty: it is
   /// ready; else what is wrong. Called again after the actor died.

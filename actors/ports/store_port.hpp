@@ -1,6 +1,7 @@
 #pragma once
 /// What the store actor needs of a database.
 
+#include "actors/ports/work_watch.hpp"
 #include "config/config.hpp"
 #include "protocol/ingest.hpp"
 
@@ -14,6 +15,10 @@ namespace phi {
 class store_port {
 public:
   virtual ~store_port() = default;
+
+  /// Whatever takes long from now on looks there. Called before the first use, again after the
+  /// actor died.
+  virtual void watched_by(work_watch_ptr) {}
 
   /// Opens the database, migrates it, and says what was found. Empty: it is ready; else what is
   /// wrong, for people. Blocks up to the busy time-out.

@@ -2,10 +2,12 @@
 /// What the watchdog needs of the process and of the machine.
 
 #include "protocol/caf_dialect.hpp"
+#include "protocol/health.hpp"
 
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace phi {
 
@@ -13,6 +15,14 @@ namespace phi {
 struct thread_times {
   duration ran{};
   duration waited{}; ///< ready to run, but others had the processors
+};
+
+/// A part of the service that is no actor: an event loop, the public listener.
+struct outside_part {
+  std::string name;
+  duration silent{}; ///< for how long it has owed a sign of life; zero: it owes none
+  std::string doing; ///< what is known of why, for people; may be empty
+  bool busy = false; ///< silent for a good reason: it is shown, but nobody is blamed for it
 };
 
 /// Called from the watchdog's thread; never blocks.
@@ -28,6 +38,15 @@ public:
 
   /// Who is late, for the status line; an empty text: nobody any more.
   virtual void show_late(const std::string& text) = 0;
+
+  /// Asks everything that is no actor for a sign of life, and says what came of the last time.
+  virtual std::vector<outside_part> look_around() { return {}; }
+
+  /// How the service is as a whole, once a second while it runs.
+  virtual void show_health(const health_view&) {}
+
+  /// A stop has begun: from now on nobody looks.
+  virtual void rest() {}
 
   /// `actor` is stuck for good: has the service manager start the service anew, or aborts the
   /// process when that is configured. Returns when neither is to be had.

@@ -12,9 +12,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <endian.h>
+#include <future>
 #include <iterator>
 #include <optional>
 #include <poll.h>
+#include <thread>
 #include <utility>
 
 namespace phi::store {
@@ -288,13 +290,38 @@ bool needs_new_session(const postgres_error& e) {
   return std::find(std::begin(states), std::end(states), e.state()) != std::end(states);
 }
 
+/// Has the server end the statement, which would go on without us. The request has a connection of
+/// its own that libpq waits for without an end: so it has a thread of its own, which a server that
+/// does not answer keeps.
+void postgres::give_up(end_cause why) {
+  auto sent = std::make_shared<std::promise<void>>();
+  auto done = sent->get_future();
+  if (auto* request = PQgetCancel(connection_)) {
+    std::thread{[request, sent] {
+      char error[256];
+      PQcancel(request, error, sizeof error);
+      PQfreeCancel(request);
+      sent->set_value();
+    }}.detach();
+    done.wait_for(std::chrono::milliseconds{30});
+  }
+  close();
+  throw postgres_ended{why};
+}
+
 /// Waits for something to read, and with `for_room` for room to write as well.
 void postgres::wait(bool for_room) {
   auto left = std::chrono::ceil<std::chrono::milliseconds>(end_ - clock::now()).count();
+  auto most = left;
+  if (watch_) {
+    if (auto why = watch_->look(); why != end_cause::none)
+      give_up(why);
+    most = std::min<decltype(left)>(left, work_watch::interval.count());
+  }
   pollfd socket{PQsocket(connection_), static_cast<short>(POLLIN | (for_room ? POLLOUT : 0)), 0};
-  int ready = left > 0 ? ::poll(&socket, 1, static_cast<int>(left)) : 0;
-  if (ready < 0 && errno == EINTR)
-    return;
+  int ready = most > 0 ? ::poll(&socket, 1, static_cast<int>(most)) : 0;
+  if ((ready < 0 && errno == EINTR) || (ready == 0 && most < left))
+    return; // the callers look whether there is more to wait for
   if (ready <= 0)
     lose("the database did not answer within " + std::to_string(limit_.count()) + " ms");
   if ((socket.revents & (POLLIN | POLLHUP | POLLERR)) && PQconsumeInput(connection_) == 0)

@@ -2,6 +2,7 @@
 /// A thin, owning face of libpq. Every wait has an end: a server that is away, cut off or stuck
 /// costs at most the limit. Included in this folder only.
 
+#include "actors/ports/work_watch.hpp"
 #include "protocol/event.hpp"
 #include "server/store/postgres_url.hpp"
 #include "server/store/row_source.hpp"
@@ -43,6 +44,16 @@ public:
 /// another host of the URL may; or a table that was there is gone, and a new session looks at the
 /// schema.
 bool needs_new_session(const postgres_error& e);
+
+/// The call was given up because its watch said so.
+class postgres_ended : public postgres_error {
+public:
+  explicit postgres_ended(end_cause why) : postgres_error("the call was given up", {}), why_(why) {}
+  end_cause why() const { return why_; }
+
+private:
+  end_cause why_;
+};
 
 /// A value of a statement in PostgreSQL's own form: a scalar as text, or an array in binary.
 struct postgres_value {
@@ -131,6 +142,10 @@ public:
   /// How long each following call may take, as a whole.
   void set_limit(std::chrono::milliseconds limit) { limit_ = limit; }
 
+  /// Every wait looks there and gives the call up when it is told to: the server is asked to cancel
+  /// it, and the connection ends. Null: nobody. It must outlive the calls.
+  void watched_by(work_watch* watch) { watch_ = watch; }
+
   /// One statement. `binary`: the result's columns come in binary.
   postgres_rows run(const std::string& sql, const std::vector<postgres_value>& values = {},
                     bool binary = false);
@@ -181,12 +196,14 @@ private:
   void refuse_what_does_not_fit();
   [[noreturn]] void lose(const std::string& why);
   std::string last_error() const;
+  [[noreturn]] void give_up(end_cause why);
 
   pg_conn* connection_ = nullptr;
   secret_words secrets_;
   std::string warning_; ///< of the present call
   std::chrono::milliseconds limit_{5000};
   clock::time_point end_{};
+  work_watch* watch_ = nullptr;
   std::vector<bool> queued_;       ///< an entry for each answer to come; whether somebody wants it
   bool direct_ = false;            ///< no pooler between: the session is ours
   bool prepared_in_doubt_ = false; ///< after an error nobody knows which of them are there

@@ -23,6 +23,8 @@ class postgres_cluster : public cluster_port {
 public:
   explicit postgres_cluster(postgres_settings with) : with_(std::move(with)) {}
 
+  void watched_by(work_watch_ptr watch) override { watch_ = std::move(watch); }
+
   heard beat(const report& how) override {
     try {
       connect();
@@ -52,10 +54,13 @@ public:
     try {
       connect();
       db_.set_limit(defaults::maintenance_limit);
+      db_.watched_by(watch_.get()); // it may wait for somebody's lock, and a stop ends it
       auto out = maintenance_.step(db_, with_.keep_days);
+      db_.watched_by(nullptr);
       db_.set_limit(with_.commit_timeout);
       return out;
     } catch (const postgres_error& e) {
+      db_.watched_by(nullptr);
       recover(e);
       return {.error = e.what()};
     }
@@ -185,6 +190,7 @@ private:
   postgres_settings with_;
   postgres db_;
   postgres_maintenance maintenance_;
+  work_watch_ptr watch_;
 };
 
 } // namespace

@@ -1,6 +1,7 @@
 #include "server/store/postgres_store.hpp"
 
 #include "actors/log.hpp"
+#include "actors/questions.hpp"
 #include "config/defaults.hpp"
 #include "config/time_text.hpp"
 #include "server/store/answers.hpp"
@@ -27,31 +28,15 @@ public:
   /// Connects with the first question: neither the start nor ingest waits for it.
   std::string open() override { return {}; }
 
-  query_answer answer(const query& what) override {
+  query_answer answer(const query& what, work_watch& watch) override {
     if (what.kind == query_kind::backup)
       return {error_code::invalid_query,
               "the events are in PostgreSQL: back it up with pg_dump or its own means",
               {}};
-    auto limit = what.kind == query_kind::verify ? milliseconds{defaults::inspection_timeout}
-                                                 : with_.query_timeout;
-    try {
-      return {.body = ask_in_transaction(what, limit)};
-    } catch (const postgres_error& e) {
-      abandon();
-      if (e.state() == query_canceled)
-        return {error_code::query_timeout,
-                "the question took longer than stats.query_timeout_ms; ask for"
-                " a shorter range or fewer parts",
-                {}};
-      log_debug("reader", "cannot ask the database", {{"cause", e.what()}});
-      // Where the database is, is nobody's business but an operator's: the log says it.
-      return {error_code::store_unavailable,
-              "the database cannot be asked now; events are still taken",
-              {}};
-    } catch (const std::exception& e) {
-      abandon();
-      return {error_code::internal, e.what(), {}};
-    }
+    db_.watched_by(&watch);
+    auto out = try_answer(what);
+    db_.watched_by(nullptr);
+    return out;
   }
 
   void adopt(const config& settings) override { with_ = postgres_settings_of(settings); }
@@ -62,6 +47,46 @@ public:
   }
 
 private:
+  query_answer try_answer(const query& what) {
+    auto limit =
+      is_long(what.kind) ? milliseconds{defaults::inspection_timeout} : with_.query_timeout;
+    try {
+      return {.body = ask_perhaps_again(what, limit)};
+    } catch (const postgres_ended& e) {
+      rows_.clear();
+      return ended_answer(e.why());
+    } catch (const postgres_error& e) {
+      abandon();
+      if (e.state() == query_canceled)
+        return ended_answer(end_cause::out_of_time);
+      log_debug("reader", "cannot ask the database", {{"cause", e.what()}});
+      // Where the database is, is nobody's business but an operator's: the log says it.
+      return {error_code::questions_unavailable,
+              "the database does not answer; events are still taken",
+              {}};
+    } catch (const std::exception& e) {
+      abandon();
+      return {error_code::internal, e.what(), {}};
+    }
+  }
+
+  /// The server, or a firewall, may have ended a session that was idle: that shows with the first
+  /// statement, and is no failure of the database.
+  std::string ask_perhaps_again(const query& what, milliseconds limit) {
+    bool reused = db_.is_open();
+    begun_ = false;
+    try {
+      return ask_in_transaction(what, limit);
+    } catch (const postgres_ended&) {
+      throw;
+    } catch (const postgres_error&) {
+      if (!reused || begun_ || db_.is_open())
+        throw;
+      rows_.clear();
+      return ask_in_transaction(what, limit);
+    }
+  }
+
   std::string ask_in_transaction(const query& what, milliseconds limit) {
     if (!db_.is_open())
       db_.connect({.url = with_.url,
@@ -75,6 +100,7 @@ private:
     db_.queue("SET LOCAL statement_timeout = "
               + std::to_string(std::max<int64_t>(limit.count(), 1)));
     db_.run_queued();
+    begun_ = true;
     auto body = dispatch(what).dump();
     db_.run("COMMIT");
     rows_.clear();
@@ -120,6 +146,7 @@ private:
 
   void abandon() noexcept {
     rows_.clear();
+    db_.watched_by(nullptr);
     try {
       if (db_.in_transaction())
         db_.run("ROLLBACK");
@@ -130,6 +157,7 @@ private:
 
   postgres_settings with_;
   postgres db_;
+  bool begun_ = false; ///< the transaction of the question under way
   std::map<std::string_view, postgres_rows> rows_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <sqlite3.h>
+#include <thread>
 
 namespace phi::store {
 
@@ -38,8 +39,38 @@ void database::run(const std::string& sql) {
 }
 
 void database::set_busy_timeout(std::chrono::milliseconds limit) {
+  busy_limit_ = limit;
   if (handle_)
-    sqlite3_busy_timeout(handle_, static_cast<int>(limit.count()));
+    sqlite3_busy_handler(handle_, &database::wait_for_lock, this);
+}
+
+/// SQLite's own handler sleeps without a look at anything else.
+int database::wait_for_lock(void* self, int tries) {
+  auto& db = *static_cast<database*>(self);
+  auto now = std::chrono::steady_clock::now();
+  if (tries == 0)
+    db.busy_since_ = now;
+  if (now - db.busy_since_ >= db.busy_limit_ || look(self) != 0)
+    return 0;
+  std::this_thread::sleep_for(std::min<std::chrono::milliseconds>(
+    std::chrono::milliseconds{1} * (tries + 1), work_watch::interval));
+  return 1;
+}
+
+int database::look(void* self) {
+  auto& db = *static_cast<database*>(self);
+  if (db.watch_ && db.ended_ == end_cause::none)
+    db.ended_ = db.watch_->look();
+  return db.ended_ != end_cause::none;
+}
+
+void database::watched_by(work_watch* watch) {
+  constexpr int operations = 2000; // well below a millisecond
+  watch_ = watch;
+  ended_ = end_cause::none;
+  if (handle_)
+    sqlite3_progress_handler(handle_, watch ? operations : 0, watch ? &database::look : nullptr,
+                             this);
 }
 
 int64_t database::changes() const {

@@ -1,6 +1,7 @@
 #pragma once
 /// A thin, owning face of SQLite's C interface. Included in this folder only.
 
+#include "actors/ports/work_watch.hpp"
 #include "server/store/row_source.hpp"
 
 #include <chrono>
@@ -46,6 +47,11 @@ public:
   void run(const std::string& sql);
   /// How long a statement waits for a database that another connection holds. Harmless when closed.
   void set_busy_timeout(std::chrono::milliseconds limit);
+  /// Statements that take long, and waits for a lock, look there and end when they are told to,
+  /// with `ended` saying why. Null: nobody. It must outlive the statements.
+  void watched_by(work_watch* watch);
+  /// Why the last statement was made to end.
+  end_cause ended() const { return ended_; }
   /// Rows changed by the last statement.
   int64_t changes() const;
   /// Whether no transaction is open.
@@ -55,7 +61,14 @@ public:
   [[noreturn]] void fail(const std::string& what) const;
 
 private:
+  static int look(void* self);
+  static int wait_for_lock(void* self, int tries);
+
   sqlite3* handle_ = nullptr;
+  std::chrono::milliseconds busy_limit_{};
+  std::chrono::steady_clock::time_point busy_since_{};
+  work_watch* watch_ = nullptr;
+  end_cause ended_ = end_cause::none;
 };
 
 /// One prepared statement.

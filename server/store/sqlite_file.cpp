@@ -34,9 +34,10 @@ std::string check(database& db) {
 
 } // namespace
 
-std::string check_file(const std::string& file) {
+std::string check_file(const std::string& file, work_watch* watch) {
   database db;
   db.open(file, database::access::read_only);
+  db.watched_by(watch);
   return check(db);
 }
 
@@ -52,18 +53,18 @@ std::string settle_file(const std::string& file) {
   return found;
 }
 
-nlohmann::ordered_json back_up(database& db, const std::string& to) {
+nlohmann::ordered_json back_up(database& db, const std::string& to, work_watch& watch) {
   if (std::filesystem::exists(to))
     throw std::runtime_error(to + " is there already");
   try {
     statement copy{db, "VACUUM INTO ?1"};
     copy.bind(1, std::string_view{to});
     copy.execute();
-    check_file(to);
+    check_file(to, &watch);
     database check;
     check.open(to, database::access::read_only);
-    return {{"file", to},
-            {"bytes", std::filesystem::file_size(to)},
+    check.watched_by(&watch);
+    return {{"bytes", std::filesystem::file_size(to)},
             {"events", first_number(check, "SELECT count(*) FROM event")}};
   } catch (...) {
     std::error_code ignored;

@@ -1,6 +1,6 @@
 #include "server/store/sqlite_store.hpp"
 
-#include "config/defaults.hpp"
+#include "actors/questions.hpp"
 #include "server/store/answers.hpp"
 #include "server/store/inspection.hpp"
 #include "server/store/sqlite.hpp"
@@ -8,8 +8,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include <chrono>
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <unistd.h>
 #include <unordered_map>
 
 namespace phi::store {
@@ -25,42 +26,16 @@ public:
       db_.open(with_.file, database::access::read_only);
       db_.set_busy_timeout(with_.busy_timeout);
       db_.run("PRAGMA cache_size = -8192");
-      sqlite3_progress_handler(db_.handle(), 10'000, &sqlite_reader::out_of_time, this);
       return {};
     } catch (const std::exception& e) {
       return e.what();
     }
   }
 
-  query_answer answer(const query& what) override {
-    // An operator who wants a copy or a check of everything waits for it.
-    bool long_one = what.kind == query_kind::backup || what.kind == query_kind::verify;
-    give_up_at_ = std::chrono::steady_clock::now()
-                  + (long_one ? defaults::inspection_timeout : with_.query_timeout);
-    try {
-      if (!db_.is_open())
-        if (auto trouble = open(); !trouble.empty())
-          return {error_code::store_unavailable, trouble, {}};
-      if (what.kind == query_kind::backup) // VACUUM INTO is a transaction of its own
-        return {.body = back_up(db_, what.file).dump()};
-      // One transaction: all parts of an answer see the same data.
-      db_.run("BEGIN");
-      auto body = dispatch(what).dump();
-      reset_statements();
-      db_.run("COMMIT");
-      return {.body = std::move(body)};
-    } catch (const sqlite_error& e) {
-      abandon();
-      if ((e.code() & 0xff) == SQLITE_INTERRUPT)
-        return {error_code::query_timeout,
-                "the question took longer than stats.query_timeout_ms; ask for"
-                " a shorter range or fewer parts",
-                {}};
-      return {error_code::store_unavailable, e.what(), {}};
-    } catch (const std::exception& e) {
-      abandon();
-      return {error_code::internal, e.what(), {}};
-    }
+  query_answer answer(const query& what, work_watch& watch) override {
+    auto out = try_answer(what, watch);
+    db_.watched_by(nullptr);
+    return out;
   }
 
   void adopt(const config& settings) override {
@@ -74,8 +49,45 @@ public:
   }
 
 private:
-  static int out_of_time(void* self) {
-    return std::chrono::steady_clock::now() > static_cast<sqlite_reader*>(self)->give_up_at_;
+  /// The copy is handed over open.
+  query_answer copied(const std::string& file, work_watch& watch) {
+    auto told = back_up(db_, file, watch);
+    int copy = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+    told["file"] = file;
+    if (copy < 0)
+      return {error_code::internal, "cannot open the copy " + file, {}};
+    return {.body = told.dump(), .file = {new int{copy}, [](const int* fd) {
+                                            ::close(*fd);
+                                            delete fd;
+                                          }}};
+  }
+
+  query_answer try_answer(const query& what, work_watch& watch) {
+    try {
+      if (!db_.is_open())
+        if (auto trouble = open(); !trouble.empty())
+          return {error_code::questions_unavailable, trouble, {}};
+      db_.watched_by(&watch);
+      if (what.kind == query_kind::backup) // VACUUM INTO is a transaction of its own
+        return copied(what.file, watch);
+      // One transaction: all parts of an answer see the same data.
+      db_.run("BEGIN");
+      auto body = dispatch(what).dump();
+      reset_statements();
+      db_.run("COMMIT");
+      return {.body = std::move(body)};
+    } catch (const sqlite_error& e) {
+      auto why = db_.ended();
+      if (why == end_cause::none && (e.code() & 0xff) == SQLITE_INTERRUPT)
+        why = watch.look(); // it ended the check of a copy
+      abandon();
+      if (why != end_cause::none)
+        return ended_answer(why);
+      return {error_code::questions_unavailable, e.what(), {}};
+    } catch (const std::exception& e) {
+      abandon();
+      return {error_code::internal, e.what(), {}};
+    }
   }
 
   /// A statement that has rows left would keep its view of the data beyond the transaction.
@@ -85,6 +97,7 @@ private:
   }
 
   void abandon() noexcept {
+    db_.watched_by(nullptr); // it would end the ROLLBACK as well
     try {
       reset_statements();
       if (!db_.autocommit())
@@ -119,7 +132,6 @@ private:
   sqlite_settings with_;
   database db_;
   std::unordered_map<std::string_view, statement> statements_;
-  std::chrono::steady_clock::time_point give_up_at_{};
 };
 
 } // namespace

@@ -41,7 +41,7 @@ TEST_CASE("status, actors, health: for people, and as JSON in a pipe") {
   CHECK(machine["state"] == "ready");
   CHECK(machine["ledger"]["balanced"] == true);
   auto actors = ctl(dir, {"actors"});
-  for (auto name : {"http", "stats", "reader", "store", "admin", "watchdog", "signal"})
+  for (auto name : {"http", "stats", "reader", "inspector", "store", "admin", "watchdog", "signal"})
     CHECK(has(actors.out, name));
   CHECK(has(actors.out, "commit")); // the last message of store
   auto rows = json::parse(ctl(dir, {"--json", "actors"}).out);
@@ -320,9 +320,9 @@ TEST_CASE("PHI_TRACE=FILE: the trace of a whole run loads, every arrow has both 
     CHECK(arrow_ends.contains({!end.first, end.second}));
   }
   CHECK(arrow_ends.size() > 100);
-  CHECK(
-    stopped
-    == std::set<std::string>{"http", "stats", "reader", "store", "admin", "watchdog", "signal"});
+  CHECK(stopped
+        == std::set<std::string>{"http", "stats", "reader", "inspector", "store", "admin",
+                                 "watchdog", "signal"});
   for (auto& [track, list] : spans) {
     CAPTURE(tracks[track]);
     std::sort(list.begin(), list.end(), [](auto& a, auto& b) {

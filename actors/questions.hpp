@@ -1,0 +1,48 @@
+#pragma once
+/// What bounds the questions: how many wait, how long one may take as a whole, and that nothing is
+/// done for an asker who has gone. No actors.
+
+#include "actors/activity.hpp"
+#include "protocol/query.hpp"
+
+#include <list>
+#include <mutex>
+
+namespace phi {
+
+/// A copy or a check of everything, which an operator waits for.
+bool is_long(query_kind kind);
+
+/// What is answered when the work at a question was given up.
+query_answer ended_answer(end_cause why);
+
+/// Bounds how many questions wait. Thread-safe.
+class question_gate {
+public:
+  explicit question_gate(size_t most) : most_(most) {}
+
+  /// Whether one more may wait. One counts until it is answered or its asker has gone.
+  bool admit(const asked_query_ptr& question);
+
+private:
+  std::mutex guard_;
+  std::list<std::weak_ptr<asked_query>> waiting_;
+  size_t most_;
+};
+
+/// Watches one question while it is answered. Its time counts from when it was asked: the limit
+/// is one for waiting and all statements together.
+class question_watch : public work_watch {
+public:
+  /// `limit`: for a question that is not long.
+  question_watch(activity& on, const asked_query& question, duration limit);
+
+  end_cause look() noexcept override;
+
+private:
+  activity& on_;
+  const asked_query& question_;
+  time_point until_;
+};
+
+} // namespace phi
