@@ -78,6 +78,13 @@ void tell_plan(self_ptr self, const call& now) {
     atom::plan_v);
 }
 
+void tell_health(self_ptr self, const call& now) {
+  auto view = self->state.console->health();
+  now.answer({{"status", view.degraded() ? "degraded" : "ok"},
+              {"causes", view.causes},
+              {"refusesEvents", view.refuses_events}});
+}
+
 void dump_state(self_ptr self, const call& now) {
   tell_urgent(self, self->state.who.supervisor, atom::dump_v);
   now.answer({{"accepted", true}});
@@ -189,7 +196,8 @@ void question(self_ptr self, const call& now) {
 void check_spool(self_ptr self, const call& now) {
   bool forget = now.params.value("forgetMissing", false);
   self->state.console->ask(
-    query{.kind = query_kind::spool_check, .text = forget ? "forget-missing" : ""}, passed_on(now));
+    query{.kind = query_kind::spool_check, .text = forget ? "forget-missing" : ""},
+    now.request->asker_gone, passed_on(now));
 }
 
 void steer_instance(self_ptr self, const call& now) {
@@ -250,6 +258,7 @@ void revoke_token(self_ptr self, const call& now) {
 constexpr std::array table{
   method{admin_wire::method_status, tell_status},
   method{admin_wire::method_stop, stop_service},
+  method{admin_wire::method_health, tell_health},
   method{admin_wire::method_plan, tell_plan},
   method{admin_wire::method_drain,
          [](self_ptr self, const call& now) { set_lame_duck(self, now, true); }},

@@ -2,10 +2,10 @@
 /// What all actors under the supervisor have in common.
 
 #include "actors/activity.hpp"
-#include "actors/fault_point.hpp"
 #include "actors/log.hpp"
 #include "protocol/actors.hpp"
 #include "protocol/errors.hpp"
+#include "protocol/fault_point.hpp"
 
 #include <string>
 

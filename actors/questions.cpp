@@ -1,7 +1,7 @@
 #include "actors/questions.hpp"
 
-#include "actors/fault_point.hpp"
 #include "config/defaults.hpp"
+#include "protocol/fault_point.hpp"
 
 namespace phi {
 
@@ -38,7 +38,7 @@ question_watch::question_watch(activity& on, const asked_query& question, durati
            + (is_long(question.what.kind) ? duration{defaults::inspection_timeout} : limit)) {}
 
 end_cause question_watch::look() noexcept {
-  fault_point("reader.look");
+  fault_point(is_long(question_.what.kind) ? "inspector.look" : "reader.look");
   on_.look();
   auto now = clock::now();
   auto pressed = on_.pressed();

@@ -15,13 +15,13 @@ duration query_timeout_of(const config& settings) {
 void answer(self_ptr self, asked_query& question) {
   auto& state = self->state;
   doing now{*state.who.activity, "answering a question"};
-  fault_point("reader.ask");
   question_watch watch{*state.who.activity, question, state.query_timeout};
   // Its asker may have gone, or its time be over, while it waited for those before it.
   if (auto why = watch.look(); why != end_cause::none) {
     ++state.dropped;
     return question.reply.answer(ended_answer(why));
   }
+  fault_point("reader.ask");
   auto found = state.port->answer(question.what, watch);
   state.trouble = found.error == error_code::questions_unavailable ? found.detail : "";
   state.trouble_at = now_of(self);

@@ -81,6 +81,28 @@ void finish(self_ptr self, const release_order& order) {
   tell(self, stats_actor{self}, atom::drained_v);
 }
 
+/// A store that refused is tried again although nobody sends: while the service says that it is not
+/// ready, nobody does. Asked for with every status, which comes once a second.
+void try_refusing_store(self_ptr self) {
+  auto& state = self->state;
+  if (!state.store_refuses || !state.store || state.under_way || !state.queue.empty()
+      || now_of(self) < state.tried_at + defaults::health_interval)
+    return;
+  state.tried_at = now_of(self);
+  auto nothing = std::make_shared<commit_batch>(); // the store writes all the same
+  tell(self, state.store, atom::commit_v, commit_batch_ptr{nothing}, commit_listener_actor{self});
+}
+
+/// What became of that.
+void settle_trial(self_ptr self, const commit_result& result) {
+  auto& state = self->state;
+  if (!state.store_refuses || result.error != error_code::none)
+    return;
+  state.store_refuses = false;
+  state.retry_at.reset();
+  log_info("stats", "is no longer refused by the store");
+}
+
 // -- telling ------------------------------------------------------------------------------------
 
 /// Why not everything is stored at once; empty: it is.
@@ -105,6 +127,13 @@ void show(const stats_state& state) {
   seen_at.waits_for(at_store ? "store" : "spool", batch->since);
 }
 
+/// Whether who sends events now is refused, or waits in vain.
+bool refuses(self_ptr self) {
+  const auto& state = self->state;
+  return (state.store_refuses && !state.away)
+         || (state.under_way && state.under_way->at == stage::given_up);
+}
+
 actor_status tell_status(self_ptr self) {
   const auto& state = self->state;
   const auto backlog = state.queue.events();
@@ -116,21 +145,25 @@ actor_status tell_status(self_ptr self) {
     what += ", the database is away: events go to the spool";
   else if (state.store_refuses)
     what += ", the store refuses: " + state.refusal;
-  return status_of(
-    self, {.doing = what,
-           .progress = state.book.counts().stored + state.book.counts().duplicates,
-           .gauges = {{"queue_events", backlog},
-                      {"queue_bytes", state.queue.bytes()},
-                      {"drain_per_second", static_cast<uint64_t>(state.rate.per_second())}},
-           .backlog_s = state.rate.seconds_for(backlog),
-           .degraded = what_is_degraded(self),
-           .ledger = state.book.counts()});
+  return status_of(self,
+                   {.doing = what,
+                    .progress = state.book.counts().stored + state.book.counts().duplicates,
+                    .gauges = {{"queue_events", backlog},
+                               {"queue_bytes", state.queue.bytes()},
+                               {"drain_per_second", static_cast<uint64_t>(state.rate.per_second())},
+                               {"refusing", refuses(self)}},
+                    .backlog_s = state.rate.seconds_for(backlog),
+                    .degraded = what_is_degraded(self),
+                    .ledger = state.book.counts()});
 }
 
 void answer_health(self_ptr self, asked_query& question) {
-  const auto& state = self->state;
   auto status = tell_status(self);
-  question.reply.answer({.body = health_json(status, state.store_refuses || state.away)});
+  auto causes = std::move(question.what.causes); // of the whole, as last seen; our own we know
+  std::erase_if(causes, [](const auto& cause) { return cause.starts_with("stats: "); });
+  if (!status.degraded.empty())
+    causes.push_back("stats: " + status.degraded);
+  question.reply.answer({.body = health_json(status, causes)});
 }
 
 } // namespace
@@ -165,7 +198,10 @@ stats_actor::behavior_type stats_behavior(self_ptr self, child_identity who, sto
       fault_point("stats.ping");
       return pong_of(self->state.who);
     },
-    [self](atom::status) { return tell_status(self); },
+    [self](atom::status) {
+      try_refusing_store(self);
+      return tell_status(self);
+    },
     [self](atom::adopt, const config_ptr& settings) {
       auto& state = self->state;
       state.with = stats_settings_of(*settings);
@@ -173,7 +209,9 @@ stats_actor::behavior_type stats_behavior(self_ptr self, child_identity who, sto
       maybe_commit(self);
       return pong_of(state.who);
     },
-    [self](atom::committed, const commit_result& result) { settle_batch(self, result); },
+    [self](atom::committed, const commit_result& result) {
+      result.number == 0 ? settle_trial(self, result) : settle_batch(self, result);
+    },
     [self](atom::spooled, const spool_result& result) { settle_spooled(self, result); },
     [self](atom::replayed, const replay_result& result) { take_replayed(self, result); },
     [self](atom::ingest, const ingest_turn_ptr& turn) { take_turn(self, *turn); },

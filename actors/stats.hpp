@@ -58,6 +58,7 @@ struct stats_state {
   bool away = false;          ///< the database is: batches go to the spool
   bool away_said = false;     ///< once, until a batch is committed
   bool store_refuses = false; ///< its last answer was an error
+  time_point tried_at{};      ///< when it was last tried with an empty batch
   std::string refusal;
   std::optional<time_point> retry_at; ///< not before, unless somebody waits
   bool overdue_armed = false;         ///< one timer at a time, however many commits

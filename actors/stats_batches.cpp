@@ -92,7 +92,8 @@ void batch_committed(self_ptr self, const commit_result& result) {
   state.rate.add(events, result.took);
   if (std::exchange(state.away_said, false))
     log_info("stats", "sends events to the database again");
-  state.store_refuses = false;
+  if (std::exchange(state.store_refuses, false))
+    log_info("stats", "is no longer refused by the store");
   state.retry_at.reset();
   state.queue.done(*cut.batch);
 }

@@ -69,6 +69,8 @@ json to_json(const actor_status& status) {
     {"mailbox", status.mailbox}, {"last", status.last},         {"thread", status.thread}};
   if (status.backlog_s > 0)
     out["backlogSeconds"] = status.backlog_s;
+  if (!status.degraded.empty())
+    out["degraded"] = status.degraded;
   return out;
 }
 
@@ -127,13 +129,14 @@ json to_json(const stop_forecast& forecast) {
   return out;
 }
 
-std::string health_json(const actor_status& stats, bool degraded) {
+std::string health_json(const actor_status& stats, const std::vector<std::string>& causes) {
   auto queue = to_json(stats);
   for (auto inside : {"mailbox", "last", "thread"}) // for operators, not for everybody
     queue.erase(inside);
-  json out{{"status", degraded ? "degraded" : "ok"},
+  json out{{"status", causes.empty() ? "ok" : "degraded"},
            {"service", "phi-backend"},
            {"version", PHI_VERSION},
+           {"causes", causes},
            {"queue", std::move(queue)}};
   if (stats.ledger)
     out["ledger"] = to_json(*stats.ledger);

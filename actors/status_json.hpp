@@ -7,6 +7,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include <string>
+#include <vector>
 
 namespace phi {
 
@@ -18,8 +19,8 @@ nlohmann::ordered_json to_json(const stop_forecast& forecast);
 /// The report of a stop, without the facts of the process (pid, version, times of day).
 nlohmann::ordered_json to_json(const exit_report& report);
 
-/// The body of GET /health: `status` is "ok", or "degraded" while the store refuses.
-std::string health_json(const actor_status& stats, bool degraded);
+/// The body of GET /health: `status` is "ok", or "degraded" with `causes`.
+std::string health_json(const actor_status& stats, const std::vector<std::string>& causes);
 
 double milliseconds(duration d);
 

@@ -1,9 +1,9 @@
 #include "actors/supervisor.hpp"
 
-#include "actors/fault_point.hpp"
 #include "actors/supervisor_parts.hpp"
 #include "config/defaults.hpp"
 #include "protocol/errors.hpp"
+#include "protocol/fault_point.hpp"
 
 #include <algorithm>
 

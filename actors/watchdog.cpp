@@ -10,11 +10,21 @@ namespace {
 
 using self_ptr = watchdog_actor::stateful_pointer<watchdog_state>;
 
+/// Parts that are no actors and owe a sign of life.
+std::vector<health_quorum::late_member> late_outside(self_ptr self) {
+  const auto& state = self->state;
+  std::vector<health_quorum::late_member> out;
+  for (const auto& part : state.seen.outside)
+    if (!part.busy && part.silent >= state.with.interval)
+      out.push_back({part.name, part.silent, {}, part.silent >= state.with.limit});
+  return out;
+}
+
 /// All is well once every ping of the round is answered, or whoever has not answered makes
 /// progress or lacks a processor.
 void tell_manager(self_ptr self) {
   auto& state = self->state;
-  if (!state.owes_beat)
+  if (!state.owes_beat || !late_outside(self).empty())
     return;
   state.owes_beat = false;
   state.port->beat();
@@ -57,13 +67,22 @@ void ping_everybody(self_ptr self) {
 }
 
 /// What can be seen of everybody without asking.
-void look(self_ptr self) {
+void look(self_ptr self, health_quorum& by) {
   auto& state = self->state;
   for (const auto& [name, member] : state.members) {
     auto times = state.port->times_of(member.seen_at->thread());
-    state.quorum.seen(name, member.seen_at->progress(), times ? times->waited : duration::zero(),
-                      now_of(self));
+    by.seen(name, member.seen_at->progress(), times ? times->waited : duration::zero(),
+            now_of(self));
   }
+}
+
+std::string doing_of(self_ptr self, const std::string& name) {
+  const auto& state = self->state;
+  for (const auto& part : state.seen.outside)
+    if (part.name == name)
+      return part.doing.empty() ? "not an actor" : part.doing;
+  auto at = state.members.find(name);
+  return at == state.members.end() ? "?" : at->second.seen_at->show();
 }
 
 /// Everybody's activity, the supervisor's too, for it may be the one that is stuck.
@@ -97,9 +116,10 @@ void report_late(self_ptr self) {
   auto& state = self->state;
   std::string shown;
   auto late = state.quorum.late(now_of(self));
+  for (auto& part : late_outside(self))
+    late.push_back(std::move(part));
   for (const auto& [name, silent, starved, stuck] : late) {
-    auto at = state.members.find(name);
-    auto what = at == state.members.end() ? "?" : at->second.seen_at->show();
+    auto what = doing_of(self, name);
     log_fields fields{{"late", name}, {"silent", show_duration(silent)}, {"doing", what}};
     if (starved > duration::zero())
       fields.emplace_back("starved", show_duration(starved));
@@ -142,12 +162,79 @@ void next_round(self_ptr self) {
   fault_point("watchdog.tick");
   ++state.rounds;
   notice_standstill(self);
-  look(self);
+  look(self, state.quorum);
   report_late(self);
   if (state.shown.empty())
     tell_manager(self); // those who have not answered are excused
   ping_everybody(self);
   arm(self);
+}
+
+// -- the health of the whole --------------------------------------------------------------------
+
+void tell_health(self_ptr self) {
+  auto& state = self->state;
+  if (state.stopping)
+    return;
+  auto now = now_of(self);
+  state.seen.late.clear();
+  for (auto& late : state.signs.late(now))
+    state.seen.late.emplace_back(late, doing_of(self, late.name));
+  auto view = judge(state.seen);
+  auto told = state.changes.compare(view, now);
+  for (const auto& cause : told.begun)
+    log_warn("watchdog", "finds the service degraded", {{"cause", cause}});
+  if (told.over)
+    log_info("watchdog", "finds the service well again",
+             {{"degraded_for", show_duration(told.lasted)}});
+  state.port->show_health(view);
+}
+
+/// Asks the supervisor how everybody is; who is not among those that told it owes an answer.
+void ask_for_signs(self_ptr self) {
+  auto& state = self->state;
+  if (std::exchange(state.asked, true))
+    return;
+  for (const auto& [name, member] : state.members)
+    state.signs.pinged(name);
+  ask_urgent(
+    self, state.who.supervisor, defaults::service_status_timeout,
+    [self](const service_status& status) {
+      auto& state = self->state;
+      state.asked = false;
+      auto now = now_of(self);
+      state.signs.answered("supervisor", 0, now);
+      for (const auto& child : status.children)
+        if (child.says)
+          state.signs.answered(child.actor, child.says->progress, now);
+        else if (child.state != "running")
+          state.signs.forget(child.actor); // not there: its state says so
+      state.seen.status = status;
+      tell_health(self);
+    },
+    [self](const caf::error&) {
+      self->state.asked = false;
+      tell_health(self);
+    },
+    atom::status_v);
+}
+
+void look_at_health(self_ptr self) {
+  auto& state = self->state;
+  fault_point("watchdog.look");
+  if (state.stopping)
+    return;
+  auto lateness = now_of(self) - state.look_due;
+  bool in_time = lateness < defaults::health_interval / 2;
+  if (!in_time)
+    state.signs.stood_still(lateness);
+  look(self, state.signs);
+  auto outside = state.port->look_around();
+  if (in_time) // what stood still with all of us is asked once more
+    state.seen.outside = std::move(outside);
+  ask_for_signs(self);
+  state.look_due = now_of(self) + defaults::health_interval;
+  tell_later(self, defaults::health_interval, atom::look_v);
 }
 
 void use_settings(self_ptr self, const watchdog_settings& with) {
@@ -187,8 +274,17 @@ watchdog_actor::behavior_type watchdog_behavior(self_ptr self, child_identity wh
   state.activities = std::move(activities);
   state.suspended = state.port->suspended();
   use_settings(self, with);
+  state.signs.set_limits(defaults::health_patience, defaults::health_patience);
+  state.seen.patience = defaults::health_patience;
+  state.look_due = now_of(self);
+  tell(self, watchdog_actor{self}, atom::look_v);
   return handlers(
-    self, [](atom::stop, const stop_order&) { fault_point("watchdog.stop"); },
+    self,
+    [self](atom::stop, const stop_order&) {
+      fault_point("watchdog.stop");
+      self->state.stopping = true;
+      self->state.port->rest();
+    },
     [self](atom::release, const release_order&) {
       fault_point("watchdog.release");
       leave(self, {.did = {{"rounds", self->state.rounds}}});
@@ -211,7 +307,7 @@ watchdog_actor::behavior_type watchdog_behavior(self_ptr self, child_identity wh
       if (number == self->state.timer)
         next_round(self);
     },
-    [](atom::look) {},
+    [self](atom::look) { look_at_health(self); },
     [self](atom::use, const std::string& name, const pingable_actor& actor) {
       auto& state = self->state;
       auto seen_at = state.activities.find(name);
@@ -219,6 +315,7 @@ watchdog_actor::behavior_type watchdog_behavior(self_ptr self, child_identity wh
         return;
       state.members[name] = {actor, seen_at->second};
       state.quorum.watch(name, now_of(self));
+      state.signs.watch(name, now_of(self));
     },
     [self](atom::give_up, const std::string& name) {
       auto& state = self->state;

@@ -3,6 +3,7 @@
 /// gives the process up when somebody is stuck for good. Stays armed in a stop.
 
 #include "actors/child.hpp"
+#include "actors/health_causes.hpp"
 #include "actors/health_quorum.hpp"
 #include "actors/ports/watch_port.hpp"
 #include "config/config.hpp"
@@ -42,6 +43,13 @@ struct watchdog_state {
   bool owes_beat = false;            ///< the round under way has not been told to the manager
   std::string shown;                 ///< who is late, as last shown
   std::optional<time_point> gave_up; ///< on whom is in the log; once an incident
+  health_quorum signs{duration::zero(),
+                      duration::zero()}; ///< of the actors, for the health of the whole
+  time_point look_due{};
+  bool asked = false; ///< the supervisor, which has not answered yet
+  bool stopping = false;
+  health_signs seen;
+  health_changes changes;
 };
 
 /// `activities` of everybody that may be watched, the supervisor included.

@@ -192,6 +192,11 @@ std::vector<examined> console::examine() const {
   std::vector<examined> out{look_at_permissions(*settings), look_at_disk(*settings),
                             look_at_database(*settings),    look_at_clock(),
                             look_at_files(*settings),       look_at_salt(*settings)};
+  if (auto whole = health(); whole.degraded())
+    out.push_back({"health", verdict::bad, "degraded: " + whole.text(),
+                   "see phictl health, and the log of the actor that is named"});
+  else
+    out.push_back({"health", verdict::ok, "no part of the service is degraded", ""});
   auto limits = process_.unit_limits();
   if (limits)
     if (auto finding = systemd::examine_address(*settings, process_.origins(), limits->socket))

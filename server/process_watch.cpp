@@ -30,6 +30,34 @@ void process_watch::give_up(const std::string& actor) {
   std::abort();
 }
 
+void process_watch::show_late(const std::string& text) {
+  late_ = text;
+  show();
+}
+
+void process_watch::show_health(const health_view& now) {
+  board_.write(now, clock::now());
+  ails_ = now.text();
+  show();
+}
+
+void process_watch::rest() {
+  board_.rest();
+  late_.clear();
+  ails_.clear();
+  show();
+  if (on_rest)
+    on_rest();
+}
+
+void process_watch::show() {
+  const auto& text = late_.empty() ? ails_ : late_;
+  if (text == shown_)
+    return;
+  shown_ = text;
+  manager_.late(text.empty() ? "" : "degraded: " + text);
+}
+
 std::optional<thread_times> process_watch::times_of(int thread) const {
   if (thread == 0)
     return std::nullopt;

@@ -1,7 +1,9 @@
 #pragma once
 /// The process and the machine, as the watchdog sees them.
 
+#include "actors/health_board.hpp"
 #include "actors/ports/watch_port.hpp"
+#include "config/defaults.hpp"
 #include "server/systemd/service_manager.hpp"
 
 #include <atomic>
@@ -19,19 +21,37 @@ public:
       abort_when_stuck_(abort_when_stuck),
       note_stuck_(std::move(note_stuck)) {}
 
+  /// Set before the watchdog starts: what is no actor, and what to do when nobody looks any more.
+  std::function<std::vector<outside_part>()> on_look_around;
+  std::function<void()> on_rest;
+
+  /// How the service is as a whole, for all who ask.
+  const health_board& board() const { return board_; }
+
   void set_abort_when_stuck(bool yes) { abort_when_stuck_ = yes; }
 
   std::optional<duration> manager_limit() const override { return manager_.watchdog_limit(); }
   void beat() override { manager_.beat(); }
-  void show_late(const std::string& text) override { manager_.late(text); }
+  void show_late(const std::string& text) override;
+  std::vector<outside_part> look_around() override {
+    return on_look_around ? on_look_around() : std::vector<outside_part>{};
+  }
+  void show_health(const health_view& now) override;
+  void rest() override;
   void give_up(const std::string& actor) override;
   std::optional<thread_times> times_of(int thread) const override;
   duration suspended() const override;
 
 private:
+  void show();
+
   systemd::service_manager& manager_;
   std::atomic<bool> abort_when_stuck_;
   std::function<void(const std::string&)> note_stuck_;
+  health_board board_{defaults::health_stale};
+  std::string late_;  ///< who is late for the watchdog
+  std::string ails_;  ///< what degrades the service
+  std::string shown_; ///< of the two, to the manager
 };
 
 } // namespace phi

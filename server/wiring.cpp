@@ -1,6 +1,7 @@
 #include "server/wiring.hpp"
 
 #include "actors/admin.hpp"
+#include "actors/health_board.hpp"
 #include "actors/http.hpp"
 #include "actors/keeper.hpp"
 #include "actors/questions.hpp"
@@ -8,6 +9,7 @@
 #include "actors/signal.hpp"
 #include "actors/spool.hpp"
 #include "actors/stats.hpp"
+#include "actors/status_json.hpp"
 #include "actors/store.hpp"
 #include "actors/supervisor.hpp"
 #include "actors/watchdog.hpp"
@@ -16,6 +18,7 @@
 #include "server/http/http_server.hpp"
 #include "server/platform/admin_socket.hpp"
 #include "server/platform/database_place.hpp"
+#include "server/platform/listener_probe.hpp"
 #include "server/platform/signals.hpp"
 #include "server/service.hpp"
 #include "server/store/postgres_store.hpp"
@@ -61,8 +64,19 @@ public:
     }
   }
   void ask_health(asked_query_ptr question) override {
+    auto view = health();
+    question->what.causes = view.causes;
+    // Who counts is the one who ails: the rest is told without it.
+    for (const auto& cause : view.causes)
+      if (cause.starts_with("stats: ") || cause.starts_with("watchdog: "))
+        return question->reply.answer({.body = health_json({}, view.causes)});
     tell_urgent_from_outside(get<stats_actor>(), atom::ask_v, std::move(question));
   }
+  health_view health() const override {
+    return board_ ? board_->read(clock::now()) : health_view{};
+  }
+  /// Before the first question. `board` outlives the actors.
+  void read_health_from(const health_board& board) { board_ = &board; }
 
   template <class Actor>
   void use(Actor now) {
@@ -107,6 +121,7 @@ private:
 
   std::mutex guard_;
   std::tuple<stats_actor, reader_actor, spool_actor, keeper_actor> actors_;
+  const health_board* board_ = nullptr;
   reader_actor inspector_;
   question_gate gate_{defaults::questions_waiting};
 };
@@ -165,6 +180,22 @@ public:
   const activity_ptr& own_activity() { return activities_["supervisor"]; }
 
   void set_ready(bool ready) { http_->set_ready(ready); }
+
+  /// The parts of the service that are no actors. `from_outside`: how the listener is to a client.
+  std::vector<outside_part> look_around(const listener_probe::result& from_outside) {
+    std::vector<outside_part> out;
+    auto loops = http_->loops_alive();
+    for (size_t i = 0; i < loops.size(); ++i)
+      out.push_back({"event loop " + std::to_string(i + 1), loops[i].silent_for, "", false});
+    auto most = static_cast<uint64_t>(settings_->server.max_connections);
+    bool full = http_->counts().connections >= most;
+    out.push_back(
+      {"public listener", from_outside.failing_for,
+       full ? "all " + std::to_string(most) + " connections are taken" : from_outside.trouble,
+       full});
+    return out;
+  }
+
   std::vector<std::string> listeners() const { return http_->addresses(); }
 
   /// Lets go of all actors: a handle to an own-thread actor that outlives the actor system hangs
@@ -443,6 +474,7 @@ exit_code run_service(const settings_source& source, const loaded_config& loaded
       return fail_start(state, resort, manager, own.error);
     salt = own.salt;
   }
+  store::remove_left_copies(settings.resolved.state_dir);
   state.begin_run();
 
   trace_if_asked(trace);
@@ -458,6 +490,10 @@ exit_code run_service(const settings_source& source, const loaded_config& loaded
     current, signals, borrowed<watch_port>(watch),   borrowed<console_port>(desk), to_actors,
     tokens,  salt,    std::move(inherited.listeners)};
   listeners = [&] { return rooms.listeners(); };
+  to_actors->read_health_from(watch.board());
+  listener_probe probe{[&] { return rooms.listeners(); }};
+  watch.on_look_around = [&] { return rooms.look_around(probe.last()); };
+  watch.on_rest = [&] { probe.rest(); };
   process.on_ready_changed = [&](bool ready) { rooms.set_ready(ready); };
   caf::actor_system_config with;
   configure(with);

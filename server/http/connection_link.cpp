@@ -1,5 +1,6 @@
 #include "server/http/connection_link.hpp"
 
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -70,6 +71,14 @@ void connection_link::cut() {
   cut_ = true;
   if (socket.is_open())
     ::shutdown(socket.native_handle(), SHUT_RDWR);
+}
+
+bool connection_link::client_gone() const {
+  if (!socket.is_open())
+    return true;
+  auto& native = const_cast<tcp_socket&>(socket);
+  pollfd one{native.native_handle(), POLLRDHUP, 0};
+  return ::poll(&one, 1, 0) > 0 && (one.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
 void connection_link::close() {

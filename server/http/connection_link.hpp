@@ -72,6 +72,10 @@ public:
   time_point last_moved() const { return last_moved_; }
   time_point writing_since() const { return writing_since_; }
 
+  /// Whether the client has ended the connection, or its half of it. A client that only has nothing
+  /// more to say looks the same; its answer comes all the same when it comes soon.
+  bool client_gone() const;
+
   /// Ends or refuses it when a time-out is over.
   void check(time_point now, const link_limits& limits);
 
@@ -124,6 +128,9 @@ public:
   size_t count() const { return open_.size() + lingering_.size(); }
   size_t open_count() const { return open_.size(); }
 
+  /// The connection whose bytes are being handled; null outside of that.
+  const std::weak_ptr<connection_link>& current() const { return current_; }
+
 private:
   friend class connection_link;
 
@@ -133,6 +140,7 @@ private:
       on_open();
   }
 
+  std::weak_ptr<connection_link> current_;
   std::unordered_set<connection_link*> open_;
   std::unordered_set<std::shared_ptr<connection_link>> lingering_;
 };
@@ -246,7 +254,9 @@ void connection_link::read_into(asio_ns::mutable_buffer into, std::shared_ptr<Ha
       if (verdict.pass == 0)
         return say_no(eof);
     }
+    registry_.current_ = weak_from_this();
     (*handler)(error, verdict.pass);
+    registry_.current_.reset();
   });
 }
 

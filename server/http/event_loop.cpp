@@ -1,8 +1,8 @@
 #include "server/http/event_loop.hpp"
 
-#include "actors/fault_point.hpp"
 #include "actors/log.hpp"
 #include "config/time_text.hpp"
+#include "protocol/fault_point.hpp"
 #include "server/http/access.hpp"
 #include "server/http/answers.hpp"
 #include "server/http/connection_link.hpp"
@@ -17,6 +17,7 @@
 #include "server/http/query_params.hpp"
 #include "server/platform/digest.hpp"
 #include "server/platform/listener.hpp"
+#include "server/platform/listener_probe.hpp"
 
 #include <restinio/all.hpp>
 
@@ -126,7 +127,7 @@ public:
     out.requests = requests_.load(std::memory_order_relaxed);
     out.refused = refused_.load(std::memory_order_relaxed);
     const auto& accepts = door_.counts();
-    out.accepted = accepts.accepted;
+    out.accepted = accepts.accepted - probes_;
     out.reset_before_accept = accepts.gone;
     out.failed_accepts = accepts.failed;
     out.held_back = accepts.held_back;
@@ -185,6 +186,9 @@ private:
 
   restinio::request_handling_status_t take(request_handle_t request) {
     auto& now = exchanges_.add(std::move(request), wall_clock_us());
+    now.link = links_.current();
+    now.is_probe = field_of(now.request->header(), "X-Phi-Probe") == probe_sign();
+    probes_ += now.is_probe;
     in_flight_.store(exchanges_.size(), std::memory_order_relaxed);
     connections_.store(links_.open_count(), std::memory_order_relaxed);
     drain_.request_came();
@@ -234,6 +238,8 @@ private:
       case action::ready:
         if (!shared_->ready)
           return fail(now, error_code::not_ready, drain_.begun() ? "the service is stopping" : "");
+        if (auto whole = shared_->backend->health(); whole.refuses_events)
+          return fail(now, error_code::not_ready, "events would be refused: " + whole.text());
         return answer_later(now, 200, R"({"status":"ready"})");
       case action::startup:
         if (!shared_->started)
@@ -297,8 +303,9 @@ private:
     shared_->backend->ask(question_of(now, std::move(read.what)));
   }
 
-  asked_query_ptr question_of(const exchange& now, query what) {
-    return std::make_shared<asked_query>(std::move(what), query_reply{replies_, now.to});
+  asked_query_ptr question_of(exchange& now, query what) {
+    now.gone = std::make_shared<std::atomic<bool>>(false);
+    return std::make_shared<asked_query>(std::move(what), query_reply{replies_, now.to}, now.gone);
   }
 
   void answer_question(ticket to, const query_answer& answer) {
@@ -363,7 +370,8 @@ private:
   void respond(exchange& now, int status, std::string body,
                std::string_view type = "application/json", uint32_t retry_after_s = 0) {
     write_answer(now, {status, std::move(body), type, retry_after_s}, drain_.begun());
-    requests_.fetch_add(1, std::memory_order_relaxed);
+    if (!now.is_probe)
+      requests_.fetch_add(1, std::memory_order_relaxed);
     if (status == 503)
       refused_.fetch_add(1, std::memory_order_relaxed);
     if (own_requests_.record(now, status))
@@ -398,6 +406,10 @@ private:
   void sweep() {
     auto now = clock::now();
     links_.for_each([&](connection_link& link) { link.check(now, links_.limits); });
+    for (auto to : exchanges_.older_than(now))
+      if (auto* one = exchanges_.find(to); one && one->gone)
+        if (auto link = one->link.lock(); link && link->client_gone())
+          one->gone->store(true); // nothing more is done for it
     auto limit = std::chrono::milliseconds{settings_.server.request_timeout_ms};
     for (auto to : exchanges_.older_than(now - limit))
       give_up(to, error_code::query_timeout);
@@ -464,6 +476,7 @@ private:
   std::atomic<uint64_t> in_flight_{0};
   std::atomic<uint64_t> requests_{0};
   std::atomic<uint64_t> refused_{0};
+  std::atomic<uint64_t> probes_{0};        ///< connections of our own
   std::atomic<int64_t> beat_posted_at_{0}; ///< ticks of `clock`; 0: none is under way
 };
 

@@ -49,6 +49,8 @@ void exchange_table::remove(ticket to) {
     return;
   auto at = static_cast<uint32_t>(to);
   slots_[at].used = false;
+  if (const auto& gone = slots_[at].what.gone)
+    gone->store(true);
   slots_[at].what = {};
   free_.push_back(at);
   --size_;

@@ -2,13 +2,14 @@
 /// The requests of one event loop that are not answered yet.
 
 #include "protocol/caf_dialect.hpp"
-#include "protocol/reply.hpp"
+#include "protocol/query.hpp"
 #include "server/http/problem.hpp"
 #include "server/http/routes.hpp"
 
 #include <restinio/http_headers.hpp>
 #include <restinio/request_handler.hpp>
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,8 @@ std::string_view field_of(const restinio::http_request_header_t& header, Name na
   return value ? std::string_view{value->data(), value->size()} : std::string_view{};
 }
 
+class connection_link;
+
 /// One request and what is known of it. `query_string` is a view into the request.
 struct exchange {
   restinio::request_handle_t request;
@@ -34,6 +37,9 @@ struct exchange {
   std::vector<problem_detail> rejected; ///< invalid events beside valid ones
   int64_t wall_us = 0;
   time_point began{};
+  std::weak_ptr<connection_link> link; ///< null: not known
+  gone_flag gone;                      ///< of a question: whether nobody waits for its answer
+  bool is_probe = false;               ///< the service asks itself: counted nowhere
   bool head = false;
   bool atomic = false;
 

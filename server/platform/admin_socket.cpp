@@ -7,6 +7,7 @@
 #include <asio.hpp>
 
 #include <grp.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -113,20 +114,44 @@ public:
 private:
   void ask(size_t size) {
     auto request = std::make_shared<admin_request>();
+    request->asker_gone = gone_ = std::make_shared<std::atomic<bool>>(false);
+    watch_asker();
     request->line = input_.substr(0, size - 1);
     input_.erase(0, size);
-    request->answer = [session = weak_from_this(),
-                       thread = socket_.get_executor()](std::string line) {
-      asio::post(thread, [session, line = std::move(line)]() mutable {
-        if (auto self = session.lock())
-          self->write(std::move(line));
-      });
+    request->answer = [session = weak_from_this(), thread = socket_.get_executor(),
+                       of = std::weak_ptr<admin_request>{request}](std::string line) {
+      auto asked = of.lock();
+      asio::post(thread,
+                 [session, line = std::move(line), file = asked ? asked->file : nullptr]() mutable {
+                   if (auto self = session.lock())
+                     self->write(std::move(line), std::move(file));
+                 });
     };
     (*handler_)(std::move(request));
   }
 
-  void write(std::string line) {
+  /// Its end is seen although nothing is read: what is done for it need not be done any more.
+  void watch_asker() {
+    auto timer = std::make_shared<asio::steady_timer>(socket_.get_executor(),
+                                                      defaults::connection_sweep_interval);
+    timer->async_wait([self = shared_from_this(), gone = gone_, timer](const asio::error_code&) {
+      if (gone->load() || gone != self->gone_)
+        return;
+      pollfd one{self->socket_.native_handle(), POLLRDHUP, 0};
+      if (!self->socket_.is_open()
+          || (::poll(&one, 1, 0) > 0 && (one.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0))
+        gone->store(true);
+      else
+        self->watch_asker();
+    });
+  }
+
+  /// A file goes along with the first byte.
+  void write(std::string line, const shared_file& file) {
+    gone_ = nullptr;
     output_ = std::move(line) + '\n';
+    if (file && send_with_file(*file))
+      output_.erase(0, 1);
     asio::async_write(socket_, asio::buffer(output_),
                       [self = shared_from_this()](const asio::error_code& error, size_t) {
                         if (error)
@@ -135,8 +160,25 @@ private:
                       });
   }
 
+  bool send_with_file(int file) {
+    iovec first{output_.data(), 1};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof file)> control{};
+    msghdr message{};
+    message.msg_iov = &first;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    auto* about = CMSG_FIRSTHDR(&message);
+    about->cmsg_level = SOL_SOCKET;
+    about->cmsg_type = SCM_RIGHTS;
+    about->cmsg_len = CMSG_LEN(sizeof file);
+    std::memcpy(CMSG_DATA(about), &file, sizeof file);
+    return ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
+  }
+
   stream::socket socket_;
   asio::steady_timer idle_;
+  gone_flag gone_; ///< of the request under way
   std::shared_ptr<handler_type> handler_;
   session_list& all_;
   bool reading_ = false;

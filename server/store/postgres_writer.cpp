@@ -1,8 +1,8 @@
 #include "server/store/postgres_store.hpp"
 
-#include "actors/fault_point.hpp"
 #include "actors/log.hpp"
 #include "config/defaults.hpp"
+#include "protocol/fault_point.hpp"
 #include "server/platform/digest.hpp"
 #include "server/store/halving.hpp"
 #include "server/store/postgres.hpp"

@@ -1,7 +1,7 @@
 #include "server/store/spooled_rows.hpp"
 
-#include "actors/fault_point.hpp"
 #include "config/time_text.hpp"
+#include "protocol/fault_point.hpp"
 #include "server/platform/digest.hpp"
 #include "server/store/packed_events.hpp"
 #include "server/store/watched_file.hpp"

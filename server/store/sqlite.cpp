@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <sqlite3.h>
-#include <thread>
 
 namespace phi::store {
 
@@ -52,8 +51,7 @@ int database::wait_for_lock(void* self, int tries) {
     db.busy_since_ = now;
   if (now - db.busy_since_ >= db.busy_limit_ || look(self) != 0)
     return 0;
-  std::this_thread::sleep_for(std::min<std::chrono::milliseconds>(
-    std::chrono::milliseconds{1} * (tries + 1), work_watch::interval));
+  sqlite3_sleep(std::min(tries + 1, static_cast<int>(work_watch::interval.count())));
   return 1;
 }
 

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include <fcntl.h>
+#include <filesystem>
 #include <sqlite3.h>
 #include <unistd.h>
 #include <unordered_map>
@@ -49,11 +50,12 @@ public:
   }
 
 private:
-  /// The copy is handed over open.
+  /// The copy is handed over open and without a name: whatever becomes of those who asked for it,
+  /// none stays behind.
   query_answer copied(const std::string& file, work_watch& watch) {
     auto told = back_up(db_, file, watch);
     int copy = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
-    told["file"] = file;
+    ::unlink(file.c_str());
     if (copy < 0)
       return {error_code::internal, "cannot open the copy " + file, {}};
     return {.body = told.dump(), .file = {new int{copy}, [](const int* fd) {
@@ -135,6 +137,14 @@ private:
 };
 
 } // namespace
+
+void remove_left_copies(const std::string& directory) {
+  std::error_code ignored;
+  for (const auto& file : std::filesystem::directory_iterator{directory, ignored})
+    if (auto name = file.path().filename().string();
+        name.starts_with("backup-") && name.ends_with(".db.part"))
+      std::filesystem::remove(file.path(), ignored);
+}
 
 reader_port_ptr make_sqlite_reader(sqlite_settings with) {
   return std::make_shared<sqlite_reader>(std::move(with));

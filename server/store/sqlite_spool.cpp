@@ -1,9 +1,9 @@
 #include "server/store/sqlite_spool.hpp"
 
-#include "actors/fault_point.hpp"
 #include "actors/log.hpp"
 #include "config/defaults.hpp"
 #include "config/time_text.hpp"
+#include "protocol/fault_point.hpp"
 #include "server/platform/digest.hpp"
 #include "server/store/packed_events.hpp"
 #include "server/store/spool_index.hpp"

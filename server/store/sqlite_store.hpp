@@ -27,4 +27,7 @@ sqlite_settings sqlite_settings_of(const config& settings);
 store_port_ptr make_sqlite_store(sqlite_settings with);
 reader_port_ptr make_sqlite_reader(sqlite_settings with);
 
+/// Removes the copies that an earlier process did not get to hand over.
+void remove_left_copies(const std::string& directory);
+
 } // namespace phi::store

@@ -1,7 +1,7 @@
 #include "server/store/sqlite_store.hpp"
 
-#include "actors/fault_point.hpp"
 #include "actors/log.hpp"
+#include "protocol/fault_point.hpp"
 #include "server/store/halving.hpp"
 #include "server/store/rollup.hpp"
 #include "server/store/schema.hpp"
@@ -51,6 +51,8 @@ bool is_about_data(const sqlite_error& e) {
 class sqlite_writer : public store_port {
 public:
   explicit sqlite_writer(sqlite_settings with) : with_(std::move(with)) {}
+
+  void watched_by(work_watch_ptr watch) override { watch_ = std::move(watch); }
 
   std::string open() override {
     try {
@@ -119,6 +121,7 @@ private:
     statements_.reset();
     db_.open(with_.file, database::access::read_write);
     db_.set_busy_timeout(with_.busy_timeout);
+    db_.watched_by(watch_.get()); // to wait for a lock is no standstill
     db_.run(with_.wal ? "PRAGMA journal_mode = WAL" : "PRAGMA journal_mode = DELETE");
     db_.run(with_.how == durability::full ? "PRAGMA synchronous = FULL"
                                           : "PRAGMA synchronous = NORMAL");
@@ -183,6 +186,8 @@ private:
     stay_where_it_was();
     activity_ = "BEGIN";
     statements_->begin.execute();
+    if (batch.requests.empty()) // somebody wants to know whether it could be written
+      db_.run("PRAGMA user_version = " + std::to_string(current_schema()));
     take_in(batch, result);
     fault_point("store.before_commit");
     if (!batch.begin_commit()) {
@@ -334,6 +339,7 @@ private:
   }
 
   sqlite_settings with_;
+  work_watch_ptr watch_;
   database db_;
   std::optional<writing> statements_;
   watched_file file_;

@@ -11,14 +11,19 @@ using namespace std::chrono_literals;
 
 namespace {
 
-supervisor_actor::behavior_type fake_boss(supervisor_actor::pointer, int) {
+supervisor_actor::behavior_type fake_boss(supervisor_actor::pointer self,
+                                          std::shared_ptr<service_status> tells) {
   return {
     [](atom::terminate, stop_mode, stop_reason) {},
     [](atom::lame_duck, bool) {},
     [](atom::lame_duck) {},
     [](atom::dump) {},
     [](atom::stopped, const stopped_report&) {},
-    [](atom::status) { return service_status{}; },
+    [self, tells](atom::status) -> caf::result<service_status> {
+      if (!tells)
+        return self->make_response_promise<service_status>();
+      return *tells;
+    },
     [](atom::ping) { return pong{}; },
     [](atom::plan) { return stop_forecast{}; },
     [](atom::reload) { return reload_report{}; },
@@ -52,6 +57,9 @@ public:
   void give_up(const std::string& actor) override { given_up.push_back(actor); }
   std::optional<thread_times> times_of(int) const override { return thread_times{{}, waited}; }
   duration suspended() const override { return asleep; }
+  std::vector<outside_part> look_around() override { return outside; }
+  void show_health(const health_view& now) override { health = now; }
+  void rest() override { resting = true; }
 
   std::optional<duration> limit;
   size_t beats = 0;
@@ -59,12 +67,16 @@ public:
   std::vector<std::string> given_up;
   duration waited{};
   duration asleep{};
+  std::vector<outside_part> outside;
+  health_view health;
+  bool resting = false;
 };
 
 /// A watchdog over one member, "store", and a supervisor that always answers.
 struct kennel {
   explicit kennel(watchdog_settings with = {true, 10s, 60s}) {
-    boss = on.keep(on.system.spawn(fake_boss, 0));
+    tells->state = service_state::ready;
+    boss = on.keep(on.system.spawn(fake_boss, tells));
     member = on.keep(on.system.spawn(freezing_member, frozen));
     dog = on.keep(on.system.spawn(
       watchdog_behavior, child_identity{"watchdog", boss, std::make_shared<activity>()}, with,
@@ -78,6 +90,7 @@ struct kennel {
   recorded_log log;
   virtual_system on;
   std::shared_ptr<recorded_watch> watch = std::make_shared<recorded_watch>();
+  std::shared_ptr<service_status> tells = std::make_shared<service_status>();
   std::shared_ptr<bool> frozen = std::make_shared<bool>(false);
   activity_ptr seen_at = std::make_shared<activity>();
   supervisor_actor boss;
@@ -195,4 +208,67 @@ TEST_CASE("new settings take effect: off, on, another interval") {
   adopt(true, 2);
   k.on.advance(21s, 100ms);
   CHECK(k.watch->beats >= beats + 9);
+}
+
+TEST_CASE("a frozen event loop is named, degrades the service, and is given up at the limit") {
+  kennel k;
+  k.watch->outside = {{"event loop 1", 0s, "", false}, {"public listener", 0s, "", false}};
+  k.on.advance(30s, 100ms);
+  CHECK(k.watch->health.causes.empty());
+  auto beats = k.watch->beats;
+  for (int i = 0; i < 59; ++i) {
+    k.watch->outside[0].silent = i * 1s;
+    k.on.advance(1s, 100ms);
+  }
+  CHECK(k.watch->beats <= beats + 1); // the one that was due while it was not yet late
+  CHECK(k.watch->health.text() == "event loop 1: has not answered for 58.0 s");
+  CHECK(k.log.contains("finds the service degraded"));
+  CHECK(k.watch->late.find("event loop 1 has not answered for") == 0);
+  CHECK(k.watch->given_up.empty());
+  k.watch->outside[0].silent = 60s;
+  k.on.advance(12s, 100ms);
+  CHECK(k.watch->given_up == std::vector<std::string>{"event loop 1"});
+  k.watch->outside[0].silent = 0s;
+  k.on.advance(2s, 100ms);
+  CHECK(k.watch->health.causes.empty());
+  CHECK(k.log.contains("finds the service well again"));
+}
+
+TEST_CASE("a listener whose connections are all taken is shown, and nobody is given up for it") {
+  kennel k;
+  k.watch->outside = {{"public listener", 200s, "all 4096 connections are taken", true}};
+  k.on.advance(200s, 100ms);
+  CHECK(k.watch->health.text()
+        == "public listener: has not answered for 200.0 s (all 4096 connections are taken)");
+  CHECK(k.watch->given_up.empty());
+  CHECK(k.watch->beats >= 19);
+}
+
+TEST_CASE("health is looked at although the watchdog is off; who makes progress is well") {
+  kennel k{{false, 10s, 60s}};
+  k.tells->children = {{.actor = "store", .state = "running"}}; // it does not say anything
+  k.seen_at->begin("COMMIT");
+  k.on.advance(4s, 100ms);
+  CHECK(k.watch->health.causes.empty());
+  k.seen_at->look(); // waits for somebody, and looks
+  k.on.advance(5s, 100ms);
+  CHECK(k.watch->health.causes.empty());
+  k.on.advance(3s, 100ms);
+  REQUIRE(k.watch->health.causes.size() == 1);
+  CHECK(k.watch->health.causes[0].find("store: has not answered for ") == 0);
+  CHECK(k.watch->health.refuses_events);
+  CHECK(k.watch->beats == 0);
+  k.tells->children[0].says = actor_status{};
+  k.on.advance(2s, 100ms);
+  CHECK(k.watch->health.causes.empty());
+  CHECK_FALSE(k.watch->health.refuses_events);
+}
+
+TEST_CASE("in a stop nobody is looked at") {
+  kennel k;
+  k.watch->outside = {{"event loop 1", 100s, "", false}};
+  tell_from_outside(k.dog, atom::stop_v, stop_order{});
+  k.on.advance(10s, 100ms);
+  CHECK(k.watch->resting);
+  CHECK(k.watch->health.causes.empty());
 }

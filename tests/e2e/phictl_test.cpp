@@ -45,8 +45,8 @@ TEST_CASE("status, actors, health: for people, and as JSON in a pipe") {
     CHECK(has(actors.out, name));
   CHECK(has(actors.out, "commit")); // the last message of store
   auto rows = json::parse(ctl(dir, {"--json", "actors"}).out);
-  CHECK(rows.size() == 7);
-  CHECK(rows[3]["says"]["processorMs"] > 0.0);
+  CHECK(rows.size() == 8);
+  CHECK(rows[4]["says"]["processorMs"] > 0.0);
   CHECK(ctl(dir, {"health"}).out == "healthy: the service is ready\n");
   CHECK(json::parse(ctl(dir, {"health", "--json"}).out)["healthy"] == true);
 }

@@ -9,8 +9,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include <filesystem>
 #include <random>
 #include <thread>
+#include <unistd.h>
 
 using namespace phi;
 using namespace phi::store;
@@ -28,7 +30,7 @@ public:
 
 query_answer ask(const reader_port_ptr& reader, const query& what) {
   patience endless;
-  return ask(reader, what, endless);
+  return reader->answer(what, endless);
 }
 
 /// One database of one kind, empty at first.
@@ -347,4 +349,95 @@ TEST_CASE("both stores give the same answer to the same question about the same 
   }
   CHECK(answers[0].size() > 5000);
   CHECK(answers[0] == answers[1]);
+}
+
+namespace {
+
+/// Ends the work at a time, for a reason.
+class alarm_watch : public work_watch {
+public:
+  alarm_watch(std::chrono::milliseconds after, end_cause why)
+    : at_(std::chrono::steady_clock::now() + after),
+      why_(why) {}
+  end_cause look() noexcept override {
+    ++looks;
+    return std::chrono::steady_clock::now() >= at_ ? why_ : end_cause::none;
+  }
+  int looks = 0;
+
+private:
+  std::chrono::steady_clock::time_point at_;
+  end_cause why_;
+};
+
+} // namespace
+
+TEST_CASE(
+  "PostgreSQL: a question that waits for a lock is ended within 100 ms, and looks meanwhile") {
+  postgres_database server;
+  tested_database& db = server;
+  auto store = db.store();
+  REQUIRE(store->open() == "");
+  std::thread locker{[&] {
+    db.run("BEGIN; LOCK TABLE rollup_count IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(4); COMMIT");
+  }};
+  std::this_thread::sleep_for(1s);
+  auto reader = db.reader();
+  REQUIRE(reader->open() == "");
+  for (auto [why, error] : {std::pair{end_cause::stopping, error_code::stopping},
+                            std::pair{end_cause::out_of_time, error_code::query_timeout}}) {
+    alarm_watch watch{500ms, why};
+    auto began = std::chrono::steady_clock::now();
+    CHECK(reader->answer({.kind = query_kind::summary}, watch).error == error);
+    auto took = std::chrono::steady_clock::now() - began;
+    CHECK(took >= 500ms);
+    CHECK(took < 1500ms); // a busy machine; the connection is made anew
+    CHECK(watch.looks >= 5);
+  }
+  locker.join();
+  // The server has ended the statements: nobody waits there for us.
+  CHECK(db.number("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '%reader' AND"
+                  " state = 'active'")
+        == 0);
+  CHECK(ask(reader, {.kind = query_kind::summary}).error == error_code::none);
+}
+
+TEST_CASE("PostgreSQL: a session that was ended while it was idle costs no question") {
+  postgres_database server;
+  tested_database& db = server;
+  auto store = db.store();
+  REQUIRE(store->open() == "");
+  auto reader = db.reader();
+  REQUIRE(reader->open() == "");
+  CHECK(ask(reader, {.kind = query_kind::summary}).error == error_code::none);
+  CHECK(db.number("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE"
+                  " application_name LIKE '%reader'")
+        == 1);
+  std::this_thread::sleep_for(200ms);
+  CHECK(ask(reader, {.kind = query_kind::summary}).error == error_code::none);
+}
+
+TEST_CASE("SQLite: a question, a check and a copy end when they are told to, and leave nothing") {
+  sqlite_database file_database;
+  tested_database& db = file_database;
+  auto store = db.store();
+  REQUIRE(store->open() == "");
+  std::mt19937 random{3};
+  for (int round = 0; round < 10; ++round)
+    REQUIRE(store->commit(*batch_of({random_events(random, 1000)})).error == error_code::none);
+  auto reader = db.reader();
+  REQUIRE(reader->open() == "");
+  temp_dir dir;
+  auto file = dir.path("copy.db");
+  for (auto kind : {query_kind::summary, query_kind::verify, query_kind::backup}) {
+    alarm_watch watch{0ms, end_cause::stopping};
+    auto answer = reader->answer({.kind = kind, .include = {.latency = true}, .file = file}, watch);
+    CHECK(answer.error == error_code::stopping);
+    CHECK_FALSE(std::filesystem::exists(file));
+  }
+  auto whole = ask(reader, {.kind = query_kind::backup, .file = file});
+  CHECK(whole.error == error_code::none);
+  REQUIRE(whole.file);
+  CHECK(::lseek(*whole.file, 0, SEEK_END) > 100'000);
+  CHECK(ask(reader, {.kind = query_kind::summary}).error == error_code::none);
 }

@@ -1,4 +1,5 @@
 #include "protocol/admin.hpp"
+#include "protocol/ask_listener.hpp"
 #include "tools/phictl/admin_client.hpp"
 #include "tools/phictl/commands.hpp"
 #include "tools/phictl/output.hpp"
@@ -6,6 +7,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
+#include <atomic>
 #include <iostream>
 #include <memory>
 #include <unistd.h>
@@ -90,21 +93,49 @@ void watch(const context& with) {
   }
 }
 
+/// Where the service listens is asked as well, as a client would: the admin socket may work while
+/// the door is shut.
+void ask_listeners(const json& listeners, std::vector<std::string>& troubles) {
+  for (const auto& listener : listeners) {
+    std::atomic<bool> never{false};
+    auto trouble = ask_listener(listener.get<std::string>(), "", 3s, never);
+    if (!trouble.empty())
+      troubles.push_back("public listener: " + trouble);
+  }
+}
+
 void health(const context& with) {
   auto now = ask_status(with);
+  auto whole = ask(with, admin_wire::method_health, json::object(), 3s);
   auto state = now.value("state", "?");
-  std::vector<std::string> troubles;
-  for (const auto& actor : now["actors"])
-    if (!actor.contains("says"))
-      troubles.push_back(actor.value("actor", "?") + " does not answer");
-    else if (actor.value("state", "") != "running")
-      troubles.push_back(actor.value("actor", "?") + " is " + actor.value("state", "?"));
+  auto troubles = whole.value("causes", std::vector<std::string>{});
+  auto told = [&](const std::string& actor) {
+    return std::any_of(troubles.begin(), troubles.end(),
+                       [&](const auto& one) { return one.starts_with(actor + ": "); });
+  };
+  for (const auto& actor : now["actors"]) {
+    auto name = actor.value("actor", "?");
+    if (told(name))
+      continue;
+    if (actor.value("state", "") != "running")
+      troubles.push_back(name + ": is " + actor.value("state", "?"));
+    else if (actor.contains("says") && actor["says"].contains("degraded"))
+      troubles.push_back(name + ": " + actor["says"].value("degraded", ""));
+  }
+  if (!told("public listener"))
+    ask_listeners(now.value("listeners", json::array()), troubles);
   bool well = state == "ready" && troubles.empty();
+  std::string word = well ? "healthy" : troubles.empty() ? "not healthy" : "degraded";
   if (with.json) {
-    std::cout << json{{"healthy", well}, {"state", state}, {"troubles", troubles}}.dump() << "\n";
+    std::cout << json{{"healthy", well},
+                      {"status", troubles.empty() ? "ok" : "degraded"},
+                      {"state", state},
+                      {"troubles", troubles}}
+                   .dump()
+              << "\n";
   } else {
-    std::cout << paint(well ? colour::green : colour::red, well ? "healthy" : "not healthy")
-              << ": the service is " << state << "\n";
+    std::cout << paint(well ? colour::green : colour::red, word) << ": the service is " << state
+              << "\n";
     for (const auto& trouble : troubles)
       std::cout << "  " << trouble << "\n";
   }

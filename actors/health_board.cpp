@@ -1,0 +1,27 @@
+#include "actors/health_board.hpp"
+
+#include "actors/exit_report.hpp"
+
+namespace phi {
+
+void health_board::write(health_view now, time_point at) {
+  std::lock_guard lock{guard_};
+  last_ = std::move(now);
+  written_ = at;
+}
+
+void health_board::rest() {
+  std::lock_guard lock{guard_};
+  last_ = {};
+  written_.reset();
+}
+
+health_view health_board::read(time_point now) const {
+  std::lock_guard lock{guard_};
+  auto out = last_;
+  if (written_ && now - *written_ >= stale_)
+    out.causes.push_back("watchdog: has not looked for " + show_duration(now - *written_));
+  return out;
+}
+
+} // namespace phi

@@ -1,0 +1,96 @@
+#include "actors/health_causes.hpp"
+
+#include "actors/exit_report.hpp"
+
+#include <algorithm>
+
+namespace phi {
+namespace {
+
+bool is_running(const service_status& status) {
+  return status.state == service_state::ready || status.state == service_state::lame_duck
+         || status.state == service_state::reloading;
+}
+
+uint64_t gauge(const child_status& child, std::string_view what) {
+  if (child.says)
+    for (const auto& [name, count] : child.says->gauges)
+      if (name == what)
+        return count;
+  return 0;
+}
+
+/// Who of the actors that take events in does not work.
+class workers {
+public:
+  explicit workers(const health_signs& seen) : seen_(seen) {}
+
+  bool refuse() const {
+    const auto* stats = find("stats");
+    return !works(stats) || (stats && gauge(*stats, "refusing") > 0)
+           || (!works(find("store")) && !(find("spool") && works(find("spool"))));
+  }
+
+private:
+  const child_status* find(std::string_view name) const {
+    for (const auto& child : seen_.status->children)
+      if (child.actor == name)
+        return &child;
+    return nullptr;
+  }
+
+  bool works(const child_status* one) const {
+    return !one
+           || (one->state == "running"
+               && std::none_of(seen_.late.begin(), seen_.late.end(),
+                               [&](const auto& late) { return late.first.name == one->actor; }));
+  }
+
+  const health_signs& seen_;
+};
+
+} // namespace
+
+health_view judge(const health_signs& seen) {
+  health_view out;
+  if (seen.status && !is_running(*seen.status))
+    return out; // a start or a stop has words of its own
+  auto add = [&](const std::string& who, const std::string& why) {
+    out.causes.push_back(who + ": " + why);
+  };
+  for (const auto& [who, doing] : seen.late)
+    add(who.name, "has not answered for " + show_duration(who.silent) + " (" + doing + ")");
+  if (seen.status)
+    for (const auto& child : seen.status->children) {
+      if (child.state != "running")
+        add(child.actor, "is " + child.state);
+      if (child.says && !child.says->degraded.empty())
+        add(child.actor, child.says->degraded);
+    }
+  for (const auto& part : seen.outside)
+    if (part.silent >= seen.patience)
+      add(part.name, "has not answered for " + show_duration(part.silent)
+                       + (part.doing.empty() ? "" : " (" + part.doing + ")"));
+  out.refuses_events = seen.status && workers{seen}.refuse();
+  return out;
+}
+
+health_changes::told health_changes::compare(const health_view& now, time_point at) {
+  told out;
+  std::set<std::string> seen;
+  for (const auto& cause : now.causes) {
+    auto who = cause.substr(0, cause.find(": "));
+    seen.insert(who);
+    if (known_.contains(who))
+      continue;
+    if (known_.empty() && out.begun.empty())
+      since_ = at;
+    out.begun.push_back(cause);
+  }
+  out.over = seen.empty() && !known_.empty();
+  out.lasted = at - since_;
+  known_ = std::move(seen);
+  return out;
+}
+
+} // namespace phi

@@ -1,0 +1,102 @@
+#include "protocol/ask_listener.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace phi {
+namespace {
+
+struct open_socket {
+  explicit open_socket(int opened) : fd(opened) {}
+  ~open_socket() {
+    if (fd >= 0)
+      ::close(fd);
+  }
+  open_socket(const open_socket&) = delete;
+  int fd;
+};
+
+struct probe_call {
+  time_point until;
+  const std::atomic<bool>& given_up;
+};
+
+/// Waits for `events` on a socket. Whether they came.
+bool wait_for(int fd, short events, const probe_call& call) {
+  for (;;) {
+    pollfd one{fd, events, 0};
+    constexpr int look_ms = 20;
+    int ready = ::poll(&one, 1, look_ms);
+    if (ready > 0)
+      return true;
+    if ((ready < 0 && errno != EINTR) || call.given_up || clock::now() >= call.until)
+      return false;
+  }
+}
+
+/// "127.0.0.1:3939" or "[::1]:3939"; what listens on all addresses is asked on this machine's.
+bool resolve(const std::string& address, sockaddr_storage& to, socklen_t& size) {
+  auto colon = address.rfind(':');
+  if (colon == address.npos)
+    return false;
+  auto host = address.substr(0, colon);
+  auto port = address.substr(colon + 1);
+  if (host.starts_with('[') && host.ends_with(']'))
+    host = host.substr(1, host.size() - 2);
+  if (host == "0.0.0.0")
+    host = "127.0.0.1";
+  if (host == "::")
+    host = "::1";
+  addrinfo hints{};
+  hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (::getaddrinfo(host.c_str(), port.c_str(), &hints, &found) != 0)
+    return false;
+  std::memcpy(&to, found->ai_addr, found->ai_addrlen);
+  size = found->ai_addrlen;
+  ::freeaddrinfo(found);
+  return true;
+}
+
+} // namespace
+
+std::string ask_listener(const std::string& address, std::string_view sign, duration limit,
+                         const std::atomic<bool>& given_up) {
+  sockaddr_storage to{};
+  socklen_t size = 0;
+  if (!resolve(address, to, size))
+    return {}; // nothing that could be asked
+  probe_call call{clock::now() + limit, given_up};
+  open_socket own{::socket(to.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  if (own.fd < 0)
+    return {}; // no descriptor for us: that says nothing about the listener
+  if (::connect(own.fd, reinterpret_cast<sockaddr*>(&to), size) != 0 && errno != EINPROGRESS)
+    return address + ": " + std::strerror(errno);
+  int error = 0;
+  socklen_t error_size = sizeof error;
+  if (!wait_for(own.fd, POLLOUT, call))
+    return address + " does not accept connections";
+  if (::getsockopt(own.fd, SOL_SOCKET, SO_ERROR, &error, &error_size) == 0 && error != 0)
+    return address + ": " + std::strerror(error);
+  auto request = "GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                 + (sign.empty() ? std::string{} : "X-Phi-Probe: " + std::string{sign} + "\r\n")
+                 + "\r\n";
+  if (::send(own.fd, request.data(), request.size(), MSG_NOSIGNAL)
+      != static_cast<ssize_t>(request.size()))
+    return address + ": cannot send";
+  char answer[16];
+  if (!wait_for(own.fd, POLLIN, call))
+    return address + " does not answer a request";
+  auto got = ::recv(own.fd, answer, sizeof answer, 0);
+  return got >= 5 && std::memcmp(answer, "HTTP/", 5) == 0
+           ? std::string{}
+           : address + " ends connections without an answer";
+}
+
+} // namespace phi

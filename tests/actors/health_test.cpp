@@ -1,0 +1,191 @@
+// The health of the whole: what is seen of the parts, and what is said of it.
+
+#include "actors/health_board.hpp"
+#include "actors/health_causes.hpp"
+#include "actors/questions.hpp"
+#include "actors/reader.hpp"
+#include "tests/support/doctest.hpp"
+#include "tests/support/recorded_log.hpp"
+
+using namespace phi;
+using namespace phi::testing;
+using namespace std::chrono_literals;
+
+namespace {
+
+child_status child(const std::string& name, const std::string& degraded = "",
+                   const std::string& state = "running") {
+  return {.actor = name, .state = state, .says = actor_status{.degraded = degraded}};
+}
+
+health_signs well() {
+  return {.status = service_status{.state = service_state::ready,
+                                   .children = {child("http"), child("stats"), child("store")}},
+          .patience = 5s};
+}
+
+std::pair<health_quorum::late_member, std::string> silent(const std::string& name) {
+  return {{name, 6s, {}, false}, "COMMIT for 6.0 s"};
+}
+
+} // namespace
+
+TEST_CASE("a service whose parts are all well is not degraded") {
+  auto view = judge(well());
+  CHECK(view.causes.empty());
+  CHECK_FALSE(view.refuses_events);
+}
+
+TEST_CASE("each part that ails is named with its cause, the others are not") {
+  auto signs = well();
+  SUBCASE("an actor says so") {
+    signs.status->children[2] = child("store", "the database file has been moved away");
+    CHECK(judge(signs).text() == "store: the database file has been moved away");
+    CHECK_FALSE(judge(signs).refuses_events); // stats knows, and says it by its gauge
+  }
+  SUBCASE("an actor is being restarted") {
+    signs.status->children[0] = child("http", "", "restarting");
+    CHECK(judge(signs).text() == "http: is restarting");
+    CHECK_FALSE(judge(signs).refuses_events);
+  }
+  SUBCASE("the store is silent: events wait in vain, unless there is a spool") {
+    signs.late.push_back(silent("store"));
+    CHECK(judge(signs).text() == "store: has not answered for 6.0 s (COMMIT for 6.0 s)");
+    CHECK(judge(signs).refuses_events);
+    signs.status->children.push_back(child("spool"));
+    CHECK_FALSE(judge(signs).refuses_events);
+    signs.late.push_back(silent("spool"));
+    CHECK(judge(signs).refuses_events);
+  }
+  SUBCASE("stats refuses") {
+    signs.status->children[1].says->gauges = {{"refusing", 1}};
+    CHECK(judge(signs).refuses_events);
+    signs.status->children[1].says->gauges = {{"refusing", 0}};
+    CHECK_FALSE(judge(signs).refuses_events);
+  }
+  SUBCASE("an event loop is frozen, to the patience and not before") {
+    signs.outside = {{"event loop 1", 4999ms, "", false}, {"public listener", 0s, "", false}};
+    CHECK(judge(signs).causes.empty());
+    signs.outside[0].silent = 5s;
+    CHECK(judge(signs).text() == "event loop 1: has not answered for 5.0 s");
+  }
+  SUBCASE("the supervisor is silent") {
+    signs.late.push_back({{"supervisor", 6s, {}, false}, "handling tick for 6.0 s"});
+    CHECK(judge(signs).text()
+          == "supervisor: has not answered for 6.0 s (handling tick for 6.0 s)");
+  }
+}
+
+TEST_CASE("while it starts or stops the service has other words than degraded") {
+  auto signs = well();
+  signs.late.push_back(silent("store"));
+  for (auto state : {service_state::starting, service_state::stopping, service_state::stopped}) {
+    signs.status->state = state;
+    CHECK(judge(signs).causes.empty());
+    CHECK_FALSE(judge(signs).refuses_events);
+  }
+}
+
+TEST_CASE("a change of health is told once, when it begins and when all is over") {
+  health_changes changes;
+  time_point now{};
+  CHECK(changes.compare({}, now).begun.empty());
+  CHECK_FALSE(changes.compare({}, now).over);
+  auto first = changes.compare({{"store: for 5.0 s"}}, now);
+  CHECK(first.begun == std::vector<std::string>{"store: for 5.0 s"});
+  CHECK(changes.compare({{"store: for 6.0 s"}}, now + 1s).begun.empty());
+  auto second = changes.compare({{"store: for 7.0 s", "keeper: away"}}, now + 2s);
+  CHECK(second.begun == std::vector<std::string>{"keeper: away"});
+  CHECK_FALSE(changes.compare({{"keeper: away"}}, now + 3s).over);
+  auto last = changes.compare({}, now + 4s);
+  CHECK(last.over);
+  CHECK(last.lasted == 4s);
+  CHECK_FALSE(changes.compare({}, now + 5s).over);
+}
+
+TEST_CASE("nobody who looks is a cause of its own, but not before the first look or in a stop") {
+  health_board board{6s};
+  time_point now{};
+  CHECK(board.read(now + 1h).causes.empty());
+  board.write({{"store: away"}, true}, now);
+  CHECK(board.read(now + 5999ms).text() == "store: away");
+  CHECK(board.read(now + 5999ms).refuses_events);
+  CHECK(board.read(now + 6s).text() == "store: away; watchdog: has not looked for 6.0 s");
+  board.rest();
+  CHECK(board.read(now + 1h).causes.empty());
+}
+
+// -- questions ----------------------------------------------------------------------------------
+
+namespace {
+
+struct no_replies : reply_sink {
+  void deliver(std::vector<ingest_answer>) noexcept override {}
+  void deliver(ticket, query_answer answer) noexcept override { last = std::move(answer); }
+  query_answer last;
+};
+
+asked_query_ptr asked(query_kind kind = query_kind::summary) {
+  return std::make_shared<asked_query>(query{.kind = kind},
+                                       query_reply{std::make_shared<no_replies>(), 0},
+                                       std::make_shared<std::atomic<bool>>(false));
+}
+
+} // namespace
+
+TEST_CASE("questions that wait are bounded; answered and abandoned ones do not count") {
+  question_gate gate{3};
+  std::vector<asked_query_ptr> waiting;
+  for (int i = 0; i < 3; ++i) {
+    waiting.push_back(asked());
+    CHECK(gate.admit(waiting.back()));
+  }
+  auto more = asked();
+  CHECK_FALSE(gate.admit(more));
+  *waiting[1]->asker_gone = true;
+  CHECK(gate.admit(more));
+  auto yet_more = asked();
+  CHECK_FALSE(gate.admit(yet_more));
+  waiting.clear();
+  CHECK(gate.admit(yet_more));
+}
+
+TEST_CASE("the time of a question counts from when it was asked") {
+  activity seen;
+  auto question = asked();
+  question->asked_at = clock::now() - 2s;
+  CHECK(question_watch{seen, *question, 3s}.look() == end_cause::none);
+  CHECK(question_watch{seen, *question, 2s}.look() == end_cause::out_of_time);
+  CHECK(question_watch{seen, *asked(query_kind::backup), 0s}.look() == end_cause::none);
+  CHECK(seen.progress() == 3); // each look
+}
+
+TEST_CASE("an asker who has gone ends the work at once") {
+  activity seen;
+  auto question = asked();
+  question_watch watch{seen, *question, 10s};
+  CHECK(watch.look() == end_cause::none);
+  *question->asker_gone = true;
+  CHECK(watch.look() == end_cause::asker_gone);
+}
+
+TEST_CASE("a stop ends what takes long, lets a young question be answered, and then ends all") {
+  activity seen;
+  auto young = asked();
+  auto old = asked();
+  old->asked_at = clock::now() - 1001ms;
+  auto check = asked(query_kind::verify);
+  question_watch young_watch{seen, *young, 10s};
+  question_watch old_watch{seen, *old, 10s};
+  question_watch check_watch{seen, *check, 10s};
+  CHECK(old_watch.look() == end_cause::none);
+  seen.press(urge::stop);
+  CHECK(young_watch.look() == end_cause::none);
+  CHECK(old_watch.look() == end_cause::stopping);
+  CHECK(check_watch.look() == end_cause::stopping);
+  seen.press(urge::at_once);
+  seen.press(urge::stop); // never taken back
+  CHECK(young_watch.look() == end_cause::stopping);
+  CHECK(ended_answer(end_cause::stopping).error == error_code::stopping);
+  CHECK(ended_answer(end_cause::out_of_time).error == error_code::query_timeout);
+}
