@@ -283,6 +283,7 @@ watchdog_actor::behavior_type watchdog_behavior(self_ptr self, child_identity wh
     [self](atom::stop, const stop_order&) {
       fault_point("watchdog.stop");
       self->state.stopping = true;
+      self->state.seen.outside.clear(); // the doors close: the stop has limits of its own
       self->state.port->rest();
     },
     [self](atom::release, const release_order&) {

@@ -76,6 +76,7 @@ public:
 struct kennel {
   explicit kennel(watchdog_settings with = {true, 10s, 60s}) {
     tells->state = service_state::ready;
+    tells->children = {{.actor = "store", .state = "running", .says = actor_status{}}};
     boss = on.keep(on.system.spawn(fake_boss, tells));
     member = on.keep(on.system.spawn(freezing_member, frozen));
     dog = on.keep(on.system.spawn(

@@ -435,7 +435,7 @@ TEST_CASE("the admin socket: status, stop, and what it refuses") {
   CHECK(status["id"] == 7);
   CHECK(status["result"]["state"] == "ready");
   CHECK(status["result"]["ledger"]["balanced"] == true);
-  CHECK(status["result"]["actors"].size() == 7);
+  CHECK(status["result"]["actors"].size() == 8);
   CHECK(json::parse(ask_admin(path, "{nonsense"))["error"]["code"] == -32700);
   CHECK(json::parse(ask_admin(path, R"({"id":1})"))["error"]["code"] == -32600);
   CHECK(
