@@ -22,17 +22,6 @@ using json = nlohmann::json;
 
 namespace {
 
-/// Nobody has reason to end it.
-class patience : public work_watch {
-public:
-  end_cause look() noexcept override { return end_cause::none; }
-};
-
-query_answer ask(const reader_port_ptr& reader, const query& what) {
-  patience endless;
-  return reader->answer(what, endless);
-}
-
 /// One database of one kind, empty at first.
 class tested_database {
 public:

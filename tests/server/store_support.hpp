@@ -1,6 +1,7 @@
 #pragma once
 /// Events and batches for the tests of the stores.
 
+#include "actors/ports/reader_port.hpp"
 #include "protocol/event.hpp"
 #include "protocol/ingest.hpp"
 
@@ -11,6 +12,17 @@
 #include <vector>
 
 namespace phi::testing {
+
+/// Nobody has reason to end it.
+class patience : public work_watch {
+public:
+  end_cause look() noexcept override { return end_cause::none; }
+};
+
+inline query_answer ask(const reader_port_ptr& reader, const query& what) {
+  patience endless;
+  return reader->answer(what, endless);
+}
 
 inline event make_event(uint32_t number, std::string feature = "f",
                         int64_t time_us = 1'767'323'045'000'000) {

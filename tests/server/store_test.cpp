@@ -124,7 +124,7 @@ TEST_CASE("sums of durations never overflow: the counts go on, summary and verif
   auto ask = [&](query_kind kind) {
     auto reader = make_sqlite_reader(dir.settings());
     REQUIRE(reader->open() == "");
-    auto answer = reader->answer({.kind = kind});
+    auto answer = testing::ask(reader, {.kind = kind});
     INFO(answer.detail);
     REQUIRE(answer.error == error_code::none);
     return nlohmann::json::parse(answer.body);
