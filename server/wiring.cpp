@@ -68,7 +68,7 @@ public:
     question->what.causes = view.causes;
     // Who counts is the one who ails: the rest is told without it.
     for (const auto& cause : view.causes)
-      if (cause.starts_with("stats: ") || cause.starts_with("watchdog: "))
+      if (cause.starts_with("stats: has not answered") || cause.starts_with("stats: is "))
         return question->reply.answer({.body = health_json({}, view.causes)});
     tell_urgent_from_outside(get<stats_actor>(), atom::ask_v, std::move(question));
   }
@@ -185,14 +185,17 @@ public:
   std::vector<outside_part> look_around(const listener_probe::result& from_outside) {
     std::vector<outside_part> out;
     auto loops = http_->loops_alive();
-    for (size_t i = 0; i < loops.size(); ++i)
+    bool frozen = false;
+    for (size_t i = 0; i < loops.size(); ++i) {
       out.push_back({"event loop " + std::to_string(i + 1), loops[i].silent_for, "", false});
+      frozen |= loops[i].silent_for >= defaults::health_interval;
+    }
     auto most = static_cast<uint64_t>(settings_->server.max_connections);
     bool full = http_->counts().connections >= most;
     out.push_back(
       {"public listener", from_outside.failing_for,
        full ? "all " + std::to_string(most) + " connections are taken" : from_outside.trouble,
-       full});
+       full || frozen}); // then it is not the listener that is to blame
     return out;
   }
 

@@ -142,7 +142,7 @@ void remove_left_copies(const std::string& directory) {
   std::error_code ignored;
   for (const auto& file : std::filesystem::directory_iterator{directory, ignored})
     if (auto name = file.path().filename().string();
-        name.starts_with("backup-") && name.ends_with(".db.part"))
+        name.starts_with("backup-") && name.find(".db.part") != name.npos)
       std::filesystem::remove(file.path(), ignored);
 }
 

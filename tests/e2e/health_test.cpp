@@ -70,7 +70,7 @@ TEST_CASE("a frozen event loop and a hung commit are seen by everybody who asks;
   CHECK(ctl(hung_dir, {"health"}).code == 0);
   CHECK(get(hung.port(), "/health/ready").status == 200);
   std::thread sender{[&] { post(hung.port(), "/api/v1/events", one_event); }};
-  CHECK(frozen.wait_for_log("finds the service degraded"));
+  CHECK(frozen.wait_for_log("cause=\"event loop 1: has not answered"));
   auto told = ctl(frozen_dir, {"health"});
   CHECK(told.code == 1);
   CHECK(has(told.out, "degraded: the service is ready"));
@@ -79,7 +79,9 @@ TEST_CASE("a frozen event loop and a hung commit are seen by everybody who asks;
   CHECK(soon(15s, [&] { return get(hung.port(), "/health/ready").status == 503; }));
   auto seen = json::parse(get(hung.port(), "/health").body);
   CHECK(seen["status"] == "degraded");
+  INFO(seen.dump());
   CHECK(has(seen["causes"].dump(), "store: has not answered for"));
+  CHECK(seen["ledger"]["balanced"] == true);
   CHECK(ctl(hung_dir, {"health"}).code == 1);
   CHECK(frozen.wait(40s).signal == SIGABRT);
   CHECK(frozen.logged("stuck=\"event loop 1\""));
@@ -118,19 +120,26 @@ TEST_CASE("a full disk: not ready and degraded while events are refused, and wel
   CHECK(service.stop().code == 0);
 }
 
-TEST_CASE("60 abandoned questions: the next one is answered at once, and a stop waits for none") {
+TEST_CASE("60 abandoned questions: the next one is answered at once, and nothing is done for "
+          "those who have gone") {
   REQUIRE(has_faults());
   temp_dir dir;
-  // Each look of a question's watch takes 300 ms: the year takes seconds.
-  service_process service{dir.path(), {{"PHI_FAULTS", "reader.look=block:300"}}};
+  // Each look of a question's watch takes 100 ms, the whole year a multiple of it.
+  service_process service{dir.path(), {{"PHI_FAULTS", "reader.look=block:100"}}};
   for (int i = 0; i < 60; ++i)
     ask_and_leave(service.port());
   std::this_thread::sleep_for(1s);
   auto began = steady::now();
   auto answer = get(service.port(), "/api/v1/stats/summary?start=2026-01-01&end=2026-01-01");
   CHECK(answer.status == 200);
-  // 60 looks of 300 ms would be 18 s already, 60 answers much more.
-  CHECK(steady::now() - began < 22s);
+  CHECK(steady::now() - began < 8s); // one look each; their answers would take far longer
+  CHECK(service.stop().code == 0);
+}
+
+TEST_CASE("a long question does not hold a stop: it is answered 503, and the exit is clean") {
+  REQUIRE(has_faults());
+  temp_dir dir;
+  service_process service{dir.path(), {{"PHI_FAULTS", "reader.look=block:700"}}};
   http_client waits{service.port()};
   waits.send("GET /api/v1/stats/daily?start=2026-01-01&end=2026-12-31 HTTP/1.1\r\nHost: x\r\n\r\n");
   std::this_thread::sleep_for(1100ms);
@@ -196,7 +205,7 @@ TEST_CASE("a check and a backup longer than the watchdog's and the admin socket'
   CHECK(soon(5s, [&] { return copies_in(dir.path()) == 0; }));
   // A stop meets it.
   std::thread copier{[&] { ctl(dir, {"backup", dir.path("late.db")}); }};
-  CHECK(soon(5s, [&] { return copies_in(dir.path()) == 1; }));
+  CHECK(soon(5s, [&] { return copies_in(dir.path()) > 0; }));
   auto end = slow.stop();
   copier.join();
   CHECK(end.code == 0);
