@@ -5,6 +5,8 @@
 namespace phi::http {
 namespace {
 
+/// What follows on another debt, and is none of its own.
+constexpr const char* not_closed = "has not closed its refused connection";
 constexpr auto least_interval = std::chrono::milliseconds{5};
 
 /// "127.0.0.1:4711"
@@ -28,7 +30,7 @@ debtor debt_of(const connection_link& link) {
   if (link.writing())
     return {&link, "has not read its answer", link.writing_since()};
   if (link.lingers())
-    return {&link, "still sends what was refused", link.idle_since()};
+    return {&link, not_closed, link.idle_since()};
   if (link.receiving())
     return {&link, "owes the rest of its request", link.request_began()};
   if (link.idle())
@@ -48,10 +50,10 @@ void holders::look(const exchange_table& exchanges, link_registry& links, time_p
   if (!began_ || (!exactly && now - looked_ < least_interval))
     return;
   looked_ = now;
-  std::map<std::string, time_point> present;
-  auto hold = [&](const std::string& who, time_point since) {
-    auto [at, is_new] = present.try_emplace(who, since);
-    at->second = std::min(at->second, since);
+  std::map<std::string, holding> present;
+  auto hold = [&](const std::string& who, time_point since, const std::string& debt = {}) {
+    auto& at = present.try_emplace(who, holding{since, debt}).first->second;
+    at.since = std::min(at.since, since);
   };
   exchanges.for_each([&](const exchange& one) {
     if (one.route && one.route->what == action::question)
@@ -66,22 +68,29 @@ void holders::look(const exchange_table& exchanges, link_registry& links, time_p
       oldest = debt;
   });
   if (oldest.link)
-    hold("client " + address_of(*oldest.link) + ", which " + oldest.owes, oldest.since);
+    hold("client " + address_of(*oldest.link), oldest.since, std::string{", which "} + oldest.owes);
   std::lock_guard lock{guard_};
-  for (const auto& [who, since] : present_)
-    if (!present.contains(who))
-      past_[who] += now - std::max(since, *began_);
+  for (const auto& [who, before] : present_) {
+    if (auto same = present.find(who); same != present.end()) {
+      if (same->second.debt.empty() || same->second.debt.ends_with(not_closed))
+        same->second = before; // it still holds for the same reason
+      continue;
+    }
+    auto& past = past_[who];
+    past.how_long += now - std::max(before.since, *began_);
+    past.debt = before.debt;
+  }
   present_ = std::move(present);
 }
 
 std::vector<waited> holders::tell(time_point now) const {
   std::lock_guard lock{guard_};
   std::vector<waited> out;
-  for (const auto& [who, since] : present_)
-    out.push_back({who, now - since});
-  for (const auto& [who, held] : past_)
+  for (const auto& [who, at] : present_)
+    out.push_back({who + at.debt, now - at.since});
+  for (const auto& [who, past] : past_)
     if (!present_.contains(who))
-      out.push_back({who, held});
+      out.push_back({who + past.debt, past.how_long});
   return out;
 }
 

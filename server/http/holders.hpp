@@ -28,11 +28,20 @@ public:
   std::vector<waited> tell(time_point now) const;
 
 private:
+  struct holding {
+    time_point since{};
+    std::string debt; ///< ", which owes the rest of its request"; empty for an actor
+  };
+  struct held {
+    duration how_long{};
+    std::string debt;
+  };
+
   mutable std::mutex guard_;
   std::optional<time_point> began_;
   time_point looked_{};
-  std::map<std::string, time_point> present_; ///< since when, by name
-  std::map<std::string, duration> past_;
+  std::map<std::string, holding> present_; ///< by name
+  std::map<std::string, held> past_;
 };
 
 } // namespace phi::http
