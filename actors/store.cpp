@@ -1,5 +1,7 @@
 #include "actors/store.hpp"
 
+#include "actors/exit_report.hpp"
+
 namespace phi {
 namespace {
 
@@ -15,6 +17,11 @@ void commit(self_ptr self, commit_batch& batch, const commit_listener_actor& lis
     ++state.batches;
     state.events += batch.events;
   }
+  log_debug("store", "commits a batch",
+            {{"batch", result.number},
+             {"events", batch.events},
+             {"result", to_string(result.error)},
+             {"took", show_duration(result.took)}});
   fault_point("store.committed");
   state.committing_in_stop += state.who.activity->in_the_stop(began);
   tell(self, listener, atom::committed_v, std::move(result));

@@ -27,6 +27,8 @@ void tell_manager(self_ptr self) {
   if (!state.owes_beat || !late_outside(self).empty())
     return;
   state.owes_beat = false;
+  log_debug("watchdog", "beats: everybody has answered or makes progress",
+            {{"asked", state.members.size()}});
   state.port->beat();
 }
 

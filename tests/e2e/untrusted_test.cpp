@@ -96,9 +96,10 @@ TEST_CASE("texts of events steer no terminal: in tail, stats, tokens, errors and
   auto summary = ctl(dir, {"stats", "summary"});
   CHECK(has(summary.out, R"(a\x1b[2Jb\nc)"));
   auto token = ctl(dir, {"token", "create", "--name", "\033]0;title\a", "--scope", "read"});
-  auto list = ctl(dir, {"token", "list"});
-  CHECK(has(list.out, R"(\x1b]0;title\x07)"));
-  CHECK(service.wait_for_log(R"(\x1b]0;title\x07)"));
+  CHECK(token.code != 0); // no name that nobody can read
+  CHECK(ctl(dir, {"trace", "on", "--log", "--user-data"}).code == 0);
+  CHECK(post(service.port(), "/api/v1/events", event.dump()).status == 200);
+  CHECK(service.wait_for_log(R"(a\u001b[2Jb\nc\u009bd\u202e \u0007\r)"));
   auto wrong = ctl(dir, {"stats", "summary", "--timezone", "\033[31mMars"});
   CHECK(wrong.code == 1);
   auto on_terminal = shell("TERM=xterm NO_COLOR= script -qec '" + phictl() + " --socket "
@@ -106,7 +107,7 @@ TEST_CASE("texts of events steer no terminal: in tail, stats, tokens, errors and
   CHECK(has(on_terminal.out, R"(a\x1b[2Jb\nc)"));
   CHECK_FALSE(has(on_terminal.out, "\033[2J"));
   for (const auto& text :
-       {tail.out, machine.out, summary.out, token.err, list.out, wrong.err, service.log()}) {
+       {tail.out, machine.out, summary.out, token.err, wrong.err, service.log()}) {
     CAPTURE(text);
     CHECK(is_plain(text));
   }
@@ -198,6 +199,54 @@ TEST_CASE("sockets of strangers are not believed" * doctest::skip(::geteuid() !=
     CHECK(has(refused.err, "found no admin socket"));
   }
   fs::remove(dir.path("data/admin.sock"));
+  // And the service itself, gone bad, names no path that is opened or removed.
+  {
+    fake_service bad{dir.path("data/admin.sock"), nobody, {answer}};
+    auto refused =
+      shell(phictl() + " --socket " + dir.path("data/admin.sock") + " backup " + dir.path("copy"));
+    CHECK(refused.code == 1);
+    CHECK(has(refused.err, "the service has sent no copy"));
+  }
   CHECK(read_file(victim) == "precious");
   CHECK_FALSE(fs::exists(dir.path("copy")));
+}
+
+TEST_CASE("PHI_LOG and PHI_TRACE: debug shows the work, and no wish is silently taken") {
+  temp_dir dir;
+  auto env = quiet;
+  env["PHI_LOG"] = "debug";
+  env["PHI_TRACE"] = "yes";
+  {
+    service_process service{dir.path(), env};
+    CHECK(ctl(dir, {"send", "--feature", "f"}).code == 0);
+    CHECK(service.wait_for_log("store commits a batch batch=1 events=1 "));
+    CHECK(service.wait_for_log("trace sees a message"));
+    CHECK(service.stop().code == 0);
+  }
+  env["PHI_LOG"] = "loud";
+  env["PHI_TRACE"] = "please";
+  service_process service{dir.path(), env};
+  CHECK(service.logged("PHI_LOG=loud is not one of trace, debug, info, warn, error"));
+  CHECK(service.logged("PHI_TRACE=please is neither 1 nor a file such as trace.json"));
+  CHECK_FALSE(fs::exists("yes"));
+  CHECK_FALSE(fs::exists("please"));
+  CHECK(has(ctl(dir, {"trace", "on", "--actor", "stor"}).err, "did you mean store?"));
+}
+
+TEST_CASE("who may not use the admin socket reads so, and not that nothing runs"
+          * doctest::skip(::geteuid() != 0)) {
+  temp_dir dir;
+  service_process service{dir.path(), quiet};
+  auto as_nobody = [&] {
+    return run_program({"/usr/bin/setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups",
+                        phictl(), "--socket", dir.path("admin.sock"), "status"});
+  };
+  auto no_way = as_nobody(); // the directory is closed
+  CHECK(no_way.code == 1);
+  CHECK(has(no_way.err, "not permitted: only root, the service's user and the members"));
+  CHECK(::chmod(dir.path().c_str(), 0755) == 0);
+  CHECK(::chmod(dir.path("admin.sock").c_str(), 0666) == 0);
+  auto turned_away = as_nobody();
+  CHECK(turned_away.code == 1);
+  CHECK(has(turned_away.err, "not permitted"));
 }

@@ -64,3 +64,37 @@ TEST_CASE("a journal entry has a field for each value, and values cannot forge o
                       "x", {})
         == "a\\x1fb\x1fPHI_ACTOR=x");
 }
+
+TEST_CASE("admin.group that the unit cannot see is refused with the lines to add") {
+  config settings;
+  unit_limits limits{.unit = "phi-backend.service", .group = "phi-backend", .private_users = true};
+  CHECK_FALSE(examine_group(settings, limits)); // none is wanted
+  settings.admin.group = "phi-backend";
+  CHECK_FALSE(examine_group(settings, limits)); // its own
+  settings.admin.group = "operators";
+  auto finding = examine_group(settings, limits);
+  REQUIRE(finding);
+  CHECK(finding->text()
+        == "admin.group = \"operators\", but phi-backend.service sees no group but its own,"
+           " phi-backend; let it run in the group: systemctl edit phi-backend.service, and add"
+           " [Service] Group=operators");
+  limits.group = "operators";
+  CHECK_FALSE(examine_group(settings, limits));
+  limits = {.unit = "mine.service", .group = "other"}; // no user name space: the start will tell
+  CHECK_FALSE(examine_group(settings, limits));
+}
+
+TEST_CASE("an address beside a socket unit is said to have no effect, and only one that was set") {
+  config settings;
+  settings.server.port = 8080;
+  std::map<std::string, std::string> origins{{"server.host", "default"},
+                                             {"server.port", "/etc/c.toml:3"}};
+  CHECK_FALSE(examine_address(settings, origins, ""));
+  auto finding = examine_address(settings, origins, "phi-backend.socket");
+  REQUIRE(finding);
+  CHECK(finding->text()
+        == "server.port = 8080 (/etc/c.toml:3) has no effect: phi-backend.socket decides where the"
+           " service listens; change ListenStream= with systemctl edit phi-backend.socket");
+  origins["server.port"] = "default";
+  CHECK_FALSE(examine_address(settings, origins, "phi-backend.socket"));
+}

@@ -258,6 +258,48 @@ TEST_CASE("secrets are credentials: the service has them, nobody sees them") {
   std::filesystem::remove("/etc/phi-backend/secrets/auth.token");
 }
 
+TEST_CASE("admin.group: members who are not root use phictl; what cannot work is refused before") {
+  auto as = [](const std::string& who) {
+    return sh("setpriv --reuid=" + who + " --regid=" + who + " --init-groups phictl health");
+  };
+  auto group = [](const std::string& name) { return "[admin]\ngroup = \"" + name + "\"\n"; };
+  {
+    installed_service own{"", group("phi-backend")}; // the unit as shipped
+    sh("groupadd operators; useradd --groups operators olga; useradd --groups phi-backend paul");
+    auto paul = as("paul");
+    CHECK_MESSAGE(paul.code == 0, paul.out);
+    auto olga = as("olga");
+    CHECK(olga.code == 1);
+    CHECK(contains(olga.out, "not permitted") == "");
+    // Another one: neither --check nor a reload calls it fine.
+    std::ofstream{"/etc/phi-backend/config.toml"} << group("operators");
+    auto check = sh("phi-backend --config /etc/phi-backend/config.toml --check");
+    CHECK(check.code == 2);
+    CHECK(contains(check.out, "[Service] Group=operators") == "");
+    auto reload = sh("phictl reload");
+    CHECK(reload.code == 1);
+    CHECK(contains(reload.out, "[Service] Group=operators") == "");
+    CHECK(ready());
+  }
+  installed_service foreign{"Group=operators", group("operators")}; // with the lines added
+  CHECK(sh("phi-backend --config /etc/phi-backend/config.toml --check").code == 0);
+  CHECK(as("olga").code == 0);
+  CHECK(as("paul").code == 1);
+}
+
+TEST_CASE("a port beside the socket unit has no effect, and everybody says so") {
+  installed_service service{"", "[server]\nport = 8080\n"};
+  auto said =
+    "server.port = 8080 (/etc/phi-backend/config.toml:2) has no effect: phi-backend.socket";
+  CHECK(soon([&] { return service.logged(said); }));
+  CHECK(contains(sh("phictl doctor").out, "has no effect: phi-backend.socket") == "");
+  CHECK(contains(sh("phi-backend --config /etc/phi-backend/config.toml --check").out, said) == "");
+  auto shown = sh("phictl config show server.port").out;
+  CHECK(contains(shown, "3939") == "");
+  CHECK(contains(shown, "phi-backend.socket") == "");
+  CHECK(shown.find("8080") == shown.npos);
+}
+
 TEST_CASE("a socket unit that lets other machines in needs a token") {
   sh("mkdir -p /etc/systemd/system/phi-backend.socket.d; printf '[Socket]\\nListenStream=\\n"
      "ListenStream=0.0.0.0:3939\\n' > /etc/systemd/system/phi-backend.socket.d/drill.conf");

@@ -129,6 +129,12 @@ int admin_client::take_file() {
   return std::exchange(file_, -1);
 }
 
+failure admin_client::closed() const {
+  if (rest_.empty() && !answered_ && may_be_turned_away(fd_))
+    return {outcome::failed, explain(path_, EACCES)};
+  return {outcome::not_running, "the service has closed the connection"};
+}
+
 json admin_client::call(std::string_view method, json params, std::chrono::milliseconds limit) {
   auto until = steady::now() + limit;
   auto id = next_id_++;
@@ -138,7 +144,7 @@ json admin_client::call(std::string_view method, json params, std::chrono::milli
   for (size_t at = 0; at < line.size();) {
     auto sent = ::send(fd_, line.data() + at, line.size() - at, MSG_NOSIGNAL);
     if (sent <= 0)
-      throw failure{outcome::not_running, "the service has closed the connection"};
+      throw closed();
     at += static_cast<size_t>(sent);
   }
   auto answer = json::parse(read_line(until), nullptr, false);
@@ -195,10 +201,8 @@ std::string admin_client::read_line(steady::time_point until) {
       throw failure{outcome::timed_out, "the service did not answer in time; see --timeout"};
     char text[65536];
     auto size = receive(text, sizeof text);
-    if (size <= 0 && rest_.empty() && !answered_ && may_be_turned_away(fd_))
-      throw failure{outcome::failed, explain(path_, EACCES)};
     if (size <= 0)
-      throw failure{outcome::not_running, "the service has closed the connection"};
+      throw closed();
     rest_.append(text, static_cast<size_t>(size));
     if (rest_.size() > 64 * admin_wire::max_line_bytes)
       throw failure{outcome::failed, "the service's answer has no end"};

@@ -35,6 +35,7 @@ public:
   const std::string& path() const { return path_; }
 
 private:
+  failure closed() const; ///< that the other end has ended the connection, and why
   ssize_t receive(char* to, size_t size);
   std::string read_line(std::chrono::steady_clock::time_point until);
 

@@ -137,10 +137,6 @@ void backup(const context& with, const std::string& file) {
   auto made = client.call(admin_wire::method_backup, json::object(), with.timeout_or(no_limit));
   // The service hands over the open file: no path of its choosing is opened or removed here.
   int from = client.take_file();
-  if (auto path = made.value("file", ""); from < 0 && !path.empty()) {
-    from = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    ::unlink(path.c_str());
-  }
   if (from < 0)
     throw failure{outcome::failed, "the service has sent no copy; is it of another version?"};
   auto bytes = copy.fill_from(from);
