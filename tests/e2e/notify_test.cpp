@@ -124,20 +124,20 @@ TEST_CASE("a start that fails says why and never READY") {
 
 TEST_CASE("signs of life come while all is well, stop when an actor is frozen, and name it") {
   REQUIRE(has_faults());
-  for (auto who : {"store", "stats", "http", "reader", "supervisor"}) {
+  for (const std::string who : {"store", "stats", "http", "reader", "supervisor"}) {
     CAPTURE(who);
     temp_dir dir;
     notify_socket manager{dir.path("notify")};
     service_process service{
-      dir.path(), with_manager(manager, {{"WATCHDOG_USEC", "2000000"},
-                                         {"PHI_FAULTS", std::string{who} + ".ping=block@4"}})};
+      dir.path(),
+      with_manager(manager, {{"WATCHDOG_USEC", "2000000"}, {"PHI_FAULTS", who + ".ping=block@4"}})};
     CHECK(manager.wait_for("WATCHDOG=1", 1)); // it answered at first
     CHECK(manager.wait_for("WATCHDOG=trigger"));
-    CHECK(service.wait_for_log("finds an actor stuck stuck=" + std::string{who}));
-    CHECK(service.logged("dumps an actor seen=" + std::string{who} + " doing=\"handling ping"));
+    CHECK(service.wait_for_log("finds an actor stuck stuck=" + who));
+    CHECK(service.logged("dumps an actor seen=" + who + " doing=\"handling ping"));
     bool shown = false;
     for (const auto& line : manager.lines())
-      shown |= line.find(std::string{who} + " has not answered for") != line.npos;
+      shown |= line.find(who + " has not answered for") != line.npos;
     CHECK(shown);
     auto beats = manager.count("WATCHDOG=1");
     std::this_thread::sleep_for(1200ms);

@@ -285,6 +285,27 @@ TEST_CASE("an answer is never stale, whatever was asked before") {
   });
 }
 
+namespace {
+
+/// Ends the work at a time, for a reason.
+class alarm_watch : public work_watch {
+public:
+  alarm_watch(std::chrono::milliseconds after, end_cause why)
+    : at_(std::chrono::steady_clock::now() + after),
+      why_(why) {}
+  end_cause look() noexcept override {
+    ++looks;
+    return std::chrono::steady_clock::now() >= at_ ? why_ : end_cause::none;
+  }
+  int looks = 0;
+
+private:
+  std::chrono::steady_clock::time_point at_;
+  end_cause why_;
+};
+
+} // namespace
+
 TEST_CASE("a question that takes too long is ended and told so") {
   each_store([](tested_database& db) {
     auto store = db.store();
@@ -293,10 +314,11 @@ TEST_CASE("a question that takes too long is ended and told so") {
     for (uint32_t i = 0; i < 20'000; ++i)
       events.push_back(make_event(i, "f" + std::to_string(i)));
     REQUIRE(store->commit(*batch_of({std::move(events)})).error == error_code::none);
-    auto reader = db.reader(1ms);
+    auto reader = db.reader();
     REQUIRE(reader->open() == "");
-    auto answer =
-      ask(reader, {.kind = query_kind::summary, .include = {.routes = true, .actions = true}});
+    alarm_watch watch{1ms, end_cause::out_of_time};
+    auto answer = reader->answer(
+      {.kind = query_kind::summary, .include = {.routes = true, .actions = true}}, watch);
     INFO(answer.detail);
     CHECK(answer.error == error_code::query_timeout);
     CHECK(answer.detail.find("shorter range") != std::string::npos);
@@ -339,27 +361,6 @@ TEST_CASE("both stores give the same answer to the same question about the same 
   CHECK(answers[0].size() > 5000);
   CHECK(answers[0] == answers[1]);
 }
-
-namespace {
-
-/// Ends the work at a time, for a reason.
-class alarm_watch : public work_watch {
-public:
-  alarm_watch(std::chrono::milliseconds after, end_cause why)
-    : at_(std::chrono::steady_clock::now() + after),
-      why_(why) {}
-  end_cause look() noexcept override {
-    ++looks;
-    return std::chrono::steady_clock::now() >= at_ ? why_ : end_cause::none;
-  }
-  int looks = 0;
-
-private:
-  std::chrono::steady_clock::time_point at_;
-  end_cause why_;
-};
-
-} // namespace
 
 TEST_CASE(
   "PostgreSQL: a question that waits for a lock is ended within 100 ms, and looks meanwhile") {
