@@ -196,6 +196,10 @@ inline constexpr const char* commit_durably =
 inline constexpr const char* batch_outcomes =
   "SELECT id, stored::int8, duplicates::int8 FROM batch WHERE id = ANY($1::uuid[])";
 
+/// Those of $1 that are there.
+inline constexpr const char* present_identities =
+  "SELECT digest FROM identity WHERE digest = ANY($1::uuid[])";
+
 /// Gives the digests that were not there yet. In order, so that two instances with the same ids
 /// wait for each other in one direction only. They age from the later of the event's day and today:
 /// an old event that is sent again tomorrow is still known.

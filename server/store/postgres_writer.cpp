@@ -162,6 +162,9 @@ private:
       try_to_commit(batch, result);
       for (const auto& [piece, why] : culprits)
         refuse(result, piece, why);
+      std::sort(result.refused.begin(), result.refused.end(), [](const auto& a, const auto& b) {
+        return std::pair{a.request, a.at} < std::pair{b.request, b.at};
+      });
     } catch (const std::exception& e) {
       fail(batch, result, e);
       result.never = may_be_about_data(e, false) && may_be_about_data(whole, false);
@@ -267,21 +270,46 @@ private:
     added = new_identities(digests, days);
     each_part(batch, [&](const commit_batch::part& part, auto requests) {
       if (auto earlier = known_.find(part.id); earlier != known_.end())
-        return tell_again(requests, earlier->second, result);
+        return tell_again(batch, requests, earlier->second, result);
       for (const auto& request : requests)
         count(request, added, result.requests.emplace_back());
     });
   }
 
-  /// The outcome of an earlier commit: all of the part's counts, with its first request.
-  static void tell_again(std::span<const ingest_request> requests, commit_result::counts counts,
-                         commit_result& result) {
+  /// The outcome of an earlier commit: all of the part's counts, with its first request. Which of
+  /// its events were refused then is told by what is not there: whoever asks again may not have
+  /// heard it.
+  void tell_again(const commit_batch& batch, std::span<const ingest_request> requests,
+                  commit_result::counts counts, commit_result& result) {
     size_t events = 0;
     for (const auto& request : requests)
       events += request.events.size();
     counts.refused = static_cast<uint32_t>(events) - counts.stored - counts.duplicates;
+    if (counts.refused > 0)
+      name_refused_before(batch, requests, counts.refused, result);
     for (size_t i = 0; i < requests.size(); ++i)
       result.requests.push_back(std::exchange(counts, {}));
+  }
+
+  void name_refused_before(const commit_batch& batch, std::span<const ingest_request> requests,
+                           size_t expected, commit_result& result) {
+    postgres_array digests{postgres_array::of::uuid};
+    for (const auto& request : requests)
+      for (const auto& e : request.events)
+        digests.add(e.identity);
+    db_.queue(present_identities, {digests.take()}, true);
+    digest_set present;
+    auto answers = db_.run_queued();
+    for (auto& row = answers.back(); row.step();)
+      present.insert(row.uuid(0));
+    std::vector<refused_event> absent;
+    for (const auto& request : requests)
+      for (uint32_t i = 0; i < request.events.size(); ++i)
+        if (!present.contains(request.events[i].identity))
+          absent.push_back({static_cast<uint32_t>(&request - batch.requests.data()), i,
+                            error_code::refused_by_store, "refused by the database before"});
+    if (absent.size() == expected) // else identities have aged out meanwhile: nobody can tell
+      result.refused.insert(result.refused.end(), absent.begin(), absent.end());
   }
 
   digest_set new_identities(postgres_array& digests, postgres_array& days) {

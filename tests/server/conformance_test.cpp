@@ -392,6 +392,37 @@ TEST_CASE(
   CHECK(ask(reader, {.kind = query_kind::summary}).error == error_code::none);
 }
 
+TEST_CASE("PostgreSQL: a batch that is tried again names the same events as refused") {
+  postgres_database server;
+  tested_database& db = server;
+  auto store = db.store();
+  REQUIRE(store->open() == "");
+  db.run("ALTER TABLE event ADD CHECK (feature <> 'poison')");
+  auto batch = batch_of({{make_event(1), make_event(2, "poison"), make_event(3)},
+                         {make_event(4), make_event(5), make_event(6, "poison")}});
+  for (bool again : {false, true}) {
+    CAPTURE(again);
+    batch->reopen();
+    batch->again = again; // as by the spool, when the first answer came late
+    auto result = store->commit(*batch);
+    REQUIRE(result.error == error_code::none);
+    REQUIRE(result.refused.size() == 2);
+    CHECK(result.refused[0].request == 0);
+    CHECK(result.refused[0].at == 1);
+    CHECK(result.refused[1].request == 1);
+    CHECK(result.refused[1].at == 2);
+    uint32_t stored = 0;
+    uint32_t refused = 0;
+    for (const auto& counts : result.requests) {
+      stored += counts.stored;
+      refused += counts.refused;
+    }
+    CHECK(stored == 4);
+    CHECK(refused == 2);
+  }
+  CHECK(db.number("SELECT count(*) FROM event") == 4);
+}
+
 TEST_CASE("PostgreSQL: a session that was ended while it was idle costs no question") {
   postgres_database server;
   tested_database& db = server;
