@@ -87,7 +87,7 @@ TEST_CASE("a state directory whose disk hangs takes neither the last words nor t
   service_process service{dir.path(), {{"PHI_FAULTS", "report.write=block"}}};
   auto end = service.stop();
   CHECK(end.code == 0);
-  CHECK(end.took < 3000ms);
+  CHECK(end.took < 6s); // 1 s for the disk; the rest is a busy machine
   CHECK(service.logged("clean stop, ledger balanced"));
   CHECK(service.logged("has not answered for 1.0 s"));
 }
