@@ -61,9 +61,9 @@ bool connection_link::has_unread() const {
 }
 
 void connection_link::end() {
-  if (!reading_ || has_unread())
+  if (!reading_)
     return;
-  end_wanted_ = true;
+  end_wanted_ = true; // if nothing has come, see read_into
   socket.cancel();
 }
 
