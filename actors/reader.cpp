@@ -8,6 +8,13 @@ namespace {
 
 using self_ptr = reader_actor::stateful_pointer<reader_state>;
 
+/// "reader.ask" and "inspector.ask".
+void fault_of([[maybe_unused]] self_ptr self, [[maybe_unused]] const char* place) {
+#ifdef PHI_FAULT_INJECTION
+  fault_point(self->state.who.name + std::string{place});
+#endif
+}
+
 duration query_timeout_of(const config& settings) {
   return std::chrono::milliseconds{settings.stats.query_timeout_ms};
 }
@@ -21,7 +28,7 @@ void answer(self_ptr self, asked_query& question) {
     ++state.dropped;
     return question.reply.answer(ended_answer(why));
   }
-  fault_point("reader.ask");
+  fault_of(self, ".ask");
   auto found = state.port->answer(question.what, watch);
   state.trouble = found.error == error_code::questions_unavailable ? found.detail : "";
   state.trouble_at = now_of(self);
@@ -56,14 +63,14 @@ reader_actor::behavior_type reader_behavior(reader_actor::stateful_pointer<reade
   if (!trouble.empty())
     fail_to_start(self, trouble);
   return handlers(
-    self, [](atom::stop, const stop_order&) { fault_point("reader.stop"); },
+    self, [self](atom::stop, const stop_order&) { fault_of(self, ".stop"); },
     [self](atom::release, const release_order&) {
-      fault_point("reader.release");
+      fault_of(self, ".release");
       self->state.port->close();
       leave(self, {.did = {{"questions", self->state.answered}}});
     },
     [self](atom::ping) {
-      fault_point("reader.ping");
+      fault_of(self, ".ping");
       return pong_of(self->state.who);
     },
     [self](atom::status) { return tell_status(self); },

@@ -22,6 +22,23 @@ using json = nlohmann::json;
 
 namespace {
 
+/// Ends the work at a time, for a reason.
+class alarm_watch : public work_watch {
+public:
+  alarm_watch(std::chrono::milliseconds after, end_cause why)
+    : at_(std::chrono::steady_clock::now() + after),
+      why_(why) {}
+  end_cause look() noexcept override {
+    ++looks;
+    return std::chrono::steady_clock::now() >= at_ ? why_ : end_cause::none;
+  }
+  int looks = 0;
+
+private:
+  std::chrono::steady_clock::time_point at_;
+  end_cause why_;
+};
+
 /// One database of one kind, empty at first.
 class tested_database {
 public:
