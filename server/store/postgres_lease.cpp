@@ -61,13 +61,17 @@ struct holder {
   int64_t lease_until_us = 0;
 };
 
+/// A standby that hangs keeps nobody from connecting: a lease need not outlive a crash.
 bool take(postgres& db, const postgres_settings& with, int64_t from_run) {
   const auto& own = run_of_process::own();
-  auto rows = db.run(take_name, {value::text(with.instance), value::text(PHI_VERSION),
-                                 value::number(defaults::lease.count()), value::number(own.number),
-                                 value::text(own.host), value::number(own.pid),
-                                 value::text(own.where), value::number(from_run)});
-  return rows.step();
+  db.queue("BEGIN");
+  db.queue("SET LOCAL synchronous_commit = off");
+  db.queue(take_name, {value::text(with.instance), value::text(PHI_VERSION),
+                       value::number(defaults::lease.count()), value::number(own.number),
+                       value::text(own.host), value::number(own.pid), value::text(own.where),
+                       value::number(from_run)});
+  db.queue("COMMIT");
+  return db.run_queued().at(2).step();
 }
 
 std::optional<holder> holder_of(postgres& db, const std::string& name) {
@@ -122,8 +126,8 @@ void claim_name(postgres& db, const postgres_settings& with, milliseconds patien
     if (take(db, with, run_of_process::own().number))
       return;
     auto found = holder_of(db, with.instance);
-    if (!found)
-      continue; // struck off meanwhile
+    if (!found || found->run.number == run_of_process::own().number)
+      continue; // struck off meanwhile; or the other of our two connections was first
     const auto& other = *found;
     bool ended = other.run.has_ended();
     if (ended && take(db, with, other.run.number))
