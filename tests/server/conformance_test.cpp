@@ -302,27 +302,6 @@ TEST_CASE("an answer is never stale, whatever was asked before") {
   });
 }
 
-namespace {
-
-/// Ends the work at a time, for a reason.
-class alarm_watch : public work_watch {
-public:
-  alarm_watch(std::chrono::milliseconds after, end_cause why)
-    : at_(std::chrono::steady_clock::now() + after),
-      why_(why) {}
-  end_cause look() noexcept override {
-    ++looks;
-    return std::chrono::steady_clock::now() >= at_ ? why_ : end_cause::none;
-  }
-  int looks = 0;
-
-private:
-  std::chrono::steady_clock::time_point at_;
-  end_cause why_;
-};
-
-} // namespace
-
 TEST_CASE("a question that takes too long is ended and told so") {
   each_store([](tested_database& db) {
     auto store = db.store();
