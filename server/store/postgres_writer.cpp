@@ -47,6 +47,11 @@ class postgres_writer : public store_port {
 public:
   explicit postgres_writer(postgres_settings with) : with_(std::move(with)) {}
 
+  void watched_by(work_watch_ptr watch) override {
+    watch_ = std::move(watch);
+    db_.watched_by(watch_.get()); // to wait for a lock or for a standby is no standstill
+  }
+
   std::string open() override {
     try {
       connect(defaults::lease + defaults::heartbeat_interval);
@@ -386,6 +391,7 @@ private:
   }
 
   postgres_settings with_;
+  work_watch_ptr watch_;
   postgres db_;
   rollup sums_;
   std::vector<const event*> fresh_;

@@ -1,6 +1,7 @@
 #include "server/store/sqlite_spool.hpp"
 
 #include "actors/log.hpp"
+#include "actors/questions.hpp"
 #include "config/defaults.hpp"
 #include "config/time_text.hpp"
 #include "protocol/fault_point.hpp"
@@ -131,8 +132,12 @@ public:
     });
   }
 
+  void watched_by(work_watch_ptr watch) override { watch_ = std::move(watch); }
+
   query_answer answer(const query& what) override {
     json body;
+    if (what.kind == query_kind::spool_check) // of a large spool takes long
+      db_.watched_by(watch_.get());
     auto trouble = safely([&] {
       switch (what.kind) {
         case query_kind::spool_show: body = show_spool(db_); break;
@@ -140,12 +145,17 @@ public:
         case query_kind::spool_requeue: body = requeue(); break;
         default: throw std::logic_error("this question is not known");
       }
+      db_.watched_by(nullptr);
       if (what.kind == query_kind::spool_check && what.text == forget_missing)
         forget();
       body["file"] = with_.file;
       body["maxBytes"] = with_.max_bytes;
       body.emplace("missingEvents", events_of(missing_));
     });
+    auto ended = db_.ended();
+    db_.watched_by(nullptr);
+    if (ended != end_cause::none)
+      return ended_answer(ended);
     if (!trouble.empty())
       return {error_code::store_unavailable, trouble, {}};
     return {.body = body.dump()};
@@ -479,6 +489,7 @@ private:
   }
 
   spool_settings with_;
+  work_watch_ptr watch_;
   database db_;
   spool_index index_;
   watched_file watched_;
