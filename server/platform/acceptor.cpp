@@ -198,12 +198,11 @@ void acceptor::check_shortage() {
     return;
   }
   counts_.shortage = 0;
-  if (std::exchange(said_, false))
-    log_info(who_.name, "takes new connections again",
-             {{"failed_accepts", counts_.failed - failed_before_},
-              {"after_s", std::chrono::duration<double>{duration{counts_.last_failure_at
-                                                                 - counts_.shortage_began}}
-                            .count()}});
+  if (!std::exchange(said_, false))
+    return;
+  std::chrono::duration<double> lasted = duration{counts_.last_failure_at - counts_.shortage_began};
+  log_fields what{{"failed_accepts", counts_.failed - failed_before_}, {"after_s", lasted.count()}};
+  log_info(who_.name, "takes new connections again", what);
 }
 
 } // namespace phi
