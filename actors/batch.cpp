@@ -56,10 +56,10 @@ void batch_queue::done(const commit_batch& batch) {
 
 void batch_queue::put_back(cut_batch failed, time_point now) {
   auto& requests = failed.batch->requests;
-  for (size_t i = requests.size(); i-- > 0;) {
+  for (size_t i = 0; i < requests.size(); ++i) {
     if (failed.fates[i] == cut_batch::fate::unawaited) {
       waiting_events_ += requests[i].events.size();
-      queue_.push_front({std::move(requests[i]), nullptr, now});
+      queue_.push_back({std::move(requests[i]), nullptr, now});
     } else {
       forget(requests[i]);
     }

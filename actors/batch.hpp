@@ -59,8 +59,8 @@ public:
   /// The batch has left: its events no longer count against the bounds.
   void done(const commit_batch& batch);
 
-  /// The store did not commit this batch and is done with it. What nobody waits for goes back to
-  /// the front, in order; the rest leaves the queue.
+  /// The store did not commit this batch and is done with it. What nobody waits for goes to the
+  /// back of the queue, so that it does not keep a refusal from who waits; the rest leaves it.
   void put_back(cut_batch failed, time_point now);
 
   /// The same batch without the requests that were given up, which leave the queue: what is still

@@ -116,6 +116,27 @@ TEST_CASE("stats: a store that refuses: those who wait learn it, the rest is tri
   CHECK(h.ledger().settled());
 }
 
+TEST_CASE("stats: who waits behind events that nobody waits for is refused as soon as others") {
+  virtual_system on;
+  house h{on};
+  h.send(0, 8, false);
+  on.advance(200ms);
+  REQUIRE(h.batches->size() == 1);
+  h.send(1, 8); // more than a batch takes beside the first
+  h.answer(error_code::store_unavailable);
+  REQUIRE(h.batches->size() == 2);
+  h.answer(error_code::store_unavailable);
+  REQUIRE(h.replies->outcomes.contains(1));
+  CHECK(h.replies->outcomes.at(1).error == error_code::store_unavailable);
+  CHECK(h.batches->size() == 2); // and nobody waits any more: the rest has time
+  CHECK(h.ledger().in_queue == 8);
+  on.advance(260ms);
+  REQUIRE(h.batches->size() == 3);
+  h.answer();
+  CHECK(h.ledger().stored == 8);
+  CHECK(h.ledger().settled());
+}
+
 TEST_CASE("stats: a silent store loses the batch when it has not begun to commit") {
   virtual_system on;
   house h{on};
