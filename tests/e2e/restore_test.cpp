@@ -169,6 +169,34 @@ TEST_CASE("no empty database begins where the events of the last one lie") {
   CHECK(begins.logged("begins an empty database: the one of the last run is gone"));
 }
 
+TEST_CASE("restore and last-exit mean the service whose socket or directory is named, no other") {
+  crashed_service left;
+  temp_dir other; // nobody has ever started here
+  auto database = left.dir.path("phi.db");
+  auto nowhere = ctl(other, {"restore", left.backup});
+  CHECK(nowhere.code == 1);
+  CHECK(has(nowhere.err, "--state-dir"));
+  CHECK(ctl(other, {"last-exit"}).code == 1);
+  auto last = ctl(left.dir, {"--json", "last-exit"});
+  CHECK(last.code == 1);
+  CHECK(has(last.out, "\"crashed\": true"));
+  {
+    service_process service{left.dir.path(), quiet};
+    auto running = ctl(left.dir, {"restore", left.backup});
+    CHECK(running.code == 1);
+    CHECK(has(running.err, "the service runs in"));
+    CHECK(service.stop().code == 0);
+  }
+  CHECK(events_in(database) == in_backup + after_it);
+  CHECK(ctl(left.dir, {"restore", left.backup}).code == 0);
+  CHECK(events_in(database) == in_backup);
+  CHECK(run_program({phictl(), "restore", database + ".before-restore"},
+                    {{"APP_SERVER_STATE_DIR", left.dir.path()}})
+          .code
+        == 0);
+  CHECK(events_in(database) == in_backup + after_it);
+}
+
 TEST_CASE("what is no backup of ours, or a newer one, is refused and nothing changes") {
   temp_dir dir;
   {

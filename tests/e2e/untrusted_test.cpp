@@ -174,6 +174,23 @@ TEST_CASE("send: an event without an id has one before the first try") {
   }
 }
 
+TEST_CASE("send: what is wrong with a word that was given is said, nothing is left out") {
+  temp_dir dir;
+  service_process service{dir.path(), {}};
+  for (const std::string number : {"nan", "inf"}) {
+    auto answer = ctl(dir, {"send", "--feature", "f", "--duration-ms", number});
+    CHECK(answer.code == 2);
+    CHECK(has(answer.err, "--duration-ms"));
+  }
+  CHECK(ctl(dir, {"send", "--feature", "f", "--duration-ms=-1"}).code == 1);
+  CHECK(ctl(dir, {"send", "--feature", "f", "--status", "0"}).code == 1);
+  CHECK(ctl(dir, {"send", "--feature", ""}).code == 1);
+  CHECK(ctl(dir, {"send", "--duration-ms", "5"}).code == 1);
+  CHECK(ctl(dir, {"send", "--feature", "f", "--duration-ms", "5"}).code == 0);
+  CHECK(get(service.port(), "/api/v1/stats/summary").body.find("\"eventsTotal\":1")
+        != std::string::npos);
+}
+
 TEST_CASE("sockets of strangers are not believed" * doctest::skip(::geteuid() != 0)) {
   temp_dir dir;
   CHECK(::chmod(dir.path().c_str(), 0777) == 0);

@@ -6,10 +6,12 @@
 #include "tools/phictl/output.hpp"
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <poll.h>
 #include <unistd.h>
 
@@ -135,7 +137,7 @@ json read_exit_report(const std::string& state_directory, const std::optional<ru
   }
 }
 
-std::string find_state_directory(const context& with) {
+std::optional<std::string> running_state_directory(const context& with) {
   try {
     auto status = ask(with, admin_wire::method_status, json::object(), 3s);
     return status.value("stateDirectory", "");
@@ -143,15 +145,39 @@ std::string find_state_directory(const context& with) {
     if (gone.how() != outcome::not_running)
       throw;
   }
+  return {};
+}
+
+std::string silent_state_directory(const context& with) {
   std::error_code ignored;
+  auto was_used = [&](const std::string& place) {
+    for (auto file : {"/phi.lock", "/last-exit.json", "/running.json"})
+      if (std::filesystem::exists(place + file, ignored))
+        return true;
+    return false;
+  };
+  if (!with.socket.empty()) {
+    auto beside = std::filesystem::absolute(with.socket).parent_path().string();
+    if (was_used(beside))
+      return beside;
+    throw failure{outcome::failed, "nobody answers at " + with.socket
+                                     + ", and no service has kept its state beside it; name the"
+                                       " service's state directory with --state-dir"};
+  }
+  if (const char* named = std::getenv("APP_SERVER_STATE_DIR"); named && *named)
+    return named;
   for (auto place : {"/var/lib/phi-backend", "data"})
-    for (auto file : {"/last-exit.json", "/running.json"})
-      if (std::filesystem::exists(std::string{place} + file, ignored))
-        return place;
+    if (was_used(place))
+      return place;
   throw failure{
     outcome::failed,
-    "found no last-exit.json in /var/lib/phi-backend or ./data; name the service's state"
+    "found no state of a service in /var/lib/phi-backend or ./data; name the service's state"
     " directory with --state-dir"};
+}
+
+std::string find_state_directory(const context& with) {
+  auto running = running_state_directory(with);
+  return running ? *running : silent_state_directory(with);
 }
 
 std::vector<std::string> explain_exit(const json& report) {

@@ -24,7 +24,15 @@ struct run_key {
 nlohmann::ordered_json read_exit_report(const std::string& state_directory,
                                         const std::optional<run_key>& run = {});
 
-/// The state directory of the service: as it says itself, else /var/lib/phi-backend or ./data.
+/// The state directory of the service that answers, as it says itself; nothing: none does.
+std::optional<std::string> running_state_directory(const context& with);
+
+/// The state directory of a service that does not run: beside the socket that --socket names, else
+/// $APP_SERVER_STATE_DIR, else /var/lib/phi-backend or ./data where one has run. Throws `failure`
+/// when there is none: never that of another service than the one that was named.
+std::string silent_state_directory(const context& with);
+
+/// The one of these that there is.
 std::string find_state_directory(const context& with);
 
 /// What to change so that the next stop goes better, from what the report says. One line each.

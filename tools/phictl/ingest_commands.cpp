@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cmath>
 #include <cstdio>
 #include <fcntl.h>
 #include <filesystem>
@@ -13,6 +14,7 @@
 #include <functional>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -94,16 +96,20 @@ void print_sent(const context& with, const sent& all) {
 }
 
 struct event_words {
-  std::string feature, action, route, method, user, id, source, instance;
-  int status = 0;
-  double duration_ms = -1;
+  std::optional<std::string> feature, action, route, method, user, id, source, instance;
+  std::optional<int> status;
+  std::optional<double> duration_ms;
 
-  bool any() const { return !feature.empty() || !route.empty() || !action.empty(); }
+  bool any() const {
+    return feature || action || route || method || user || id || source || instance || status
+           || duration_ms;
+  }
+  /// What was not given is left out; what is wrong with the others the service says.
   json event() const {
     json out = json::object();
-    auto put = [&](const char* name, const std::string& value) {
-      if (!value.empty())
-        out[name] = value;
+    auto put = [&](const char* name, const auto& value) {
+      if (value)
+        out[name] = *value;
     };
     put("feature", feature);
     put("action", action);
@@ -113,10 +119,10 @@ struct event_words {
     put("id", id);
     put("source", source);
     put("instance", instance);
-    if (status > 0)
-      out["status"] = status;
-    if (duration_ms >= 0)
-      out["durationMs"] = duration_ms;
+    put("status", status);
+    if (duration_ms && !std::isfinite(*duration_ms)) // JSON has no such number
+      throw failure{outcome::usage, "--duration-ms: a number of milliseconds, such as 12.5"};
+    put("durationMs", duration_ms);
     return out;
   }
 };

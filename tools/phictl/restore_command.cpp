@@ -2,6 +2,7 @@
 
 #include "protocol/fault_point.hpp"
 #include "protocol/restore_journal.hpp"
+#include "tools/phictl/exit_file.hpp"
 #include "tools/phictl/output.hpp"
 #include "tools/phictl/unit.hpp"
 
@@ -210,12 +211,14 @@ void finish_earlier(const std::string& directory) {
 } // namespace
 
 void restore(const context& with, const std::string& file, const restore_words& words) {
-  std::error_code ignored;
-  bool usual = words.state_directory.empty() && fs::exists("/var/lib/phi-backend", ignored);
-  auto directory = fs::absolute(!words.state_directory.empty() ? words.state_directory
-                                : usual                        ? "/var/lib/phi-backend"
-                                                               : "data")
-                     .string();
+  auto named = words.state_directory;
+  if (named.empty()) {
+    if (auto running = running_state_directory(with))
+      fail("the service runs in " + *running + "; stop it first: phictl stop --wait");
+    named = silent_state_directory(with);
+  }
+  auto directory = fs::absolute(named).string();
+  bool usual = directory == "/var/lib/phi-backend";
   auto program = service_program();
   auto configured = database_in(
     !words.config.empty() || !usual ? words.config : "/etc/phi-backend/config.toml", program);
