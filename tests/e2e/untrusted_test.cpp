@@ -191,6 +191,23 @@ TEST_CASE("send: what is wrong with a word that was given is said, nothing is le
         != std::string::npos);
 }
 
+TEST_CASE("send: a service that is away or frozen is said at once, and given up in time") {
+  temp_dir dir;
+  auto away = ctl(dir, {"--timeout", "1", "send", "--feature", "f"});
+  CHECK(away.code == 3);
+  CHECK(has(away.err, "waits for the service"));
+  service_process service{dir.path(), {}};
+  REQUIRE(::kill(service.pid(), SIGSTOP) == 0);
+  auto began = std::chrono::steady_clock::now();
+  auto frozen = ctl(dir, {"--timeout", "1", "send", "--feature", "f", "--id", "1"});
+  CHECK(frozen.code == 4);
+  CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds{5});
+  ::kill(service.pid(), SIGCONT);
+  CHECK(ctl(dir, {"send", "--feature", "f", "--id", "1"}).code == 0);
+  CHECK(get(service.port(), "/api/v1/stats/summary").body.find("\"eventsTotal\":1")
+        != std::string::npos);
+}
+
 TEST_CASE("sockets of strangers are not believed" * doctest::skip(::geteuid() != 0)) {
   temp_dir dir;
   CHECK(::chmod(dir.path().c_str(), 0777) == 0);

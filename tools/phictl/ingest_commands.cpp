@@ -59,7 +59,7 @@ public:
       try {
         if (!client_)
           client_ = std::make_unique<admin_client>(with_);
-        return client_->call(admin_wire::method_ingest, {{"lines", lines}}, 60s);
+        return client_->call(admin_wire::method_ingest, {{"lines", lines}}, with_.timeout_or(60s));
       } catch (const failure& e) {
         bool may_pass =
           e.how() == outcome::not_running || e.how() == outcome::timed_out || e.again();
@@ -67,6 +67,9 @@ public:
           throw;
         if (!e.again())
           client_.reset();
+        if (!std::exchange(waits_said_, true))
+          std::cerr << "waits for the service and tries again (see --timeout): "
+                    << printable(e.what()) << "\n";
       }
       pause_for(wait);
     }
@@ -75,6 +78,7 @@ public:
 private:
   const context& with_;
   std::unique_ptr<admin_client> client_;
+  bool waits_said_ = false;
 };
 
 /// A line that never gets to the service.
