@@ -158,6 +158,8 @@ inline constexpr std::chrono::milliseconds maintenance_retry = 10s;
 inline constexpr std::chrono::milliseconds maintenance_retry_max = 600s;
 /// How long maintenance waits for a lock: whoever comes after it waits behind it.
 inline constexpr std::chrono::milliseconds maintenance_lock = 100ms;
+/// And a sign of life: a stop waits for the one that is under way.
+inline constexpr std::chrono::milliseconds heartbeat_lock = 500ms;
 /// Between two rounds of maintenance, and between two steps while there is something to do.
 inline constexpr std::chrono::milliseconds maintenance_interval = 60s;
 inline constexpr std::chrono::milliseconds maintenance_step = 2000ms;

@@ -123,7 +123,7 @@ private:
   /// Leases and duties need not outlive a crash of the server: they wait for no disk and no
   /// standby.
   void begin() {
-    queue_begin(db_, with_.commit_timeout);
+    queue_begin(db_, with_.commit_timeout, defaults::heartbeat_lock);
     db_.queue("SET LOCAL synchronous_commit = off");
     db_.run_queued();
   }

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <initializer_list>
 #include <iterator>
 #include <optional>
 #include <span>
@@ -27,20 +28,24 @@ using namespace postgres_sql;
 
 using digest_set = std::unordered_set<digest, digest_hash>;
 
-/// Whether what the server said may be about the data of a batch, and not about the server's own
-/// state: out of room or memory (53), shutting down (57), deadlocks (40), locks (55), no more
-/// writes (25), its disk (58).
-bool may_be_about_data(const std::exception& e, bool suspect) {
+using classes = std::initializer_list<std::string_view>;
+
+bool is_of_class(const std::exception& e, classes any_of) {
   const auto* said = dynamic_cast<const postgres_error*>(&e);
-  if (!said || said->state().empty() || needs_new_session(*said))
+  auto fits = [&](auto one) { return said->state().starts_with(one); };
+  return said && std::any_of(any_of.begin(), any_of.end(), fits);
+}
+
+/// Whether what the server said is about the data of a batch, and the same tomorrow: data
+/// exceptions, constraints (but for the batch's own id: it is committed then), limits, checks of
+/// somebody's own. Of a `suspect` everything is but what the server says of itself: the connection
+/// (08), no writes (25), deadlocks (40), no room (53), locks (55), time-outs (57), its disk (58).
+bool is_about_data(const std::exception& e, bool suspect) {
+  const auto* said = dynamic_cast<const postgres_error*>(&e);
+  if (!said || said->state().empty() || said->state() == "23505" || needs_new_session(*said))
     return false;
-  constexpr std::string_view passing[] = {"08", "25", "40", "57P"};
-  constexpr std::string_view perhaps_passing[] = {"53", "55", "57", "58"};
-  auto is_one_of = [&](auto& classes) {
-    return std::any_of(std::begin(classes), std::end(classes),
-                       [&](auto one) { return said->state().starts_with(one); });
-  };
-  return !is_one_of(passing) && (suspect || !is_one_of(perhaps_passing));
+  return is_of_class(e, {"22", "23", "44", "54", "P0", "42501"})
+         || (suspect && !is_of_class(e, {"08", "25", "40", "53", "55", "57", "58"}));
 }
 
 class postgres_writer : public store_port {
@@ -79,8 +84,8 @@ public:
       try_to_commit(batch, result);
     } catch (const std::exception& e) {
       fail(batch, result, e);
-      if (may_be_about_data(e, batch.suspect) && result.error == error_code::store_unavailable)
-        commit_without_culprits(batch, result, e);
+      if (is_about_data(e, batch.suspect) && result.error == error_code::store_unavailable)
+        commit_without_culprits(batch, result);
     }
     sums_.clear();
     activity_ = db_.is_open() ? "idle" : "not connected";
@@ -147,21 +152,17 @@ private:
 
   /// The batch as a whole was refused: finds the events that are at fault, and commits the others.
   /// Whether an event is at fault shows by its failing alone where a plain one does not.
-  void commit_without_culprits(commit_batch& batch, commit_result& result,
-                               const std::exception& whole) {
+  void commit_without_culprits(commit_batch& batch, commit_result& result) {
     try {
       if (!db_.is_open())
         connect();
       activity_ = "looking for what is refused";
       event plain{.time_us = database_now_us(db_), .feature = "phi.probe"};
       plain.identity = batch.parts.front().id;
-      if (!refusal_of({&plain}).empty())
+      if (!refusal_of({&plain}, batch.suspect).empty())
         return; // nothing of the data's making
       auto culprits = find_culprits(batch);
-      if (culprits.empty()) {
-        result.never = true; // each is taken alone, together they are not
-        return;
-      }
+      // None: whatever it was has passed, or each is taken alone and together they are not.
       result.error = error_code::none;
       result.detail.clear();
       try_to_commit(batch, result);
@@ -172,7 +173,7 @@ private:
       });
     } catch (const std::exception& e) {
       fail(batch, result, e);
-      result.never = may_be_about_data(e, false) && may_be_about_data(whole, false);
+      result.never = is_about_data(e, false);
     }
   }
 
@@ -187,7 +188,7 @@ private:
       for (const auto& piece : pieces)
         for (const auto& e : events_of(batch, piece))
           events.push_back(&e);
-      auto why = refusal_of(events);
+      auto why = refusal_of(events, batch.suspect);
       return why.empty() ? std::optional<std::string>{} : why;
     };
     auto refused = [&](const batch_piece& piece, const std::string& why) {
@@ -205,7 +206,7 @@ private:
   }
 
   /// Writes these events and takes them back: empty, or what the server has against them.
-  std::string refusal_of(const std::vector<const event*>& events) {
+  std::string refusal_of(const std::vector<const event*>& events, bool suspect) {
     try {
       begin_limited(db_, with_.commit_timeout);
       digest_set added;
@@ -228,7 +229,7 @@ private:
       db_.run("ROLLBACK");
       return {};
     } catch (const postgres_error& e) {
-      if (!may_be_about_data(e, true))
+      if (!is_about_data(e, suspect))
         throw;
       db_.recover(e);
       return e.what();
