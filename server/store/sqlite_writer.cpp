@@ -1,6 +1,7 @@
 #include "server/store/sqlite_store.hpp"
 
 #include "actors/log.hpp"
+#include "config/time_text.hpp"
 #include "protocol/fault_point.hpp"
 #include "server/store/halving.hpp"
 #include "server/store/rollup.hpp"
@@ -214,8 +215,11 @@ private:
     std::vector<batch_piece> whole;
     for (uint32_t i = 0; i < batch.requests.size(); ++i)
       whole.push_back({i, 0, static_cast<uint32_t>(batch.requests[i].events.size())});
-    if (!try_to_take(batch, whole, result))
+    auto why = try_to_take(batch, whole, result);
+    if (!why)
       return;
+    if (refuses_a_plain_event(batch))
+      throw std::runtime_error(*why); // nothing of the data's making
     auto pieces = pieces_of(batch);
     auto take = [&](std::span<const batch_piece> some) {
       if (batch.abandoned())
@@ -226,6 +230,24 @@ private:
       refuse(result, piece, why);
     };
     take_all_but_culprits(pieces, true, take, refused);
+  }
+
+  /// Whether an event that nothing is wrong with is refused as well. It is taken back.
+  bool refuses_a_plain_event(const commit_batch& of) {
+    event probe{.time_us = wall_clock_us(), .feature = "phi.probe"};
+    probe.identity = of.parts.front().id;
+    commit_batch plain;
+    plain.parts = {{probe.identity, 1}};
+    plain.requests.resize(1);
+    plain.requests.front().events.push_back(std::move(probe));
+    commit_result ignored;
+    ignored.requests.resize(1);
+    std::vector<batch_piece> one{{0, 0, 1}};
+    statements_->savepoint.execute();
+    auto why = try_to_take(plain, one, ignored);
+    statements_->undo.execute();
+    statements_->keep.execute();
+    return why.has_value();
   }
 
   /// Takes these pieces, or none of them and says why not. Throws when the data are not at fault.

@@ -132,8 +132,8 @@ TEST_CASE(
       CHECK(answer.body.find("store_unavailable") != std::string::npos);
     }
     CHECK(get(service.port(), "/health").body.find("degraded") != std::string::npos);
-    CHECK(service.logged(what == "replaced" ? "has been replaced by another file"
-                                            : "has been moved away or deleted"));
+    CHECK(service.wait_for_log(what == "replaced" ? "has been replaced by another file"
+                                                  : "has been moved away or deleted"));
     if (what == "moved") {
       std::filesystem::rename(dir.path("away"), service.database());
       CHECK(post(service.port(), "/api/v1/events", one_event).status == 200);

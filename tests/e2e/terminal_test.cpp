@@ -137,6 +137,8 @@ TEST_CASE(
     auto pipe = shell(line + " 2>&1 | cat; exit ${PIPESTATUS[0]}");
     auto terminal =
       shell("TERM=xterm script -qec 'stty cols 200; " + line + "' /dev/null </dev/null");
+    if (auto bar = terminal.out.rfind("\033[K"); command == "import" && bar != std::string::npos)
+      terminal.out.erase(0, bar + 3); // a slow machine saw how far it was
     CHECK(pipe.code == terminal.code);
     CHECK(pipe.code <= 3);
     CHECK_FALSE(has(pipe.out, "\033"));
