@@ -62,6 +62,7 @@ void set_aside(self_ptr self, uint64_t number, const std::string& why, bool for_
   else
     log_error("spool", "sets a batch aside that the database will never take",
               {{"batch", number}, {"cause", why}});
+  state.lone_lost = 0;
   state.port->set_aside(number, why, for_a_while);
   tell_aside(self);
   arm_deferred(self);
@@ -138,6 +139,8 @@ void committed_whole(self_ptr self, const commit_result& result) {
     state.merged_fails = 0;
   if (!state.was_deferred) {
     state.well = state.skip > 0;
+    if (!state.well)
+      state.lone_lost = 0;
     state.tries = state.well; // the first is tried alone now
     state.skip = 0;
   }
@@ -178,6 +181,10 @@ void not_committed(self_ptr self, const commit_result& result) {
   if (failed->parts.size() > 1)
     return merged_not_committed(self, *failed, result);
   bool first_alone = std::exchange(state.well, false) && state.skip == 0;
+  if (first_alone && !result.reached && ++state.lone_lost < defaults::lone_tries) {
+    state.skip = 1; // chance, for once: the next ones show whether the way there holds
+    return try_again_later(self);
+  }
   if (result.never || first_alone) {
     set_aside(self, failed->number, result.detail, !result.never);
     state.one_by_one -= state.one_by_one > 0;

@@ -132,6 +132,8 @@ inline constexpr auto reader_grace = 2000ms;
 inline constexpr auto replay_wait = 100ms;
 /// Of a batch that fails, before the next ones are tried without it.
 inline constexpr size_t replay_tries = 2;
+/// Of one with which the connection ends each time, while others are taken.
+inline constexpr size_t lone_tries = 4;
 /// Until the next of those is tried that the database did not take while it took others.
 inline constexpr auto deferred_wait = 60s;
 inline constexpr auto replay_wait_max = 5000ms;
@@ -145,6 +147,9 @@ inline constexpr auto heartbeat_interval = 2000ms;
 inline constexpr auto lease = 10'000ms;
 /// How long the duty of maintenance stays with an instance that is silent.
 inline constexpr auto duty_lease = 30'000ms;
+/// How much longer than the server we wait for the end of a statement: its word says more than our
+/// silence.
+inline constexpr std::chrono::milliseconds statement_grace = 500ms;
 /// How long a session may be silent within a transaction: then its process stands still, and others
 /// wait for the locks.
 inline constexpr std::chrono::milliseconds transaction_silence = 5s;

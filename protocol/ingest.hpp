@@ -109,7 +109,9 @@ struct commit_result {
   /// `store_unavailable`: nothing of it is stored; `outcome_unknown`: all of it, or nothing.
   error_code error = error_code::none;
   std::string detail;
-  bool never = false;           ///< with an error: another try cannot help, the data are at fault
+  bool reached =
+    true;             ///< with an error: it is the database's own word; false: the way there failed
+  bool never = false; ///< with an error: another try cannot help, the data are at fault
   std::vector<counts> requests; ///< parallel to commit_batch::requests
   /// In order; those that the database will never take. The rest of the batch is committed.
   std::vector<refused_event> refused;

@@ -101,7 +101,7 @@ public:
 
   void adopt(const config& settings) override {
     with_ = postgres_settings_of(settings);
-    db_.set_limit(with_.commit_timeout);
+    db_.set_limit(with_.commit_timeout + defaults::statement_grace);
   }
 
   std::string activity() const override { return activity_.load(); }
@@ -110,7 +110,7 @@ private:
   /// `patience`: how long an earlier run of this instance may still have its name.
   void connect(std::chrono::milliseconds patience = {}) {
     activity_ = "connecting, looking at the schema";
-    db_.set_limit(with_.commit_timeout);
+    db_.set_limit(with_.commit_timeout + defaults::statement_grace);
     connect_and_migrate(db_, {.url = with_.url,
                               .connect_timeout = with_.connect_timeout,
                               .for_writing = true,
@@ -127,6 +127,8 @@ private:
 
   void fail(const commit_batch& batch, commit_result& result, const std::exception& e) {
     result.error = batch.committing() ? error_code::outcome_unknown : error_code::store_unavailable;
+    const auto* said = dynamic_cast<const postgres_error*>(&e);
+    result.reached = said && !said->state().empty();
     result.detail = e.what();
     result.requests.clear();
     result.refused.clear();

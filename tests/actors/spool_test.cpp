@@ -337,6 +337,45 @@ TEST_CASE(
   CHECK(h.stats.ledger().settled());
 }
 
+TEST_CASE(
+  "a connection that ends with the first alone sets it aside only when it does so again and "
+  "again while others are taken") {
+  for (int ends : {1, 2, 3}) {
+    recorded_log log;
+    virtual_system on;
+    spool_house h{on};
+    h.reached = false;
+    for (size_t i = 1; i <= 30; ++i)
+      h.append(i);
+    // The way there fails in bad moments only: with the first, so many times.
+    int failed = 0;
+    for (auto end = on.now() + 30s; on.now() < end; on.advance(10ms)) {
+      if (h.at_store->size() == h.answered)
+        continue;
+      h.answered = h.at_store->size();
+      const auto& parts = h.at_store->back()->parts;
+      bool first = parts.front().id[0] == 1;
+      bool alone = parts.size() == 1;
+      bool bad = first && (!alone || failed < ends + 1); // once before others are tried at all
+      failed += bad && alone;
+      h.answer(bad ? error_code::store_unavailable : error_code::none);
+    }
+    CHECK(h.disk->batches.empty());
+    CHECK(h.stats.ledger().set_aside == 0);
+    CHECK(h.stats.ledger().stored == 465);
+  }
+  recorded_log log;
+  virtual_system on;
+  spool_house h{on};
+  h.reached = false;
+  for (size_t i = 1; i <= 30; ++i)
+    h.append(i);
+  h.answer_for(60s, {1});
+  CHECK(h.stats.ledger().set_aside == 1);
+  CHECK(h.stats.ledger().stored == 464);
+  CHECK(log.count("sets a batch aside for a while") == 1);
+}
+
 TEST_CASE("a single batch that is not taken is no reason to keep what comes after it") {
   virtual_system on;
   spool_house h{on};

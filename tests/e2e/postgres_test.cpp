@@ -69,6 +69,7 @@ void drill(const std::string& what, postgres_server& server, const std::string& 
   CHECK(seen.connections_refused == 0);
   CHECK_FALSE(service.logged("never take")); // there is nothing wrong with any event
   CHECK_FALSE(service.logged("cannot hold"));
+  CHECK_FALSE(service.logged("sets a batch aside"));
   CHECK_FALSE(service.logged("prepared statement")); // one that the session has, or has not
   check_exactly_once(server, seen);
 }

@@ -129,11 +129,14 @@ struct spool_house {
     tell_from_outside(stats.stats, atom::replayed_v, replay_result{.recovered = events});
     on.run();
   }
+  bool reached = true; ///< what fails from now on is the database's own word
+
   void answer(error_code error = error_code::none, bool never = false) {
     const auto& batch = *at_store->back();
     tell_from_outside(spool, atom::committed_v,
                       commit_result{.number = batch.number,
                                     .error = error,
+                                    .reached = reached,
                                     .never = never,
                                     .requests = {{static_cast<uint32_t>(batch.events), 0}}});
     on.run();
