@@ -1,5 +1,6 @@
 #include "protocol/restore_journal.hpp"
 
+#include "protocol/durable_file.hpp"
 #include "protocol/fault_point.hpp"
 
 #include <cerrno>
@@ -87,31 +88,6 @@ std::string set_aside_earlier(const std::string& database) {
   return newest;
 }
 
-std::string sync_directory(const std::string& directory) {
-  int fd = ::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  bool done = fd >= 0 && ::fsync(fd) == 0;
-  auto trouble =
-    done ? std::string{} : "cannot bring " + directory + " to disk: " + std::strerror(errno);
-  if (fd >= 0)
-    ::close(fd);
-  return trouble;
-}
-
-std::string write_durably(const std::string& directory, const std::string& name,
-                          const std::string& text) {
-  auto fresh = directory + "/" + name + ".new";
-  ::unlink(fresh.c_str()); // of a process that was killed here; a link is not followed
-  int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-  bool done = fd >= 0 && ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size())
-              && ::fsync(fd) == 0;
-  int error = errno;
-  if (fd >= 0)
-    ::close(fd);
-  if (!done || ::rename(fresh.c_str(), (directory + "/" + name).c_str()) != 0)
-    return "cannot write " + directory + "/" + name + ": " + std::strerror(done ? errno : error);
-  return sync_directory(directory);
-}
-
 std::optional<restore_plan> restore_under_way(const std::string& state_directory) {
   std::ifstream in{state_directory + "/" + journal_name};
   std::string head;
@@ -125,7 +101,7 @@ std::optional<restore_plan> restore_under_way(const std::string& state_directory
 std::string promise_restore(const std::string& state_directory, const restore_plan& plan) {
   if ((plan.database + plan.aside).find('\n') != std::string::npos)
     return "a path with a line break in it: " + plan.database;
-  return write_durably(state_directory, journal_name,
+  return write_durably(state_directory + "/" + journal_name,
                        std::string{journal_head} + "\n" + plan.database + "\n" + plan.aside + "\n");
 }
 
@@ -159,7 +135,7 @@ std::string database_place(const std::string& state_directory) {
 std::string keep_database_place(const std::string& state_directory, const std::string& place) {
   if (database_place(state_directory) == place)
     return {};
-  return write_durably(state_directory, place_name, place + "\n");
+  return write_durably(state_directory + "/" + place_name, place + "\n");
 }
 
 void remove_unfinished_copy(const std::string& database) {

@@ -52,11 +52,4 @@ std::string database_place(const std::string& state_directory);
 /// Keeps it, for a restore while the service does not run. Returns what went wrong.
 std::string keep_database_place(const std::string& state_directory, const std::string& place);
 
-/// Puts a small file in its place, whole or not at all, through `name.new`, and on disk.
-std::string write_durably(const std::string& directory, const std::string& name,
-                          const std::string& text);
-
-/// Makes the names in a directory durable. Returns what went wrong, or an empty text.
-std::string sync_directory(const std::string& directory);
-
 } // namespace phi

@@ -1,6 +1,7 @@
 #include "server/http/tokens.hpp"
 
 #include "config/time_text.hpp"
+#include "protocol/durable_file.hpp"
 #include "server/platform/digest.hpp"
 
 #include <nlohmann/json.hpp>
@@ -131,14 +132,7 @@ std::string token_book::save(const std::vector<token>& tokens) const {
   json rows = json::array();
   for (const auto& one : tokens)
     rows.push_back(to_json(one));
-  auto temporary = file_ + ".new";
-  std::ofstream out{temporary, std::ios::trunc};
-  out << json{{"tokens", std::move(rows)}}.dump(2) << "\n";
-  out.close();
-  std::error_code error;
-  if (out)
-    std::filesystem::rename(temporary, file_, error);
-  return !out || error ? "cannot write " + file_ : "";
+  return write_durably(file_, json{{"tokens", std::move(rows)}}.dump(2) + "\n");
 }
 
 } // namespace phi::http

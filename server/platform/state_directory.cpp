@@ -4,6 +4,7 @@
 #include "actors/status_json.hpp"
 #include "config/defaults.hpp"
 #include "config/time_text.hpp"
+#include "protocol/durable_file.hpp"
 #include "server/platform/digest.hpp"
 
 #include <nlohmann/json.hpp>
@@ -101,10 +102,8 @@ public:
 
   /// The file as a whole is the old one or the new one.
   void replace(const char* name, const std::string& text) const {
-    auto temporary = file(name) + ".new";
-    write_all(open_or_fail(temporary, O_WRONLY | O_CREAT | O_TRUNC), text, temporary);
-    if (::rename(temporary.c_str(), file(name).c_str()) != 0)
-      fail("replace", file(name));
+    if (auto trouble = write_durably(file(name), text); !trouble.empty())
+      throw std::runtime_error(trouble);
   }
 
   void begin(json mark) {
@@ -242,14 +241,8 @@ state_directory::kept_salt state_directory::own_salt() const {
     return out;
   }
   kept_salt out{random_hex(32), {}};
-  auto text = out.salt + "\n";
-  auto temporary = name + ".new";
-  owned_fd fd{::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
-  owned_fd directory{::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  if (!fd || ::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())
-      || ::fsync(fd.get()) != 0 || ::rename(temporary.c_str(), name.c_str()) != 0 || !directory
-      || ::fsync(directory.get()) != 0)
-    return {{}, "cannot write " + name + ": " + std::strerror(errno)};
+  if (auto trouble = write_durably(name, out.salt + "\n"); !trouble.empty())
+    return {{}, trouble};
   return out;
 }
 

@@ -1,5 +1,5 @@
 #include "protocol/admin.hpp"
-#include "protocol/restore_journal.hpp"
+#include "protocol/durable_file.hpp"
 #include "tools/phictl/admin_client.hpp"
 #include "tools/phictl/commands.hpp"
 #include "tools/phictl/output.hpp"

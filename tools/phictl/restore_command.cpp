@@ -1,5 +1,6 @@
 #include "tools/phictl/restore_command.hpp"
 
+#include "protocol/durable_file.hpp"
 #include "protocol/fault_point.hpp"
 #include "protocol/restore_journal.hpp"
 #include "tools/phictl/exit_file.hpp"
