@@ -9,6 +9,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <unistd.h>
 
 extern char** environ; // NOLINT: POSIX
@@ -345,8 +348,22 @@ void resolve(config& values, const environment& env) {
                                                 : durability::full;
 }
 
+/// Whether only this machine can reach an address. A name says nothing of that, however it begins.
 bool is_loopback(const std::string& host) {
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
+  if (host == "localhost")
+    return true;
+  addrinfo numbers_only{};
+  numbers_only.ai_flags = AI_NUMERICHOST;
+  addrinfo* list = nullptr;
+  if (::getaddrinfo(host.c_str(), nullptr, &numbers_only, &list) != 0)
+    return false;
+  std::unique_ptr<addrinfo, void (*)(addrinfo*)> guard{list, &::freeaddrinfo};
+  if (list->ai_family == AF_INET) {
+    const auto& v4 = *reinterpret_cast<const sockaddr_in*>(list->ai_addr);
+    return (ntohl(v4.sin_addr.s_addr) >> 24) == 127;
+  }
+  const auto& v6 = reinterpret_cast<const sockaddr_in6*>(list->ai_addr)->sin6_addr;
+  return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
 }
 
 /// Whether a token was made with phictl: from then on nobody gets in without one.

@@ -29,10 +29,11 @@ inline size_t edit_distance(std::string_view a, std::string_view b) {
 /// Nobody means something else by a longer name; and the work grows with its length.
 inline constexpr size_t longest_misspelt = 64;
 
-/// The closest of `known` to `name`, or an empty text when none is close.
+/// The closest of `known` to `name`, or an empty text when none is close. Nothing is close to
+/// nothing: whoever wrote no name at all meant none of the short ones.
 inline std::string closest(std::string_view name, std::span<const std::string> known) {
   std::string best;
-  if (name.size() > longest_misspelt)
+  if (name.empty() || name.size() > longest_misspelt)
     return best;
   size_t best_distance = std::max<size_t>(2, name.size() / 3) + 1;
   for (const auto& candidate : known) {

@@ -13,7 +13,9 @@ namespace {
 std::vector<config_problem> check_with_libraries(const config& settings) {
   std::vector<config_problem> problems;
   const auto& zone = settings.stats.timezone;
-  if (!is_time_zone(zone)) {
+  if (zone.empty()) {
+    problems.push_back({"stats.timezone is empty; give a name such as Europe/Berlin"});
+  } else if (!is_time_zone(zone)) {
     auto best = closest_time_zone(zone);
     problems.push_back(
       {"stats.timezone = \"" + zone + "\" is no IANA time zone"

@@ -130,6 +130,8 @@ private:
       out_.what.zone = value;
       return;
     }
+    if (value.empty())
+      return wrong("timezone", "the time zone is empty; give a name such as Europe/Berlin");
     auto best = closest_time_zone(value);
     wrong("timezone", "unknown time zone"
                         + (best.empty() ? ", expected an IANA name such as Europe/Berlin"

@@ -83,7 +83,8 @@ bound_address address_of(int fd) {
     const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
     out.host = ::inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
     out.port = ntohs(v6.sin6_port);
-    out.loopback = IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
+    out.loopback = IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr)
+                   || (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr) && v6.sin6_addr.s6_addr[12] == 127);
   } else {
     const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
     out.host = ::inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);

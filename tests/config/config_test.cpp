@@ -150,6 +150,23 @@ TEST_CASE("impossible combinations are refused with their mend") {
             "interval_secs"));
 }
 
+TEST_CASE("loopback is an address, and not what a name begins with") {
+  auto wrong = [](const std::string& host) {
+    return problems_of(load_config("", {{"APP_SERVER_HOST", host}}));
+  };
+  for (const auto* host : {"127.0.0.1", "127.255.255.254", "127.1", "::1", "0:0:0:0:0:0:0:1",
+                           "::ffff:127.0.0.1", "localhost"}) {
+    CAPTURE(host);
+    CHECK(wrong(host) == "");
+  }
+  for (const auto* host :
+       {"127.example.org", "127.0.0.1.example.org", "127.", "127.0.0.256", "localhost.example.org",
+        "::ffff:128.0.0.1", "::ffff:10.0.0.1", "::", "0.0.0.0", "128.0.0.1"}) {
+    CAPTURE(host);
+    CHECK(has(wrong(host), "lets other machines in"));
+  }
+}
+
 TEST_CASE("a secret comes from a file, and is never shown") {
   config_file secret{"hush\n"};
   auto loaded = load_config("", {{"APP_AUTH_TOKEN_FILE", secret.path()}});

@@ -70,6 +70,9 @@ TEST_CASE("stats: daily, features, latency, summary") {
   auto wrong = ctl(dir, {"stats", "summary", "--timezone", "Europe/Berln"});
   CHECK(wrong.code == 1);
   CHECK(has(wrong.err, "did you mean Europe/Berlin?"));
+  auto empty = ctl(dir, {"stats", "summary", "--timezone", ""});
+  CHECK(empty.code == 1);
+  CHECK(has(empty.err, "the time zone is empty; give a name such as Europe/Berlin"));
   CHECK(ctl(dir, {"stats", "daily"}).code == 2); // it needs a range
 }
 

@@ -193,6 +193,7 @@ TEST_CASE("suggestions: near names only, and the work is bounded") {
   CHECK(closest("statuses", known) == "status");
   CHECK(closest("xyz", known).empty());
   CHECK(closest(std::string(65, 's'), known).empty());
+  CHECK(closest("", std::vector<std::string>{"GB", "UTC"}).empty());
   auto began = std::chrono::steady_clock::now();
   CHECK(closest(std::string(8 << 20, 's'), std::vector<std::string>(600, std::string(40, 's')))
           .empty());

@@ -11,6 +11,7 @@
 #include <iostream>
 #include <map>
 #include <memory>
+#include <optional>
 
 namespace phi::ctl {
 namespace {
@@ -39,16 +40,17 @@ std::string url_escape(const std::string& text) {
   return out;
 }
 
+/// What was given is sent, also an empty text: the service says what is wrong with it.
 struct stats_wishes {
-  std::string start, end, zone, feature;
+  std::optional<std::string> start, end, zone, feature;
 };
 
 json ask_statistics(const context& with, const std::string& path, const stats_wishes& wishes,
                     const std::string& more = "") {
   std::string query = more;
-  auto put = [&](const char* name, const std::string& value) {
-    if (!value.empty())
-      query += (query.empty() ? "" : "&") + std::string{name} + "=" + url_escape(value);
+  auto put = [&](const char* name, const std::optional<std::string>& value) {
+    if (value)
+      query += (query.empty() ? "" : "&") + std::string{name} + "=" + url_escape(*value);
   };
   put("start", wishes.start);
   put("end", wishes.end);
