@@ -20,6 +20,8 @@ void tell_status(self_ptr self, const call& now) {
       result["pid"] = ::getpid();
       result["runId"] = self->state.console->run_id();
       result["stateDirectory"] = self->state.console->state_directory();
+      if (auto id = self->state.console->database_id(); !id.empty())
+        result["databaseId"] = std::move(id);
       for (auto& actor : result["actors"])
         if (actor.contains("says"))
           actor["says"]["processorMs"] =

@@ -162,7 +162,7 @@ std::vector<shown_setting> console::settings() const {
   auto in_effect = process_.settings();
   auto origins = process_.origins();
   auto limits = process_.unit_limits();
-  auto addresses = listeners_();
+  auto addresses = listeners();
   std::vector<shown_setting> out;
   for (const auto& key : all_keys()) {
     std::string path{key.path};

@@ -16,13 +16,18 @@
 
 namespace phi {
 
+/// What the console learns of the rooms of the house, in any thread.
+struct console_views {
+  std::function<std::vector<std::string>()> listeners; ///< where the HTTP server listens now
+  std::function<std::string()> database_id;            ///< `store_port::database_id`
+};
+
 class console : public console_port {
 public:
-  /// Everything must outlive it. `listeners`: where the HTTP server listens now.
+  /// Everything must outlive it.
   console(const service& process, process_log& log, const settings_source& source,
           trace_recorder& trace, const watch_port& watch, std::shared_ptr<backend_port> backend,
-          std::shared_ptr<http::token_book> tokens, const std::string& salt,
-          std::function<std::vector<std::string>()> listeners)
+          std::shared_ptr<http::token_book> tokens, const std::string& salt, console_views views)
     : process_(process),
       log_(log),
       source_(source),
@@ -31,7 +36,7 @@ public:
       backend_(std::move(backend)),
       tokens_(std::move(tokens)),
       reader_(http::event_limits_of(*process.settings()), salt),
-      listeners_(std::move(listeners)) {}
+      views_(std::move(views)) {}
 
   std::string log_level() const override;
   std::string set_log_level(const std::string& level) override;
@@ -56,7 +61,8 @@ public:
   double processor_ms(int thread) const override;
   std::string state_directory() const override;
   std::string run_id() const override { return process_.run_id(); }
-  std::vector<std::string> listeners() const override { return listeners_(); }
+  std::string database_id() const override { return views_.database_id(); }
+  std::vector<std::string> listeners() const override { return views_.listeners(); }
 
 private:
   const service& process_;
@@ -67,7 +73,7 @@ private:
   std::shared_ptr<backend_port> backend_;
   std::shared_ptr<http::token_book> tokens_;
   http::event_reader reader_; ///< used by the admin actor only
-  std::function<std::vector<std::string>()> listeners_;
+  console_views views_;
 };
 
 } // namespace phi

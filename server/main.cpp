@@ -127,7 +127,10 @@ int main(int argc, char** argv) {
                      .add_option("--check-database", database,
                                  "Check a database file or a backup and start nothing")
                      ->type_name("FILE");
-  app.add_flag("--settle", settle, "With --check-database: fold its write-ahead log into the file")
+  app
+    .add_flag("--settle", settle,
+              "With --check-database: fold its write-ahead log into the file, and tell it from"
+              " the database that it is a copy of")
     ->needs(checking);
   auto* migrating = app.add_flag("--migrate", migrate,
                                  "Bring the schema in PostgreSQL up to date and start nothing");

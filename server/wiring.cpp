@@ -200,6 +200,7 @@ public:
   }
 
   std::vector<std::string> listeners() const { return http_->addresses(); }
+  std::string database_id() const { return store_->database_id(); }
 
   /// Lets go of all actors: a handle to an own-thread actor that outlives the actor system hangs
   /// it.
@@ -485,14 +486,16 @@ exit_code run_service(const settings_source& source, const loaded_config& loaded
   process_watch watch{manager, settings.shutdown.watchdog.abort,
                       [&](const std::string& stuck) { state.note_stuck(stuck); }};
   service process{{state, resort, log, source, manager, watch}, current, loaded.origins};
-  std::function<std::vector<std::string>()> listeners = [] { return std::vector<std::string>{}; };
+  house* built = nullptr; // before anybody can ask
   auto to_actors = std::make_shared<backend>();
   console desk{
-    process, log, source, trace, watch, to_actors, tokens, salt, [&] { return listeners(); }};
+    process, log,   source,
+    trace,   watch, to_actors,
+    tokens,  salt,  {[&] { return built->listeners(); }, [&] { return built->database_id(); }}};
   house rooms{
     current, signals, borrowed<watch_port>(watch),   borrowed<console_port>(desk), to_actors,
     tokens,  salt,    std::move(inherited.listeners)};
-  listeners = [&] { return rooms.listeners(); };
+  built = &rooms;
   to_actors->read_health_from(watch.board());
   listener_probe probe{[&] { return rooms.listeners(); }};
   watch.on_look_around = [&] { return rooms.look_around(probe.last()); };

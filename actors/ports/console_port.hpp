@@ -109,6 +109,8 @@ public:
   virtual std::string state_directory() const = 0;
   /// Names this run of the service among all others.
   virtual std::string run_id() const = 0;
+  /// Of the database that the service writes to; empty: it has not come to it yet.
+  virtual std::string database_id() const = 0;
   /// Where it listens, such as "127.0.0.1:3939".
   virtual std::vector<std::string> listeners() const = 0;
 };

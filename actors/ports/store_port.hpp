@@ -32,6 +32,10 @@ public:
   /// thread that uses it.
   virtual std::string degraded() const { return {}; }
 
+  /// Tells the database that was opened last from all others, also from itself before a restore.
+  /// Empty: none was opened yet. Any thread.
+  virtual std::string database_id() const { return {}; }
+
   /// From now on these settings hold, as far as they can change while it is open.
   virtual void adopt(const config& settings) = 0;
 

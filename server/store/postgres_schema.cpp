@@ -3,6 +3,7 @@
 #include "actors/log.hpp"
 #include "config/defaults.hpp"
 #include "config/time_text.hpp"
+#include "server/platform/digest.hpp"
 #include "server/store/postgres_lease.hpp"
 #include "server/store/postgres_statements.hpp"
 #include "server/store/rollup.hpp"
@@ -167,6 +168,18 @@ void connect_and_migrate(postgres& db, const postgres_access& with) {
     db.close();
     throw;
   }
+}
+
+std::string postgres_id_of(postgres& db) {
+  auto ask = [&] {
+    auto row = db.run(read_id);
+    return row.step() ? row.text(0) + "-" + row.text(1) : std::string{};
+  };
+  auto id = ask();
+  if (!id.empty())
+    return id;
+  db.run(make_id, {postgres_value::number(static_cast<int64_t>(random_bits() >> 1))});
+  return ask();
 }
 
 } // namespace phi::store

@@ -27,6 +27,9 @@ void migrate(postgres& db);
 /// `db` is closed: nobody writes into a schema that was not looked at.
 void connect_and_migrate(postgres& db, const postgres_access& with);
 
+/// Which database this is; one that has no id gets one.
+std::string postgres_id_of(postgres& db);
+
 /// Makes the partitions that are missing from `first_day` to `last_day` (days since 1970). Within a
 /// transaction that holds the lock of the schema. A day whose events are in the partition of all
 /// others already stays there. Returns how many were made.

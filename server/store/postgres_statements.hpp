@@ -173,6 +173,15 @@ inline constexpr const char* schema_version =
 inline constexpr const char* add_schema_version =
   "INSERT INTO phi_schema(version, oldest_program) VALUES ($1, $2)";
 
+// -- which database this is ---------------------------------------------------------------------
+
+/// $1 a random number. Of several instances that come at once the first gives the id.
+inline constexpr const char* make_id =
+  "INSERT INTO state VALUES ('database_id', $1) ON CONFLICT (name) DO NOTHING";
+/// A dump has the number, but where it is restored the table is another one.
+inline constexpr const char* read_id =
+  "SELECT value, 'state'::regclass::oid::int8 FROM state WHERE name = 'database_id'";
+
 // -- partitions: one a UTC day ------------------------------------------------------------------
 
 inline constexpr const char* partitions =

@@ -4,6 +4,7 @@
 #include "config/defaults.hpp"
 #include "protocol/fault_point.hpp"
 #include "server/platform/digest.hpp"
+#include "server/store/database_id.hpp"
 #include "server/store/halving.hpp"
 #include "server/store/postgres.hpp"
 #include "server/store/postgres_columns.hpp"
@@ -104,6 +105,7 @@ public:
     db_.set_limit(with_.commit_timeout + defaults::statement_grace);
   }
 
+  std::string database_id() const override { return id_.get(); }
   std::string activity() const override { return activity_.load(); }
 
 private:
@@ -117,6 +119,7 @@ private:
                               .name = "phi-backend " + with_.instance});
     try {
       claim_name(db_, with_, patience);
+      id_.set(postgres_id_of(db_));
     } catch (...) {
       db_.close();
       throw;
@@ -396,6 +399,7 @@ private:
   postgres_settings with_;
   work_watch_ptr watch_;
   postgres db_;
+  store::database_id id_;
   rollup sums_;
   std::vector<const event*> fresh_;
   std::unordered_map<digest, commit_result::counts, digest_hash> known_; ///< parts committed before

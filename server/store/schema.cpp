@@ -1,5 +1,6 @@
 #include "server/store/schema.hpp"
 
+#include "server/platform/digest.hpp"
 #include "server/store/statements.hpp"
 
 #include <iterator>
@@ -50,6 +51,21 @@ int migrate(database& db) {
       db.run("ROLLBACK");
     throw;
   }
+}
+
+std::string id_of(database& db) {
+  db.run(sql::create_about);
+  auto fresh = random_hex(16);
+  statement make{db, sql::make_id};
+  make.bind(1, std::string_view{fresh});
+  make.execute();
+  statement read{db, sql::read_id};
+  return read.step() ? read.text(0) : std::string{};
+}
+
+void forget_id(database& db) {
+  db.run(sql::create_about);
+  db.run(sql::forget_id);
 }
 
 } // namespace phi::store

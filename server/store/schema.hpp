@@ -3,6 +3,8 @@
 
 #include "server/store/sqlite.hpp"
 
+#include <string>
+
 namespace phi::store {
 
 /// The schema version this program writes.
@@ -11,5 +13,11 @@ int current_schema();
 /// Creates or migrates, in one transaction a version. Returns the version found before. Throws
 /// sqlite_error for a file that is not ours, or is of a newer version.
 int migrate(database& db);
+
+/// Which database this is; one that has no id gets one.
+std::string id_of(database& db);
+
+/// A copy that takes a database's place is another one: it gets an id of its own when it is opened.
+void forget_id(database& db);
 
 } // namespace phi::store

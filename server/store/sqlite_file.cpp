@@ -50,6 +50,7 @@ std::string settle_file(const std::string& file) {
   statement leave_log{db, "PRAGMA journal_mode = DELETE"};
   if (!leave_log.step() || leave_log.text(0) != "delete")
     throw std::runtime_error("its write-ahead log cannot be folded in");
+  forget_id(db);
   return found;
 }
 

@@ -13,7 +13,8 @@ namespace phi::store {
 /// schema 1". Throws with what is wrong, and when `watch` (null: nobody) ends it.
 std::string check_file(const std::string& file, work_watch* watch = nullptr);
 
-/// The same, and folds the write-ahead log beside it into the file: it is whole by itself then.
+/// The same, and readies it to take another's place: the write-ahead log beside it is folded into
+/// the file, which is whole by itself then, and it is told from the database that it is a copy of.
 std::string settle_file(const std::string& file);
 
 /// Copies the database as it is now to the new file `to`, opens the copy and checks it: `{bytes,

@@ -3,6 +3,7 @@
 #include "actors/log.hpp"
 #include "config/time_text.hpp"
 #include "protocol/fault_point.hpp"
+#include "server/store/database_id.hpp"
 #include "server/store/halving.hpp"
 #include "server/store/rollup.hpp"
 #include "server/store/schema.hpp"
@@ -111,6 +112,7 @@ public:
     db_.set_busy_timeout(with_.busy_timeout);
   }
 
+  std::string database_id() const override { return id_.get(); }
   std::string activity() const override { return activity_.load(); }
 
 private:
@@ -134,6 +136,7 @@ private:
     if (found != current_schema())
       log_info("store", found == 0 ? "creates the database" : "migrates the database",
                {{"file", with_.file}, {"from_schema", found}, {"to_schema", current_schema()}});
+    id_.set(id_of(db_));
     statements_.emplace(db_);
     file_ = watched_file{with_.file};
     log_ = with_.wal ? watched_file{with_.file + "-wal"} : watched_file{};
@@ -363,6 +366,7 @@ private:
   sqlite_settings with_;
   work_watch_ptr watch_;
   database db_;
+  store::database_id id_;
   std::optional<writing> statements_;
   watched_file file_;
   watched_file log_;

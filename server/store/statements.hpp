@@ -98,6 +98,16 @@ CREATE TABLE rollup_address (
 )",
 };
 
+// -- which database this is: no step of a migration, for older programs need not know it ---------
+
+inline constexpr const char* create_about =
+  "CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT,"
+  " WITHOUT ROWID";
+inline constexpr std::string_view make_id =
+  "INSERT OR IGNORE INTO about(name, value) VALUES ('database_id', ?1)";
+inline constexpr std::string_view read_id = "SELECT value FROM about WHERE name = 'database_id'";
+inline constexpr const char* forget_id = "DELETE FROM about WHERE name = 'database_id'";
+
 // -- inspecting ---------------------------------------------------------------------------------
 
 inline constexpr std::string_view events_after =

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <thread>
 #include <unistd.h>
@@ -199,6 +200,112 @@ TEST_CASE(
     CHECK(has(result.err, "line 6: unknown_field /feture"));
   }
   CHECK(ask_database(service.database(), "SELECT count(*) FROM event WHERE feature = 'last'") == 2);
+  CHECK(service.stop().code == 0);
+}
+
+TEST_CASE("import: a bookmark holds for the database that has its lines, and for no other") {
+  temp_dir files;
+  temp_dir dir;
+  constexpr int count = 20'000;
+  auto plain = files.path("events.ndjson");
+  auto file = files.path("events.gz");
+  write_events(plain, count);
+  auto put = [&] { shell("gzip -c " + plain + " > " + file); };
+  // An import that ends early leaves a bookmark; then the whole file is there.
+  auto begin = [&](const temp_dir& where) {
+    put();
+    std::filesystem::resize_file(file, std::filesystem::file_size(file) / 2);
+    CHECK(ctl(where, {"import", file}).code == 1);
+    auto lines = json::parse(read_file(file + ".phi-import"))["lines"].get<int>();
+    CHECK(lines >= 1000);
+    CHECK(lines < count);
+    put();
+    return lines;
+  };
+  auto backup = dir.path("before.db");
+  {
+    service_process service{dir.path(), quiet};
+    CHECK(ctl(dir, {"backup", backup}).code == 0);
+    auto lines = begin(dir);
+    auto resumed = ctl(dir, {"import", file});
+    CHECK(has(resumed.err, "goes on behind line "));
+    CHECK(has(resumed.out, " known already, 0 rejected"));
+    CHECK(ask_database(service.database(), "SELECT count(*) FROM event") == count);
+    CHECK_FALSE(std::filesystem::exists(file + ".phi-import"));
+    CHECK(lines > 0);
+    begin(dir);
+    CHECK(service.stop().code == 0);
+  }
+  {
+    temp_dir elsewhere; // another service, which has nothing of it
+    service_process other{elsewhere.path(), quiet};
+    auto whole = ctl(elsewhere, {"import", file});
+    CHECK(has(whole.err, "begins at line 1 of " + file));
+    CHECK(whole.out == "20 000 stored, 0 known already, 0 rejected\n");
+    begin(elsewhere);
+    CHECK(other.stop().code == 0);
+  }
+  {
+    service_process service{dir.path(), quiet};
+    CHECK(ctl(dir, {"import", file}).out == "0 stored, 20 000 known already, 0 rejected\n");
+    begin(dir);
+    CHECK(service.stop().code == 0);
+  }
+  CHECK(run_program({phictl(), "restore", backup, "--state-dir", dir.path()}).code == 0);
+  service_process restored{dir.path(), quiet};
+  auto again = ctl(dir, {"import", file});
+  CHECK(has(again.err, "of one from before a restore"));
+  CHECK(again.out == "20 000 stored, 0 known already, 0 rejected\n");
+}
+
+TEST_CASE("import: a service that comes back with another database ends it") {
+  temp_dir dir;
+  auto file = dir.path("events.ndjson");
+  write_events(file, 400'000);
+  auto service = std::make_unique<service_process>(dir.path(), quiet);
+  program_result result;
+  std::thread importing{[&] { result = ctl(dir, {"import", file}); }};
+  while (ask_database(service->database(), "SELECT count(*) FROM event") < 1000)
+    std::this_thread::sleep_for(20ms);
+  CHECK(service->stop().code == 0);
+  std::filesystem::remove(service->database());
+  service = std::make_unique<service_process>(dir.path(), quiet);
+  importing.join();
+  CHECK(result.code == 1);
+  CHECK(has(result.err, "the service has another database than when the import began"));
+  CHECK(ask_database(service->database(), "SELECT count(*) FROM event") == 0);
+  auto again = ctl(dir, {"import", file});
+  CHECK(has(again.err, "begins at line 1 of " + file));
+  CHECK(again.out == "400 000 stored, 0 known already, 0 rejected\n");
+}
+
+TEST_CASE("import and send: what the HTTP interface refuses of a line, they refuse as well") {
+  temp_dir dir;
+  service_process service{dir.path(), quiet};
+  auto file = dir.path("odd.ndjson");
+  std::string deep(60'000, '[');
+  std::ofstream{file} << R"({"feature":"deep","extra":{"x":)" << deep << std::string(60'000, ']')
+                      << "}}\n"
+                      << R"({"feature":"deep","extra":)" << deep << "\n"
+                      << deep << "\n"
+                      << R"({"feature":"x","feature":"y"})"
+                      << "\n"
+                      << R"({"id":null,"id":"z","feature":"w"})"
+                      << "\n"
+                      << R"({"feature":"good"})"
+                      << "\n";
+  for (bool sending : {false, true}) {
+    CAPTURE(sending);
+    auto result = sending
+                    ? shell(phictl() + " --socket " + dir.path("admin.sock") + " send < " + file)
+                    : ctl(dir, {"import", file, "--again", "x"});
+    CHECK(result.code == 1);
+    CHECK(result.out == "1 stored, 0 known already, 5 rejected\n");
+    CHECK(has(result.err, "line 1: event_too_large"));
+    CHECK(has(result.err, "line 4: duplicate_field /feature the field is given twice"));
+    CHECK(has(result.err, "line 5: duplicate_field /id the field is given twice"));
+  }
+  CHECK(ask_database(service.database(), "SELECT count(*) FROM event") == 2);
   CHECK(service.stop().code == 0);
 }
 

@@ -1,6 +1,7 @@
 // What every store must do, run against SQLite and PostgreSQL with the same expectations.
 
 #include "server/store/postgres_store.hpp"
+#include "server/store/sqlite_file.hpp"
 #include "server/store/sqlite_store.hpp"
 #include "tests/server/store_support.hpp"
 #include "tests/support/doctest.hpp"
@@ -48,6 +49,7 @@ public:
   virtual int64_t number(const std::string& sql) = 0;
   virtual void run(const std::string& sql) = 0;
   virtual std::string mismatch() = 0;
+  virtual void forget_id() = 0;
 };
 
 class sqlite_database : public tested_database {
@@ -59,6 +61,7 @@ public:
   int64_t number(const std::string& sql) override { return ask_database(file(), sql); }
   void run(const std::string& sql) override { in_file(file())(sql); }
   std::string mismatch() override { return testing::rollup_mismatch(in_file(file())); }
+  void forget_id() override { settle_file(file()); } // as a restore does
 
 private:
   std::string file() const { return dir_.path("phi.db"); }
@@ -81,6 +84,7 @@ public:
   int64_t number(const std::string& sql) override { return server_.number(sql); }
   void run(const std::string& sql) override { server_.ask(sql); }
   std::string mismatch() override { return server_.rollup_mismatch(); }
+  void forget_id() override { run("DELETE FROM state WHERE name = 'database_id'"); }
 
 private:
   postgres_settings with(std::chrono::milliseconds query_timeout) const {
@@ -150,6 +154,29 @@ TEST_CASE("events of several requests are committed in one transaction, each cou
     CHECK(store->close() == "");
     CHECK(db.number("SELECT count(*) FROM event") == 3);
     CHECK(db.mismatch() == "");
+  });
+}
+
+TEST_CASE("a database has one id, whoever opens it and however often; another has another") {
+  each_store([](tested_database& db) {
+    auto store = db.store();
+    CHECK(store->database_id() == "");
+    REQUIRE(store->open() == "");
+    auto id = store->database_id();
+    CHECK(id.size() >= 16);
+    auto other = db.store("two");
+    REQUIRE(other->open() == "");
+    CHECK(other->database_id() == id);
+    CHECK(store->close() == "");
+    CHECK(other->close() == "");
+    auto again = db.store();
+    REQUIRE(again->open() == "");
+    CHECK(again->database_id() == id);
+    CHECK(again->close() == "");
+    db.forget_id();
+    REQUIRE(again->open() == "");
+    CHECK(again->database_id() != id);
+    CHECK(again->database_id().size() >= 16);
   });
 }
 

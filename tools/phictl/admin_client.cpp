@@ -1,6 +1,7 @@
 #include "tools/phictl/admin_client.hpp"
 
 #include "protocol/admin.hpp"
+#include "tools/phictl/output.hpp"
 
 #include <cerrno>
 #include <cstdlib>
@@ -147,7 +148,7 @@ json admin_client::call(std::string_view method, json params, std::chrono::milli
       throw closed();
     at += static_cast<size_t>(sent);
   }
-  auto answer = json::parse(read_line(until), nullptr, false);
+  auto answer = read_json(read_line(until));
   if (!answer.is_object())
     throw failure{outcome::failed, "the service's answer is not JSON; is " + path_
                                      + " the admin socket of phi-backend?"};

@@ -26,7 +26,7 @@ json read_once(const std::string& file) {
     throw failure{outcome::failed, "cannot read " + file + ": " + std::strerror(errno)
                                      + "; the service has not ended yet, or phictl must be run as"
                                        " root or as the service's user"};
-  return json::parse(in, nullptr, false);
+  return read_json(in);
 }
 
 /// Whether a service holds the directory now. Asks for its lock without taking it.
@@ -47,7 +47,7 @@ std::optional<json> run_without_report(const std::string& state_directory) {
   std::ifstream in{state_directory + "/running.json"};
   if (!in || in_use(state_directory))
     return std::nullopt;
-  auto mark = json::parse(in, nullptr, false);
+  auto mark = read_json(in);
   // It may have ended properly between the two looks.
   if (!std::filesystem::exists(state_directory + "/running.json"))
     return std::nullopt;

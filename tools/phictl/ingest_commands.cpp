@@ -1,6 +1,8 @@
 #include "protocol/admin.hpp"
 #include "tools/phictl/admin_client.hpp"
+#include "tools/phictl/bookmark.hpp"
 #include "tools/phictl/commands.hpp"
+#include "tools/phictl/line_identity.hpp"
 #include "tools/phictl/line_reader.hpp"
 #include "tools/phictl/output.hpp"
 
@@ -8,15 +10,14 @@
 
 #include <cmath>
 #include <cstdio>
-#include <fcntl.h>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <iostream>
 #include <memory>
 #include <optional>
 #include <poll.h>
 #include <sys/stat.h>
+#include <type_traits>
 #include <unistd.h>
 #include <utility>
 
@@ -54,12 +55,29 @@ public:
   explicit sender(const context& with) : with_(with) {}
 
   json send(const std::string& lines) {
+    return insist([&] {
+      return client_->call(admin_wire::method_ingest, {{"lines", lines}}, with_.timeout_or(60s));
+    });
+  }
+
+  /// The id of the service's database; empty: it is not known. From now on it is looked at on each
+  /// connection.
+  std::string find_database() {
+    database_ = insist([&] { return database_of(*client_); });
+    return *database_;
+  }
+  /// Whether all has gone to that database.
+  bool knows_database() const { return database_ && !database_->empty(); }
+
+private:
+  /// Does it, again and again while it may still work.
+  template <class What>
+  std::invoke_result_t<What> insist(What what) {
     auto until = steady::now() + with_.timeout_or(5min);
     for (auto wait = 100ms;; wait = std::min(wait * 2, 5000ms)) {
       try {
-        if (!client_)
-          client_ = std::make_unique<admin_client>(with_);
-        return client_->call(admin_wire::method_ingest, {{"lines", lines}}, with_.timeout_or(60s));
+        connect();
+        return what();
       } catch (const failure& e) {
         bool may_pass =
           e.how() == outcome::not_running || e.how() == outcome::timed_out || e.again();
@@ -75,9 +93,33 @@ public:
     }
   }
 
-private:
+  void connect() {
+    if (client_)
+      return;
+    auto client = std::make_unique<admin_client>(with_);
+    if (knows_database()) {
+      auto now = database_of(*client);
+      // Lines that the old database has are missing in this one: no bookmark may say otherwise.
+      if (!now.empty() && now != *database_)
+        throw failure{outcome::failed, "the service has another database than when the import"
+                                       " began; run it again, and it begins at line 1"};
+      database_ = now;
+    }
+    client_ = std::move(client);
+  }
+
+  /// One that starts is waited for: it knows soon.
+  std::string database_of(admin_client& client) {
+    auto answer = client.call(admin_wire::method_status, json::object(), with_.timeout_or(10s));
+    auto id = answer.value("databaseId", "");
+    if (id.empty() && answer.value("state", "") == "starting")
+      throw failure{outcome::failed, "the service is starting", true};
+    return id;
+  }
+
   const context& with_;
   std::unique_ptr<admin_client> client_;
+  std::optional<std::string> database_;
   bool waits_said_ = false;
 };
 
@@ -215,15 +257,11 @@ public:
   /// Called after each batch.
   std::function<void()> delivered;
 
-private:
-  static std::string with_identity(std::string line, const std::string& id) {
-    auto event = json::parse(line, nullptr, false);
-    if (!event.is_object() || (event.contains("id") && !event["id"].is_null()))
-      return line; // the service says what is wrong with it
-    event["id"] = id;
-    return event.dump(-1, ' ', false, json::error_handler_t::replace);
-  }
+  /// Which database takes the events; from now on no other does. Empty: not known.
+  std::string find_database() { return to_.find_database(); }
+  bool knows_database() const { return to_.knows_database(); }
 
+private:
   sender to_;
   sent all_;
   batch now_;
@@ -241,6 +279,11 @@ std::string random_id() {
     out += digits[byte & 15];
   }
   return out;
+}
+
+void drop_byte_order_mark(std::string& line) {
+  if (line.starts_with("\xef\xbb\xbf"))
+    line.erase(0, 3);
 }
 
 /// A file that is read from its beginning can be sent again; a pipe cannot.
@@ -274,6 +317,8 @@ void send(const context& with, const event_words& words) {
   std::string line;
   for (uint64_t number = 1; in.next(line); ++number) {
     auto id = chain.next(line);
+    if (number == 1)
+      drop_byte_order_mark(line);
     if (in.cut())
       to.refuse_long(number);
     else
@@ -286,65 +331,6 @@ void send(const context& with, const event_words& words) {
 }
 
 // -- import -------------------------------------------------------------------------------------
-
-/// How far an import has come, in a file beside the imported one. It only saves time: what is sent
-/// again is known already.
-class bookmark {
-public:
-  explicit bookmark(const std::string& file) : path_(file + ".phi-import") {
-    std::ifstream in{path_};
-    auto saved = json::parse(in, nullptr, false);
-    if (!saved.is_object() || !saved.contains("lines") || !saved["lines"].is_number_unsigned()
-        || !saved.contains("chain") || !saved["chain"].is_string())
-      return;
-    lines_ = saved["lines"].get<uint64_t>();
-    chain_ = saved["chain"].get<std::string>();
-  }
-
-  uint64_t lines() const { return lines_; }
-  /// The identity of its last line: another one says that the file is another.
-  const std::string& chain() const { return chain_; }
-
-  void save(uint64_t lines, const std::string& chain) {
-    auto fresh = path_ + ".new";
-    ::unlink(fresh.c_str());
-    // The directory may be somebody else's: no link is followed.
-    int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-      return;
-    auto text = json{{"lines", lines}, {"chain", chain}}.dump() + "\n";
-    bool whole = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-    ::close(fd);
-    if (whole)
-      ::rename(fresh.c_str(), path_.c_str());
-  }
-  void remove() { ::unlink(path_.c_str()); }
-
-private:
-  std::string path_;
-  uint64_t lines_ = 0;
-  std::string chain_;
-};
-
-/// How many lines need not be sent again: those of the bookmark, if they are the same lines.
-uint64_t lines_done(const std::string& file, const std::string& name, const bookmark& mark) {
-  if (mark.lines() == 0)
-    return 0;
-  line_reader in{file};
-  line_chain chain{name};
-  std::string line;
-  std::string id;
-  for (uint64_t number = 0; number < mark.lines(); ++number) {
-    if (!in.next(line))
-      return 0;
-    id = chain.next(line);
-  }
-  if (id != mark.chain())
-    return 0;
-  std::cerr << "goes on behind line " << group_digits(mark.lines()) << " of " << printable(file)
-            << "\n";
-  return mark.lines();
-}
 
 /// "[#####.....]  52 %  120 000 lines/s, 12 s left", on a terminal; a line every ten seconds else.
 class progress_bar {
@@ -384,18 +370,13 @@ private:
   steady::time_point next_ = steady::now();
 };
 
-void drop_byte_order_mark(std::string& line) {
-  if (line.starts_with("\xef\xbb\xbf"))
-    line.erase(0, 3);
-}
-
 sent import_file(const context& with, const std::string& file, const std::string& name) {
-  bookmark mark{file};
-  auto done = lines_done(file, name, mark);
+  delivery to{with};
+  bookmark mark{file, to.find_database()};
+  auto done = mark.lines_done(name);
   line_reader in{file};
   line_chain chain{name};
   progress_bar bar{printable(std::filesystem::path{file}.filename().string())};
-  delivery to{with};
   uint64_t number = 0;
   std::string id;
   std::string before; // the line before the one that is being added: all up to it are delivered
@@ -413,7 +394,7 @@ sent import_file(const context& with, const std::string& file, const std::string
     else
       to.add(line, number, id);
     // A batch may have gone without this line, which did not fit: then it is not done yet.
-    if (to.all().batches != std::exchange(saved_batches, to.all().batches))
+    if (to.all().batches != std::exchange(saved_batches, to.all().batches) && to.knows_database())
       mark.save(number - 1, before);
   }
   to.flush();

@@ -1,5 +1,7 @@
 #include "tools/phictl/output.hpp"
 
+#include "protocol/json_depth.hpp"
+
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -7,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
+#include <iterator>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -74,6 +77,16 @@ std::string paint(colour with, const std::string& text) {
     return printable(text);
   return std::string{"\033["} + codes[static_cast<size_t>(with)] + "m" + printable(text)
          + std::string{end_of_colour};
+}
+
+nlohmann::ordered_json read_json(const std::string& text) {
+  if (nests_deeper(text))
+    return nlohmann::ordered_json(nlohmann::ordered_json::value_t::discarded);
+  return nlohmann::ordered_json::parse(text, nullptr, false);
+}
+
+nlohmann::ordered_json read_json(std::istream& from) {
+  return read_json(std::string{std::istreambuf_iterator<char>{from}, {}});
 }
 
 std::string show_json(const nlohmann::ordered_json& what, int indent) {

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include <iosfwd>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,11 @@ colour colour_of_state(const std::string& state);
 
 /// JSON for stdout: always valid and UTF-8, whatever somebody has put into it. `indent` as in dump.
 std::string show_json(const nlohmann::ordered_json& what, int indent = -1);
+
+/// JSON that somebody else has written. Discarded (`is_discarded`) when it is none, and when it
+/// nests deeper than anybody needs: what prints or copies JSON calls itself for each level.
+nlohmann::ordered_json read_json(const std::string& text);
+nlohmann::ordered_json read_json(std::istream& from);
 
 /// Rows in columns as wide as their widest cell; the first row is the head. Cells that `paint` did
 /// not make are made printable. On a terminal the last

@@ -1,6 +1,7 @@
 #include "tools/phictl/trace_diagram.hpp"
 
 #include "tools/phictl/context.hpp"
+#include "tools/phictl/output.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -66,7 +67,7 @@ std::vector<arrow> arrows_of(const json& events) {
 
 std::string stop_diagram(const std::string& file) {
   std::ifstream in{file};
-  auto events = json::parse(in, nullptr, false);
+  auto events = read_json(in);
   if (!events.is_array())
     throw failure{outcome::failed,
                   file + " is not a whole trace; was the service still writing it?"};

@@ -1,0 +1,79 @@
+#include "tools/phictl/line_identity.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <optional>
+
+namespace phi::ctl {
+namespace {
+
+constexpr const char* blanks = " \t\r\n";
+
+/// The quote that ends the string whose quote is at `begin`.
+size_t end_of_string(std::string_view text, size_t begin) {
+  for (auto at = begin + 1; at < text.size(); ++at)
+    if (text[at] == '\\')
+      ++at;
+    else if (text[at] == '"')
+      return at;
+  return text.npos;
+}
+
+/// Whether a string with its quotes says `id`, however it is escaped.
+bool says_id(std::string_view quoted) {
+  return quoted == R"("id")"
+         || (quoted.find('\\') != quoted.npos
+             && nlohmann::json::parse(quoted, nullptr, false) == "id");
+}
+
+/// Where the value of the member `id` of the object at `begin` is; nothing: it has none. Does not
+/// call itself: what is inside is as deep as somebody likes.
+std::optional<size_t> value_of_id(std::string_view text, size_t begin) {
+  size_t depth = 0;
+  for (auto at = begin; at < text.size(); ++at) {
+    char c = text[at];
+    if (c == '{' || c == '[')
+      ++depth;
+    else if (c == '}' || c == ']')
+      --depth;
+    if (depth == 0)
+      break;
+    if (c != '"')
+      continue;
+    auto end = end_of_string(text, at);
+    if (end == text.npos)
+      break;
+    auto colon = text.find_first_not_of(blanks, end + 1);
+    if (depth == 1 && colon != text.npos && text[colon] == ':'
+        && says_id(text.substr(at, end + 1 - at)))
+      return std::min(text.find_first_not_of(blanks, colon + 1), text.size());
+    at = end;
+  }
+  return std::nullopt;
+}
+
+bool is_null(std::string_view text, size_t at) {
+  constexpr std::string_view null = "null";
+  return text.substr(at).starts_with(null)
+         && text.substr(at + null.size()).find_first_of(",} \t\r\n") == 0;
+}
+
+} // namespace
+
+std::string with_identity(std::string line, std::string_view id) {
+  auto begin = line.find_first_not_of(blanks);
+  if (begin == line.npos || line[begin] != '{')
+    return line;
+  auto quoted = '"' + std::string{id} + '"';
+  if (auto value = value_of_id(line, begin)) {
+    if (is_null(line, *value))
+      line.replace(*value, std::string_view{"null"}.size(), quoted);
+    return line;
+  }
+  auto next = line.find_first_not_of(blanks, begin + 1);
+  bool empty = next == line.npos || line[next] == '}';
+  line.insert(begin + 1, R"("id":)" + quoted + (empty ? "" : ","));
+  return line;
+}
+
+} // namespace phi::ctl
