@@ -15,10 +15,12 @@ std::string method_names() {
   return out;
 }
 
-/// A parameter of the wrong type is the caller's fault, not ours.
+/// A parameter that cannot be meant is the caller's fault, not ours.
 void run(self_ptr self, const method& known, const call& now) {
   try {
     known.run(self, now);
+  } catch (const wrong_param& e) {
+    now.fail(admin_wire::invalid_params, e.what());
   } catch (const json::exception& e) {
     now.fail(admin_wire::invalid_params, e.what());
   }

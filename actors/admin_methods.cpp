@@ -3,13 +3,20 @@
 #include "actors/status_json.hpp"
 #include "config/defaults.hpp"
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <limits>
 #include <unistd.h>
 
 namespace phi::admin {
 namespace {
+
+/// Of numbers that have no bound of their own.
+constexpr int64_t any_number = std::numeric_limits<int64_t>::max();
+/// Of events that are shown at once.
+constexpr int64_t most_events = 1000;
 
 void tell_status(self_ptr self, const call& now) {
   ask_urgent(
@@ -102,9 +109,8 @@ void log_level_of(self_ptr self, const call& now) {
 }
 
 void trace_on(self_ptr self, const call& now) {
-  auto wrong =
-    self->state.console->trace_on(now.params.value("log", false), now.texts("actors"),
-                                  now.texts("messages"), now.params.value("userData", false));
+  auto wrong = self->state.console->trace_on(now.flag("log"), now.texts("actors"),
+                                             now.texts("messages"), now.flag("userData"));
   if (!wrong.empty())
     return now.fail(admin_wire::refused, wrong);
   now.answer({{"tracing", true}});
@@ -117,8 +123,8 @@ void trace_off(self_ptr self, const call& now) {
 
 void read_trace(self_ptr self, const call& now) {
   // Half of a line's limit: quoting makes it longer.
-  auto page = self->state.console->read_trace(now.params.value("from", uint64_t{0}),
-                                              admin_wire::max_line_bytes / 4);
+  auto from = static_cast<uint64_t>(now.whole("from", 0, any_number).value_or(0));
+  auto page = self->state.console->read_trace(from, admin_wire::max_line_bytes / 4);
   json out{{"lines", page.lines}, {"dropped", page.dropped}};
   if (page.next)
     out["next"] = *page.next;
@@ -169,11 +175,10 @@ void ask(self_ptr self, const call& now) {
 }
 
 void tell_events(self_ptr self, const call& now) {
-  query what{.kind = query_kind::events, .top = now.params.value("limit", 100U)};
-  what.top = std::min(what.top, 1000U);
-  if (now.params.contains("after"))
-    what.after = now.params["after"].get<int64_t>();
-  what.over_gaps = now.params.value("overGaps", false);
+  query what{.kind = query_kind::events,
+             .top = static_cast<uint32_t>(now.whole("limit", 1, most_events).value_or(100))};
+  what.after = now.whole("after", 0, any_number);
+  what.over_gaps = now.flag("overGaps");
   if (auto feature = now.text("feature"); !feature.empty())
     what.feature = feature;
   self->state.console->ask(std::move(what), now.request->asker_gone, passed_on(now));
@@ -196,7 +201,7 @@ void question(self_ptr self, const call& now) {
 }
 
 void check_spool(self_ptr self, const call& now) {
-  bool forget = now.params.value("forgetMissing", false);
+  bool forget = now.flag("forgetMissing");
   self->state.console->ask(
     query{.kind = query_kind::spool_check, .text = forget ? "forget-missing" : ""},
     now.request->asker_gone, passed_on(now));
@@ -222,16 +227,9 @@ json to_json(const shown_token& one) {
 }
 
 void create_token(self_ptr self, const call& now) {
-  std::optional<int64_t> seconds;
-  if (now.params.contains("expiresInSeconds")) {
-    const auto& given = now.params["expiresInSeconds"];
-    constexpr auto most = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
-    if (!given.is_number_integer() || (given.is_number_unsigned() && given.get<uint64_t>() > most))
-      return now.fail(admin_wire::invalid_params, "expiresInSeconds must be a whole number");
-    seconds = given.get<int64_t>();
-  }
+  auto seconds = now.whole("expiresInSeconds", 1, admin_wire::longest_token_life_s);
   auto made = self->state.console->create_token(now.text("name"), now.texts("scopes"), seconds,
-                                                now.params.value("confirmed", false));
+                                                now.flag("confirmed"));
   if (!made.error.empty())
     return now.fail(admin_wire::invalid_params, made.error);
   log_info("admin", "creates a token", {{"id", made.what.id}, {"name", made.what.name}});
@@ -306,14 +304,65 @@ void call::fail(int code, const std::string& why) const {
       -1, ' ', false, json::error_handler_t::replace));
 }
 
+namespace {
+
+/// What was given, for an error: not much of it.
+std::string shown(const json& given) {
+  constexpr size_t enough = 40;
+  auto text = given.dump(-1, ' ', true, json::error_handler_t::replace);
+  return text.size() <= enough ? text : text.substr(0, enough) + "...";
+}
+
+/// A whole number, however it is written (5, 5.0, 5e0), that fits into 64 bits.
+std::optional<int64_t> whole_number(const json& given) {
+  if (given.is_number_float()) {
+    constexpr double exact = 9007199254740992; // 2^53: behind it the next number may be another
+    auto number = given.get<double>();
+    if (!(std::abs(number) <= exact) || number != std::trunc(number))
+      return std::nullopt;
+    return static_cast<int64_t>(number);
+  }
+  if (given.is_number_unsigned() && given.get<uint64_t>() > static_cast<uint64_t>(any_number))
+    return std::nullopt;
+  return given.is_number() ? std::optional{given.get<int64_t>()} : std::nullopt;
+}
+
+} // namespace
+
+std::optional<int64_t> call::whole(const char* name, int64_t least, int64_t most) const {
+  if (!params.contains(name))
+    return std::nullopt;
+  auto number = whole_number(params[name]);
+  if (!number || *number < least || *number > most)
+    throw wrong_param{std::string{name} + " must be a whole number from " + std::to_string(least)
+                      + " to " + std::to_string(most) + ", not " + shown(params[name])};
+  return number;
+}
+
+bool call::flag(const char* name) const {
+  if (!params.contains(name))
+    return false;
+  if (!params[name].is_boolean())
+    throw wrong_param{std::string{name} + " must be true or false, not " + shown(params[name])};
+  return params[name].get<bool>();
+}
+
 std::string call::text(const char* name, const std::string& missing) const {
-  return params.value(name, missing);
+  if (!params.contains(name))
+    return missing;
+  if (!params[name].is_string())
+    throw wrong_param{std::string{name} + " must be a text, not " + shown(params[name])};
+  return params[name].get<std::string>();
 }
 
 std::vector<std::string> call::texts(const char* name) const {
   if (!params.contains(name))
     return {};
-  return params[name].get<std::vector<std::string>>();
+  const auto& given = params[name];
+  if (!given.is_array()
+      || !std::all_of(given.begin(), given.end(), [](const json& one) { return one.is_string(); }))
+    throw wrong_param{std::string{name} + " must be a list of texts, not " + shown(given)};
+  return given.get<std::vector<std::string>>();
 }
 
 std::span<const method> methods() {

@@ -195,6 +195,8 @@ inline constexpr size_t linger_max_bytes = 16 * static_cast<size_t>(mib);
 /// Connections of the admin socket, and how long one may be silent.
 inline constexpr size_t admin_max_connections = 32;
 inline constexpr auto admin_idle_timeout = 30'000ms;
+/// How long a connection that is ended with an error still takes what is on its way.
+inline constexpr auto admin_linger = 1000ms;
 /// Bounds of Retry-After, in seconds.
 inline constexpr uint32_t retry_after_min_s = 1;
 inline constexpr uint32_t retry_after_max_s = 60;

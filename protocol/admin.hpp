@@ -4,6 +4,7 @@
 #include "protocol/query.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -15,6 +16,9 @@ namespace admin_wire {
 
 /// Longest request or answer line, in bytes, with its newline.
 inline constexpr size_t max_line_bytes = 1 << 20;
+
+/// How long a token may be good for: 100 years.
+inline constexpr int64_t longest_token_life_s = 100 * 365 * 86'400LL;
 
 inline constexpr std::string_view method_status = "status";
 inline constexpr std::string_view method_stop = "stop";

@@ -149,9 +149,7 @@ private:
   void take_top(const std::string& value) {
     int64_t top = 0;
     auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), top);
-    if (error == std::errc::result_out_of_range && value[0] != '-')
-      top = most_top;
-    else if (error != std::errc{} || end != value.data() + value.size() || top <= 0)
+    if (error != std::errc{} || end != value.data() + value.size() || top <= 0)
       return wrong("top", "expected a whole number from 1 to 200");
     out_.what.top = static_cast<uint32_t>(std::min<int64_t>(top, most_top));
   }

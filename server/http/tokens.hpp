@@ -31,9 +31,6 @@ struct token {
   bool expired(int64_t now_us) const { return expires_us && now_us >= *expires_us; }
 };
 
-/// A hundred years.
-inline constexpr int64_t longest_token_life_s = 100 * 365 * 86'400LL;
-
 /// Empty, or what is wrong with the name of a token.
 std::string wrong_token_name(std::string_view name);
 

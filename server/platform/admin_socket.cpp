@@ -105,6 +105,8 @@ public:
     asio::async_read_until(socket_, asio::dynamic_buffer(input_, admin_wire::max_line_bytes), '\n',
                            [self = shared_from_this()](const asio::error_code& error, size_t size) {
                              self->reading_ = false;
+                             if (error == asio::error::not_found) // so long and no end of a line
+                               return self->refuse_long_line();
                              if (error)
                                return self->close();
                              self->ask(size);
@@ -112,6 +114,46 @@ public:
   }
 
 private:
+  /// Says why, then ends: where the next line begins is not known.
+  void refuse_long_line() {
+    input_.clear();
+    output_ =
+      R"({"jsonrpc":"2.0","id":null,"error":{"code":)" + std::to_string(admin_wire::invalid_request)
+      + R"(,"message":"a request may have up to )" + std::to_string(admin_wire::max_line_bytes)
+      + R"( bytes with its newline; the connection is closed"}})"
+        "\n";
+    asio::async_write(socket_, asio::buffer(output_),
+                      [self = shared_from_this()](const asio::error_code& error, size_t) {
+                        if (error)
+                          return self->close();
+                        self->linger();
+                      });
+    limit(defaults::admin_linger);
+  }
+
+  /// Takes what is still on its way and forgets it: whoever has not read the answer yet would be
+  /// told of a broken connection instead.
+  void linger() {
+    asio::error_code ignored;
+    socket_.shutdown(stream::socket::shutdown_send, ignored);
+    input_.resize(65536);
+    socket_.async_read_some(asio::buffer(input_),
+                            [self = shared_from_this()](const asio::error_code& error, size_t) {
+                              if (error)
+                                return self->close();
+                              self->linger();
+                            });
+  }
+
+  /// Ends the connection after that time, whatever it does.
+  void limit(std::chrono::steady_clock::duration time) {
+    idle_.expires_after(time);
+    idle_.async_wait([self = weak_from_this()](const asio::error_code& error) {
+      if (auto session = self.lock(); session && !error)
+        session->close();
+    });
+  }
+
   void ask(size_t size) {
     auto request = std::make_shared<admin_request>();
     request->asker_gone = gone_ = std::make_shared<std::atomic<bool>>(false);

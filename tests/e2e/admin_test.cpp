@@ -109,6 +109,53 @@ TEST_CASE("admin socket: broken requests are answered, the next one works") {
   CHECK(service.stop().code == 0);
 }
 
+TEST_CASE("admin socket: numbers and wishes that cannot be meant are refused by their name") {
+  temp_dir dir;
+  service_process service{dir.path()};
+  raw_admin line{dir.path("admin.sock")};
+  auto said_of = [&](const std::string& method, const std::string& params) -> std::string {
+    line.send(R"({"jsonrpc":"2.0","id":1,"method":")" + method + R"(","params":)" + params + "}\n");
+    auto answer = json::parse(line.line());
+    if (!answer.contains("error"))
+      return "taken";
+    CHECK(answer["error"]["code"] == -32602);
+    return answer["error"]["message"];
+  };
+  struct field {
+    const char* method;
+    const char* name;
+    const char* bounds;
+  };
+  for (auto [method, name, bounds] :
+       {field{"events", "limit", "from 1 to 1000"},
+        field{"events", "after", "from 0 to 9223372036854775807"},
+        field{"trace-read", "from", "from 0 to 9223372036854775807"},
+        field{"token-create", "expiresInSeconds", "from 1 to 3153600000"}})
+    for (const std::string value :
+         {"-1", "1.5", "1e30", "-1e30", "9223372036854775808", "18446744073709551615",
+          "99999999999999999999999", "\"1\"", "null", "true", "[1]", "{}"}) {
+      CAPTURE(name);
+      CAPTURE(value);
+      auto said = said_of(method, "{\"" + std::string{name} + "\":" + value + "}");
+      CHECK_MESSAGE(
+        said.starts_with(std::string{name} + " must be a whole number " + bounds + ", not "), said);
+    }
+  CHECK(said_of("events", R"({"limit":0})")
+        == "limit must be a whole number from 1 to 1000, not 0");
+  CHECK(said_of("events", R"({"limit":1001})")
+        == "limit must be a whole number from 1 to 1000, not 1001");
+  for (const auto* good : {"1", "1000", "5.0", "1e2"})
+    CHECK(said_of("events", R"({"limit":)" + std::string{good} + "}") == "taken");
+  CHECK(said_of("events", R"({"after":9223372036854775807})") == "taken");
+  CHECK(said_of("events", R"({"overGaps":1})") == "overGaps must be true or false, not 1");
+  CHECK(said_of("spool-fsck", R"({"forgetMissing":"no"})")
+        == "forgetMissing must be true or false, not \"no\"");
+  CHECK(said_of("events", R"({"feature":7})") == "feature must be a text, not 7");
+  CHECK(said_of("token-create", R"({"name":"n","scopes":"read"})")
+        == "scopes must be a list of texts, not \"read\"");
+  CHECK(service.stop().code == 0);
+}
+
 TEST_CASE("admin socket: what is no socket is left alone") {
   temp_dir dir;
   auto path = dir.path("precious");
@@ -142,15 +189,40 @@ TEST_CASE("admin socket: clients that hang up before their answer leave no sessi
   CHECK(service.stop().code == 0);
 }
 
-TEST_CASE("admin socket: an endless line is cut, a half-open client holds nobody up") {
+TEST_CASE("admin socket: a line that is too long is answered, then its connection ends") {
   temp_dir dir;
   service_process service{dir.path()};
+  constexpr size_t longest = 1 << 20; // with its newline
+  auto request = [&](size_t size) {
+    std::string out = ask_status.substr(0, ask_status.size() - 1);
+    return out + std::string(size - 1 - out.size(), ' ') + "\n";
+  };
+  raw_admin fits{dir.path("admin.sock")};
+  CHECK(fits.send(request(longest)));
+  CHECK(json::parse(fits.line())["result"]["state"] == "ready");
+  // Sent whole, by somebody who reads only then.
+  raw_admin whole{dir.path("admin.sock")};
+  CHECK(whole.send(request(2 * longest)));
+  auto answer = json::parse(whole.line());
+  CHECK(answer["error"]["code"] == -32600);
+  CHECK(answer["error"]["message"]
+        == "a request may have up to 1048576 bytes with its newline; the connection is closed");
+  CHECK(whole.ended());
+  // Without an end: for a moment it is taken, and no longer.
   raw_admin endless{dir.path("admin.sock")};
   std::string block(65536, 'x');
-  bool cut = false;
-  for (int i = 0; i < 64 && !cut; ++i)
-    cut = !endless.send(block);
-  CHECK((cut || endless.ended()));
+  auto until = std::chrono::steady_clock::now() + 10s;
+  while (endless.send(block) && std::chrono::steady_clock::now() < until)
+    continue;
+  CHECK(std::chrono::steady_clock::now() < until);
+  CHECK(has(endless.line(), "a request may have up to 1048576 bytes"));
+  CHECK(ctl(dir, {"health"}).code == 0);
+  CHECK(service.stop().code == 0);
+}
+
+TEST_CASE("admin socket: a half-open client holds nobody up") {
+  temp_dir dir;
+  service_process service{dir.path()};
   raw_admin half{dir.path("admin.sock")};
   half.send(R"({"jsonrpc":"2.0",)");
   raw_admin deaf{dir.path("admin.sock")}; // asks and never reads

@@ -330,6 +330,24 @@ TEST_CASE("questions: include takes all its separators, top is clamped") {
                              "start=2024-01-01&end=2024-01-01&timezone=Europe/Belrin", defaults);
   REQUIRE(wrong.errors.size() == 1);
   CHECK(wrong.errors[0].message.find("did you mean Europe/Berlin?") != std::string::npos);
+  auto empty = read_question(query_kind::summary, "timezone=", defaults);
+  REQUIRE(empty.errors.size() == 1);
+  CHECK(empty.errors[0].pointer == "timezone");
+  CHECK(empty.errors[0].message == "the time zone is empty; give a name such as Europe/Berlin");
+}
+
+TEST_CASE("questions: a number that no 64 bits hold is no number of rows") {
+  query_defaults defaults{"UTC", 366};
+  for (const std::string top :
+       {"9223372036854775808", "18446744073709551616", "99999999999999999999999", "1e30", "20.5",
+        "-1", "0", "", "+5", " 5", "-9223372036854775809"}) {
+    CAPTURE(top);
+    auto read = read_question(query_kind::summary, "top=" + top, defaults);
+    REQUIRE(read.errors.size() == 1);
+    CHECK(read.errors[0].pointer == "top");
+    CHECK(read.errors[0].message == "expected a whole number from 1 to 200");
+  }
+  CHECK(read_question(query_kind::summary, "top=9223372036854775807", defaults).what.top == 200);
 }
 
 TEST_CASE("routes: found by method and path; a wrong method learns which are right") {

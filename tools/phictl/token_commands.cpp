@@ -29,8 +29,7 @@ std::optional<int64_t> seconds_of(const std::string& text) {
                    : unit == "m" ? 60
                    : unit == "s" ? 1
                                  : 0;
-  constexpr int64_t most = 100 * 365 * 86'400LL;
-  if (factor == 0 || number <= 0 || number > most / factor)
+  if (factor == 0 || number <= 0 || number > admin_wire::longest_token_life_s / factor)
     return std::nullopt;
   return number * factor;
 }
