@@ -4,6 +4,7 @@
 #include "config/time_text.hpp"
 #include "server/http/query_params.hpp"
 #include "server/platform/open_files.hpp"
+#include "server/start_checks.hpp"
 #include "server/systemd/budget_doctor.hpp"
 
 #include <algorithm>
@@ -138,6 +139,21 @@ examined look_at_salt(const config& settings) {
           "set stats.user_hash_salt, the same for all instances"};
 }
 
+/// What the file and the environment say now: the next start takes it.
+examined look_at_configuration(const settings_source& source, const config& running,
+                               const std::optional<systemd::unit_limits>& unit) {
+  auto found = source.consider(running);
+  if (!found.error.empty())
+    return {"configuration", verdict::bad, "the next start or reload would fail: " + found.error,
+            "mend it; phi-backend --check says the same"};
+  const auto& next = found.loaded.values;
+  if (next.server.host != running.server.host || next.admin.group != running.admin.group)
+    if (auto troubles = what_would_end_a_start(next, unit); !troubles.empty())
+      return {"configuration", verdict::bad, "the next start would fail: " + troubles.front(),
+              "mend it; phi-backend --check says the same"};
+  return {"configuration", verdict::ok, "a start would take it", ""};
+}
+
 } // namespace
 
 std::string console::log_level() const {
@@ -198,6 +214,7 @@ std::vector<examined> console::examine() const {
   else
     out.push_back({"health", verdict::ok, "no part of the service is degraded", ""});
   auto limits = process_.unit_limits();
+  out.push_back(look_at_configuration(source_, *settings, limits));
   if (limits)
     if (auto finding = systemd::examine_address(*settings, process_.origins(), limits->socket))
       out.push_back({"address", verdict::warning, finding->what, finding->mend});

@@ -1,6 +1,7 @@
 #include "config/keys.hpp"
 #include "server/platform/signals.hpp"
 #include "server/settings_source.hpp"
+#include "server/start_checks.hpp"
 #include "server/store/postgres_store.hpp"
 #include "server/store/sqlite_file.hpp"
 #include "server/systemd/budget_doctor.hpp"
@@ -81,14 +82,9 @@ void open_standard_descriptors() {
   ::close(fd);
 }
 
-/// Holds the settings against the unit, where there is one. Whether the service can start in it.
-bool print_budgets(const loaded_config& loaded, const std::string& unit) {
+/// Holds the settings against the unit. Whether the service can start in it.
+bool print_budgets(const loaded_config& loaded, const std::optional<systemd::unit_limits>& limits) {
   const auto& settings = loaded.values;
-  auto limits = systemd::limits_of_unit(unit);
-  if (!limits) {
-    std::cout << "No unit " << unit << " here: its time-outs are not compared.\n";
-    return true;
-  }
   if (auto finding = systemd::examine_address(settings, loaded.origins, limits->socket))
     std::cerr << "phi-backend: warning: " << finding->text() << "\n";
   auto findings = systemd::examine_budgets(settings, *limits);
@@ -100,6 +96,20 @@ bool print_budgets(const loaded_config& loaded, const std::string& unit) {
   if (group)
     std::cerr << "phi-backend: " << group->text() << "\n";
   return !group;
+}
+
+/// Says how a start with these settings would go, in the unit where there is one.
+exit_code check_start(const loaded_config& loaded, const std::string& unit) {
+  auto limits = systemd::limits_of_unit(unit);
+  auto troubles = what_would_end_a_start(loaded.values, limits);
+  for (const auto& trouble : troubles)
+    std::cerr << "phi-backend: a start here would fail: " << trouble << "\n";
+  if (troubles.empty())
+    std::cout << "The configuration is fine.\n";
+  if (!limits)
+    std::cout << "No unit " << unit << " here: its time-outs are not compared.\n";
+  bool fits = !limits || print_budgets(loaded, limits);
+  return troubles.empty() && fits ? exit_code::clean : exit_code::usage;
 }
 
 } // namespace
@@ -156,12 +166,7 @@ int main(int argc, char** argv) {
       std::cerr << "phi-backend: warning: " << warning << "\n";
     if (print)
       print_config(loaded);
-    if (check) {
-      std::cout << "The configuration is fine.\n";
-      if (!print_budgets(loaded, unit))
-        return static_cast<int>(exit_code::usage);
-    }
-    return 0;
+    return static_cast<int>(check ? check_start(loaded, unit) : exit_code::clean);
   }
   if (migrate)
     return migrate_database(loaded.values, plan);

@@ -3,6 +3,7 @@
 #include "server/http/client_address.hpp"
 #include "server/logging.hpp"
 #include "server/platform/time_zones.hpp"
+#include "server/store/postgres_url.hpp"
 
 #include <cstdlib>
 #include <stdexcept>
@@ -26,6 +27,10 @@ std::vector<config_problem> check_with_libraries(const config& settings) {
   } catch (const std::invalid_argument& e) {
     problems.push_back({e.what()});
   }
+  const auto& stats = settings.stats;
+  if (stats.storage == "postgres" && !stats.postgres_url.empty())
+    if (auto wrong = store::wrong_with_postgres_url(stats.postgres_url.value); !wrong.empty())
+      problems.push_back({wrong});
   return problems;
 }
 

@@ -22,7 +22,7 @@ public:
   explicit settings_source(std::string file) : file_(std::move(file)) {}
 
   /// Reads and checks everything, also what only the libraries of this room can check (time zone,
-  /// proxies). Never throws.
+  /// proxies, where PostgreSQL is). Never throws.
   loaded_config load() const;
 
   /// What a reload would do to `running`. Reads and checks everything, also the mixture of what can

@@ -50,6 +50,31 @@ TEST_CASE("--check finds every mistake, with file and line, and starts nothing")
   CHECK(has(proxy.err, "server.trusted_proxies"));
 }
 
+TEST_CASE("--check finds what only a start on this machine would stumble over") {
+  temp_dir dir;
+  auto said = [&](settings env) {
+    env["APP_SERVER_STATE_DIR"] = dir.path();
+    auto check = run_program({binary(), "--check"}, env);
+    CHECK(check.code == 2);
+    CHECK_FALSE(has(check.out, "The configuration is fine."));
+    return check.err;
+  };
+  CHECK(
+    has(said({{"APP_STATS_TIMEZONE", "x/y"}, {"APP_AUTH_TOKEN", "t"}}), "is no IANA time zone"));
+  CHECK(has(said({{"APP_SERVER_HOST", "203.0.113.77"}, {"APP_AUTH_TOKEN", "t"}}),
+            "a start here would fail: cannot listen on 203.0.113.77:0: "));
+  CHECK(has(said({{"APP_ADMIN_GROUP", "no-such-group"}}),
+            R"(a start here would fail: admin.group = "no-such-group": there is no such group)"));
+  settings postgres{{"APP_STATS_STORAGE", "postgres"}};
+  postgres["APP_STATS_POSTGRES_URL"] = "postgresql://phi:geheim@db/phi?schema=public";
+  auto url = said(postgres);
+  CHECK(has(url, "phi-backend: stats.postgres_url cannot be read: "));
+  CHECK(has(url, "\"schema\""));
+  CHECK_FALSE(has(url, "geheim"));
+  std::ofstream{dir.path("tokens.json")} << "{";
+  CHECK(has(said({}), "a start here would fail: cannot read the tokens in "));
+}
+
 TEST_CASE("--print-config shows values and origins, and no secret") {
   temp_dir dir;
   std::ofstream{dir.path("c.toml")} << "[server]\nport = 8080\n";

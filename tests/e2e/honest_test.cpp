@@ -275,16 +275,18 @@ TEST_CASE("a database that can never do ends the start, with what is to be done"
   struct {
     std::string url;
     std::string says;
-  } const cases[] = {{"postgresql://phi@" + at + "/latin", "ENCODING 'UTF8'"},
-                     {"postgresql://phi@" + at + "/taken", "their names"},
-                     {"postgresql://poor@" + at + "/postgres", "needs CREATE"},
-                     {server.url() + "?schema=public", "schema"},
-                     {"postgresql://phi:ge%heim@" + at + "/postgres", "%25"}};
-  for (const auto& [url, says] : cases) {
+    int code; ///< 2: the text alone is wrong, which --check sees as well
+  } const cases[] = {{"postgresql://phi@" + at + "/latin", "ENCODING 'UTF8'", 1},
+                     {"postgresql://phi@" + at + "/taken", "their names", 1},
+                     {"postgresql://poor@" + at + "/postgres", "needs CREATE", 1},
+                     {server.url() + "?schema=public", "schema", 2},
+                     {"postgresql://phi:ge%heim@" + at + "/postgres", "%25", 2}};
+  for (const auto& [url, says, code] : cases) {
     CAPTURE(url);
     temp_dir dir;
     service_process service{dir.path(), on_postgres(url), false};
-    CHECK(service.wait().code == 1);
+    CHECK(service.wait().code == code);
+    CHECK(run_program({binary(), "--check"}, on_postgres(url)).code == (code == 2 ? 2 : 0));
     CHECK(service.logged(says));
     CHECK_FALSE(service.logged("heim"));
   }

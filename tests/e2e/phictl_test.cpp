@@ -108,6 +108,16 @@ TEST_CASE("drain, undrain, dump, log level, config, doctor, reload") {
   CHECK(has(broken.err, "did you mean server.threads?"));
   CHECK(ctl(dir, {"reload"}).code == 1);
 
+  auto ill = ctl(dir, {"doctor"});
+  CHECK(ill.code == 1);
+  CHECK(has(ill.out, "the next start or reload would fail: "));
+  CHECK(has(ill.out, "did you mean server.threads?"));
+  std::ofstream{dir.path("config.toml")}
+    << "[server]\nhost = \"203.0.113.77\"\n[auth]\ntoken = \"t\"\n";
+  auto elsewhere = ctl(dir, {"doctor"});
+  CHECK(elsewhere.code == 1);
+  CHECK(has(elsewhere.out, "the next start would fail: cannot listen on 203.0.113.77"));
+  std::ofstream{dir.path("config.toml")} << "[server]\nthreads = 2\n";
   auto doctor = ctl(dir, {"doctor"});
   CHECK(doctor.code == 0);
   for (auto what : {"permissions", "disk", "database", "clock", "file limit", "budgets"})
