@@ -146,8 +146,10 @@ public:
         default: throw std::logic_error("this question is not known");
       }
       db_.watched_by(nullptr);
-      if (what.kind == query_kind::spool_check && what.text == forget_missing)
+      if (what.kind == query_kind::spool_check && what.text == forget_missing) {
         forget();
+        body["ok"] = body["damaged"].empty(); // as it is from now on, what was missing being told
+      }
       body["file"] = with_.file;
       body["maxBytes"] = with_.max_bytes;
       body.emplace("missingEvents", events_of(missing_));

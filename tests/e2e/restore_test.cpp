@@ -66,9 +66,14 @@ TEST_CASE("restore over what a crash left: its log goes aside with it, nothing o
   crashed_service left;
   auto database = left.dir.path("phi.db");
   REQUIRE(fs::file_size(database + "-wal") > 0);
-  auto restored = restore(left.backup, left.dir.path());
+  // The directory is named as one does who stands in it: the answer holds everywhere.
+  auto restored = shell("cd " + left.dir.path() + " && " + phictl() + " restore " + left.backup
+                        + " --state-dir . --database phi.db");
   INFO(restored.err);
   CHECK(restored.code == 0);
+  CHECK(has(restored.out, "What was there is set aside; to have it back, stop the service and:"
+                          " phictl restore "
+                            + database + ".before-restore\n"));
   CHECK_FALSE(fs::exists(database + "-wal"));
   CHECK(sound(database));
   CHECK(events_in(database) == in_backup);

@@ -214,6 +214,37 @@ TEST_CASE("phictl spool show, fsck, replay") {
   CHECK(has(ctl(alone, {"cluster", "drain", "x"}).err, "this instance is alone"));
 }
 
+TEST_CASE(
+  "phictl spool fsck: what is missing is not called damaged, and once forgotten all is sound") {
+  postgres_server server;
+  temp_dir dir;
+  auto with = on_postgres(server.url(), {{"APP_STATS_TRACK_REQUESTS", "false"}});
+  {
+    service_process first{dir.path(), with};
+    server.stop();
+    for (int i = 0; i < 3; ++i)
+      CHECK(post(first.port(), "/api/v1/events", one_event).status == 202);
+    first.kill();
+  }
+  in_file(dir.path("spool.db"))("DELETE FROM batch WHERE seq = (SELECT min(seq) FROM batch)");
+  service_process service{dir.path(), with};
+  auto words = [](const program_result& said) {
+    return said.out.substr(said.out.rfind("2 batches"));
+  };
+  auto missing = ctl(dir, {"spool", "fsck"});
+  CHECK(missing.code == 1);
+  CHECK(words(missing) == "2 batches, 2 events: not whole\n");
+  auto spool = in_file(dir.path("spool.db"));
+  spool("UPDATE batch SET checksum = 'x' || checksum WHERE seq = (SELECT min(seq) FROM batch)");
+  CHECK(words(ctl(dir, {"spool", "fsck"})) == "2 batches, 2 events: damaged, and not whole\n");
+  spool("UPDATE batch SET checksum = substr(checksum, 2) WHERE checksum LIKE 'x%'");
+  auto forgotten = ctl(dir, {"spool", "fsck", "--forget-missing"});
+  CHECK(forgotten.code == 0);
+  CHECK(has(forgotten.out, "1 batches with 1 events are missing; this is forgotten now"));
+  CHECK(words(forgotten) == "2 batches, 2 events: sound\n");
+  CHECK(ctl(dir, {"spool", "fsck"}).out == "2 batches, 2 events: sound\n");
+}
+
 TEST_CASE("without a spool: 503 while PostgreSQL is away, then 200 again; no start without it") {
   postgres_server server;
   temp_dir dir;

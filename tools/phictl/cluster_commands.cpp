@@ -52,6 +52,18 @@ void show_spool(const context& with) {
   print_table(rows);
 }
 
+/// How the spool is, in a word: what is damaged is there and cannot be read, what is missing is not
+/// there.
+std::string verdict_of(const json& answer) {
+  if (answer.value("ok", false))
+    return paint(colour::green, "sound");
+  bool damaged = !answer["damaged"].empty();
+  bool missing = answer.value("missingBatches", uint64_t{0}) > 0;
+  return paint(colour::red, damaged && missing ? "damaged, and not whole"
+                            : damaged          ? "damaged"
+                                               : "not whole");
+}
+
 void check_spool(const context& with, bool forget_missing) {
   auto answer = admin_client{with}.call(
     admin_wire::method_spool_fsck, {{"forgetMissing", forget_missing}}, with.timeout_or(10min));
@@ -71,8 +83,7 @@ void check_spool(const context& with, bool forget_missing) {
                 << (forget_missing ? "; this is forgotten now" : "; see --forget-missing") << "\n";
     std::cout << group_digits(answer.value("batches", uint64_t{0})) << " batches, "
               << group_digits(answer.value("events", uint64_t{0}))
-              << " events: " << (ok ? paint(colour::green, "sound") : paint(colour::red, "damaged"))
-              << "\n";
+              << " events: " << verdict_of(answer) << "\n";
   }
   if (!ok)
     throw failure{outcome::failed, ""};

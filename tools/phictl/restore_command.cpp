@@ -182,7 +182,7 @@ std::string find_database(const restore_words& words, const std::string& directo
   if (place == postgres_place)
     fail("the service of " + directory
          + " keeps its events in PostgreSQL: restore them with pg_restore");
-  return fs::absolute(place.empty() ? directory + "/phi.db" : place).string();
+  return fs::absolute(place.empty() ? directory + "/phi.db" : place).lexically_normal().string();
 }
 
 /// The copy is a sound database of this program or an older one, in one file. Returns what is in
@@ -249,8 +249,12 @@ void restore(const context& with, const std::string& file, const restore_words& 
     std::cout << show_json({{"database", plan.database}, {"before", aside}}) << "\n";
   else
     std::cout << printable(plan.database) << " is " << printable(file) << " now (" << found << ")"
-              << (aside.empty() ? "" : "; what was there is " + printable(aside))
-              << ". Start the service with: phictl start\n";
+              << ". Start the service with: phictl start\n"
+              << (aside.empty()
+                    ? std::string{}
+                    : "What was there is set aside; to have it back, stop the service and: phictl"
+                      " restore "
+                        + printable(aside) + "\n");
 }
 
 } // namespace phi::ctl
