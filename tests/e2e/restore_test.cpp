@@ -68,7 +68,7 @@ TEST_CASE("restore over what a crash left: its log goes aside with it, nothing o
   REQUIRE(fs::file_size(database + "-wal") > 0);
   // The directory is named as one does who stands in it: the answer holds everywhere.
   auto restored = shell("cd " + left.dir.path() + " && " + phictl() + " restore " + left.backup
-                        + " --state-dir . --database phi.db");
+                        + " --state-dir . --database ./phi.db");
   INFO(restored.err);
   CHECK(restored.code == 0);
   CHECK(has(restored.out, "What was there is set aside; to have it back, stop the service and:"
