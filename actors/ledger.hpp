@@ -42,6 +42,7 @@ public:
 
   /// Events that were on local disk are committed, or known already.
   void replay(uint64_t stored, uint64_t duplicates) {
+    find(stored + duplicates);
     counts_.spooled -= stored + duplicates;
     counts_.stored += stored;
     counts_.duplicates += duplicates;
@@ -49,6 +50,7 @@ public:
 
   /// Events that were on local disk stay there: the database will not have them.
   void set_aside(uint64_t events) {
+    find(events);
     counts_.spooled -= events;
     counts_.set_aside += events;
   }
@@ -62,6 +64,12 @@ public:
   const ledger_counts& counts() const { return counts_; }
 
 private:
+  /// More have been on local disk than were counted: their senders were told that nobody knows.
+  void find(uint64_t events) {
+    if (events > counts_.spooled)
+      recover(events - counts_.spooled);
+  }
+
   ledger_counts counts_;
 };
 

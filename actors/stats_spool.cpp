@@ -54,7 +54,7 @@ void settle_spooled(self_ptr self, const spool_result& result) {
     case stage::late: return end_batch(self, commit_result{under_way.said});
     case stage::at_both: // the store still has it: the rest waits for what it says
       under_way.at = stage::at_store;
-      return give_up_batch(self, error_code::spool_full);
+      return give_up_batch(self, result.error);
     default:
       end_batch(self, {.number = result.number, .error = result.error, .detail = result.detail});
   }

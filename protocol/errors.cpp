@@ -48,6 +48,8 @@ constexpr std::array table{
   error_facts{stopping, "stopping", 503, "The service is stopping"},
   error_facts{store_unavailable, "store_unavailable", 503, "The store cannot take events now"},
   error_facts{spool_full, "spool_full", 503, "The database is away and the spool is full"},
+  error_facts{spool_failed, "spool_failed", 503,
+              "The database is away and the spool cannot be written"},
   error_facts{outcome_unknown, "outcome_unknown", 500, "The events may or may not be stored"},
   error_facts{query_timeout, "query_timeout", 503, "The query took too long"},
   error_facts{too_many_questions, "too_many_questions", 503, "Too many questions wait"},

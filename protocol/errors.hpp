@@ -48,6 +48,7 @@ enum class error_code : uint8_t {
   stopping,
   store_unavailable,
   spool_full,
+  spool_failed,
   outcome_unknown,
   query_timeout,
   too_many_questions,

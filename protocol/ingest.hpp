@@ -121,7 +121,7 @@ struct commit_result {
 /// What the spool did with a batch.
 struct spool_result {
   uint64_t number = 0;
-  error_code error = error_code::none; ///< `spool_full`: it is not on disk
+  error_code error = error_code::none; ///< see `spool_port::append`
   std::string detail;
 };
 

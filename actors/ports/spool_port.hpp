@@ -37,8 +37,9 @@ public:
   /// Events that the first opening found; afterwards 0.
   virtual uint64_t recovered() = 0;
 
-  /// On disk when it returns without an error. `spool_full`: it is not on disk; `outcome_unknown`:
-  /// nobody knows. A batch that is there already stays there once.
+  /// On disk when it returns without an error. `spool_full`: it is not, for there is no room;
+  /// `spool_failed`: it is not, for another reason; `outcome_unknown`: nobody knows. A batch that
+  /// is there already stays there once.
   virtual spool_result append(const commit_batch& batch) = 0;
 
   /// The oldest batches but for the first `skip`, `most` at the most and within a bound of events,

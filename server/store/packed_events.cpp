@@ -52,6 +52,16 @@ std::string pack_events(const commit_batch& batch) {
   return out;
 }
 
+size_t packed_at_least(const commit_batch& batch) {
+  // The array of its values, a time of one byte, the identity, nine texts, two numbers.
+  constexpr size_t least = 1 + 1 + (2 + sizeof(digest)) + 9 + 2;
+  size_t out = 1;
+  for (const auto& request : batch.requests)
+    for (const auto& e : request.events)
+      out += least + e.footprint() - sizeof(event);
+  return out;
+}
+
 std::vector<event> unpack_events(const std::string& bytes) {
   try {
     std::vector<event> out;

@@ -62,9 +62,10 @@ bool write_all(int file, std::string_view text, uint64_t at) {
   return true;
 }
 
-/// What came and did not go.
+/// What came and did not go, each once.
 std::vector<indexed_batch> without(std::vector<indexed_batch> came, std::vector<int64_t> went) {
   std::sort(came.begin(), came.end());
+  came.erase(std::unique(came.begin(), came.end()), came.end());
   std::sort(went.begin(), went.end());
   std::erase_if(came, [&](const indexed_batch& one) {
     return std::binary_search(went.begin(), went.end(), one.number);

@@ -7,8 +7,10 @@
 #include "protocol/fault_point.hpp"
 #include "server/platform/digest.hpp"
 #include "server/store/packed_events.hpp"
+#include "server/store/spool_front.hpp"
 #include "server/store/spool_index.hpp"
 #include "server/store/spool_questions.hpp"
+#include "server/store/spool_room.hpp"
 #include "server/store/spooled_rows.hpp"
 #include "server/store/sqlite.hpp"
 #include "server/store/watched_file.hpp"
@@ -19,6 +21,7 @@
 #include <cstring>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <sqlite3.h>
 
 namespace phi::store {
@@ -27,19 +30,8 @@ namespace {
 namespace fs = std::filesystem;
 using json = nlohmann::ordered_json;
 
-/// Taking batches out needs room as well: on a disk that is full to the last byte the spool could
-/// never get empty.
-constexpr uint64_t take_out_bytes = 1'048'576;
-
 /// An index of this size is written anew when the spool is empty.
 constexpr uint64_t large_index_bytes = 65'536;
-
-struct front_batch {
-  int64_t seq = 0;
-  uint64_t events = 0;
-  uint64_t bytes = 0;
-  bool aside = false;
-};
 
 class undo_unless_committed {
 public:
@@ -78,19 +70,14 @@ public:
   uint64_t recovered() override { return std::exchange(recovered_, 0); }
 
   spool_result append(const commit_batch& batch) override {
-    auto full = [&](std::string why) {
-      return spool_result{batch.number, error_code::spool_full, std::move(why)};
-    };
+    // Packing costs milliseconds, and a full spool is asked again and again: what cannot fit
+    // however small it gets is not packed.
+    auto no_room = why_no_room(with_, depth_.bytes, packed_at_least(batch));
+    if (!no_room.empty())
+      return {batch.number, error_code::spool_full, no_room};
     auto body = pack_events(batch);
-    if (depth_.bytes + body.size() > with_.max_bytes)
-      return full("the spool holds " + std::to_string(depth_.bytes)
-                  + " bytes, and spool.max_bytes allows " + std::to_string(with_.max_bytes));
-    std::error_code unknown;
-    auto disk = fs::space(fs::path{with_.file}.parent_path(), unknown);
-    if (!unknown && disk.available < with_.min_free_bytes + take_out_bytes + body.size())
-      return full("the disk has " + std::to_string(disk.available)
-                  + " bytes left, and spool.min_free_bytes keeps "
-                  + std::to_string(with_.min_free_bytes));
+    if (no_room = why_no_room(with_, depth_.bytes, body.size()); !no_room.empty())
+      return {batch.number, error_code::spool_full, no_room};
     const auto& id = batch.parts.front().id;
     kept_batch kept{.id = {reinterpret_cast<const char*>(id.data()), id.size()},
                     .taken_us = wall_clock_us(),
@@ -100,10 +87,10 @@ public:
     auto trouble = safely([&] { put(kept); });
     if (trouble.empty())
       return {batch.number};
+    auto why = out_of_room_ ? error_code::spool_full : error_code::spool_failed;
     // Its COMMIT may have failed behind the point of no return: see that it is not there.
     auto undo = safely([&] { take_back(kept.id); });
-    return undo.empty() ? full(trouble)
-                        : spool_result{batch.number, error_code::outcome_unknown, trouble};
+    return {batch.number, undo.empty() ? why : error_code::outcome_unknown, trouble};
   }
 
   commit_batch_ptr front(size_t most, size_t skip) override {
@@ -120,6 +107,8 @@ public:
       safely([&] { db_.run("PRAGMA wal_checkpoint(TRUNCATE)"); });
       trouble = delete_front(refused);
     }
+    if (trouble.empty() && depth_.batches + depth_.set_aside == 0)
+      safely([&] { start_over(); });
     return trouble;
   }
 
@@ -182,8 +171,10 @@ public:
   std::string close() override {
     if (!db_.is_open())
       return {};
-    auto trouble = watched_.trouble();
-    auto written = safely([&] { db_.run("PRAGMA wal_checkpoint(TRUNCATE)"); });
+    auto written = safely([&] {
+      in_index([] {}); // one that stays behind calls what has gone a loss
+      db_.run("PRAGMA wal_checkpoint(TRUNCATE)");
+    });
     db_.close();
     return trouble.empty() ? written : trouble;
   }
@@ -191,7 +182,17 @@ public:
 private:
   std::string index_file() const { return with_.file + ".index"; }
 
+  /// Open, compared and counted, or closed: never in between.
   void open_all() {
+    try {
+      open_and_compare();
+    } catch (...) {
+      db_.close();
+      throw;
+    }
+  }
+
+  void open_and_compare() {
     auto repaired = finish_repair(with_.file);
     auto held = index_.open(index_file());
     auto damage = open_spool(db_, with_.file);
@@ -250,6 +251,7 @@ private:
   /// Runs it; a file that turns out to be damaged is repaired. Empty, or what is wrong.
   template <class What>
   std::string safely(What what) {
+    out_of_room_ = false;
     try {
       if (!db_.is_open())
         open_all();
@@ -258,6 +260,7 @@ private:
     } catch (const sqlite_error& e) {
       if (is_damage(e))
         return repair_safely(e.what());
+      out_of_room_ = e.code() == SQLITE_FULL || e.code() == SQLITE_IOERR_SHMSIZE;
       // After an error of the disk a connection is not to be trusted (SQLite, "How To Corrupt").
       if ((e.code() & 0xff) == SQLITE_IOERR)
         db_.close();
@@ -326,56 +329,46 @@ private:
     index_behind_ = false;
   }
 
+  /// What nobody was told of is not there, and the index does not miss it either.
   void take_back(const std::string& id) {
-    statement there{db_, "SELECT 1 FROM batch WHERE id = ?1"};
-    if (!there.bind_blob(1, id.data(), id.size()).step())
+    auto number = number_of(db_, id);
+    if (!number)
       return;
-    there.reset();
-    statement gone{db_, "DELETE FROM batch WHERE id = ?1"};
-    gone.bind_blob(1, id.data(), id.size()).execute();
+    db_.run("BEGIN IMMEDIATE");
+    undo_unless_committed guard{db_};
+    delete_rows(db_, {{.seq = *number}});
+    std::vector<int64_t> gone{*number};
+    in_index([&] { index_.remove(gone); });
+    db_.run("COMMIT");
     count();
   }
 
   // -- batches that go --------------------------------------------------------------------------
 
+  /// May be done again, whatever an earlier try has left: what was read stays known.
   std::string delete_front(const std::vector<refused_event>& refused) {
     return safely([&] {
+      db_.run("BEGIN IMMEDIATE");
+      undo_unless_committed guard{db_};
+      auto kept = rows_of_refused(refused);
+      auto gone = delete_rows(db_, front_);
       std::vector<int64_t> numbers;
       for (const auto& one : front_)
         numbers.push_back(one.seq);
-      db_.run("BEGIN IMMEDIATE");
-      undo_unless_committed guard{db_};
-      std::vector<indexed_batch> kept;
-      for (auto one = refused.begin(); one != refused.end();)
-        one = keep_refused(one, refused.end(), kept);
-      statement gone{db_, "DELETE FROM batch WHERE seq = ?1"};
-      for (auto number : numbers)
-        gone.bind(1, number).execute();
-      if (!index_behind_) // before COMMIT: what the index does not know of is no loss
-        in_index([&] { index_.remove(numbers); });
+      // Before COMMIT: what the index does not know of is no loss. For the same reason it hears
+      // of what is kept only afterwards.
+      in_index([&] { index_.remove(numbers); });
+      for (const auto& row : kept)
+        write_row(db_, row);
       fault_point("spool.remove");
       db_.run("COMMIT");
-      forget_front();
-      for (const auto& one : kept)
-        in_index([&] { index_.add(one); });
-      if (!kept.empty())
-        count();
-      if (depth_.batches + depth_.set_aside == 0)
-        start_over();
+      for (const auto& row : kept)
+        in_index([&] { index_.add({row.seq, row.events}); });
+      // Without a look at the whole file, where there may be a GiB, if nothing else has changed.
+      bool as_known = kept.empty() && gone.size() == front_.size();
+      auto left = as_known ? depth_without(depth_, gone) : std::nullopt;
+      depth_ = left ? *left : depth_of(db_);
     });
-  }
-
-  /// Without a look at the whole file, where there may be a GiB, unless somebody may have put what
-  /// was set aside back meanwhile.
-  void forget_front() {
-    auto gone = std::exchange(front_, {});
-    if (std::any_of(gone.begin(), gone.end(), [](const auto& one) { return one.aside; }))
-      return count();
-    for (const auto& one : gone) {
-      --depth_.batches;
-      depth_.events -= one.events;
-      depth_.bytes -= one.bytes;
-    }
   }
 
   /// Empty: the files can be small again.
@@ -385,33 +378,21 @@ private:
     in_index([] {});
   }
 
-  using refused_iterator = std::vector<refused_event>::const_iterator;
-
-  /// Those of one batch: a batch of their own that is set aside. Returns the first of the next one.
-  refused_iterator keep_refused(refused_iterator first, refused_iterator end,
-                                std::vector<indexed_batch>& out) {
-    statement ask{db_, select_kept + "WHERE seq = ?1"};
-    ask.bind(1, front_.at(first->request).seq);
-    if (!ask.step())
-      throw std::runtime_error("a batch has left the spool meanwhile");
-    auto whole = read_row(ask);
-    auto events = unpack_events(whole.body);
-    commit_batch rest;
-    auto& kept = rest.requests.emplace_back().events;
-    auto next = first;
-    for (; next != end && next->request == first->request; ++next)
-      kept.push_back(std::move(events.at(next->at)));
-    kept_batch row{.seq = next_++,
-                   .taken_us = whole.taken_us,
-                   .events = static_cast<int64_t>(kept.size()),
-                   .body = pack_events(rest),
-                   .aside = first->detail};
-    row.checksum = hex_digest(row.body);
-    auto id = identity_digest{}.of("refused", whole.id);
-    row.id.assign(reinterpret_cast<const char*>(id.data()), id.size());
-    write_row(db_, row);
-    out.push_back({row.seq, row.events});
-    return next;
+  /// The refused events of each batch: a batch of their own that is to be set aside.
+  std::vector<kept_batch> rows_of_refused(std::span<const refused_event> refused) {
+    std::vector<kept_batch> out;
+    while (!refused.empty()) {
+      auto of = refused.front().request;
+      auto next = std::find_if(refused.begin(), refused.end(),
+                               [&](const auto& one) { return one.request != of; });
+      auto some = refused.first(static_cast<size_t>(next - refused.begin()));
+      if (auto row = row_of_refused(db_, front_.at(of), some)) {
+        row->seq = next_++;
+        out.push_back(std::move(*row));
+      }
+      refused = refused.subspan(some.size());
+    }
+    return out;
   }
 
   // -- reading ----------------------------------------------------------------------------------
@@ -460,8 +441,8 @@ private:
   void take_into(commit_batch& batch, const kept_batch& kept) {
     if (front_.empty())
       batch.number = static_cast<uint64_t>(kept.seq);
-    front_.push_back(
-      {kept.seq, static_cast<uint64_t>(kept.events), kept.body.size(), !kept.aside.empty()});
+    front_.push_back({kept.seq, kept.id, static_cast<uint64_t>(kept.events), kept.body.size(),
+                      !kept.aside.empty()});
     commit_batch::part part{.requests = 1};
     std::memcpy(part.id.data(), kept.id.data(), part.id.size());
     batch.parts.push_back(part);
@@ -497,6 +478,7 @@ private:
   watched_file watched_;
   int64_t next_ = 1;          ///< number of a batch
   bool index_behind_ = false; ///< it could not be written
+  bool out_of_room_ = false;  ///< the last trouble was that the disk is full
   std::vector<indexed_batch> missing_;
   spool_depth depth_;
   std::vector<front_batch> front_; ///< what was read last

@@ -172,6 +172,39 @@ TEST_CASE(
   CHECK(h.ledger().in_queue == 32);
 }
 
+TEST_CASE("what the spool has although its sender was told that nobody knows is counted when it "
+          "is found, and nothing below zero") {
+  virtual_system on;
+  spooling_house h{on};
+  h.send(1, 2);
+  h.answer(error_code::store_unavailable);
+  h.answer_spool(error_code::outcome_unknown);
+  CHECK(h.outcome(1).error == error_code::outcome_unknown);
+  CHECK(h.ledger().rejected == 2);
+  h.replay({.stored = 2, .took = 1ms});
+  auto book = h.ledger();
+  CHECK(book.spooled == 0);
+  CHECK(book.stored == 2);
+  CHECK(book.received == 4);
+  CHECK(book.settled());
+}
+
+TEST_CASE("a spool that fails is not called full") {
+  virtual_system on;
+  spooling_house h{on};
+  SUBCASE("the store has refused") {
+    h.send(1);
+    h.answer(error_code::store_unavailable);
+    h.answer_spool(error_code::spool_failed);
+  }
+  SUBCASE("the store may still answer") {
+    h.send(1);
+    on.advance(1100ms);
+    h.answer_spool(error_code::spool_failed);
+  }
+  CHECK(h.outcome(1).error == error_code::spool_failed);
+}
+
 TEST_CASE("a fast stop: what was given up is not spooled, what was taken is") {
   virtual_system on;
   spooling_house h{on};

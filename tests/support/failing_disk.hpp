@@ -10,6 +10,8 @@
 namespace phi::testing {
 
 class failing_disk {
+  static constexpr int healthy = 1 << 30;
+
 public:
   failing_disk() {
     auto& mine = vfs();
@@ -29,11 +31,16 @@ public:
   }
   failing_disk(const failing_disk&) = delete;
 
-  /// The Nth flush from now on fails, and those after it, until `heal`. Of write-ahead logs only.
-  void fail_flush_of_log(int nth = 1) { flushes_left() = nth; }
+  /// The Nth flush from now on fails, and those after it, until `heal` or for so many `times`. Of
+  /// write-ahead logs only.
+  void fail_flush_of_log(int nth = 1, int times = healthy) {
+    times_left() = times;
+    flushes_left() = nth;
+  }
   /// `code`: SQLITE_FULL for a disk that is full.
   void fail_write_of_log(int nth = 1, int code = SQLITE_IOERR_WRITE) {
     write_error() = code;
+    times_left() = healthy;
     writes_left() = nth;
   }
   void heal() { flushes_left() = writes_left() = healthy; }
@@ -41,8 +48,6 @@ public:
   int failed() const { return failures(); }
 
 private:
-  static constexpr int healthy = 1 << 30;
-
   static sqlite3_vfs& vfs() {
     static sqlite3_vfs mine{};
     return mine;
@@ -68,6 +73,10 @@ private:
     static std::atomic<int> code{SQLITE_IOERR_WRITE};
     return code;
   }
+  static std::atomic<int>& times_left() {
+    static std::atomic<int> left{healthy};
+    return left;
+  }
   static std::atomic<int>& failures() {
     static std::atomic<int> n{0};
     return n;
@@ -76,7 +85,7 @@ private:
   static bool fails(std::atomic<int>& left) {
     if (left == healthy || --left > 0)
       return false;
-    left = 0; // and all that follow
+    left = --times_left() > 0 ? 0 : healthy; // and those that follow
     ++failures();
     return true;
   }
