@@ -60,7 +60,7 @@ void set_aside(self_ptr self, uint64_t number, const std::string& why, bool for_
     log_warn("spool", "sets a batch aside for a while: the database takes others, and not this one",
              {{"batch", number}, {"cause", why}});
   else
-    log_error("spool", "sets a batch aside that the database will never take",
+    log_error("spool", "sets a batch aside that no further try would store",
               {{"batch", number}, {"cause", why}});
   state.lone_lost = 0;
   state.port->set_aside(number, why, for_a_while);

@@ -61,6 +61,9 @@ public:
   struct part {
     digest id{};
     size_t requests = 0;
+    /// When the spool took it. Not stored any more once identities of that time have aged out: what
+    /// another instance was sent as well would count twice. 0: stored whatever its age.
+    int64_t taken_us = 0;
   };
 
   uint64_t number = 0;

@@ -16,7 +16,7 @@ struct spool_depth {
   uint64_t batches = 0; ///< waiting for the database
   uint64_t events = 0;
   uint64_t bytes = 0;
-  uint64_t set_aside = 0; ///< batches that the database will never take, or that are damaged
+  uint64_t set_aside = 0; ///< batches that no further try would store, or that are damaged
   uint64_t aside_events = 0;
   uint64_t deferred = 0; ///< batches of these that are tried again by themselves
 };

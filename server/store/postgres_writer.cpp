@@ -2,6 +2,7 @@
 
 #include "actors/log.hpp"
 #include "config/defaults.hpp"
+#include "config/time_text.hpp"
 #include "protocol/fault_point.hpp"
 #include "server/platform/digest.hpp"
 #include "server/store/database_id.hpp"
@@ -47,6 +48,18 @@ bool is_about_data(const std::exception& e, bool suspect) {
     return false;
   return is_of_class(e, {"22", "23", "44", "54", "P0", "42501"})
          || (suspect && !is_of_class(e, {"08", "25", "40", "53", "55", "57", "58"}));
+}
+
+/// A batch of the spool is so old that nobody can tell what is stored of it. Somebody must want it.
+class aged_out : public std::runtime_error {
+public:
+  using std::runtime_error::runtime_error;
+};
+
+std::string taken_before(int32_t taken, int32_t kept_from) {
+  return "it was taken on " + format_date(taken) + ", and which events are known is kept from "
+         + format_date(kept_from)
+         + " on: some may count already; phictl spool replay stores it all the same";
 }
 
 class postgres_writer : public store_port {
@@ -131,7 +144,8 @@ private:
   void fail(const commit_batch& batch, commit_result& result, const std::exception& e) {
     result.error = batch.committing() ? error_code::outcome_unknown : error_code::store_unavailable;
     const auto* said = dynamic_cast<const postgres_error*>(&e);
-    result.reached = said && !said->state().empty();
+    result.never = dynamic_cast<const aged_out*>(&e) != nullptr;
+    result.reached = result.never || (said && !said->state().empty());
     result.detail = e.what();
     result.requests.clear();
     result.refused.clear();
@@ -254,11 +268,23 @@ private:
     postgres_array ids{postgres_array::of::uuid};
     for (const auto& part : batch.parts)
       ids.add(part.id);
+    db_.queue(raw_from_day, {}, true);
     db_.queue(batch_outcomes, {ids.take()}, true);
     auto answers = db_.run_queued();
     for (auto& row = answers.back(); row.step();)
       known_[row.uuid(0)] = {static_cast<uint32_t>(row.binary_integer(1)),
                              static_cast<uint32_t>(row.binary_integer(2))};
+    if (auto& kept_from = answers.at(answers.size() - 2); kept_from.step())
+      refuse_what_aged_out(batch, kept_from.binary_integer(0));
+  }
+
+  /// Identities are kept from the same day on as rows.
+  void refuse_what_aged_out(const commit_batch& batch, int64_t kept_from) {
+    for (const auto& part : batch.parts) {
+      auto taken = day_of_slot(slot_of(part.taken_us));
+      if (part.taken_us != 0 && taken < kept_from && !known_.contains(part.id))
+        throw aged_out{taken_before(taken, static_cast<int32_t>(kept_from))};
+    }
   }
 
   /// Finds out which events are new: `fresh_`, and the counts of every request.
@@ -281,7 +307,7 @@ private:
     added = new_identities(digests, days);
     each_part(batch, [&](const commit_batch::part& part, auto requests) {
       if (auto earlier = known_.find(part.id); earlier != known_.end())
-        return tell_again(batch, requests, earlier->second, result);
+        return tell_again(batch, part, requests, earlier->second, result);
       for (const auto& request : requests)
         count(request, added, result.requests.emplace_back());
     });
@@ -290,20 +316,32 @@ private:
   /// The outcome of an earlier commit: all of the part's counts, with its first request. Which of
   /// its events were refused then is told by what is not there: whoever asks again may not have
   /// heard it.
-  void tell_again(const commit_batch& batch, std::span<const ingest_request> requests,
-                  commit_result::counts counts, commit_result& result) {
-    size_t events = 0;
+  void tell_again(const commit_batch& batch, const commit_batch::part& part,
+                  std::span<const ingest_request> requests, commit_result::counts counts,
+                  commit_result& result) {
+    uint32_t events = 0;
     for (const auto& request : requests)
-      events += request.events.size();
-    counts.refused = static_cast<uint32_t>(events) - counts.stored - counts.duplicates;
-    if (counts.refused > 0)
-      name_refused_before(batch, requests, counts.refused, result);
+      events += static_cast<uint32_t>(request.events.size());
+    counts.refused = events - counts.stored - counts.duplicates;
+    if (counts.refused > 0) {
+      auto absent = absent_of(batch, requests);
+      auto refused = static_cast<uint32_t>(absent.size());
+      if (refused > counts.refused && part.taken_us != 0)
+        throw aged_out{"the database has refused " + std::to_string(counts.refused)
+                       + " of its events, and which ones is known no longer; phictl spool replay"
+                         " keeps those apart of which nothing is known"};
+      // Fewer are absent: some were sent again meanwhile, and stored.
+      counts.stored = std::min(counts.stored, events - refused);
+      counts.duplicates = events - refused - counts.stored;
+      counts.refused = refused;
+      result.refused.insert(result.refused.end(), absent.begin(), absent.end());
+    }
     for (size_t i = 0; i < requests.size(); ++i)
       result.requests.push_back(std::exchange(counts, {}));
   }
 
-  void name_refused_before(const commit_batch& batch, std::span<const ingest_request> requests,
-                           size_t expected, commit_result& result) {
+  std::vector<refused_event> absent_of(const commit_batch& batch,
+                                       std::span<const ingest_request> requests) {
     postgres_array digests{postgres_array::of::uuid};
     for (const auto& request : requests)
       for (const auto& e : request.events)
@@ -313,14 +351,13 @@ private:
     auto answers = db_.run_queued();
     for (auto& row = answers.back(); row.step();)
       present.insert(row.uuid(0));
-    std::vector<refused_event> absent;
+    std::vector<refused_event> out;
     for (const auto& request : requests)
       for (uint32_t i = 0; i < request.events.size(); ++i)
         if (!present.contains(request.events[i].identity))
-          absent.push_back({static_cast<uint32_t>(&request - batch.requests.data()), i,
-                            error_code::refused_by_store, "refused by the database before"});
-    if (absent.size() == expected) // else identities have aged out meanwhile: nobody can tell
-      result.refused.insert(result.refused.end(), absent.begin(), absent.end());
+          out.push_back({static_cast<uint32_t>(&request - batch.requests.data()), i,
+                         error_code::refused_by_store, "refused by the database before"});
+    return out;
   }
 
   digest_set new_identities(postgres_array& digests, postgres_array& days) {

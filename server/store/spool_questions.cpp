@@ -19,7 +19,7 @@ constexpr auto totals = "SELECT count(*) FILTER (WHERE aside IS NULL),"
                         " coalesce(sum(events) FILTER (WHERE aside IS NULL), 0),"
                         " coalesce(sum(length(body)), 0), count(aside),"
                         " coalesce(sum(events) FILTER (WHERE aside IS NOT NULL), 0),"
-                        " count(*) FILTER (WHERE tried_us <> 0),"
+                        " count(*) FILTER (WHERE tried_us > 0),"
                         " min(taken_us) FILTER (WHERE aside IS NULL) FROM batch";
 
 } // namespace
@@ -48,7 +48,7 @@ json show_spool(database& db) {
                      {"takenAt", format_rfc3339(list.integer(1))},
                      {"events", list.integer(2)},
                      {"why", list.text(3)},
-                     {"triedAgain", list.integer(4) != 0}});
+                     {"triedAgain", list.integer(4) > 0}});
   return {{"batches", ask.integer(0)},
           {"events", ask.integer(1)},
           {"bytes", ask.integer(2)},

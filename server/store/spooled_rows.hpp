@@ -21,6 +21,9 @@ struct kept_batch {
   std::string aside;    ///< why it was set aside; empty: it waits
   int64_t tried_us = 0; ///< with `aside`: tried again by itself, last then; 0: not by itself
 
+  /// As `tried_us` of one that waits: somebody wants it stored whatever its age.
+  static constexpr int64_t wanted = -1;
+
   /// Empty, or what is wrong.
   std::string damage() const;
 };

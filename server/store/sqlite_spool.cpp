@@ -98,7 +98,7 @@ public:
   }
 
   commit_batch_ptr deferred() override {
-    return read("WHERE tried_us <> 0 ORDER BY tried_us, seq LIMIT ?1 OFFSET ?2", 1, 0);
+    return read("WHERE tried_us > 0 ORDER BY tried_us, seq LIMIT ?1 OFFSET ?2", 1, 0);
   }
 
   std::string remove_front(const std::vector<refused_event>& refused) override {
@@ -423,7 +423,7 @@ private:
             && out->events + static_cast<size_t>(ask.integer(3)) > defaults::replay_events)
           break;
         auto kept = read_row(ask);
-        out->suspect |= kept.tried_us != 0;
+        out->suspect |= kept.tried_us > 0;
         if (auto damage = kept.damage(); damage.empty())
           take_into(*out, kept);
         else
@@ -444,6 +444,8 @@ private:
     front_.push_back({kept.seq, kept.id, static_cast<uint64_t>(kept.events), kept.body.size(),
                       !kept.aside.empty()});
     commit_batch::part part{.requests = 1};
+    if (kept.tried_us != kept_batch::wanted)
+      part.taken_us = kept.taken_us;
     std::memcpy(part.id.data(), kept.id.data(), part.id.size());
     batch.parts.push_back(part);
     batch.events += static_cast<size_t>(kept.events);
@@ -464,8 +466,8 @@ private:
   }
 
   json requeue() {
-    statement again{db_, "UPDATE batch SET aside = NULL, tried_us = 0 WHERE aside IS NOT NULL"};
-    again.execute();
+    statement again{db_, "UPDATE batch SET aside = NULL, tried_us = ?1 WHERE aside IS NOT NULL"};
+    again.bind(1, kept_batch::wanted).execute();
     auto batches = db_.changes();
     count();
     return {{"requeued", batches}, {"batches", depth_.batches}, {"events", depth_.events}};

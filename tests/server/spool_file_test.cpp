@@ -196,7 +196,9 @@ TEST_CASE("events that the database refuses are kept apart in the spool, and can
   auto spool = dir.spool();
   REQUIRE(spool->open() == "");
   fill(*spool, 0, 3);
-  REQUIRE(spool->front(10, 0)->parts.size() == 3);
+  auto first = spool->front(10, 0);
+  REQUIRE(first->parts.size() == 3);
+  CHECK(first->parts[2].taken_us > 1'700'000'000'000'000);
   std::vector<refused_event> refused{{.request = 0, .at = 2, .detail = "too long"},
                                      {.request = 0, .at = 9, .detail = "too long"},
                                      {.request = 2, .at = 0, .detail = "too wide"}};
@@ -214,6 +216,9 @@ TEST_CASE("events that the database refuses are kept apart in the spool, and can
   auto again = spool->front(10, 0);
   REQUIRE(again);
   REQUIRE(again->events == 3);
+  CHECK_FALSE(again->suspect);
+  CHECK(again->parts[0].taken_us == 0); // whatever its age: somebody wants it
+  CHECK(spool->depth().deferred == 0);
   CHECK(again->requests[0].events[0].identity == make_event(2).identity);
   CHECK(again->requests[0].events[1].identity == make_event(9).identity);
   CHECK(again->requests[1].events[0].identity == make_event(200).identity);
