@@ -62,7 +62,7 @@ void set_aside(self_ptr self, uint64_t number, const std::string& why, bool for_
   else
     log_error("spool", "sets a batch aside that no further try would store",
               {{"batch", number}, {"cause", why}});
-  state.lone_lost = 0;
+  state.lone_lost = state.go_round = 0;
   state.port->set_aside(number, why, for_a_while);
   tell_aside(self);
   arm_deferred(self);
@@ -88,6 +88,19 @@ void take_out(self_ptr self) {
   if (state.port->depth().batches > 0)
     return arm(self, duration::zero());
   log_info("spool", "has replayed everything", {{"events", state.replayed}});
+}
+
+/// The way to the database failed with the first, right after another batch went it: that proves
+/// nothing against the first, so it stays where it is. Others go before it, each time more of them,
+/// so that it does not hold them up.
+void go_round(self_ptr self, const std::string& why) {
+  auto& state = self->state;
+  state.skip = 1;
+  state.go_round = (size_t{1} << std::min(state.lone_lost, defaults::most_doubled)) - 1;
+  if (++state.lone_lost == defaults::lone_tries)
+    log_warn("spool", "goes round a batch: the way to the database fails with it each time",
+             {{"cause", why}});
+  try_again_later(self);
 }
 
 /// What to try now; null: nothing.
@@ -141,8 +154,13 @@ void committed_whole(self_ptr self, const commit_result& result) {
     state.well = state.skip > 0;
     if (!state.well)
       state.lone_lost = 0;
-    state.tries = state.well; // the first is tried alone now
-    state.skip = 0;
+    state.tries = 0;
+    if (state.well && state.go_round > 0) {
+      --state.go_round;
+    } else {
+      state.tries = state.well; // the first is tried alone now
+      state.skip = 0;
+    }
   }
   state.settled.emplace(replay_result{.took = result.took});
   for (const auto& counts : result.requests) {
@@ -181,10 +199,8 @@ void not_committed(self_ptr self, const commit_result& result) {
   if (failed->parts.size() > 1)
     return merged_not_committed(self, *failed, result);
   bool first_alone = std::exchange(state.well, false) && state.skip == 0;
-  if (first_alone && !result.reached && ++state.lone_lost < defaults::lone_tries) {
-    state.skip = 1; // chance, for once: the next ones show whether the way there holds
-    return try_again_later(self);
-  }
+  if (first_alone && !result.reached)
+    return go_round(self, result.detail);
   if (result.never || first_alone) {
     set_aside(self, failed->number, result.detail, !result.never);
     state.one_by_one -= state.one_by_one > 0;

@@ -30,6 +30,7 @@ struct spool_state {
   size_t skip = 0;         ///< so many are gone round; doubles up to the end of the spool
   bool well = false;       ///< the database took one from behind the first, right before
   size_t lone_lost = 0;    ///< times that the way to it failed with the first, and not with others
+  size_t go_round = 0;     ///< so many more go before it for that
   size_t merged_fails = 0; ///< of several batches together, since that went well
   bool was_deferred = false;             ///< the batch that the store has had been set aside
   std::optional<time_point> deferred_at; ///< when the next of these is tried

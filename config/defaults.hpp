@@ -132,8 +132,10 @@ inline constexpr auto reader_grace = 2000ms;
 inline constexpr auto replay_wait = 100ms;
 /// Of a batch that fails, before the next ones are tried without it.
 inline constexpr size_t replay_tries = 2;
-/// Of one with which the connection ends each time, while others are taken.
+/// Of one with which the connection ends each time while others are taken, before that is said; and
+/// how often the number of those that go before it doubles.
 inline constexpr size_t lone_tries = 4;
+inline constexpr size_t most_doubled = 6;
 /// Until the next of those is tried that the database did not take while it took others.
 inline constexpr auto deferred_wait = 60s;
 inline constexpr auto replay_wait_max = 5000ms;
