@@ -101,6 +101,23 @@ std::vector<turned_away> batch_queue::take_awaited() {
   return out;
 }
 
+bool batch_queue::only_own() const {
+  return std::none_of(queue_.begin(), queue_.end(),
+                      [](const item& one) { return one.request.awaited; });
+}
+
+size_t batch_queue::drop_own() {
+  size_t out = 0;
+  for (const auto& one : queue_)
+    if (!one.request.awaited) {
+      forget(one.request);
+      out += one.request.events.size();
+    }
+  waiting_events_ -= out;
+  std::erase_if(queue_, [](const item& one) { return !one.request.awaited; });
+  return out;
+}
+
 std::optional<time_point> batch_queue::oldest() const {
   if (queue_.empty())
     return std::nullopt;

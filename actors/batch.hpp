@@ -70,11 +70,15 @@ public:
   /// Takes all waiting requests that somebody waits for out of the queue.
   std::vector<turned_away> take_awaited();
 
+  /// Takes the service's own events out of the queue; gives how many they were.
+  size_t drop_own();
+
   bool empty() const { return queue_.empty(); }
   size_t waiting_events() const { return waiting_events_; } ///< not yet in a batch
   size_t events() const { return events_; }                 ///< with those under way
   size_t bytes() const { return bytes_; }
   bool someone_waits() const { return awaited_ > 0; }
+  bool only_own() const; ///< whether nothing else waits than the service's own events
   bool full_batch() const { return waiting_events_ >= with_.batch_events; }
 
   /// Since when the oldest request waits; nothing when the queue is empty.

@@ -61,6 +61,9 @@ public:
     counts_.spooled += events;
   }
 
+  /// The service's own events that were in the queue are given up: nobody is told but the log.
+  void drop(uint64_t events) { refuse(events); }
+
   const ledger_counts& counts() const { return counts_; }
 
 private:

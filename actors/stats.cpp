@@ -178,6 +178,7 @@ stats_settings stats_settings_of(const config& settings) {
           .commit_overdue = milliseconds{s.busy_timeout_ms} + defaults::commit_overdue_margin,
           .spool_after = milliseconds{settings.spool.after_ms},
           .commit_retry = defaults::commit_retry_interval,
+          .commit_retry_max = defaults::commit_retry_max,
           .answer_after = settings.resolved.how};
 }
 

@@ -16,9 +16,10 @@ namespace phi {
 struct stats_settings {
   batch_queue::limits queue;
   duration flush_interval{};
-  duration commit_overdue{}; ///< a store silent for this long loses the batch, if it still can
-  duration spool_after{};    ///< the same while there is a spool; it gets the batch
-  duration commit_retry{};
+  duration commit_overdue{};   ///< a store silent for this long loses the batch, if it still can
+  duration spool_after{};      ///< the same while there is a spool; it gets the batch
+  duration commit_retry{};     ///< from a refusal to the next try; doubles
+  duration commit_retry_max{}; ///< up to that
   durability answer_after = durability::full;
 };
 
@@ -61,6 +62,7 @@ struct stats_state {
   time_point tried_at{};      ///< when it was last tried with an empty batch
   std::string refusal;
   std::optional<time_point> retry_at; ///< not before, unless somebody waits
+  duration retry_wait{};              ///< that led to it
   bool overdue_armed = false;         ///< one timer at a time, however many commits
   uint64_t flush_timer = 0;           ///< the number of the current timer; others are stale
   bool flush_armed = false;

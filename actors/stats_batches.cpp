@@ -44,22 +44,38 @@ void arm_flush_timer(self_ptr self, time_point at) {
   tell_later(self, wait, atom::flush_v, ++state.flush_timer);
 }
 
+/// At the end, what is left of the events about our own requests holds nobody up.
+uint64_t drop_own(self_ptr self) {
+  auto& state = self->state;
+  auto dropped = state.queue.drop_own();
+  state.book.drop(dropped);
+  if (dropped > 0)
+    log_warn("stats", "drops events about the service's own requests: they could not be stored",
+             {{"events", dropped}, {"cause", state.refusal}});
+  return dropped;
+}
+
 /// Leaves when `release` has come and nothing can be done any more; whether it did.
 bool leave_if_done(self_ptr self) {
   auto& state = self->state;
-  bool empty = state.queue.empty() && !state.under_way;
-  bool hopeless = (state.hurried || !state.store) && state.store_refuses && !state.under_way;
-  if (!state.doors_seen_shut || (!empty && !hopeless))
+  if (!state.doors_seen_shut || state.under_way)
     return false;
+  bool hopeless = state.store_refuses && (state.hurried || !state.store || state.queue.only_own());
+  if (!state.queue.empty() && !hopeless)
+    return false;
+  auto dropped = drop_own(self);
   const auto& book = state.book.counts();
   auto flushed = book.stored + book.duplicates - state.settled_before_stop;
-  auto trouble =
-    empty ? std::string{}
-          : std::to_string(book.in_queue) + " events could not be stored: " + state.refusal;
-  leave(self, {.did = {{"events_flushed", flushed}},
-               .waits = {{"store", state.waited_for_store}},
-               .ledger = book,
-               .trouble = trouble});
+  auto trouble = state.queue.empty() ? std::string{}
+                                     : std::to_string(book.in_queue)
+                                         + " events could not be stored: " + state.refusal;
+  stopped_report words{.did = {{"events_flushed", flushed}},
+                       .waits = {{"store", state.waited_for_store}},
+                       .ledger = book,
+                       .trouble = trouble};
+  if (dropped > 0)
+    words.did.push_back({"own_events_dropped", dropped});
+  leave(self, std::move(words));
   return true;
 }
 
@@ -98,6 +114,18 @@ void batch_committed(self_ptr self, const commit_result& result) {
   state.queue.done(*cut.batch);
 }
 
+/// What nobody waits for is tried again, less and less often: each try costs a batch's work.
+void try_again_later(self_ptr self) {
+  auto& state = self->state;
+  auto now = now_of(self);
+  if (state.retry_at && now < *state.retry_at)
+    return; // somebody's request was tried before its time
+  state.retry_wait = state.retry_at
+                       ? std::min<duration>(2 * state.retry_wait, state.with.commit_retry_max)
+                       : state.with.commit_retry;
+  state.retry_at = now + state.retry_wait;
+}
+
 void batch_refused(self_ptr self, const commit_result& result) {
   auto& state = self->state;
   auto& under_way = *state.under_way;
@@ -107,7 +135,7 @@ void batch_refused(self_ptr self, const commit_result& result) {
                 {{"events", under_way.cut.batch->events}, {"cause", result.detail}});
     state.store_refuses = true;
     state.refusal = result.detail;
-    state.retry_at = now_of(self) + state.with.commit_retry;
+    try_again_later(self);
   }
   answers out;
   auto& cut = under_way.cut;

@@ -123,8 +123,10 @@ inline constexpr auto restart_backoff_max = 5000ms;
 /// A store that does not answer a commit within busy_timeout plus this is overdue: its batch is
 /// abandoned and the waiting requests are answered.
 inline constexpr auto commit_overdue_margin = 3000ms;
-/// Between two tries to store events that nobody waits for, while the store refuses.
+/// Between two tries to store events that nobody waits for, while the store refuses: doubles up to
+/// the longest.
 inline constexpr auto commit_retry_interval = 250ms;
+inline constexpr auto commit_retry_max = 2000ms;
 /// How much longer than the database itself a reader waits for it to end a statement.
 inline constexpr auto reader_grace = 2000ms;
 /// Between two tries to replay the spool while the database is away: doubles up to the longest, and

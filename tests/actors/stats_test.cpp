@@ -208,6 +208,53 @@ TEST_CASE("stats: release overtakes what http handed on before, and waits for it
   CHECK(h.replies->outcomes.at(1).stored == 1);
 }
 
+TEST_CASE("stats: events about our own requests hold no stop up while the store refuses; they are "
+          "dropped, and counted") {
+  for (bool refused_before : {true, false}) {
+    CAPTURE(refused_before);
+    virtual_system on;
+    recorded_log log;
+    house h{on};
+    h.send(0, 3, false);
+    if (refused_before) {
+      on.advance(210ms);
+      h.answer(error_code::store_unavailable);
+    }
+    CHECK_FALSE(h.gone());
+    h.release(stop_mode::graceful);
+    if (!refused_before) {
+      REQUIRE(h.batches->size() == 1); // one try
+      h.answer(error_code::store_unavailable);
+    }
+    CHECK(h.batches->size() == 1);
+    CHECK(h.gone());
+    CHECK(h.books->read()->rejected == 3);
+    CHECK(h.books->read()->settled());
+    CHECK(log.contains("drops events about the service's own requests"));
+  }
+}
+
+TEST_CASE("stats: what was acknowledged before the commit still holds a stop up, and own events "
+          "are no part of what is missing then") {
+  virtual_system on;
+  auto with = house::defaults_for_tests();
+  with.answer_after = durability::queued;
+  house h{on, with};
+  h.send(1, 2);
+  h.send(0, 3, false);
+  h.release(stop_mode::graceful);
+  h.answer(error_code::store_unavailable);
+  CHECK_FALSE(h.gone());
+  on.advance(300ms);
+  CHECK(h.batches->size() == 2); // tried again
+  h.answer(error_code::store_unavailable);
+  CHECK_FALSE(h.gone());
+  h.release(stop_mode::fast);
+  CHECK(h.gone());
+  CHECK(h.books->read()->in_queue == 2);
+  CHECK(h.books->read()->rejected == 3);
+}
+
 TEST_CASE("stats: durability queued answers before the commit") {
   virtual_system on;
   auto with = house::defaults_for_tests();

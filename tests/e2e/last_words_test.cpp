@@ -121,14 +121,19 @@ TEST_CASE("a clean stop on a full disk keeps its report and is no crash at the n
           * doctest::skip(may_not_mount())) {
   temp_dir dir;
   small_disk disk{dir.path("state"), "8m"};
-  settings env{{"APP_SERVER_STATE_DIR", dir.path("state")},
-               {"APP_STATS_TRACK_REQUESTS", "false"}}; // what cannot be stored is no clean stop
+  settings env{{"APP_SERVER_STATE_DIR", dir.path("state")}};
   std::string first;
   {
     service_process service{dir.path(), env};
     CHECK(post(service.port(), "/api/v1/events", one_event).status == 200);
     disk.fill();
+    // Events about our own requests, which cannot be stored: neither code nor time are theirs.
+    CHECK(post(service.port(), "/api/v1/events", one_event).status == 503);
+    CHECK(get(service.port(), "/api/v1/stats/summary").status == 200);
+    auto began = std::chrono::steady_clock::now();
     CHECK(service.stop().code == 0);
+    CHECK(std::chrono::steady_clock::now() - began < 3s);
+    CHECK(service.logged("drops events about the service's own requests"));
     CHECK_FALSE(service.logged("cannot keep the report"));
     first = read_file(dir.path("state/last-exit.json"));
     CHECK(json::parse(first)["exitCode"] == 0);

@@ -86,6 +86,7 @@ struct stats_house {
     if (with_spool)
       spool = on.keep(on.system.spawn(fake_spool, spooled));
     auto who = child_identity{"stats", {}, std::make_shared<activity>()};
+    books = {who.activity, &who.activity->books};
     stats = on.keep(on.system.spawn(stats_behavior, who, store, spool, with));
     on.run();
   }
@@ -95,7 +96,8 @@ struct stats_house {
             .flush_interval = 200ms,
             .commit_overdue = 8s,
             .spool_after = 1s,
-            .commit_retry = 250ms};
+            .commit_retry = 250ms,
+            .commit_retry_max = 2s};
   }
 
   void send(ticket to, size_t events = 1, bool awaited = true) {
@@ -153,10 +155,21 @@ struct stats_house {
     return out;
   }
 
+  /// Whether it has left.
+  bool gone() {
+    caf::scoped_actor asker{on.system};
+    auto pending = asker->request(stats, 1s, atom::status_v);
+    on.run();
+    bool out = false;
+    pending.receive([](const actor_status&) {}, [&](const caf::error&) { out = true; });
+    return out;
+  }
+
   virtual_system& on;
   batches_ptr batches = std::make_shared<std::vector<commit_batch_ptr>>();
   batches_ptr spooled = std::make_shared<std::vector<commit_batch_ptr>>();
   std::shared_ptr<recorded_replies> replies = std::make_shared<recorded_replies>();
+  std::shared_ptr<ledger_board> books; ///< its ledger, also when it has left
   store_actor store;
   spool_actor spool;
   stats_actor stats;
