@@ -251,6 +251,11 @@ bool shutdown_plan::died_in_stop() const {
   });
 }
 
+bool shutdown_plan::out_of_reach() const {
+  return std::any_of(states_.begin(), states_.end(),
+                     [](const progress& p) { return p.report && p.report->out_of_reach; });
+}
+
 exit_code shutdown_plan::verdict(const std::optional<ledger_counts>& ledger) const {
   if (mode_ == stop_mode::immediate || reason_ == stop_reason::user_forced)
     return exit_code::forced_by_user;
@@ -260,7 +265,7 @@ exit_code shutdown_plan::verdict(const std::optional<ledger_counts>& ledger) con
     return exit_code::startup_failed;
   if (reason_ == stop_reason::child_died || died_in_stop())
     return exit_code::child_died;
-  if (ledger && !ledger->settled())
+  if ((ledger && !ledger->settled()) || out_of_reach())
     return exit_code::unaccounted;
   return exit_code::clean;
 }

@@ -110,6 +110,7 @@ private:
   void finish_if_done(plan_actions& out);
   bool out_of_the_way(size_t child) const;
   bool died_in_stop() const;
+  bool out_of_reach() const;
   time_point limit(size_t child) const;
   duration budgets_up_to(size_t child) const;
   exit_row row(size_t child) const;

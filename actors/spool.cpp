@@ -232,6 +232,7 @@ void use_store(self_ptr self, store_actor store) {
 void close_and_leave(self_ptr self) {
   auto& state = self->state;
   std::string trouble;
+  auto missed = state.port->out_of_reach();
   auto left = state.port->depth();
   {
     doing now{*state.who.activity, "closing the spool"};
@@ -245,7 +246,8 @@ void close_and_leave(self_ptr self) {
                        {"replayed", state.replayed},
                        {"left", left.events},
                        {"set_aside", left.set_aside}},
-               .trouble = trouble});
+               .trouble = missed.empty() ? trouble : missed,
+               .out_of_reach = !missed.empty()});
 }
 
 actor_status tell_status(self_ptr self) {

@@ -31,6 +31,7 @@ void close_and_leave(self_ptr self) {
   auto& state = self->state;
   auto began = clock::now();
   std::string trouble;
+  auto missed = state.port->out_of_reach();
   {
     doing now{*state.who.activity, "closing the database"};
     fault_point("store.release");
@@ -39,7 +40,8 @@ void close_and_leave(self_ptr self) {
   leave(self, {.did = {{"batches", state.batches}, {"events", state.events}},
                .waits = {{"COMMIT", state.committing_in_stop},
                          {"the database to close", clock::now() - began}},
-               .trouble = trouble});
+               .trouble = missed.empty() ? trouble : missed,
+               .out_of_reach = !missed.empty()});
 }
 
 /// A commit that waits for others gets on, and a stop does not end it.
@@ -82,6 +84,7 @@ store_actor::behavior_type store_behavior(self_ptr self, child_identity who, sto
     },
     [self](atom::status) {
       const auto& state = self->state;
+      state.port->tidy_up();
       return status_of(self, {.doing = state.port->activity(),
                               .progress = state.who.activity->progress(),
                               .gauges = {{"batches", state.batches}, {"events", state.events}},

@@ -46,6 +46,7 @@ struct stopped_report {
   std::vector<waited> waits;
   std::optional<ledger_counts> ledger; ///< from stats only
   std::string trouble;                 ///< empty = none
+  bool out_of_reach = false;           ///< what was acknowledged is where nobody will look for it
 };
 
 /// Answer to `status`.

@@ -66,6 +66,10 @@ public:
   /// Why it is not whole, such as "12 events are set aside"; empty: it is.
   virtual std::string degraded() const = 0;
 
+  /// Why what it has acknowledged may not be found any more; empty: it will be. Asked before
+  /// `close`.
+  virtual std::string out_of_reach() const { return {}; }
+
   virtual void adopt(const config& settings) = 0;
   virtual std::string close() = 0;
 };

@@ -36,6 +36,14 @@ public:
   /// Empty: none was opened yet. Any thread.
   virtual std::string database_id() const { return {}; }
 
+  /// Why what was acknowledged may not be found any more, such as "phi.db has been moved away";
+  /// empty: it will be. Asked before `close`.
+  virtual std::string out_of_reach() const { return {}; }
+
+  /// What can be put in order without a batch. About once a second, in the thread that uses it;
+  /// takes a fraction of that.
+  virtual void tidy_up() {}
+
   /// From now on these settings hold, as far as they can change while it is open.
   virtual void adopt(const config& settings) = 0;
 

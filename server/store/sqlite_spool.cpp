@@ -168,6 +168,10 @@ public:
 
   void adopt(const config& settings) override { with_ = spool_settings_of(settings); }
 
+  std::string out_of_reach() const override {
+    return depth_.batches + depth_.set_aside > 0 ? watched_.trouble() : std::string{};
+  }
+
   std::string close() override {
     if (!db_.is_open())
       return {};
@@ -176,7 +180,8 @@ public:
       db_.run("PRAGMA wal_checkpoint(TRUNCATE)");
     });
     db_.close();
-    return trouble.empty() ? written : trouble;
+    auto moved = watched_.trouble();
+    return moved.empty() ? written : moved;
   }
 
 private:

@@ -58,11 +58,13 @@ public:
 
   std::string open() override {
     try {
+      // After the actor died: never another file than the one that was there.
+      if (auto moved = file_.trouble(); !moved.empty())
+        throw std::runtime_error(moved);
       open_file();
       return {};
     } catch (const std::exception& e) {
-      statements_.reset();
-      db_.close();
+      close_file();
       return with_.file + ": " + e.what();
     }
   }
@@ -90,17 +92,20 @@ public:
                                      + " MiB: somebody has been reading the database for long";
   }
 
+  std::string out_of_reach() const override { return what_has_moved(); }
+
+  void tidy_up() override { cut_log(); }
+
   std::string close() override {
     activity_ = "checkpoint";
-    auto trouble = what_has_moved();
+    std::string trouble;
     try {
       statements_.reset();
       if (db_.is_open() && with_.wal)
         db_.run("PRAGMA wal_checkpoint(TRUNCATE)");
     } catch (const std::exception& e) {
       // Nothing is lost: the next opening reads the write-ahead log.
-      if (trouble.empty())
-        trouble = e.what();
+      trouble = e.what();
     }
     db_.close();
     activity_ = "closed";

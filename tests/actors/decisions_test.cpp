@@ -306,6 +306,18 @@ TEST_CASE("verdict: an unsettled ledger has a code of its own, worse things are 
   CHECK(plan.verdict(lost) == exit_code::child_died);
 }
 
+TEST_CASE("verdict: what was acknowledged and is where nobody looks for it is no clean stop") {
+  shutdown_plan plan{{{"only", 1s, {}}}, {.timeout = 30s}};
+  plan.begin(stop_mode::graceful, stop_reason::terminate, "", t0);
+  plan.on_stopped(
+    0, {.actor = "only", .trouble = "phi.db has been moved away", .out_of_reach = true}, t0);
+  CHECK(plan.verdict(ledger_counts{.received = 1, .stored = 1}) == exit_code::unaccounted);
+  shutdown_plan harmless{{{"only", 1s, {}}}, {.timeout = 30s}};
+  harmless.begin(stop_mode::graceful, stop_reason::terminate, "", t0);
+  harmless.on_stopped(0, {.actor = "only", .trouble = "the log stays as it is"}, t0);
+  CHECK(harmless.verdict(ledger_counts{.received = 1, .stored = 1}) == exit_code::clean);
+}
+
 TEST_CASE("the blame chain names who waited for whom, and leaves out what nobody noticed") {
   exit_report report;
   auto row = [](std::string name, std::string whom, duration how_long) {

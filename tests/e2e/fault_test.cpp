@@ -141,7 +141,7 @@ TEST_CASE(
       CHECK(ask_database(service.database(), "SELECT count(*) FROM event") == 4);
       continue;
     }
-    service.stop();
+    CHECK(service.stop().code == 83);
     CHECK(service.last_exit().find("phi.db has been") != std::string::npos);
     // What had been acknowledged is in the file that was taken away.
     CHECK(ask_database(dir.path("kept"), "SELECT count(*) FROM event") == 3);

@@ -206,7 +206,9 @@ std::vector<std::string> explain_exit(const json& report) {
       out.push_back("somebody asked for it: a third signal, or mode immediate");
       break;
     case exit_code::unaccounted:
-      out.push_back("events are unaccounted for: see the ledger and the log");
+      out.push_back(
+        "events are unaccounted for, or where nobody will look for them: see the ledger,"
+        " what store and spool say of their files, and the log");
       break;
     default: break;
   }
