@@ -20,6 +20,7 @@ struct sqlite_settings {
   std::chrono::milliseconds busy_timeout{};
   std::chrono::milliseconds query_timeout{};
   std::optional<int64_t> start_at_us; ///< nothing before it is counted
+  uint64_t log_limit = 64 << 20;      ///< a larger write-ahead log is made to begin anew
 };
 
 sqlite_settings sqlite_settings_of(const config& settings);

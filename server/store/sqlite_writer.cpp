@@ -11,6 +11,7 @@
 #include "server/store/statements.hpp"
 #include "server/store/watched_file.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <span>
@@ -40,6 +41,13 @@ struct writing {
   statement identity, event, count, status, instance, latency, user, address, begin, commit,
     rollback, savepoint, keep, undo;
 };
+
+/// While one reader follows upon another there is no moment in which the log could begin anew: once
+/// it is too large we make one. So long we wait for readers, longer the larger it is, and a tenth
+/// of the time at most.
+constexpr auto cut_log_patience = std::chrono::milliseconds{100};
+constexpr uint64_t cut_log_most_patience = 5;
+constexpr int cut_log_share = 10;
 
 /// A log of this size is not written back, for somebody reads what was there before it.
 constexpr uint64_t large_log_bytes = uint64_t{256} << 20;
@@ -78,8 +86,9 @@ public:
       not_committed(batch, result, e);
     }
     sums_.clear();
-    activity_ = "idle";
     result.took = std::chrono::steady_clock::now() - began;
+    cut_log();
+    activity_ = "idle";
     return result;
   }
 
@@ -181,6 +190,28 @@ private:
     const auto* refused = dynamic_cast<const sqlite_error*>(&e);
     auto code = refused ? refused->code() & 0xff : SQLITE_OK;
     return code == SQLITE_FULL || (code == SQLITE_BUSY && !db_.autocommit());
+  }
+
+  /// Readers that come meanwhile read the database alone, so that only those that are there already
+  /// are waited for. One that stays is waited for in vain: the log grows until it ends.
+  void cut_log() {
+    auto now = std::chrono::steady_clock::now();
+    if (!with_.wal || !statements_ || now < cut_log_at_)
+      return;
+    auto times = size_of_file(log_.path()) / with_.log_limit;
+    if (times == 0)
+      return;
+    activity_ = "checkpoint";
+    std::chrono::milliseconds wait = cut_log_patience * std::min(times, cut_log_most_patience);
+    db_.set_busy_timeout(std::min(with_.busy_timeout, wait));
+    try {
+      db_.run("PRAGMA wal_checkpoint(TRUNCATE)");
+    } catch (const sqlite_error& e) {
+      log_debug("store", "cannot cut its log", {{"cause", e.what()}});
+    }
+    db_.set_busy_timeout(with_.busy_timeout);
+    cut_log_at_ = std::chrono::steady_clock::now() + wait * cut_log_share;
+    activity_ = "idle";
   }
 
   void close_file() noexcept {
@@ -376,6 +407,7 @@ private:
   watched_file file_;
   watched_file log_;
   rollup sums_;
+  std::chrono::steady_clock::time_point cut_log_at_{}; ///< not before
   std::atomic<const char*> activity_{"closed"};
 };
 
