@@ -162,6 +162,7 @@ void acceptor::begin_shortage(int error) {
   auto now = clock::now();
   if (counts_.shortage == 0) {
     counts_.shortage_began = ticks(now);
+    began_short_ = now;
     failed_before_ = counts_.failed - 1;
   }
   counts_.shortage = error;
@@ -172,35 +173,37 @@ void acceptor::begin_shortage(int error) {
     log_warn(who_.name, "cannot take new connections for now, they wait",
              {{"cause", std::strerror(error)}});
   }
+  last_short_ = now;
+  arm_retry();
+}
+
+/// While there is a shortage the timer runs, whoever sees it: nothing else would end it.
+void acceptor::arm_retry() {
+  if (std::exchange(retry_armed_, true))
+    return;
   retry_.expires_after(defaults::accept_retry_interval);
-  retry_.async_wait([this](const asio::error_code& error_of_timer) {
-    if (error_of_timer || !is_open())
+  retry_.async_wait([this](const asio::error_code& error) {
+    retry_armed_ = false;
+    if (error || !is_open())
       return;
-    take_some();
+    if (!waiting_ && !held_)
+      take_some();
     check_shortage();
   });
 }
 
-/// It is over when a while has passed without a failed try, so that a shortage that comes and goes
-/// with each connection is one.
+/// It is over when a while has passed without a try that found nothing to make a connection of, so
+/// that a shortage that comes and goes with each connection is one. Failures of single connections
+/// say nothing of it.
 void acceptor::check_shortage() {
   if (counts_.shortage == 0 || !is_open())
     return;
-  auto quiet = clock::now() - time_point{duration{counts_.last_failure_at.load()}};
-  if (quiet < defaults::accept_retry_interval)
-    return; // the timer is armed
-  if (quiet < defaults::shortage_over_after) {
-    retry_.expires_after(defaults::accept_retry_interval);
-    retry_.async_wait([this](const asio::error_code& error) {
-      if (!error)
-        check_shortage();
-    });
-    return;
-  }
+  if (clock::now() - last_short_ < defaults::shortage_over_after)
+    return arm_retry();
   counts_.shortage = 0;
   if (!std::exchange(said_, false))
     return;
-  std::chrono::duration<double> lasted = duration{counts_.last_failure_at - counts_.shortage_began};
+  std::chrono::duration<double> lasted = last_short_ - began_short_;
   log_fields what{{"failed_accepts", counts_.failed - failed_before_}, {"after_s", lasted.count()}};
   log_info(who_.name, "takes new connections again", what);
 }

@@ -73,6 +73,7 @@ private:
   outcome take_one();
   void hand_on(taken_connection one);
   void begin_shortage(int error);
+  void arm_retry();
   void check_shortage();
 
   asio::posix::stream_descriptor descriptor_;
@@ -82,6 +83,9 @@ private:
   bool waiting_ = false; ///< for the listener to become readable
   bool held_ = false;    ///< for a place
   bool said_ = false;    ///< the shortage is in the log
+  bool retry_armed_ = false;
+  time_point began_short_{};
+  time_point last_short_{}; ///< the last try that found nothing to make a connection of
   time_point last_said_{};
   uint64_t failed_before_ = 0;
 };
