@@ -201,6 +201,8 @@ inline constexpr size_t admin_max_connections = 32;
 inline constexpr auto admin_idle_timeout = 30'000ms;
 /// How long a connection that is ended with an error still takes what is on its way.
 inline constexpr auto admin_linger = 1000ms;
+/// How long a client of it may leave its answer unread.
+inline constexpr auto admin_write_timeout = 10'000ms;
 /// Bounds of Retry-After, in seconds.
 inline constexpr uint32_t retry_after_min_s = 1;
 inline constexpr uint32_t retry_after_max_s = 60;

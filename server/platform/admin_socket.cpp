@@ -17,6 +17,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 #include <list>
 #include <mutex>
 #include <optional>
@@ -73,7 +74,7 @@ bool may_give_to(gid_t number) {
 }
 
 class admin_session;
-/// The oldest first. Used in the socket's thread only: an actor that answers holds no session.
+/// Used in the socket's thread only: an actor that answers holds no session.
 using session_list = std::list<std::shared_ptr<admin_session>>;
 
 /// One connection: requests are answered one after the other, in order.
@@ -81,27 +82,34 @@ class admin_session : public std::enable_shared_from_this<admin_session> {
 public:
   admin_session(stream::socket socket, std::shared_ptr<handler_type> handler, session_list& all)
     : socket_(std::move(socket)),
-      idle_(socket_.get_executor()),
+      timer_(socket_.get_executor()),
       handler_(std::move(handler)),
       all_(all) {}
 
   /// Whether it waits for a request (a part of one may be there).
   bool is_idle() const { return reading_; }
+  /// Whether its answer waits for a client that does not read on.
+  bool is_stuck(time_point now) const {
+    return writing_ && now - moved_ >= defaults::make_room_after;
+  }
+  /// When a request was last waited for, or a part of an answer was taken.
+  time_point moved() const { return moved_; }
 
   void close() {
     asio::error_code ignored;
-    idle_.cancel();
+    timer_.cancel();
     socket_.close(ignored);
     all_.remove(shared_from_this());
   }
 
   void read() {
-    idle_.expires_after(defaults::admin_idle_timeout);
-    idle_.async_wait([self = weak_from_this()](const asio::error_code& error) {
+    timer_.expires_after(defaults::admin_idle_timeout);
+    timer_.async_wait([self = weak_from_this()](const asio::error_code& error) {
       if (auto session = self.lock(); session && !error && session->reading_)
         session->close();
     });
     reading_ = true;
+    moved_ = clock::now();
     asio::async_read_until(socket_, asio::dynamic_buffer(input_, admin_wire::max_line_bytes), '\n',
                            [self = shared_from_this()](const asio::error_code& error, size_t size) {
                              self->reading_ = false;
@@ -147,8 +155,8 @@ private:
 
   /// Ends the connection after that time, whatever it does.
   void limit(std::chrono::steady_clock::duration time) {
-    idle_.expires_after(time);
-    idle_.async_wait([self = weak_from_this()](const asio::error_code& error) {
+    timer_.expires_after(time);
+    timer_.async_wait([self = weak_from_this()](const asio::error_code& error) {
       if (auto session = self.lock(); session && !error)
         session->close();
     });
@@ -194,12 +202,33 @@ private:
     output_ = std::move(line) + '\n';
     if (file && send_with_file(*file))
       output_.erase(0, 1);
-    asio::async_write(socket_, asio::buffer(output_),
+    writing_ = true;
+    moved_ = clock::now();
+    watch_writing();
+    auto moves_on = [this](const asio::error_code& error, size_t) -> size_t {
+      moved_ = clock::now();
+      return error ? 0 : std::numeric_limits<size_t>::max();
+    };
+    asio::async_write(socket_, asio::buffer(output_), moves_on,
                       [self = shared_from_this()](const asio::error_code& error, size_t) {
+                        self->writing_ = false;
                         if (error)
                           return self->close();
                         self->read();
                       });
+  }
+
+  /// Whoever does not read on is cut: its place and the answer's memory are given back.
+  void watch_writing() {
+    timer_.expires_at(moved_ + defaults::admin_write_timeout);
+    timer_.async_wait([self = weak_from_this()](const asio::error_code& error) {
+      auto session = self.lock();
+      if (!session || error || !session->writing_)
+        return;
+      if (clock::now() - session->moved_ >= defaults::admin_write_timeout)
+        return session->close();
+      session->watch_writing();
+    });
   }
 
   bool send_with_file(int file) {
@@ -219,11 +248,13 @@ private:
   }
 
   stream::socket socket_;
-  asio::steady_timer idle_;
-  gone_flag gone_; ///< of the request under way
+  asio::steady_timer timer_; ///< of what is waited for: a request, or the client that reads
+  gone_flag gone_;           ///< of the request under way
   std::shared_ptr<handler_type> handler_;
   session_list& all_;
   bool reading_ = false;
+  bool writing_ = false;
+  time_point moved_{};
   std::string input_;
   std::string output_;
 };
@@ -347,18 +378,20 @@ private:
     return ::lstat(path.c_str(), &there) == 0 ? there.st_ino : 0;
   }
 
-  /// When all places are taken, the oldest that only waits goes: idle connections lock nobody out.
+  /// When all places are taken, who has waited longest for a request, or has not read its answer
+  /// for longest, goes: neither locks anybody out. Who is being worked for stays.
   bool make_room() {
     if (sessions_.size() < defaults::admin_max_connections)
       return true;
+    auto now = clock::now();
+    std::shared_ptr<admin_session> goes;
     for (const auto& session : sessions_)
-      if (session->is_idle()) {
-        std::shared_ptr {
-          session
-          } -> close();
-        return true;
-      }
-    return false;
+      if ((session->is_idle() || session->is_stuck(now))
+          && (!goes || session->moved() < goes->moved()))
+        goes = session;
+    if (goes)
+      goes->close();
+    return goes != nullptr;
   }
 
   void let_in(stream::socket peer) {

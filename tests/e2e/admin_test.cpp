@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
@@ -16,7 +17,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <thread>
 #include <unistd.h>
+#include <vector>
 
 using namespace phi::testing;
 using namespace std::chrono_literals;
@@ -56,6 +59,11 @@ public:
     pollfd waiting{fd_, POLLIN, 0};
     char c = 0;
     return ::poll(&waiting, 1, static_cast<int>(limit.count())) > 0 && ::recv(fd_, &c, 1, 0) <= 0;
+  }
+  /// Whether the service has ended the connection, whatever lies there unread.
+  bool hung_up() const {
+    pollfd one{fd_, 0, 0};
+    return ::poll(&one, 1, 0) > 0 && (one.revents & POLLHUP) != 0;
   }
 
 private:
@@ -241,6 +249,56 @@ TEST_CASE("admin socket: 200 idle connections lock nobody out") {
   for (int i = 0; i < 200; ++i)
     crowd.push_back(std::make_unique<raw_admin>(dir.path("admin.sock")));
   CHECK(ctl(dir, {"health"}).code == 0);
+  CHECK(service.stop().code == 0);
+}
+
+namespace {
+
+/// Clients that ask for more than a socket holds, and read nothing.
+std::vector<std::unique_ptr<raw_admin>> deaf_crowd(const temp_dir& dir, size_t size) {
+  std::string questions;
+  for (int i = 0; i < 150; ++i)
+    questions += R"({"jsonrpc":"2.0","id":1,"method":"config"})"
+                 "\n";
+  std::vector<std::unique_ptr<raw_admin>> out;
+  for (size_t i = 0; i < size; ++i) {
+    out.push_back(std::make_unique<raw_admin>(dir.path("admin.sock")));
+    REQUIRE(out.back()->connected());
+    out.back()->send(questions);
+  }
+  return out;
+}
+
+} // namespace
+
+TEST_CASE("admin socket: 32 clients that ask and do not read lock nobody out") {
+  temp_dir dir;
+  service_process service{dir.path()};
+  auto crowd = deaf_crowd(dir, 32);
+  // Each is stuck for a second before it must go for somebody else.
+  std::this_thread::sleep_for(3s);
+  auto gone = [&] {
+    return std::count_if(crowd.begin(), crowd.end(), [](auto& one) { return one->hung_up(); });
+  };
+  CHECK(gone() == 0); // nobody needed a place
+  std::vector<std::unique_ptr<raw_admin>> late;
+  for (int i = 1; i <= 3; ++i) {
+    late.push_back(std::make_unique<raw_admin>(dir.path("admin.sock")));
+    late.back()->send(ask_status);
+    CHECK(json::parse(late.back()->line())["result"]["state"] == "ready");
+    CHECK(gone() == i);
+  }
+  CHECK(ctl(dir, {"health"}).code == 0);
+  CHECK_FALSE(service.logged("turns connections away"));
+  CHECK(service.stop().code == 0);
+}
+
+TEST_CASE("admin socket: who does not read its answer is cut after a while") {
+  temp_dir dir;
+  service_process service{dir.path()};
+  auto deaf = deaf_crowd(dir, 1);
+  std::this_thread::sleep_for(13s); // the limit is 10 s
+  CHECK(deaf[0]->hung_up());
   CHECK(service.stop().code == 0);
 }
 
