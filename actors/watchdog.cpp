@@ -20,6 +20,14 @@ std::vector<health_quorum::late_member> late_outside(self_ptr self) {
   return out;
 }
 
+/// Everybody who owes an answer, actors or not.
+std::vector<health_quorum::late_member> late_ones(self_ptr self) {
+  auto late = self->state.quorum.late(now_of(self));
+  for (auto& part : late_outside(self))
+    late.push_back(std::move(part));
+  return late;
+}
+
 /// All is well once every ping of the round is answered, or whoever has not answered makes
 /// progress or lacks a processor.
 void tell_manager(self_ptr self) {
@@ -114,12 +122,26 @@ void report_stuck(self_ptr self, const std::string& name, duration silent) {
   tell_later(self, defaults::stuck_dump_time, atom::give_up_v, name);
 }
 
+/// Who answered, or made progress, while its state was written down has had its last chance in
+/// time.
+void give_up_if_stuck(self_ptr self, const std::string& name) {
+  auto& state = self->state;
+  if (!state.gave_up)
+    return;
+  look(self, state.quorum);
+  if (!state.stopping)
+    state.seen.outside = state.port->look_around();
+  for (const auto& one : late_ones(self))
+    if (one.name == name && one.stuck)
+      return state.port->give_up(name);
+  state.gave_up.reset();
+  log_info("watchdog", "lets an actor be that has answered in time", {{"actor", name}});
+}
+
 void report_late(self_ptr self) {
   auto& state = self->state;
   std::string shown;
-  auto late = state.quorum.late(now_of(self));
-  for (auto& part : late_outside(self))
-    late.push_back(std::move(part));
+  auto late = late_ones(self);
   for (const auto& [name, silent, starved, stuck] : late) {
     auto what = doing_of(self, name);
     log_fields fields{{"late", name}, {"silent", show_duration(silent)}, {"doing", what}};
@@ -320,11 +342,7 @@ watchdog_actor::behavior_type watchdog_behavior(self_ptr self, child_identity wh
       state.quorum.watch(name, now_of(self));
       state.signs.watch(name, now_of(self));
     },
-    [self](atom::give_up, const std::string& name) {
-      auto& state = self->state;
-      if (state.gave_up)
-        state.port->give_up(name);
-    });
+    [self](atom::give_up, const std::string& name) { give_up_if_stuck(self, name); });
 }
 
 } // namespace phi

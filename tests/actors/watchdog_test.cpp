@@ -165,6 +165,39 @@ TEST_CASE("an actor that answers again is no longer shown, and may be given up a
   CHECK(k.watch->given_up.size() == 1);
 }
 
+TEST_CASE("the last chance is one: who answers or makes progress during the dump is let be") {
+  kennel k;
+  k.on.advance(15s, 100ms);
+  auto until_dump = [&] {
+    return k.on.advance_until([&] { return k.log.contains("finds an actor stuck"); }, 90s, 100ms);
+  };
+  *k.frozen = true;
+  REQUIRE(until_dump());
+  SUBCASE("it makes progress, and is given up another time") {
+    k.seen_at->end(k.seen_at->begin("COMMIT"));
+    k.on.advance(1s, 100ms);
+    CHECK(k.watch->given_up.empty());
+    CHECK(k.log.contains("lets an actor be that has answered in time"));
+    k.on.advance(80s, 100ms);
+    CHECK(k.watch->given_up == std::vector<std::string>{"store"});
+  }
+  SUBCASE("it says nothing") {
+    k.on.advance(500ms, 100ms);
+    CHECK(k.watch->given_up == std::vector<std::string>{"store"});
+    CHECK_FALSE(k.log.contains("lets an actor be"));
+  }
+}
+
+TEST_CASE("an event loop that turns again during the dump is let be") {
+  kennel k;
+  k.watch->outside = {{"event loop 1", 60s, "", false}};
+  REQUIRE(k.on.advance_until([&] { return k.log.contains("finds an actor stuck"); }, 30s, 100ms));
+  k.watch->outside[0].silent = 0s;
+  k.on.advance(500ms, 100ms);
+  CHECK(k.watch->given_up.empty());
+  CHECK(k.log.contains("lets an actor be"));
+}
+
 TEST_CASE("a process that stood still blames nobody; a suspended machine is noticed") {
   kennel k;
   k.on.advance(25s, 100ms);
