@@ -23,6 +23,7 @@ template <class Self>
 void set_up_child(Self* self, child_identity who) {
   after_hand_over();
   self->state.who = std::move(who);
+  name_actor(self->id(), self->state.who.name);
   die_of_exceptions_aloud(self, static_cast<uint8_t>(error_code::actor_failed));
 }
 

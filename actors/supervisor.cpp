@@ -354,6 +354,7 @@ supervisor_actor::behavior_type supervisor_behavior(self_ptr self, std::vector<c
   after_hand_over();
   auto& state = self->state;
   state.who = {"supervisor", {}, std::move(own)};
+  name_actor(self->id(), state.who.name);
   die_of_exceptions_aloud(self, static_cast<uint8_t>(error_code::actor_failed),
                           [self](const std::string& text) { self->state.cause = text; });
   on_down(self, [self](const caf::down_msg& down) { child_is_gone(self, down); });

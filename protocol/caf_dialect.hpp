@@ -183,10 +183,11 @@ auto observe(Self* self, Handler handler, Result (Class::*)(Args...)) {
   return observed_handler<Self, Handler, Result, Args...>{self, std::move(handler)};
 }
 
-inline void trace_send(uint64_t from, const caf::actor_addr& to, caf::atom_value what,
-                       bool urgent) {
+inline void trace_send(uint64_t from, const caf::actor_addr& to, caf::atom_value what, bool urgent,
+                       duration delay = {}) {
   if (auto* tracer = tracing(); tracer && to)
-    tracer->sent({from, to.id(), what, urgent}, actor_here);
+    tracer->sent({from, to.id(), what, urgent, std::chrono::nanoseconds{delay}.count()},
+                 actor_here);
 }
 
 } // namespace detail
@@ -228,14 +229,17 @@ struct replies {
 template <class... Args>
 using accepts = caf::reacts_to<Args...>;
 
-/// Asks `to` and calls one of the two functions later. The time-out must be finite.
+/// Asks `to`, ahead of its backlog, and calls one of the two functions later. The time-out must be
+/// finite. It is handed over as CAF's own kind of duration: the overload for those of std::chrono
+/// forgets the priority (0.17.6).
 template <class Self, class Handle, class OnAnswer, class OnError, class Atom, class... Args>
 void ask_urgent(Self* self, const Handle& to, duration timeout, OnAnswer on_answer,
                 OnError on_error, Atom atom, Args&&... args) {
   before_hand_over();
   detail::trace_send(self->id(), to.address(), Atom::value, true);
   self
-    ->template request<caf::message_priority::high>(to, timeout, atom, std::forward<Args>(args)...)
+    ->template request<caf::message_priority::high>(to, caf::duration{timeout}, atom,
+                                                    std::forward<Args>(args)...)
     .then(observe(self, std::move(on_answer)), observe(self, std::move(on_error)));
 }
 
@@ -279,12 +283,12 @@ void tell_urgent_from_outside(const Handle& to, Atom atom, Args&&... args) {
   caf::anon_send<caf::message_priority::high>(to, atom, std::forward<Args>(args)...);
 }
 
-/// Sends to `self` after `delay`, on the actor clock (virtual in tests). Not in a trace: it would
-/// only show that time passes.
-template <class Self, class... Args>
-void tell_later(Self* self, duration delay, Args&&... args) {
+/// Sends to `self` after `delay`, on the actor clock (virtual in tests).
+template <class Self, class Atom, class... Args>
+void tell_later(Self* self, duration delay, Atom atom, Args&&... args) {
   before_hand_over();
-  self->delayed_send(self, delay, std::forward<Args>(args)...);
+  detail::trace_send(self->id(), self->address(), Atom::value, false, delay);
+  self->delayed_send(self, delay, atom, std::forward<Args>(args)...);
 }
 
 /// Ends `target` ahead of its backlog. Acts between two messages only: nothing interrupts a running

@@ -6,6 +6,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
+#include <mutex>
 #include <string>
 
 namespace phi {
@@ -16,6 +18,7 @@ struct traced_message {
   uint64_t to = 0;
   caf::atom_value what{};
   bool urgent = false;
+  int64_t delay_ns = 0; ///< it is delivered this much later; 0: at once
 };
 
 /// A message being handled.
@@ -45,7 +48,23 @@ inline std::atomic<message_tracer*> tracer{nullptr};
 inline std::atomic<bool> trace_shows_user_data{false};
 /// The actor whose handler this thread runs.
 inline thread_local uint64_t actor_here = 0;
+inline std::mutex names_guard;
+inline std::map<uint64_t, std::string> names;
 } // namespace detail
+
+/// Makes an actor known by its name. A trace that is switched on when the actor is stuck
+/// already sees it handle nothing, and must name it all the same.
+inline void name_actor(uint64_t id, const char* name) {
+  std::lock_guard lock{detail::names_guard};
+  detail::names[id] = name;
+}
+
+/// Empty for one that was never named.
+inline std::string name_of_actor(uint64_t id) {
+  std::lock_guard lock{detail::names_guard};
+  auto found = detail::names.find(id);
+  return found == detail::names.end() ? std::string{} : found->second;
+}
 
 /// The tracer, or null when tracing is off.
 inline message_tracer* tracing() noexcept {

@@ -88,6 +88,7 @@ std::string trace_recorder::on(const std::string& where, trace_filter filter) {
   waiting_sends_ = 0;
   answers_.clear();
   handlings_.clear();
+  gone_.clear();
   tracks_ = {{outside, 0}};
   add(
     dump({{"name", "process_name"}, {"ph", "M"}, {"pid", 1}, {"args", {{"name", "phi-backend"}}}}));
@@ -119,6 +120,49 @@ void trace_recorder::tell_unfinished() {
                 {"since_us", microseconds(now - one.began_ns)}});
   }
   handlings_.clear();
+  for (auto& line : waiting_lines(now)) {
+    if (to_log_)
+      log_warn("trace", "sees a message that nobody handles",
+               {{"from", line["args"]["from"].get<std::string>()},
+                {"to", line["args"]["to"].get<std::string>()},
+                {"message", line["name"].get<std::string>()},
+                {"count", line["args"]["count"].get<uint64_t>()},
+                {"since_us", line["args"]["waitedUs"].get<double>()}});
+    auto track = track_of(0, line["args"]["to"].get<std::string>().c_str());
+    line["tid"] = track;
+    add(dump(line));
+  }
+  sends_.clear();
+  waiting_sends_ = 0;
+}
+
+/// One line for all of a kind between the same two, however many: what waits is many when somebody
+/// is stuck.
+std::vector<json> trace_recorder::waiting_lines(int64_t now) const {
+  std::vector<json> out;
+  for (const auto& [way, list] : sends_) {
+    auto to = name_of(std::get<1>(way));
+    auto what = static_cast<caf::atom_value>(std::get<2>(way));
+    auto due = static_cast<uint64_t>(
+      std::count_if(list.begin(), list.end(), [&](const send& one) { return one.due_ns <= now; }));
+    if (due == 0 || !wanted(to, what))
+      continue;
+    const auto& first = list.front();
+    auto track = tracks_.find(to);
+    out.push_back({{"name", to_string(what)},
+                   {"cat", "waiting"},
+                   {"ph", "i"},
+                   {"s", "t"},
+                   {"pid", 1},
+                   {"tid", track == tracks_.end() ? 0 : track->second},
+                   {"ts", microseconds(first.due_ns)},
+                   {"args",
+                    {{"from", name_of(first.origin)},
+                     {"to", to},
+                     {"count", due},
+                     {"waitedUs", microseconds(now - first.due_ns)}}}});
+  }
+  return out;
 }
 
 void trace_recorder::close_file() {
@@ -152,6 +196,8 @@ trace_page trace_recorder::read(uint64_t from, size_t max_bytes) const {
   for (const auto& [number, one] : handlings_)
     if (wanted(one) && number != handling_here)
       out.lines.push_back(dump(span_of(one, now, true)));
+  for (const auto& line : waiting_lines(now))
+    out.lines.push_back(dump(line));
   return out;
 }
 
@@ -161,12 +207,31 @@ trace_recorder::channel trace_recorder::channel_of(const traced_message& message
 
 void trace_recorder::sent(const traced_message& message, uint64_t origin) noexcept {
   std::lock_guard lock{guard_};
-  if (waiting_sends_ >= defaults::trace_max_waiting)
+  if (waiting_sends_ >= defaults::trace_max_waiting || gone_.contains(message.to))
     return;
   // CAF keeps the order of messages of one priority between two actors, so the first that is
-  // handled is the first that was sent.
-  sends_[channel_of(message)].push_back({now_ns(), message.from ? message.from : origin});
+  // handled is the first that was sent, or for those that are delayed the first that was due.
+  auto now = now_ns();
+  send one{now, message.from ? message.from : origin, now + message.delay_ns};
+  auto& list = sends_[channel_of(message)];
+  auto behind =
+    std::upper_bound(list.begin(), list.end(), one, [](const send& left, const send& right) {
+      return left.due_ns < right.due_ns;
+    });
+  list.insert(behind, one);
   ++waiting_sends_;
+}
+
+/// Who has gone handles nothing any more, and is not stuck.
+void trace_recorder::forget_receiver(uint64_t actor) {
+  gone_.insert(actor);
+  for (auto at = sends_.begin(); at != sends_.end();)
+    if (std::get<1>(at->first) == actor) {
+      waiting_sends_ -= at->second.size();
+      at = sends_.erase(at);
+    } else {
+      ++at;
+    }
 }
 
 std::optional<trace_recorder::send> trace_recorder::take_send(const traced_handling& handling) {
@@ -179,9 +244,11 @@ std::optional<trace_recorder::send> trace_recorder::take_send(const traced_handl
     answers_.erase(found);
     return out;
   }
-  if (message.what == caf::atom("down"))
+  if (message.what == caf::atom("down")) {
+    forget_receiver(message.from);
     if (auto last = last_ended_.find(message.from); last != last_ended_.end())
-      return send{last->second, message.from};
+      return send{last->second, message.from, last->second};
+  }
   auto found = sends_.find(channel_of(message));
   if (found == sends_.end() || found->second.empty())
     return std::nullopt;
@@ -217,7 +284,7 @@ void trace_recorder::handled(uint64_t number) noexcept {
   const auto& message = one.what.message;
   last_ended_[message.to] = ended;
   if (one.what.request != 0 && !one.what.is_answer && answers_.size() < defaults::trace_max_waiting)
-    answers_[{message.from, one.what.request}] = {ended, message.to};
+    answers_[{message.from, one.what.request}] = {ended, message.to, ended};
   if (!wanted(one))
     return;
   record(one, ended);
@@ -245,24 +312,33 @@ void trace_recorder::worked(const char* what, int64_t began_ns, int64_t ended_ns
             {"dur", microseconds(ended_ns - std::max(began_ns, in.began_ns))}}));
 }
 
-bool trace_recorder::wanted(const under_way& one) const {
-  auto what = to_string(one.what.message.what);
-  return (filter_.actors.empty() || filter_.actors.contains(one.what.name))
-         && (filter_.messages.empty() || filter_.messages.contains(what));
+bool trace_recorder::wanted(const std::string& actor, caf::atom_value message) const {
+  return (filter_.actors.empty() || filter_.actors.contains(actor))
+         && (filter_.messages.empty() || filter_.messages.contains(to_string(message)));
 }
 
-const std::string& trace_recorder::name_of(uint64_t actor) const {
-  static const std::string none = outside;
-  auto found = names_.find(actor);
-  return found == names_.end() ? none : found->second;
+bool trace_recorder::wanted(const under_way& one) const {
+  return wanted(one.what.name, one.what.message.what);
+}
+
+std::string trace_recorder::name_of(uint64_t actor) const {
+  if (auto found = names_.find(actor); found != names_.end())
+    return found->second;
+  auto known = name_of_actor(actor); // it has handled nothing since the trace began
+  return known.empty() ? outside : known;
 }
 
 int trace_recorder::track_of(uint64_t actor, const char* name) {
-  auto [at, fresh] =
-    tracks_.try_emplace(name ? name : name_of(actor), static_cast<int>(tracks_.size()));
+  auto [at, fresh] = tracks_.try_emplace(name ? std::string{name} : name_of(actor),
+                                         static_cast<int>(tracks_.size()));
   if (fresh)
     add(dump(track_name(at->second, at->first)));
   return at->second;
+}
+
+/// In the mailbox: a delay that was asked for is no waiting.
+int64_t trace_recorder::waited_ns(const under_way& one) {
+  return std::max<int64_t>(0, one.began_ns - one.from->due_ns);
 }
 
 json trace_recorder::span_of(const under_way& one, int64_t ended_ns, bool unfinished) const {
@@ -270,7 +346,9 @@ json trace_recorder::span_of(const under_way& one, int64_t ended_ns, bool unfini
   if (!one.what.content.empty())
     args["content"] = one.what.content;
   if (one.from)
-    args["waitedUs"] = microseconds(one.began_ns - one.from->at_ns);
+    args["waitedUs"] = microseconds(waited_ns(one));
+  if (one.from && one.from->due_ns > one.from->at_ns)
+    args["delayUs"] = microseconds(one.from->due_ns - one.from->at_ns);
   if (unfinished)
     args["unfinished"] = true;
   auto track = tracks_.find(one.what.name);
@@ -339,7 +417,7 @@ void trace_recorder::tell_log(const under_way& one) const {
   if (!one.what.content.empty())
     fields.emplace_back("content", one.what.content);
   if (one.from)
-    fields.emplace_back("waited_us", microseconds(one.began_ns - one.from->at_ns));
+    fields.emplace_back("waited_us", microseconds(waited_ns(one)));
   log_info("trace", "sees a message", fields);
 }
 

@@ -41,7 +41,7 @@ public:
   bool is_on() const { return tracing() == this; }
 
   /// What is in memory from line `from` on, `max_bytes` at most; behind the last line what is being
-  /// handled now.
+  /// handled now, and what waits to be.
   trace_page read(uint64_t from, size_t max_bytes) const;
 
   void sent(const traced_message& message, uint64_t origin) noexcept override;
@@ -53,6 +53,7 @@ private:
   struct send {
     int64_t at_ns = 0;
     uint64_t origin = 0;
+    int64_t due_ns = 0; ///< when it is delivered: later than sent for one that is delayed
   };
   struct under_way {
     traced_handling what;
@@ -63,14 +64,19 @@ private:
   using request_key = std::pair<uint64_t, uint64_t>;
 
   static channel channel_of(const traced_message& message);
+  void forget_receiver(uint64_t actor);
   std::optional<send> take_send(const traced_handling& handling);
+  bool wanted(const std::string& actor, caf::atom_value message) const;
   bool wanted(const under_way& one) const;
+  /// A line for each way that messages wait on: they were sent, are due, and nobody handles them.
+  std::vector<nlohmann::ordered_json> waiting_lines(int64_t now) const;
+  static int64_t waited_ns(const under_way& one);
   /// The handling as a line. `unfinished`: it is under way still.
   nlohmann::ordered_json span_of(const under_way& one, int64_t ended_ns, bool unfinished) const;
   void record(const under_way& one, int64_t ended_ns, bool unfinished = false);
   void add(std::string line);
   int track_of(uint64_t actor, const char* name);
-  const std::string& name_of(uint64_t actor) const;
+  std::string name_of(uint64_t actor) const;
   void tell_log(const under_way& one) const;
   void tell_unfinished();
   void close_file();
@@ -84,6 +90,7 @@ private:
   uint64_t first_line_ = 0; ///< the number of lines_.front()
   std::map<channel, std::deque<send>> sends_;
   size_t waiting_sends_ = 0;
+  std::set<uint64_t> gone_;             ///< actors whose DOWN was seen
   std::map<request_key, send> answers_; ///< when the handling of a request ended
   std::map<uint64_t, under_way> handlings_;
   std::map<uint64_t, int64_t> last_ended_; ///< of each actor, for its DOWN

@@ -364,6 +364,7 @@ TEST_CASE("PHI_TRACE=FILE: the trace of a whole run loads, every arrow has both 
   CHECK(has(diagram.out, "signal->>supervisor: "));
   CHECK(has(diagram.out, "supervisor->>http: "));
   CHECK(has(diagram.out, "signal--xsupervisor"));
+  CHECK_FALSE(has(diagram.out, "handled")); // nobody was stuck
 }
 
 TEST_CASE("the trace of a forced exit loads as well, and shows how far the stop came") {
@@ -380,6 +381,9 @@ TEST_CASE("the trace of a forced exit loads as well, and shows how far the stop 
   CHECK(diagram.code == 0);
   CHECK(has(diagram.out, "stats--xsupervisor"));
   CHECK_FALSE(has(diagram.out, "store--xsupervisor"));
+  // What the store was told when it was late lies in its mailbox.
+  CHECK(has(diagram.out, "supervisor-xstore: "));
+  CHECK(has(diagram.out, " ms release (never handled)\n"));
 }
 
 TEST_CASE("PHI_TRACE=1 writes to the log; filters and user data as asked") {

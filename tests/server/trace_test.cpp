@@ -3,8 +3,12 @@
 #include "server/trace.hpp"
 
 #include "config/defaults.hpp"
+#include "protocol/actors.hpp"
 #include "tests/support/doctest.hpp"
 #include "tests/support/recorded_log.hpp"
+#include "tests/support/virtual_time.hpp"
+
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <filesystem>
@@ -106,4 +110,107 @@ TEST_CASE("a trace of what does not exist is refused, with what does") {
   CHECK(has(trace.on("", {.messages = {"comit"}}), "did you mean commit?"));
   CHECK(trace.on("", {.actors = {"store"}, .messages = {"commit", "down", "stop"}}) == "");
   trace.off();
+}
+
+namespace {
+
+/// The lines of one message, of one category.
+std::vector<nlohmann::json> lines_of(const trace_page& page, const std::string& message,
+                                     const std::string& category) {
+  std::vector<nlohmann::json> out;
+  for (const auto& line : page.lines) {
+    auto read = nlohmann::json::parse(line);
+    if (read.value("name", "") == message && read.value("cat", "") == category)
+      out.push_back(read);
+  }
+  return out;
+}
+
+/// Sends itself each kind of message once.
+struct busy_state {
+  struct {
+    const char* name = "store";
+  } who;
+};
+
+using busy_actor =
+  caf::typed_actor<accepts<atom::flush, uint64_t>, accepts<atom::tick, uint64_t>,
+                   accepts<atom::replay>, accepts<atom::look>, replies<uint64_t>::to<atom::ready>>;
+
+busy_actor::behavior_type busy(busy_actor::stateful_pointer<busy_state> self) {
+  return handlers(
+    self,
+    [self](atom::flush, uint64_t) {
+      tell_later(self, std::chrono::seconds{9}, atom::tick_v, uint64_t{2});
+      tell_later(self, std::chrono::seconds{2}, atom::tick_v, uint64_t{1});
+      tell(self, busy_actor{self}, atom::replay_v);
+      tell_urgent(self, busy_actor{self}, atom::look_v);
+      ask_urgent(
+        self, busy_actor{self}, std::chrono::seconds{1}, [](uint64_t) {}, [](const caf::error&) {},
+        atom::ready_v);
+    },
+    [](atom::tick, uint64_t) {}, [](atom::replay) {}, [](atom::look) {},
+    [](atom::ready) { return uint64_t{1}; });
+}
+
+} // namespace
+
+TEST_CASE("urgent and delayed messages have their arrows, each its own") {
+  trace_recorder trace;
+  testing::virtual_system on;
+  auto actor = on.keep(on.system.spawn(busy));
+  REQUIRE(trace.on("", {}) == "");
+  tell_from_outside(actor, atom::flush_v, uint64_t{0});
+  on.advance(std::chrono::seconds{10});
+  auto page = trace.read(0, 1 << 20);
+  trace.off();
+  for (const auto* message : {"replay", "look", "ready", "answer"}) {
+    CAPTURE(message);
+    CHECK(lines_of(page, message, "arrow").size() == 2); // its begin and its end
+    REQUIRE(lines_of(page, message, "message").size() == 1);
+    CHECK(lines_of(page, message, "message")[0]["args"]["from"] == "store");
+    CHECK_FALSE(lines_of(page, message, "message")[0]["args"].contains("delayUs"));
+  }
+  CHECK(lines_of(page, "tick", "arrow").size() == 4);
+  auto ticks = lines_of(page, "tick", "message");
+  REQUIRE(ticks.size() == 2);
+  for (uint64_t i : {0, 1}) {
+    CHECK(ticks[i]["args"]["content"] == std::to_string(i + 1));
+    CHECK(ticks[i]["args"]["delayUs"] == (i == 0 ? 2e6 : 9e6)); // not those of the other
+    CHECK(ticks[i]["args"]["waitedUs"] == 0.0);
+  }
+}
+
+TEST_CASE("a message that was sent and never handled is in the trace, and only while it is") {
+  recorded_log log;
+  trace_recorder trace;
+  name_actor(4711, "store"); // it is stuck already, and handles nothing while it is traced
+  REQUIRE(trace.on("1", {}) == "");
+  const traced_message commit{.from = 0, .to = 4711, .what = caf::atom("commit")};
+  trace.sent(commit, 0);
+  trace.sent(commit, 0);
+  auto later = commit;
+  later.what = caf::atom("replay");
+  later.delay_ns = 3'600'000'000'000;
+  trace.sent(later, 4711); // not due: nobody is to blame
+  auto waiting = lines_of(trace.read(0, 1 << 20), "commit", "waiting");
+  REQUIRE(waiting.size() == 1);
+  CHECK(waiting[0]["args"]["from"] == "outside");
+  CHECK(waiting[0]["args"]["to"] == "store");
+  CHECK(waiting[0]["args"]["count"] == 2);
+  CHECK(lines_of(trace.read(0, 1 << 20), "replay", "waiting").empty());
+  trace.handled(trace.began({.message = commit, .name = "store"}));
+  CHECK(lines_of(trace.read(0, 1 << 20), "commit", "waiting")[0]["args"]["count"] == 1);
+  const traced_message gone{.from = 0, .to = 4712, .what = caf::atom("use")};
+  trace.sent(gone, 0); // to an actor that has left: it is not stuck
+  trace.handled(trace.began(
+    {.message = {.from = 4712, .to = 1, .what = caf::atom("down")}, .name = "supervisor"}));
+  trace.sent(gone, 0);
+  trace.off(); // its last lines stay
+  auto after = trace.read(0, 1 << 20);
+  CHECK(lines_of(after, "commit", "waiting").size() == 1);
+  CHECK(log.contains("trace sees a message that nobody handles from=outside to=store "
+                     "message=commit"));
+  CHECK_FALSE(log.contains("message=replay"));
+  CHECK(lines_of(after, "use", "waiting").empty());
 }

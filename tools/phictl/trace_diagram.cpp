@@ -21,6 +21,8 @@ struct arrow {
   std::string from;
   std::string to;
   std::string text;
+  bool stuck = false; ///< it belongs to the story of the stop, whenever it was
+  bool lost = false;  ///< nobody has handled it
 };
 
 bool tells_of_a_stop(const std::string& message) {
@@ -38,11 +40,22 @@ std::map<int, std::string> track_names(const json& events) {
   return out;
 }
 
+/// Messages that were sent and never handled, of one kind on one way.
+arrow lost_arrow(const json& event) {
+  const auto& args = event["args"];
+  auto count = args.value("count", uint64_t{1});
+  auto text = event.value("name", "") + " (never handled";
+  text += count > 1 ? ", " + std::to_string(count) + " of them)" : ")";
+  return {event.value("ts", 0.0), args.value("from", "?"), args.value("to", "?"), text, true, true};
+}
+
 std::vector<arrow> arrows_of(const json& events) {
   auto names = track_names(events);
   std::vector<arrow> out;
   for (const auto& event : events) {
     auto message = event.value("name", "");
+    if (event.value("cat", "") == "waiting" && event.contains("args"))
+      out.push_back(lost_arrow(event));
     if (event.value("cat", "") != "message" || !event.contains("args"))
       continue;
     const auto& args = event["args"];
@@ -56,7 +69,7 @@ std::vector<arrow> arrows_of(const json& events) {
     std::replace_if(
       content.begin(), content.end(), [](char c) { return c == ';' || c == '#'; }, ',');
     out.push_back({event.value("ts", 0.0), args.value("from", "?"), names[event.value("tid", 0)],
-                   content.empty() ? message : message + " (" + content + ")"});
+                   content.empty() ? message : message + " (" + content + ")", unfinished});
   }
   std::stable_sort(out.begin(), out.end(),
                    [](const arrow& a, const arrow& b) { return a.at_us < b.at_us; });
@@ -88,7 +101,7 @@ std::string stop_diagram(const std::string& file) {
   // What somebody was stuck in before the stop belongs to its story.
   std::vector<arrow> shown;
   for (auto at = arrows.begin(); at != arrows.end(); ++at)
-    if (at >= first || at->text.ends_with("not handled to its end)"))
+    if (at >= first || at->stuck)
       shown.push_back(*at);
   for (auto at = shown.begin(); at != shown.end(); ++at) {
     introduce(at->from);
@@ -97,7 +110,8 @@ std::string stop_diagram(const std::string& file) {
   for (auto at = shown.begin(); at != shown.end(); ++at) {
     char time[32];
     std::snprintf(time, sizeof time, "%.1f ms ", (at->at_us - first->at_us) / 1000);
-    auto line = at->text.starts_with("down")      ? "--x"
+    auto line = at->lost                          ? "-x"
+                : at->text.starts_with("down")    ? "--x"
                 : at->text.starts_with("stopped") ? "-->>"
                                                   : "->>";
     out += "  " + at->from + line + at->to + ": " + time + at->text + "\n";
