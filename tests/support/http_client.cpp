@@ -83,6 +83,14 @@ http_answer http_client::read(std::chrono::milliseconds limit) {
   return out;
 }
 
+bool http_client::begins_to_answer(std::chrono::milliseconds limit) {
+  pollfd wait{fd_, POLLIN, 0};
+  char byte;
+  return !rest_.empty()
+         || (::poll(&wait, 1, static_cast<int>(limit.count())) > 0
+             && ::recv(fd_, &byte, 1, MSG_PEEK) == 1);
+}
+
 bool http_client::ended(std::chrono::milliseconds limit) {
   pollfd wait{fd_, POLLIN, 0};
   char byte;

@@ -31,6 +31,8 @@ public:
   bool send(const std::string& bytes);
   /// Reads one answer.
   http_answer read(std::chrono::milliseconds limit = std::chrono::seconds{30});
+  /// Waits for the first bytes of an answer, which stay to be read.
+  bool begins_to_answer(std::chrono::milliseconds limit = std::chrono::seconds{30});
   /// Whether the other side has ended the connection.
   bool ended(std::chrono::milliseconds limit = std::chrono::seconds{5});
   int fd() const { return fd_; }
