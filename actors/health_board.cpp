@@ -19,8 +19,10 @@ void health_board::rest() {
 health_view health_board::read(time_point now) const {
   std::lock_guard lock{guard_};
   auto out = last_;
-  if (written_ && now - *written_ >= stale_)
-    out.causes.push_back("watchdog: has not looked for " + show_duration(now - *written_));
+  if (written_ && now - *written_ >= stale_) {
+    auto why = "has not looked for " + show_duration(now - *written_);
+    out.add("watchdog", why, why);
+  }
   return out;
 }
 

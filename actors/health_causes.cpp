@@ -51,26 +51,31 @@ private:
 
 } // namespace
 
+std::string kind_of(const actor_status& status) {
+  return status.ails.empty() ? "is degraded" : status.ails;
+}
+
 health_view judge(const health_signs& seen) {
   health_view out;
   if (seen.status && !is_running(*seen.status))
     return out; // a start or a stop has words of its own
-  auto add = [&](const std::string& who, const std::string& why) {
-    out.causes.push_back(who + ": " + why);
+  // What somebody does is for operators: it may name hosts and files.
+  auto add_silent = [&](const std::string& who, duration silent, const std::string& doing) {
+    auto kind = "has not answered for " + show_duration(silent);
+    out.add(who, kind + (doing.empty() ? "" : " (" + doing + ")"), kind);
   };
   for (const auto& [who, doing] : seen.late)
-    add(who.name, "has not answered for " + show_duration(who.silent) + " (" + doing + ")");
+    add_silent(who.name, who.silent, doing);
   if (seen.status)
     for (const auto& child : seen.status->children) {
       if (child.state != "running")
-        add(child.actor, "is " + child.state);
+        out.add(child.actor, "is " + child.state, "is " + child.state);
       if (child.says && !child.says->degraded.empty())
-        add(child.actor, child.says->degraded);
+        out.add(child.actor, child.says->degraded, kind_of(*child.says));
     }
   for (const auto& part : seen.outside)
     if (part.silent >= seen.patience)
-      add(part.name, "has not answered for " + show_duration(part.silent)
-                       + (part.doing.empty() ? "" : " (" + part.doing + ")"));
+      add_silent(part.name, part.silent, part.doing);
   out.refuses_events = seen.status && workers{seen}.refuse();
   return out;
 }

@@ -18,6 +18,9 @@ struct health_signs {
   duration patience{}; ///< for parts outside
 };
 
+/// What ails an actor, for everybody.
+std::string kind_of(const actor_status& status);
+
 health_view judge(const health_signs& seen);
 
 /// Tells the changes, so that each is in the log once: who began to ail, and when all are well.

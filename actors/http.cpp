@@ -63,7 +63,8 @@ actor_status tell_status(self_ptr self) {
                                      {"failed_accepts", counts.failed_accepts},
                                      {"held_back", counts.held_back},
                                      {"made_room", counts.made_room}},
-                          .degraded = why_degraded(*state.port)});
+                          .degraded = why_degraded(*state.port),
+                          .ails = "takes no new connections"});
 }
 
 } // namespace

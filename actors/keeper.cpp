@@ -112,7 +112,8 @@ keeper_actor::behavior_type keeper_behavior(self_ptr self, child_identity who,
                                                            : "idle",
                               .progress = state.who.activity->progress(),
                               .gauges = {{"beats", state.beats}, {"leads", state.leads}},
-                              .degraded = state.away});
+                              .degraded = state.away,
+                              .ails = "the database is away"});
     },
     [self](atom::adopt, const config_ptr& settings) {
       self->state.port->adopt(*settings);

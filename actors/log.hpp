@@ -41,6 +41,9 @@ public:
 /// Sets the sink of this process; null: log nothing. The sink must outlive its use.
 void set_log_sink(log_sink* sink) noexcept;
 
+/// Whether anybody wants lines of this level: cheap, for whoever would make its fields in vain.
+bool log_wants(log_level level) noexcept;
+
 void log(log_level level, std::string_view actor, std::string_view text,
          const log_fields& fields = {});
 

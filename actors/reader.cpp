@@ -43,7 +43,8 @@ actor_status tell_status(self_ptr self) {
   return status_of(self, {.doing = "idle",
                           .progress = state.who.activity->progress(),
                           .gauges = {{"questions", state.answered}, {"dropped", state.dropped}},
-                          .degraded = fresh ? state.trouble : ""});
+                          .degraded = fresh ? state.trouble : "",
+                          .ails = "the database cannot be asked"});
 }
 
 } // namespace

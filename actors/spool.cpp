@@ -264,7 +264,8 @@ actor_status tell_status(self_ptr self) {
                                      {"set_aside_events", depth.aside_events},
                                      {"appended", state.appended},
                                      {"replayed", state.replayed}},
-                          .degraded = state.port->degraded()});
+                          .degraded = state.port->degraded(),
+                          .ails = "the spool is not as it should be"});
 }
 
 } // namespace

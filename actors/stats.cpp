@@ -105,15 +105,17 @@ void settle_trial(self_ptr self, const commit_result& result) {
 
 // -- telling ------------------------------------------------------------------------------------
 
-/// Why not everything is stored at once; empty: it is.
-std::string what_is_degraded(self_ptr self) {
+/// Why not everything is stored at once; empty: it is. `in_full`: with the words of the database,
+/// which may name hosts and files; else its kind, for everybody.
+std::string what_is_degraded(self_ptr self, bool in_full) {
   const auto& state = self->state;
+  auto told = [&](const std::string& kind) { return in_full ? kind + ": " + state.refusal : kind; };
   if (state.away)
-    return "the database is away, events go to the spool: " + state.refusal;
+    return told("the database is away, events go to the spool");
   if (state.under_way && state.under_way->at == stage::given_up)
     return "the database has not answered for "
            + show_duration(now_of(self) - state.under_way->since);
-  return state.store_refuses ? "the database takes no events: " + state.refusal : std::string{};
+  return state.store_refuses ? told("the database takes no events") : std::string{};
 }
 
 /// What others must see of it also when it can no longer say it.
@@ -134,7 +136,8 @@ bool refuses(self_ptr self) {
          || (state.under_way && state.under_way->at == stage::given_up);
 }
 
-actor_status tell_status(self_ptr self) {
+/// `in_full`: with the words of the database.
+std::string what_it_does(self_ptr self, bool in_full) {
   const auto& state = self->state;
   const auto backlog = state.queue.events();
   std::string what = backlog == 0 ? "idle" : std::to_string(backlog) + " events queued";
@@ -144,16 +147,23 @@ actor_status tell_status(self_ptr self) {
   if (state.away)
     what += ", the database is away: events go to the spool";
   else if (state.store_refuses)
-    what += ", the store refuses: " + state.refusal;
+    what += in_full ? ", the store refuses: " + state.refusal : ", the store refuses";
+  return what;
+}
+
+actor_status tell_status(self_ptr self) {
+  const auto& state = self->state;
+  const auto backlog = state.queue.events();
   return status_of(self,
-                   {.doing = what,
+                   {.doing = what_it_does(self, true),
                     .progress = state.book.counts().stored + state.book.counts().duplicates,
                     .gauges = {{"queue_events", backlog},
                                {"queue_bytes", state.queue.bytes()},
                                {"drain_per_second", static_cast<uint64_t>(state.rate.per_second())},
                                {"refusing", refuses(self)}},
                     .backlog_s = state.rate.seconds_for(backlog),
-                    .degraded = what_is_degraded(self),
+                    .degraded = what_is_degraded(self, true),
+                    .ails = what_is_degraded(self, false),
                     .ledger = state.book.counts()});
 }
 
@@ -161,8 +171,13 @@ void answer_health(self_ptr self, asked_query& question) {
   auto status = tell_status(self);
   auto causes = std::move(question.what.causes); // of the whole, as last seen; our own we know
   std::erase_if(causes, [](const auto& cause) { return cause.starts_with("stats: "); });
+  bool in_full = question.what.in_full;
   if (!status.degraded.empty())
-    causes.push_back("stats: " + status.degraded);
+    causes.push_back("stats: " + (in_full ? status.degraded : status.ails));
+  if (!in_full) { // everybody may ask
+    status.doing = what_it_does(self, false);
+    status.degraded = status.ails;
+  }
   question.reply.answer({.body = health_json(status, causes)});
 }
 

@@ -88,7 +88,8 @@ store_actor::behavior_type store_behavior(self_ptr self, child_identity who, sto
       return status_of(self, {.doing = state.port->activity(),
                               .progress = state.who.activity->progress(),
                               .gauges = {{"batches", state.batches}, {"events", state.events}},
-                              .degraded = state.port->degraded()});
+                              .degraded = state.port->degraded(),
+                              .ails = "the database is not as it should be"});
     },
     [self](atom::adopt, const config_ptr& settings) {
       self->state.port->adopt(*settings);

@@ -57,6 +57,7 @@ struct config {
   struct {
     std::string level = "info";
     std::string format = "full";
+    bool access = false;
   } logging;
 
   struct {

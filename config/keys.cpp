@@ -59,6 +59,7 @@ const std::array keys{
   PHI_KEY(logging.level, "Least level that is logged.", 0, 0,
           {"trace", "debug", "info", "warn", "error"}),
   PHI_KEY(logging.format, "Shape of log lines.", 0, 0, {"full", "compact", "pretty", "json"}),
+  PHI_KEY(logging.access, "One line for each request at level info; else they are told at debug."),
   PHI_KEY(stats.enabled, "Take events and answer questions; off leaves only the health routes."),
   PHI_KEY(stats.storage, "Where events are kept.", 0, 0, {"sqlite", "postgres"}),
   PHI_KEY(stats.sqlite_path, "Database file. Default: phi.db in the state directory."),

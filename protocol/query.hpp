@@ -61,6 +61,7 @@ struct query {
   std::string instance;         ///< of `cluster_...`
   std::string text;
   std::vector<std::string> causes; ///< of a question about health: why it is degraded as a whole
+  bool in_full = false;            ///< of such a question: an administrator asks
 };
 
 /// Set by whoever waits for an answer when it no longer does; any thread.

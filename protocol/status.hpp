@@ -57,6 +57,7 @@ struct actor_status {
   std::vector<counted> gauges;
   double backlog_s = 0; ///< estimate of the time its backlog takes
   std::string degraded; ///< why its part of the service is not whole; empty: it is
+  std::string ails;     ///< the kind of it, for everybody: no hosts, paths or words of others
   size_t mailbox = 0;   ///< messages that wait for it
   std::string last;     ///< the last message that it handled, `ping` and `status` aside
   int thread = 0;       ///< the system's number of the thread that runs it

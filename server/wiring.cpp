@@ -65,11 +65,11 @@ public:
   }
   void ask_health(asked_query_ptr question) override {
     auto view = health();
-    question->what.causes = view.causes;
+    question->what.causes = question->what.in_full ? view.causes : view.in_short;
     // Who counts is the one who ails: the rest is told without it.
     for (const auto& cause : view.causes)
       if (cause.starts_with("stats: has not answered") || cause.starts_with("stats: is "))
-        return question->reply.answer({.body = health_json({}, view.causes)});
+        return question->reply.answer({.body = health_json({}, question->what.causes)});
     tell_urgent_from_outside(get<stats_actor>(), atom::ask_v, std::move(question));
   }
   health_view health() const override {

@@ -3,7 +3,26 @@
 #include "config/time_text.hpp"
 #include "server/platform/digest.hpp"
 
+#include <optional>
+#include <strings.h>
+
 namespace phi::http {
+namespace {
+
+/// The token of an Authorization header, or nothing. The scheme's case is no matter, and there may
+/// be several spaces behind it (RFC 9110, sections 11.1 and 11.4).
+std::optional<std::string_view> bearer_token(std::string_view authorization) {
+  constexpr std::string_view scheme = "Bearer ";
+  if (authorization.size() <= scheme.size()
+      || strncasecmp(authorization.data(), scheme.data(), scheme.size()) != 0)
+    return std::nullopt;
+  auto token = authorization.find_first_not_of(' ', scheme.size());
+  if (token == authorization.npos)
+    return std::nullopt;
+  return authorization.substr(token);
+}
+
+} // namespace
 
 error_code admit(std::string_view authorization, scope needed, const config& settings,
                  const token_book& tokens) {
@@ -14,14 +33,13 @@ error_code admit(std::string_view authorization, scope needed, const config& set
     tokens.note_anonymous();
     return error_code::none;
   }
-  constexpr std::string_view scheme = "Bearer ";
-  if (!authorization.starts_with(scheme))
+  auto given = bearer_token(authorization);
+  if (!given)
     return error_code::unauthorized;
-  auto given = authorization.substr(scheme.size());
-  bool master = !everywhere.empty() && same_token(given, everywhere);
+  bool master = !everywhere.empty() && same_token(*given, everywhere);
   // Every digest is compared, so that the time tells nothing about which one fits.
   const token* found = nullptr;
-  auto digest = hex_digest(given);
+  auto digest = hex_digest(*given);
   auto all = tokens.all();
   for (const auto& one : *all)
     if (same_text(digest, one.digest))
@@ -34,6 +52,13 @@ error_code admit(std::string_view authorization, scope needed, const config& set
     if (has == needed || has == scope::admin)
       return error_code::none;
   return error_code::forbidden;
+}
+
+bool is_administrator(std::string_view authorization, const config& settings,
+                      const token_book& tokens) {
+  bool somebody_is = !settings.auth.token.value.empty() || tokens.needed();
+  return somebody_is && !authorization.empty()
+         && admit(authorization, scope::admin, settings, tokens) == error_code::none;
 }
 
 std::string allowed_origin(std::string_view origin, const config& settings) {

@@ -17,6 +17,11 @@ namespace phi::http {
 error_code admit(std::string_view authorization, scope needed, const config& settings,
                  const token_book& tokens);
 
+/// Whether the header proves an administrator: auth.token, or a token with the scope admin. Where
+/// everybody may come in, nobody is one.
+bool is_administrator(std::string_view authorization, const config& settings,
+                      const token_book& tokens);
+
 /// `origin` if it is allowed, else an empty text.
 std::string allowed_origin(std::string_view origin, const config& settings);
 

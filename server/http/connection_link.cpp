@@ -33,7 +33,7 @@ request_framing::verdict connection_link::look(const char* data, size_t size) {
 }
 
 void connection_link::say_no(std::function<void()> then) {
-  answer_ = registry_.make_answer(refused_);
+  answer_ = registry_.make_answer(refused_, *this);
   lingers_ = true;
   writing_ = true;
   writing_since_ = last_moved_ = clock::now();

@@ -119,9 +119,10 @@ public:
   using service::context;
 
   link_limits limits;
-  std::function<std::string(error_code)> make_answer; ///< the whole HTTP text of an error answer
-  std::function<void()> on_open;                      ///< a connection has come
-  std::function<void()> on_change;                    ///< a connection has gone
+  /// The whole HTTP text of an error answer.
+  std::function<std::string(error_code, const connection_link&)> make_answer;
+  std::function<void()> on_open;   ///< a connection has come
+  std::function<void()> on_change; ///< a connection has gone
 
   /// Safe against connections that go meanwhile.
   void for_each(const std::function<void(connection_link&)>& visit);

@@ -11,6 +11,7 @@ namespace phi::http {
 struct expanded_body {
   error_code error = error_code::none; ///< expanded_too_large, bad_encoding, unsupported_encoding
   std::string text;
+  std::string detail; ///< of an error, for the sender
 };
 
 /// `coding` as in Content-Encoding: gzip, x-gzip, zstd, identity or empty. Never holds more than

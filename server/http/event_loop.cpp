@@ -4,6 +4,7 @@
 #include "config/time_text.hpp"
 #include "protocol/fault_point.hpp"
 #include "server/http/access.hpp"
+#include "server/http/access_log.hpp"
 #include "server/http/answers.hpp"
 #include "server/http/connection_link.hpp"
 #include "server/http/door.hpp"
@@ -15,6 +16,7 @@
 #include "server/http/own_requests.hpp"
 #include "server/http/problem.hpp"
 #include "server/http/query_params.hpp"
+#include "server/http/request_target.hpp"
 #include "server/platform/digest.hpp"
 #include "server/platform/listener.hpp"
 #include "server/platform/listener_probe.hpp"
@@ -59,7 +61,9 @@ public:
       exchanges_(random_bits()),
       own_requests_(settings_, shared_->salt) {
     links_.limits = limits_of(settings_);
-    links_.make_answer = [this](error_code why) { return refusal(why); };
+    links_.make_answer = [this](error_code why, const connection_link& link) {
+      return refusal(why, link);
+    };
     links_.on_open = [this] {
       if (!sweep_armed_)
         arm_sweep();
@@ -203,19 +207,18 @@ private:
 
   void dispatch(exchange& now) {
     const auto& header = now.request->header();
-    bool http11 = header.http_major() == 1 && header.http_minor() >= 1;
-    if (http11 && !header.has_field(restinio::http_field::host))
-      return fail(now, error_code::missing_host);
-    auto target = std::string_view{header.request_target()};
-    auto path = target.substr(0, target.find('?'));
     auto method = std::string_view{header.method().c_str()};
-    now.query_string =
-      path.size() < target.size() ? target.substr(path.size() + 1) : std::string_view{};
     now.head = method == "HEAD";
+    auto target = read_target(header.request_target());
+    if (!target)
+      return fail(now, error_code::bad_request_target,
+                  "expected a path, or a whole http or https address with a host and no user");
+    now.path = target->path;
+    now.query_string = target->query;
     now.origin = allowed_origin(field_of(header, restinio::http_field::origin), settings_);
     if (method == "OPTIONS" && !now.origin.empty())
       return answer_later(now, 204, "", "");
-    auto [route, allowed] = shared_->routes.find(method, path);
+    auto [route, allowed] = shared_->routes.find(method, now.path);
     now.route = route;
     if (!route && !allowed.empty())
       return fail(now, error_code::method_not_allowed, "this path knows " + allowed);
@@ -233,19 +236,30 @@ private:
     switch (now.route->what) {
       case action::ingest: return ingest(now);
       case action::question: return ask(now);
-      case action::health: return shared_->backend->ask_health(question_of(now, {}));
+      case action::health:
+        return shared_->backend->ask_health(
+          question_of(now, {.in_full = is_for_administrator(now)}));
       case action::live: return answer_later(now, 200, R"({"status":"ok"})");
       case action::ready:
         if (!shared_->ready)
           return fail(now, error_code::not_ready, drain_.begun() ? "the service is stopping" : "");
         if (auto whole = shared_->backend->health(); whole.refuses_events)
-          return fail(now, error_code::not_ready, "events would be refused: " + whole.text());
+          return fail(now, error_code::not_ready,
+                      "events would be refused: "
+                        + (is_for_administrator(now) ? whole.text() : whole.short_text()));
         return answer_later(now, 200, R"({"status":"ready"})");
       case action::startup:
         if (!shared_->started)
           return fail(now, error_code::not_ready, "the service is starting");
         return answer_later(now, 200, R"({"status":"started"})");
     }
+  }
+
+  /// Everybody who reaches the listener may ask how we are; hosts, paths and the words of the
+  /// database are for administrators.
+  bool is_for_administrator(const exchange& now) const {
+    return is_administrator(field_of(now.request->header(), restinio::http_field::authorization),
+                            settings_, *shared_->tokens);
   }
 
   // -- events -----------------------------------------------------------------------------------
@@ -369,7 +383,10 @@ private:
 
   void respond(exchange& now, int status, std::string body,
                std::string_view type = "application/json", uint32_t retry_after_s = 0) {
+    auto bytes = now.head ? 0 : body.size();
     write_answer(now, {status, std::move(body), type, retry_after_s}, drain_.begun());
+    if (wants_requests(settings_) && !now.is_probe)
+      tell_request(settings_, now, status, bytes, own_requests_.client(now));
     if (!now.is_probe)
       requests_.fetch_add(1, std::memory_order_relaxed);
     if (status == 503)
@@ -383,9 +400,12 @@ private:
   }
 
   /// A whole answer for a request that RESTinio never sees.
-  std::string refusal(error_code why) {
+  std::string refusal(error_code why, const connection_link& link) {
     requests_.fetch_add(1, std::memory_order_relaxed);
-    return problem_answer(why, exchanges_.next_request_id());
+    auto id = exchanges_.next_request_id();
+    if (wants_requests(settings_))
+      tell_refusal(settings_, why, link, id);
+    return problem_answer(why, id);
   }
 
   // -- time -------------------------------------------------------------------------------------

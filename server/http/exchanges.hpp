@@ -26,11 +26,12 @@ std::string_view field_of(const restinio::http_request_header_t& header, Name na
 
 class connection_link;
 
-/// One request and what is known of it. `query_string` is a view into the request.
+/// One request and what is known of it. `path` and `query_string` are views into the request.
 struct exchange {
   restinio::request_handle_t request;
   ticket to = 0;
   const http::route* route = nullptr;
+  std::string_view path;
   std::string_view query_string;
   std::string request_id;
   std::string origin;                   ///< allowed by CORS; empty: none

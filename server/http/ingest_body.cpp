@@ -54,7 +54,7 @@ read_ingest_body read_ingest(const ingest_body& body, event_reader& reader,
   if (auto coding = token_of(body.content_encoding); !coding.empty() && coding != "identity") {
     expanded = expand(coding, text, max_expanded_bytes);
     if (expanded.error != error_code::none)
-      return refuse(expanded.error, "gzip and zstd are understood");
+      return refuse(expanded.error, std::move(expanded.detail));
     text = expanded.text;
   }
   return {.events = lines ? reader.read_ndjson(text, now_us) : reader.read_json(text, now_us),

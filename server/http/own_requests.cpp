@@ -35,11 +35,14 @@ bool own_requests::record(const exchange& answered, int status) {
   own.status = status;
   own.duration_us = (clock::now() - answered.began) / std::chrono::microseconds{1};
   own.instance = settings_.resolved.instance;
-  auto peer = answered.request->remote_endpoint().address().to_string();
-  auto forwarded = all_of(answered.request->header(), "X-Forwarded-For");
-  own.address_hash = addresses_.of(proxies_.client(peer, forwarded));
+  own.address_hash = addresses_.of(client(answered));
   events_.push_back(std::move(own));
   return true;
+}
+
+std::string own_requests::client(const exchange& of) const {
+  auto peer = of.request->remote_endpoint().address().to_string();
+  return proxies_.client(peer, all_of(of.request->header(), "X-Forwarded-For"));
 }
 
 ingest_request own_requests::take() {

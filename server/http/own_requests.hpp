@@ -26,6 +26,9 @@ public:
   /// Notes that a request was answered. False when such requests are not recorded.
   bool record(const exchange& answered, int status);
 
+  /// The address of the client, as proxies that are trusted tell it.
+  std::string client(const exchange& of) const;
+
   bool empty() const { return events_.empty(); }
 
   /// Everything noted so far, as a request that nobody waits for.

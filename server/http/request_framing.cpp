@@ -76,6 +76,8 @@ struct request_framing::parser {
   int headers_complete() {
     if (machine.http_major != 1)
       return fail(error_code::bad_http);
+    if (machine.http_minor == 0)
+      wants_continue = false; // RFC 9110, section 10.1.1
     bool has_length = machine.content_length != UINT64_MAX;
     if (has_length && machine.content_length > limits.body_bytes)
       return fail(error_code::body_too_large);
@@ -126,6 +128,9 @@ request_framing::verdict request_framing::feed(const char* data, size_t size) {
     // Both must find the same end.
     if (!p.lines.feed({data + from, at - from}) || (ended && !p.lines.between()))
       return {last_end, error_code::bad_http};
+    // Here, because RESTinio does not tell its handler the version of a request.
+    if (p.lines.lacks_host())
+      return {last_end, error_code::missing_host};
     if (ended) {
       http_parser_pause(&p.machine, 0);
       last_end = at;

@@ -130,6 +130,7 @@ bool strict_lines::take_length(std::string_view value) {
 }
 
 bool strict_lines::end_header() {
+  lacks_host_ = !http10_ && !has_host_;
   if (has_length_ && chunked_)
     return false;
   left_ = has_length_ ? length_ : 0;

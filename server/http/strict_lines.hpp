@@ -15,6 +15,10 @@ public:
   /// Looks at the next bytes. False: they are forbidden; it must not be called again.
   bool feed(std::string_view bytes);
 
+  /// Whether the last request whose header ended lacks the Host that HTTP/1.1 demands, and 1.0 does
+  /// not (RFC 9112, section 3.2).
+  bool lacks_host() const { return lacks_host_; }
+
   /// Whether a request has just ended, or none has begun.
   bool between() const { return state_ == state::between && line_.empty(); }
 
@@ -42,6 +46,7 @@ private:
   uint64_t length_ = 0;
   bool http10_ = false;
   bool has_host_ = false;
+  bool lacks_host_ = false;
   bool has_length_ = false;
   bool chunked_ = false;
 };

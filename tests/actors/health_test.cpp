@@ -76,6 +76,29 @@ TEST_CASE("each part that ails is named with its cause, the others are not") {
   }
 }
 
+TEST_CASE("everybody is told the kind of a cause, operators the cause") {
+  auto signs = well();
+  signs.status->children[2] = child("store", "cannot open /var/lib/phi/phi.db on db.internal");
+  signs.status->children[2].says->ails = "the database is not as it should be";
+  signs.status->children[1] = child("stats", "unexpected words of db.internal");
+  signs.status->children[0] = child("http", "", "restarting");
+  signs.late.push_back({{"keeper", 6s, {}, false}, "connecting to db.internal:5432"});
+  signs.outside = {{"public listener", 7s, "10.0.0.7:3939 does not accept connections", false}};
+  auto view = judge(signs);
+  CHECK(view.text()
+        == "keeper: has not answered for 6.0 s (connecting to db.internal:5432); http: is "
+           "restarting; stats: unexpected words of db.internal; store: cannot open "
+           "/var/lib/phi/phi.db on db.internal; public listener: has not answered for 7.0 s "
+           "(10.0.0.7:3939 does not accept connections)");
+  CHECK(view.short_text()
+        == "keeper: has not answered for 6.0 s; http: is restarting; stats: is degraded; store: "
+           "the database is not as it should be; public listener: has not answered for 7.0 s");
+  health_board board{6s};
+  board.write(view, time_point{});
+  CHECK(board.read(time_point{} + 7s).short_text()
+        == view.short_text() + "; watchdog: has not looked for 7.0 s");
+}
+
 TEST_CASE("while it starts or stops the service has other words than degraded") {
   auto signs = well();
   signs.late.push_back(silent("store"));

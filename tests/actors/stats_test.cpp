@@ -116,6 +116,30 @@ TEST_CASE("stats: a store that refuses: those who wait learn it, the rest is tri
   CHECK(h.ledger().settled());
 }
 
+TEST_CASE("stats: of a store that refuses everybody is told the kind, an administrator the words") {
+  virtual_system on;
+  house h{on};
+  h.send(1);
+  h.answer(error_code::store_unavailable); // "disk full"
+  auto ask = [&](bool in_full) {
+    query what{.causes = {"stats: as last seen", "store: x"}, .in_full = in_full};
+    tell_from_outside(h.stats, atom::ask_v,
+                      std::make_shared<asked_query>(what, query_reply{h.replies, 7}));
+    on.run();
+    return h.replies->last_answer;
+  };
+  auto told = ask(false);
+  CAPTURE(told);
+  CHECK(told.find("disk full") == told.npos);
+  CHECK(told.find(R"("causes":["store: x","stats: the database takes no events"])") != told.npos);
+  CHECK(told.find(R"("doing":"idle, the store refuses")") != told.npos);
+  CHECK(told.find(R"("degraded":"the database takes no events")") != told.npos);
+  auto whole = ask(true);
+  CAPTURE(whole);
+  CHECK(whole.find(R"("stats: the database takes no events: disk full")") != whole.npos);
+  CHECK(whole.find(R"("doing":"idle, the store refuses: disk full")") != whole.npos);
+}
+
 TEST_CASE("stats: who waits behind events that nobody waits for is refused as soon as others") {
   virtual_system on;
   house h{on};

@@ -25,7 +25,7 @@ struct connected_pair {
 
   connected_pair() {
     links.limits.framing = {1000, 1000, 10, 1000};
-    links.make_answer = [](error_code) { return std::string{"no"}; };
+    links.make_answer = [](error_code, const connection_link&) { return std::string{"no"}; };
     link = std::make_shared<connection_link>(io, links);
     using asio_ns::ip::tcp;
     tcp::acceptor listener{io, tcp::endpoint{asio_ns::ip::address_v4::loopback(), 0}};

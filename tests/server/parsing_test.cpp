@@ -8,6 +8,7 @@
 #include "server/http/query_params.hpp"
 #include "server/http/request_framing.hpp"
 #include "server/http/routes.hpp"
+#include "tests/support/compressed.hpp"
 #include "tests/support/doctest.hpp"
 
 #include <nlohmann/json.hpp>
@@ -65,7 +66,8 @@ TEST_CASE("framing: limits and broken bytes are found, however they are cut") {
     {"GET / HTTP/1.1\r\na: 1\r\nb: 1\r\nc: 1\r\nd: 1\r\ne: 1\r\nf: 1\r\n\r\n",
      error_code::header_too_large},
     {"POST / HTTP/1.1\r\nContent-Length: 51\r\n\r\n", error_code::body_too_large},
-    {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n33\r\n" + std::string(51, 'a'),
+    {"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n33\r\n"
+       + std::string(51, 'a'),
      error_code::body_too_large},
     {"GET / HTTP/2.0\r\nHost: t\r\n\r\n", error_code::bad_http},
     {"nonsense\r\n\r\n", error_code::bad_http},
@@ -170,13 +172,32 @@ TEST_CASE("framing: what proxies read in different ways is refused, however it i
     }
 }
 
+TEST_CASE("framing: HTTP/1.1 needs a Host, 1.0 does not, each request for itself") {
+  const std::string new_one = "GET / HTTP/1.1\r\nHost: t\r\n\r\n";
+  const std::string old_one = "GET / HTTP/1.0\r\n\r\n";
+  const std::string without = "GET / HTTP/1.1\r\nA: b\r\n\r\n";
+  for (size_t step : {size_t{1}, size_t{7}, size_t{1000}}) {
+    CAPTURE(step);
+    CHECK(feed(old_one + new_one + old_one, step).first == error_code::none);
+    CHECK(feed(without, step).first == error_code::missing_host);
+    CHECK(feed(old_one + without + new_one, step)
+          == std::pair{error_code::missing_host,
+                       step == 1000 ? old_one.size() : feed(old_one + without, step).second});
+    CHECK(feed("POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nab", step).first
+          == error_code::missing_host);
+  }
+  request_framing machine{framing}; // one of 1.0 knows no interim answers
+  std::string old_ask = "POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+  CHECK_FALSE(machine.feed(old_ask.data(), old_ask.size()).wants_continue);
+}
+
 TEST_CASE("framing: knows its stage, and sees Expect: 100-continue") {
   request_framing machine{framing};
   using stage = request_framing::stage;
   CHECK(machine.now() == stage::between);
   machine.feed("POST / HT", 9);
   CHECK(machine.now() == stage::header);
-  std::string rest = "TP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+  std::string rest = "TP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
   CHECK(machine.feed(rest.data(), rest.size()).wants_continue);
   CHECK(machine.now() == stage::body);
   CHECK_FALSE(machine.feed("ab", 2).wants_continue);
@@ -388,6 +409,43 @@ TEST_CASE("proxies: X-Forwarded-For counts from the right, behind trusted ones o
 
 TEST_CASE("codings: unknown ones are told apart from broken ones") {
   CHECK(expand("br", "x", 100).error == error_code::unsupported_encoding);
+  CHECK(expand("br", "x", 100).detail
+        == "Content-Encoding says \"br\"; gzip and zstd are understood, one of them");
   CHECK(expand("gzip", "x", 100).error == error_code::bad_encoding);
   CHECK(expand("zstd", "x", 100).error == error_code::bad_encoding);
+}
+
+TEST_CASE("codings: the sender is told what is wrong with its stream") {
+  std::string text;
+  for (int i = 0; i < 300; ++i)
+    text += std::to_string(i * 7919);
+  auto whole = phi::testing::gzip(text);
+  auto told = [](const std::string& body, size_t most = 100'000) {
+    return expand("gzip", body, most).detail;
+  };
+  CHECK(told(whole) == "");
+  CHECK(expand("gzip", whole, 100'000).text == text);
+  CHECK(told("") == "Content-Encoding says gzip, and the body is empty");
+  CHECK(told("{\"feature\":\"a\"}")
+        == "Content-Encoding says gzip, and the body does not begin as a gzip stream does");
+  CHECK(
+    told(whole.substr(0, 100))
+    == "Content-Encoding says gzip, and the gzip stream ends early, after 100 bytes: was it cut "
+       "short?");
+  auto size = std::to_string(whole.size() - 1);
+  CHECK(told(whole.substr(0, whole.size() - 1))
+        == "Content-Encoding says gzip, and the gzip stream ends early, after " + size
+             + " bytes: was it cut short?");
+  auto damaged = whole;
+  damaged[whole.size() - 6] ^= 1; // its checksum
+  CHECK(told(damaged).starts_with("Content-Encoding says gzip, and the gzip stream is damaged near "
+                                  "byte "));
+  CHECK(told(whole, 100) == "the body expands to more than 100 bytes (server.max_expanded_bytes)");
+  auto other = phi::testing::zstd(text);
+  CHECK(expand("zstd", other.substr(0, other.size() - 1), 100'000).detail
+        == "Content-Encoding says zstd, and the zstd stream ends early, after "
+             + std::to_string(other.size() - 1) + " bytes: was it cut short?");
+  CHECK(expand("zstd", "nonsense", 100'000)
+          .detail.starts_with("Content-Encoding says zstd, and the zstd stream is damaged near "
+                              "byte "));
 }

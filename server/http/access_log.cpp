@@ -1,0 +1,59 @@
+#include "server/http/access_log.hpp"
+
+#include "actors/log.hpp"
+#include "protocol/errors.hpp"
+#include "server/http/client_address.hpp"
+#include "server/http/connection_link.hpp"
+
+#include <restinio/all.hpp>
+
+#include <cmath>
+
+namespace phi::http {
+namespace {
+
+/// Of a path in a line; what nobody serves may be as long as a target may be.
+constexpr size_t longest_path = 256;
+
+log_level level_of(const config& settings) {
+  return settings.logging.access ? log_level::info : log_level::debug;
+}
+
+/// To the microsecond.
+double ms_since(time_point began) {
+  return std::round(std::chrono::duration<double, std::micro>(clock::now() - began).count()) / 1000;
+}
+
+} // namespace
+
+bool wants_requests(const config& settings) {
+  return log_wants(level_of(settings));
+}
+
+void tell_request(const config& settings, const exchange& answered, int status, size_t bytes,
+                  const std::string& client) {
+  const auto& header = answered.request->header();
+  log(level_of(settings), "http", "answers a request",
+      {{"method", header.method().c_str()},
+       {"path", answered.path.substr(0, longest_path)},
+       {"status", status},
+       {"ms", ms_since(answered.began)},
+       {"bytes", bytes},
+       {"client", client},
+       {"id", answered.request_id}});
+}
+
+void tell_refusal(const config& settings, error_code why, const connection_link& link,
+                  std::string_view request_id) {
+  asio_ns::error_code gone;
+  auto peer = link.socket.remote_endpoint(gone).address().to_string();
+  log(level_of(settings), "http", "refuses what is no request",
+      {{"code", to_string(why)},
+       {"status", facts(why).http_status},
+       {"ms", ms_since(link.request_began())},
+       {"client",
+        gone ? std::string{"gone"} : trusted_proxies{std::vector<std::string>{}}.client(peer, "")},
+       {"id", request_id}});
+}
+
+} // namespace phi::http

@@ -1,0 +1,25 @@
+#pragma once
+/// One line a request in the log. Never what lets in or identifies: no header but the request's
+/// id, no query, no body.
+
+#include "config/config.hpp"
+#include "server/http/exchanges.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace phi::http {
+
+/// Whether requests are told at all; asked before anything is made for a line. With logging.access
+/// they are told at level info, else at debug.
+bool wants_requests(const config& settings);
+
+/// A request has been answered, with a body of `bytes`.
+void tell_request(const config& settings, const exchange& answered, int status, size_t bytes,
+                  const std::string& client);
+
+/// What came on `link` was no request that could be served, and is answered with `why`.
+void tell_refusal(const config& settings, error_code why, const connection_link& link,
+                  std::string_view request_id);
+
+} // namespace phi::http
