@@ -10,7 +10,7 @@
 
 namespace phi::testing {
 
-notify_socket::notify_socket(const std::string& path, bool reads) : path_(path) {
+notify_socket::notify_socket(const std::string& path, bool reads) : path_(path), reads_(reads) {
   sockaddr_un at{};
   at.sun_family = AF_UNIX;
   std::strncpy(at.sun_path, path.c_str(), sizeof at.sun_path - 1);
@@ -31,21 +31,22 @@ notify_socket::~notify_socket() {
 void notify_socket::run() {
   while (!stop_) {
     pollfd waiting{fd_, POLLIN, 0};
-    if (::poll(&waiting, 1, 20) <= 0)
-      continue;
-    char text[65536];
-    auto size = ::recv(fd_, text, sizeof text, 0); // a descriptor that came along is closed
-    if (size <= 0)
-      continue;
-    std::istringstream in{std::string{text, static_cast<size_t>(size)}};
-    std::lock_guard lock{guard_};
-    for (std::string line; std::getline(in, line);)
-      lines_.push_back(line);
+    if (::poll(&waiting, 1, 20) > 0)
+      lines();
   }
 }
 
 std::vector<std::string> notify_socket::lines() const {
   std::lock_guard lock{guard_};
+  static thread_local char text[65536];
+  while (reads_) {
+    auto size = ::recv(fd_, text, sizeof text, MSG_DONTWAIT); // a descriptor with it is closed
+    if (size < 0)
+      break;
+    std::istringstream in{std::string{text, static_cast<size_t>(size)}};
+    for (std::string line; std::getline(in, line);)
+      lines_.push_back(line);
+  }
   return lines_;
 }
 

@@ -19,7 +19,7 @@ public:
 
   const std::string& path() const { return path_; }
 
-  /// Every line of every message so far, in order.
+  /// Every line of every message that was sent before this call, in order.
   std::vector<std::string> lines() const;
   /// The lines without STATUS=, EXTEND_TIMEOUT_USEC= and WATCHDOG=1: the states.
   std::vector<std::string> states() const;
@@ -31,9 +31,10 @@ private:
   void run();
 
   std::string path_;
+  bool reads_ = true;
   int fd_ = -1;
   mutable std::mutex guard_;
-  std::vector<std::string> lines_;
+  mutable std::vector<std::string> lines_;
   std::atomic<bool> stop_{false};
   std::thread thread_;
 };
