@@ -1,7 +1,7 @@
 #include "actors/admin.hpp"
 
 #include "actors/admin_methods.hpp"
-#include "protocol/json_depth.hpp"
+#include "protocol/text/json_depth.hpp"
 
 namespace phi {
 namespace {

@@ -1,6 +1,6 @@
 #pragma once
 /// How actors log: a line is *subject verb object*, the actor is the subject, values are fields.
-/// The sink is a port; server/logging puts spdlog behind it, tests a recorder.
+/// The sink is a port; server/observe/logging puts spdlog behind it, tests a recorder.
 
 #include <concepts>
 #include <cstdint>

@@ -1,6 +1,6 @@
 #include "actors/status_line.hpp"
 
-#include "protocol/digits.hpp"
+#include "protocol/text/digits.hpp"
 
 #include <cmath>
 

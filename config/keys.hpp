@@ -2,7 +2,7 @@
 /// The table of all configuration keys: the one place that says which there are.
 
 #include "config/config.hpp"
-#include "protocol/closest.hpp"
+#include "protocol/text/closest.hpp"
 
 #include <span>
 #include <string>

@@ -1,7 +1,7 @@
 #include "config/loader.hpp"
 
 #include "config/keys.hpp"
-#include "config/time_text.hpp"
+#include "protocol/text/rfc3339.hpp"
 
 #include <toml.hpp>
 

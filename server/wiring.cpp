@@ -14,16 +14,16 @@
 #include "actors/supervisor.hpp"
 #include "actors/watchdog.hpp"
 #include "config/defaults.hpp"
-#include "server/console.hpp"
+#include "server/admin/admin_socket.hpp"
+#include "server/admin/console.hpp"
 #include "server/http/http_server.hpp"
-#include "server/platform/admin_socket.hpp"
-#include "server/platform/database_place.hpp"
-#include "server/platform/listener_probe.hpp"
-#include "server/platform/signals.hpp"
-#include "server/service.hpp"
-#include "server/store/postgres_store.hpp"
-#include "server/store/sqlite_spool.hpp"
-#include "server/store/sqlite_store.hpp"
+#include "server/platform/posix/listener_probe.hpp"
+#include "server/platform/posix/signals.hpp"
+#include "server/process/database_place.hpp"
+#include "server/process/service.hpp"
+#include "server/store/postgres/ports.hpp"
+#include "server/store/spool/spool_file.hpp"
+#include "server/store/sqlite/ports.hpp"
 #include "server/systemd/inherited.hpp"
 
 #include <algorithm>
@@ -131,7 +131,7 @@ private:
 class house {
 public:
   house(config_ptr settings, signal_source& signals, watch_port_ptr watch, console_port_ptr console,
-        std::shared_ptr<backend> to_actors, std::shared_ptr<const http::token_book> tokens,
+        std::shared_ptr<backend> to_actors, std::shared_ptr<const api::token_book> tokens,
         const std::string& salt, std::vector<owned_fd> listeners)
     : settings_(std::move(settings)),
       signals_(signals),
@@ -464,7 +464,7 @@ exit_code run_service(const settings_source& source, const loaded_config& loaded
   signal_source signals{[&] { resort.leave_now(); }};
   if (auto trouble = inherited.error.empty() ? state.trouble() : inherited.error; !trouble.empty())
     return fail_start(state, resort, manager, trouble);
-  auto tokens = std::make_shared<http::token_book>(settings.resolved.state_dir + "/tokens.json");
+  auto tokens = std::make_shared<api::token_book>(settings.resolved.state_dir + "/tokens.json");
   if (!tokens->trouble().empty())
     return fail_start(state, resort, manager, tokens->trouble());
   if (auto trouble = take_database_place(settings); !trouble.empty())

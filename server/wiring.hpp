@@ -4,9 +4,9 @@
 
 #include "config/config.hpp"
 #include "protocol/lifecycle.hpp"
-#include "server/last_resort.hpp"
-#include "server/logging.hpp"
-#include "server/settings_source.hpp"
+#include "server/observe/logging.hpp"
+#include "server/process/last_resort.hpp"
+#include "server/process/settings_source.hpp"
 
 namespace phi {
 

@@ -1,6 +1,6 @@
 #include "server/http/access.hpp"
 
-#include "config/time_text.hpp"
+#include "protocol/text/rfc3339.hpp"
 #include "server/platform/digest.hpp"
 
 #include <optional>
@@ -24,10 +24,10 @@ std::optional<std::string_view> bearer_token(std::string_view authorization) {
 
 } // namespace
 
-error_code admit(std::string_view authorization, scope needed, const config& settings,
-                 const token_book& tokens) {
+error_code admit(std::string_view authorization, api::scope needed, const config& settings,
+                 const api::token_book& tokens) {
   const auto& everywhere = settings.auth.token.value;
-  if (needed == scope::none)
+  if (needed == api::scope::none)
     return error_code::none;
   if (everywhere.empty() && !tokens.needed()) {
     tokens.note_anonymous();
@@ -38,7 +38,7 @@ error_code admit(std::string_view authorization, scope needed, const config& set
     return error_code::unauthorized;
   bool master = !everywhere.empty() && same_token(*given, everywhere);
   // Every digest is compared, so that the time tells nothing about which one fits.
-  const token* found = nullptr;
+  const api::token* found = nullptr;
   auto digest = hex_digest(*given);
   auto all = tokens.all();
   for (const auto& one : *all)
@@ -49,16 +49,16 @@ error_code admit(std::string_view authorization, scope needed, const config& set
   if (!found || found->expired(wall_clock_us()))
     return error_code::unauthorized;
   for (auto has : found->scopes)
-    if (has == needed || has == scope::admin)
+    if (has == needed || has == api::scope::admin)
       return error_code::none;
   return error_code::forbidden;
 }
 
 bool is_administrator(std::string_view authorization, const config& settings,
-                      const token_book& tokens) {
+                      const api::token_book& tokens) {
   bool somebody_is = !settings.auth.token.value.empty() || tokens.needed();
   return somebody_is && !authorization.empty()
-         && admit(authorization, scope::admin, settings, tokens) == error_code::none;
+         && admit(authorization, api::scope::admin, settings, tokens) == error_code::none;
 }
 
 std::string allowed_origin(std::string_view origin, const config& settings) {

@@ -3,7 +3,7 @@
 
 #include "config/config.hpp"
 #include "protocol/errors.hpp"
-#include "server/http/tokens.hpp"
+#include "server/api/tokens.hpp"
 
 #include <string>
 #include <string_view>
@@ -14,13 +14,13 @@ namespace phi::http {
 /// token, an unknown or an expired one) or `forbidden` (its scopes do not reach). auth.token lets
 /// in everywhere; without it, and as long as no token was ever made, everybody may. Takes the same
 /// time whatever is right about the token.
-error_code admit(std::string_view authorization, scope needed, const config& settings,
-                 const token_book& tokens);
+error_code admit(std::string_view authorization, api::scope needed, const config& settings,
+                 const api::token_book& tokens);
 
 /// Whether the header proves an administrator: auth.token, or a token with the scope admin. Where
 /// everybody may come in, nobody is one.
 bool is_administrator(std::string_view authorization, const config& settings,
-                      const token_book& tokens);
+                      const api::token_book& tokens);
 
 /// `origin` if it is allowed, else an empty text.
 std::string allowed_origin(std::string_view origin, const config& settings);

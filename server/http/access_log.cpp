@@ -2,7 +2,7 @@
 
 #include "actors/log.hpp"
 #include "protocol/errors.hpp"
-#include "server/http/client_address.hpp"
+#include "server/api/client_address.hpp"
 #include "server/http/connection_link.hpp"
 
 #include <restinio/all.hpp>
@@ -51,8 +51,8 @@ void tell_refusal(const config& settings, error_code why, const connection_link&
       {{"code", to_string(why)},
        {"status", facts(why).http_status},
        {"ms", ms_since(link.request_began())},
-       {"client",
-        gone ? std::string{"gone"} : trusted_proxies{std::vector<std::string>{}}.client(peer, "")},
+       {"client", gone ? std::string{"gone"}
+                       : api::trusted_proxies{std::vector<std::string>{}}.client(peer, "")},
        {"id", request_id}});
 }
 

@@ -22,7 +22,7 @@ void add_cors(response_type& response, const exchange& to) {
 
 void write_answer(const exchange& to, answer what, bool close) {
   auto code = restinio::http_status_code_t{static_cast<uint16_t>(what.status)};
-  auto response = to.request->create_response({code, std::string{reason_phrase(what.status)}});
+  auto response = to.request->create_response({code, std::string{api::reason_phrase(what.status)}});
   response.append_header("X-Request-Id", to.request_id);
   if (!what.body.empty())
     response.append_header(restinio::http_field::content_type, std::string{what.type});

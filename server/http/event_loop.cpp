@@ -1,8 +1,10 @@
 #include "server/http/event_loop.hpp"
 
 #include "actors/log.hpp"
-#include "config/time_text.hpp"
 #include "protocol/fault_point.hpp"
+#include "protocol/text/rfc3339.hpp"
+#include "server/api/problem.hpp"
+#include "server/api/query_params.hpp"
 #include "server/http/access.hpp"
 #include "server/http/access_log.hpp"
 #include "server/http/answers.hpp"
@@ -14,12 +16,10 @@
 #include "server/http/ingest_body.hpp"
 #include "server/http/limits.hpp"
 #include "server/http/own_requests.hpp"
-#include "server/http/problem.hpp"
-#include "server/http/query_params.hpp"
 #include "server/http/request_target.hpp"
 #include "server/platform/digest.hpp"
-#include "server/platform/listener.hpp"
-#include "server/platform/listener_probe.hpp"
+#include "server/platform/posix/listener.hpp"
+#include "server/platform/posix/listener_probe.hpp"
 
 #include <restinio/all.hpp>
 
@@ -56,7 +56,7 @@ public:
       drain_(io_, links_, door_),
       sweep_(io_),
       replies_(std::make_shared<loop_replies>(*this)),
-      reader_(event_limits_of(settings_), shared_->salt),
+      reader_(api::event_limits_of(settings_), shared_->salt),
       question_defaults_{settings_.stats.timezone, settings_.stats.max_range_days},
       exchanges_(random_bits()),
       own_requests_(settings_, shared_->salt) {
@@ -97,7 +97,7 @@ public:
     asio_ns::post(io_, [this, next = std::move(next)] {
       settings_ = *next;
       links_.limits = limits_of(settings_);
-      reader_.set_limits(event_limits_of(settings_));
+      reader_.set_limits(api::event_limits_of(settings_));
       question_defaults_ = {settings_.stats.timezone, settings_.stats.max_range_days};
       own_requests_.adopt_settings();
     });
@@ -276,7 +276,7 @@ private:
     hand_on(now, std::move(read.events));
   }
 
-  void hand_on(exchange& now, read_events read) {
+  void hand_on(exchange& now, api::read_events read) {
     if (read.error != error_code::none)
       return fail(now, read.error, read.detail);
     ingest_request request{.to = now.to};
@@ -303,15 +303,15 @@ private:
     if (outcome.error != error_code::none)
       return respond_problem(*now, outcome.error, {}, {}, outcome.retry_after_s);
     if (outcome.refused.empty() || outcome.stored + outcome.duplicates > 0)
-      return respond(*now, http_status(outcome), ingest_json(outcome, now->rejected));
+      return respond(*now, api::http_status(outcome), api::ingest_json(outcome, now->rejected));
     respond_problem(*now, now->atomic ? error_code::atomic_refused : error_code::nothing_valid, {},
-                    with_refused(std::move(now->rejected), outcome.refused), 0);
+                    api::with_refused(std::move(now->rejected), outcome.refused), 0);
   }
 
   // -- questions --------------------------------------------------------------------------------
 
   void ask(exchange& now) {
-    auto read = read_question(now.route->question, now.query_string, question_defaults_);
+    auto read = api::read_question(now.route->question, now.query_string, question_defaults_);
     if (!read.errors.empty())
       return fail(now, error_code::invalid_query, {}, read.errors);
     shared_->backend->ask(question_of(now, std::move(read.what)));
@@ -367,17 +367,17 @@ private:
   }
 
   void fail(exchange& now, error_code code, std::string_view detail = {},
-            const std::vector<problem_detail>& errors = {}) {
-    answer_later(now, facts(code).http_status, problem_json(code, detail, now.request_id, errors),
-                 "application/problem+json",
-                 facts(code).http_status == 503 ? defaults::retry_after_min_s : 0);
+            const std::vector<api::problem_detail>& errors = {}) {
+    answer_later(
+      now, facts(code).http_status, api::problem_json(code, detail, now.request_id, errors),
+      "application/problem+json", facts(code).http_status == 503 ? defaults::retry_after_min_s : 0);
   }
 
   // -- an answer goes out -----------------------------------------------------------------------
 
   void respond_problem(exchange& now, error_code code, std::string_view detail,
-                       const std::vector<problem_detail>& errors, uint32_t retry_after_s) {
-    respond(now, facts(code).http_status, problem_json(code, detail, now.request_id, errors),
+                       const std::vector<api::problem_detail>& errors, uint32_t retry_after_s) {
+    respond(now, facts(code).http_status, api::problem_json(code, detail, now.request_id, errors),
             "application/problem+json", facts(code).http_status == 503 ? retry_after_s : 0);
   }
 
@@ -405,7 +405,7 @@ private:
     auto id = exchanges_.next_request_id();
     if (wants_requests(settings_))
       tell_refusal(settings_, why, link, id);
-    return problem_answer(why, id);
+    return api::problem_answer(why, id);
   }
 
   // -- time -------------------------------------------------------------------------------------
@@ -479,8 +479,8 @@ private:
   drain drain_;
   asio_ns::steady_timer sweep_;
   std::shared_ptr<loop_replies> replies_;
-  event_reader reader_;
-  query_defaults question_defaults_;
+  api::event_reader reader_;
+  api::query_defaults question_defaults_;
   exchange_table exchanges_;
   std::thread thread_;
 

@@ -3,7 +3,7 @@
 
 #include "protocol/caf_dialect.hpp"
 #include "protocol/query.hpp"
-#include "server/http/problem.hpp"
+#include "server/api/problem.hpp"
 #include "server/http/routes.hpp"
 
 #include <restinio/http_headers.hpp>
@@ -34,8 +34,8 @@ struct exchange {
   std::string_view path;
   std::string_view query_string;
   std::string request_id;
-  std::string origin;                   ///< allowed by CORS; empty: none
-  std::vector<problem_detail> rejected; ///< invalid events beside valid ones
+  std::string origin;                        ///< allowed by CORS; empty: none
+  std::vector<api::problem_detail> rejected; ///< invalid events beside valid ones
   int64_t wall_us = 0;
   time_point began{};
   std::weak_ptr<connection_link> link; ///< null: not known

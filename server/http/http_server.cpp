@@ -2,8 +2,8 @@
 
 #include "actors/log.hpp"
 #include "server/http/event_loop.hpp"
-#include "server/platform/listener.hpp"
-#include "server/platform/open_files.hpp"
+#include "server/platform/posix/listener.hpp"
+#include "server/platform/posix/open_files.hpp"
 
 #include <fcntl.h>
 
@@ -17,7 +17,7 @@ namespace {
 class http_server : public http_port {
 public:
   http_server(const config& settings, std::string salt, std::shared_ptr<backend_port> backend,
-              std::shared_ptr<const token_book> tokens, std::vector<owned_fd> inherited)
+              std::shared_ptr<const api::token_book> tokens, std::vector<owned_fd> inherited)
     : shared_(
       std::make_shared<loop_shared>(settings, 1, std::move(salt), settings.server.max_connections,
                                     route_table{settings.api.prefix, settings.stats.enabled},
@@ -201,7 +201,7 @@ private:
 
 http_port_ptr make_http_server(const config& settings, std::string salt,
                                std::shared_ptr<backend_port> backend,
-                               std::shared_ptr<const token_book> tokens,
+                               std::shared_ptr<const api::token_book> tokens,
                                std::vector<owned_fd> inherited) {
   return std::make_shared<http_server>(settings, std::move(salt), std::move(backend),
                                        std::move(tokens), std::move(inherited));

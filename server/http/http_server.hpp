@@ -3,8 +3,8 @@
 
 #include "actors/ports/http_port.hpp"
 #include "config/config.hpp"
-#include "server/http/tokens.hpp"
-#include "server/platform/listener.hpp"
+#include "server/api/tokens.hpp"
+#include "server/platform/posix/listener.hpp"
 
 #include <memory>
 #include <vector>
@@ -15,7 +15,7 @@ namespace phi::http {
 /// `inherited`: listening sockets to serve instead of server.host and server.port; may be empty.
 http_port_ptr make_http_server(const config& settings, std::string salt,
                                std::shared_ptr<backend_port> backend,
-                               std::shared_ptr<const token_book> tokens,
+                               std::shared_ptr<const api::token_book> tokens,
                                std::vector<owned_fd> inherited);
 
 } // namespace phi::http

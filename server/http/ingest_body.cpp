@@ -1,7 +1,7 @@
 #include "server/http/ingest_body.hpp"
 
+#include "server/api/query_params.hpp"
 #include "server/http/content_coding.hpp"
-#include "server/http/query_params.hpp"
 
 #include <cctype>
 
@@ -19,7 +19,7 @@ std::string token_of(std::string_view header) {
 
 /// The value of `atomic`; nothing when the query string holds anything else.
 std::optional<bool> atomic_flag(std::string_view query_string) {
-  auto list = parse_query_string(query_string);
+  auto list = api::parse_query_string(query_string);
   if (!list)
     return std::nullopt;
   bool atomic = false;
@@ -37,7 +37,7 @@ read_ingest_body refuse(error_code code, std::string detail) {
 
 } // namespace
 
-read_ingest_body read_ingest(const ingest_body& body, event_reader& reader,
+read_ingest_body read_ingest(const ingest_body& body, api::event_reader& reader,
                              size_t max_expanded_bytes, int64_t now_us) {
   auto atomic = atomic_flag(body.query_string);
   if (!atomic)

@@ -1,7 +1,7 @@
 #pragma once
 /// From the body of an ingest request to its events: flags, media type, coding, then the reader.
 
-#include "server/http/event_reader.hpp"
+#include "server/api/event_reader.hpp"
 
 #include <string_view>
 
@@ -16,12 +16,12 @@ struct ingest_body {
 };
 
 struct read_ingest_body {
-  read_events events;
+  api::read_events events;
   bool atomic = false; ///< `?atomic=true`: all or nothing
 };
 
 /// `max_expanded_bytes` bounds a compressed body. `now_us` is the time of events that have none.
-read_ingest_body read_ingest(const ingest_body& body, event_reader& reader,
+read_ingest_body read_ingest(const ingest_body& body, api::event_reader& reader,
                              size_t max_expanded_bytes, int64_t now_us);
 
 } // namespace phi::http

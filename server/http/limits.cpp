@@ -14,15 +14,4 @@ link_limits limits_of(const config& c) {
           .write_timeout = milliseconds{s.write_timeout_ms}};
 }
 
-event_limits event_limits_of(const config& c) {
-  const auto& s = c.stats;
-  return {.events = static_cast<size_t>(s.max_events_per_request),
-          .event_bytes = static_cast<size_t>(s.max_event_bytes),
-          .text_bytes = static_cast<size_t>(s.max_text_bytes),
-          .extra_bytes = static_cast<size_t>(s.max_extra_bytes),
-          .max_future_us = s.max_future_secs * 1'000'000,
-          .max_age_us = s.max_age_days * 86'400'000'000,
-          .start_at_us = c.resolved.start_at_us};
-}
-
 } // namespace phi::http

@@ -3,11 +3,9 @@
 
 #include "config/config.hpp"
 #include "server/http/connection_link.hpp"
-#include "server/http/event_reader.hpp"
 
 namespace phi::http {
 
 link_limits limits_of(const config& c);
-event_limits event_limits_of(const config& c);
 
 } // namespace phi::http

@@ -3,7 +3,7 @@
 
 #include "config/config.hpp"
 #include "protocol/ingest.hpp"
-#include "server/http/client_address.hpp"
+#include "server/api/client_address.hpp"
 #include "server/http/exchanges.hpp"
 #include "server/platform/digest.hpp"
 
@@ -21,7 +21,7 @@ public:
       addresses_(salt) {}
 
   /// The settings have changed.
-  void adopt_settings() { proxies_ = trusted_proxies{settings_.server.trusted_proxies}; }
+  void adopt_settings() { proxies_ = api::trusted_proxies{settings_.server.trusted_proxies}; }
 
   /// Notes that a request was answered. False when such requests are not recorded.
   bool record(const exchange& answered, int status);
@@ -36,7 +36,7 @@ public:
 
 private:
   const config& settings_;
-  trusted_proxies proxies_;
+  api::trusted_proxies proxies_;
   keyed_hash addresses_;
   uuid7_source uuids_;
   std::vector<event> events_;

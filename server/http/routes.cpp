@@ -10,13 +10,13 @@ route_table::route_table(const std::string& prefix, bool stats) {
                          .what = action::question,
                          .question = kind,
                          .tracked = true,
-                         .needs = scope::read});
+                         .needs = api::scope::read});
     };
     routes_.push_back({.path = prefix + "/events",
                        .method = "POST",
                        .what = action::ingest,
                        .tracked = true,
-                       .needs = scope::ingest});
+                       .needs = api::scope::ingest});
     ask("/stats/daily", query_kind::daily);
     ask("/stats/daily/features", query_kind::daily_features);
     ask("/stats/summary", query_kind::summary);

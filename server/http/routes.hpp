@@ -2,7 +2,7 @@
 /// The one table of routes.
 
 #include "protocol/query.hpp"
-#include "server/http/tokens.hpp"
+#include "server/api/tokens.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -26,8 +26,8 @@ struct route {
   std::string_view method; ///< "GET" also serves HEAD
   action what;
   query_kind question = query_kind::daily;
-  bool tracked = false;      ///< recorded as an event of the service itself
-  scope needs = scope::none; ///< of its token
+  bool tracked = false;                ///< recorded as an event of the service itself
+  api::scope needs = api::scope::none; ///< of its token
 };
 
 class route_table {

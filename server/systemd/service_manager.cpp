@@ -1,6 +1,6 @@
 #include "server/systemd/service_manager.hpp"
 
-#include "server/platform/listener.hpp"
+#include "server/platform/posix/listener.hpp"
 
 #include <systemd/sd-daemon.h>
 

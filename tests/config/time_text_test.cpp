@@ -1,4 +1,4 @@
-#include "config/time_text.hpp"
+#include "protocol/text/rfc3339.hpp"
 #include "tests/support/doctest.hpp"
 
 using namespace phi;

@@ -2,7 +2,7 @@
 
 #include "protocol/errors.hpp"
 #include "protocol/lifecycle.hpp"
-#include "protocol/terminal_text.hpp"
+#include "protocol/text/terminal_text.hpp"
 #include "tests/support/doctest.hpp"
 #include "tests/support/places.hpp"
 

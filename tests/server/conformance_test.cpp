@@ -1,8 +1,8 @@
 // What every store must do, run against SQLite and PostgreSQL with the same expectations.
 
-#include "server/store/postgres_store.hpp"
-#include "server/store/sqlite_file.hpp"
-#include "server/store/sqlite_store.hpp"
+#include "server/store/postgres/ports.hpp"
+#include "server/store/sqlite/database_file.hpp"
+#include "server/store/sqlite/ports.hpp"
 #include "tests/server/store_support.hpp"
 #include "tests/support/doctest.hpp"
 #include "tests/support/postgres_server.hpp"

@@ -1,7 +1,7 @@
 // The embedded database on a disk that fails, and a file that is taken away under it.
 
-#include "server/store/sqlite.hpp"
-#include "server/store/sqlite_store.hpp"
+#include "server/store/sqlite/connection.hpp"
+#include "server/store/sqlite/ports.hpp"
 #include "tests/server/store_support.hpp"
 #include "tests/support/doctest.hpp"
 #include "tests/support/failing_disk.hpp"
@@ -170,8 +170,8 @@ public:
   endless_readers(const std::string& file, std::chrono::milliseconds turn) {
     for (int i = 0; i < 2; ++i)
       threads_.emplace_back([this, file, turn, i] {
-        database db;
-        db.open(file, database::access::read_only);
+        sqlite_connection db;
+        db.open(file, sqlite_connection::access::read_only);
         std::this_thread::sleep_for(turn / 2 * i);
         while (!over_) {
           db.run("BEGIN; SELECT count(*) FROM event");
@@ -236,7 +236,7 @@ TEST_CASE("the log is cut when a reader that has stayed for long ends, also when
   commit_much(*db, 0);
   {
     database reader;
-    reader.open(dir.file(), database::access::read_only);
+    reader.open(dir.file(), sqlite_connection::access::read_only);
     reader.run("BEGIN; SELECT count(*) FROM event");
     for (uint32_t i = 1; i < 8; ++i)
       commit_much(*db, i);
@@ -266,7 +266,7 @@ TEST_CASE(
   REQUIRE(db->open() == "");
   commit_much(*db, 0);
   database reader; // so that the log grows
-  reader.open(dir.file(), database::access::read_only);
+  reader.open(dir.file(), sqlite_connection::access::read_only);
   reader.run("BEGIN; SELECT count(*) FROM event");
   constexpr uint64_t frame = 4096 + 24;
   constexpr uint64_t first_part = 4062 * frame; // what 32 KiB of the index know of

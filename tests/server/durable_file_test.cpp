@@ -1,8 +1,8 @@
 // What is written durably is on disk, text and name, before anybody is told.
 
 #include "protocol/durable_file.hpp"
-#include "server/http/tokens.hpp"
-#include "server/platform/state_directory.hpp"
+#include "server/api/tokens.hpp"
+#include "server/process/state_directory.hpp"
 #include "tests/support/doctest.hpp"
 #include "tests/support/places.hpp"
 
@@ -87,14 +87,14 @@ TEST_CASE("a durable file that cannot be written: said, the old one stays, no li
 
 TEST_CASE("tokens are on disk before anybody has them, and off it before one is worthless") {
   directory dir;
-  http::token_book book{dir.path("tokens.json")};
-  auto made = book.create("n", {http::scope::read}, std::nullopt);
+  api::token_book book{dir.path("tokens.json")};
+  auto made = book.create("n", {api::scope::read}, std::nullopt);
   CHECK(made.error == "");
   CHECK(flushed() == dir.flushes_of("tokens.json"));
   flushed().clear();
   CHECK(book.revoke(made.what.id) == "");
   CHECK(flushed() == dir.flushes_of("tokens.json"));
-  CHECK(http::token_book{dir.path("tokens.json")}.all()->empty());
+  CHECK(api::token_book{dir.path("tokens.json")}.all()->empty());
 }
 
 TEST_CASE("the state directory: the salt and the mark of a run are on disk") {

@@ -1,7 +1,7 @@
 // Fuzz target: whatever the bytes, the event reader neither crashes nor lets through an event that
 // a store could not hold.
 
-#include "server/http/event_reader.hpp"
+#include "server/api/event_reader.hpp"
 
 #include <cstdlib>
 #include <cstring>

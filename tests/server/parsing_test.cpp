@@ -1,11 +1,11 @@
 // The readers of what comes from outside: framing, codings, events, query strings, addresses.
 
-#include "config/time_text.hpp"
-#include "server/http/client_address.hpp"
+#include "protocol/text/rfc3339.hpp"
+#include "server/api/client_address.hpp"
+#include "server/api/event_reader.hpp"
+#include "server/api/problem.hpp"
+#include "server/api/query_params.hpp"
 #include "server/http/content_coding.hpp"
-#include "server/http/event_reader.hpp"
-#include "server/http/problem.hpp"
-#include "server/http/query_params.hpp"
 #include "server/http/request_framing.hpp"
 #include "server/http/routes.hpp"
 #include "tests/support/compressed.hpp"

@@ -1,6 +1,6 @@
 // Where PostgreSQL is, and the password that must not be told.
 
-#include "server/store/postgres_url.hpp"
+#include "server/store/postgres/url.hpp"
 #include "tests/support/doctest.hpp"
 
 using namespace phi::store;

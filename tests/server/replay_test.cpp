@@ -1,6 +1,6 @@
 // What PostgreSQL does with a batch that is tried again, as the spool does.
 
-#include "server/store/postgres_store.hpp"
+#include "server/store/postgres/ports.hpp"
 #include "tests/server/store_support.hpp"
 #include "tests/support/doctest.hpp"
 #include "tests/support/postgres_server.hpp"

@@ -1,6 +1,6 @@
 // The spool on a disk that fails: what is counted, kept and told is what is there.
 
-#include "server/store/packed_events.hpp"
+#include "server/store/spool/packed_events.hpp"
 #include "tests/server/spool_support.hpp"
 #include "tests/support/doctest.hpp"
 #include "tests/support/failing_disk.hpp"

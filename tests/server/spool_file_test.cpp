@@ -1,7 +1,7 @@
 // The file of the spool, for real: what is lost of it is known and said, and nothing else is lost.
 
-#include "server/store/spool_index.hpp"
-#include "server/store/sqlite.hpp"
+#include "server/store/spool/spool_index.hpp"
+#include "server/store/sqlite/connection.hpp"
 #include "tests/server/spool_support.hpp"
 #include "tests/support/doctest.hpp"
 #include "tests/support/failing_disk.hpp"
@@ -170,8 +170,8 @@ TEST_CASE(
     spool->close();
   }
   auto run = [&](const std::string& sql) {
-    database db;
-    db.open(dir.file(), database::access::read_write);
+    sqlite_connection db;
+    db.open(dir.file(), sqlite_connection::access::read_write);
     db.run(sql);
   };
   run("PRAGMA user_version = 99");

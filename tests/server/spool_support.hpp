@@ -1,7 +1,7 @@
 #pragma once
 /// A spool in a directory of its own, for the tests of its file.
 
-#include "server/store/sqlite_spool.hpp"
+#include "server/store/spool/spool_file.hpp"
 #include "tests/server/store_support.hpp"
 #include "tests/support/doctest.hpp"
 

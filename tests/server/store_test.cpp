@@ -1,9 +1,9 @@
 // The embedded database, for real: transactions, identities, roll-ups, migrations, questions.
 
-#include "server/store/rollup.hpp"
-#include "server/store/schema.hpp"
-#include "server/store/sqlite.hpp"
-#include "server/store/sqlite_store.hpp"
+#include "server/statistics/rollup.hpp"
+#include "server/store/sqlite/connection.hpp"
+#include "server/store/sqlite/ports.hpp"
+#include "server/store/sqlite/schema.hpp"
 #include "tests/server/store_support.hpp"
 #include "tests/support/doctest.hpp"
 #include "tests/support/stored.hpp"
@@ -49,8 +49,8 @@ TEST_CASE("a commit that cannot be made says why, and changes nothing; the next 
   auto db = make_sqlite_store(dir.settings());
   REQUIRE(db->open() == "");
   {
-    database other;
-    other.open(dir.file(), database::access::read_write);
+    sqlite_connection other;
+    other.open(dir.file(), sqlite_connection::access::read_write);
     other.run("BEGIN IMMEDIATE");
     auto refused = db->commit(*batch_of({{make_event(1)}}));
     CHECK(refused.error == error_code::store_unavailable);
@@ -70,8 +70,8 @@ TEST_CASE("events that the database refuses are found, the others of the batch a
     return e;
   };
   {
-    database other;
-    other.open(dir.file(), database::access::read_write);
+    sqlite_connection other;
+    other.open(dir.file(), sqlite_connection::access::read_write);
     other.run("CREATE TRIGGER refuse BEFORE INSERT ON event WHEN NEW.action = 'poison'"
               " BEGIN SELECT RAISE(ABORT, 'no poison here'); END");
   }
@@ -152,15 +152,15 @@ TEST_CASE(
   { REQUIRE(make_sqlite_store(dir.settings())->open() == ""); }
   CHECK(ask_database(dir.file(), "PRAGMA user_version") == current_schema());
   {
-    database db;
-    db.open(dir.file(), database::access::read_write);
+    sqlite_connection db;
+    db.open(dir.file(), sqlite_connection::access::read_write);
     db.run("PRAGMA user_version = 99");
   }
   CHECK(make_sqlite_store(dir.settings())->open().find("newer version") != std::string::npos);
   database_dir foreign;
   {
-    database db;
-    db.open(foreign.file(), database::access::read_write);
+    sqlite_connection db;
+    db.open(foreign.file(), sqlite_connection::access::read_write);
     db.run("CREATE TABLE theirs (x)");
   }
   CHECK(make_sqlite_store(foreign.settings())->open().find("not one of phi-backend")

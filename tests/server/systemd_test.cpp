@@ -1,6 +1,6 @@
 // Our side of systemd without one: budgets, journal entries.
 
-#include "server/logging_journal.hpp"
+#include "server/observe/logging_journal.hpp"
 #include "server/systemd/budget_doctor.hpp"
 #include "tests/support/doctest.hpp"
 

@@ -1,6 +1,6 @@
 // The trace in memory: bounded, and complete in its names.
 
-#include "server/trace.hpp"
+#include "server/observe/trace.hpp"
 
 #include "config/defaults.hpp"
 #include "protocol/actors.hpp"

@@ -1,8 +1,8 @@
 // What one transaction of the PostgreSQL writer costs, by the size of the batch and by how the rows
 // go, without HTTP and actors. Called by tools/bench/postgres, which starts the server.
 
-#include "config/time_text.hpp"
-#include "server/store/postgres_store.hpp"
+#include "protocol/text/rfc3339.hpp"
+#include "server/store/postgres/ports.hpp"
 
 #include <algorithm>
 #include <chrono>

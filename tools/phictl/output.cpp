@@ -1,6 +1,6 @@
 #include "tools/phictl/output.hpp"
 
-#include "protocol/json_depth.hpp"
+#include "protocol/text/json_depth.hpp"
 
 #include <nlohmann/json.hpp>
 

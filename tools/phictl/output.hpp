@@ -1,8 +1,8 @@
 #pragma once
 /// What phictl prints: tables and colours on a terminal, the same plain elsewhere.
 
-#include "protocol/digits.hpp"
-#include "protocol/terminal_text.hpp"
+#include "protocol/text/digits.hpp"
+#include "protocol/text/terminal_text.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 

@@ -1,0 +1,437 @@
+#include "server/admin/admin_socket.hpp"
+
+#include "actors/log.hpp"
+#include "config/defaults.hpp"
+#include "server/platform/posix/acceptor.hpp"
+
+#include <asio.hpp>
+
+#include <grp.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <limits>
+#include <list>
+#include <mutex>
+#include <optional>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+namespace phi {
+namespace {
+
+using stream = asio::local::stream_protocol;
+using handler_type = std::function<void(admin_request_ptr)>;
+
+/// Whether the peer is in the group, by its own or its further groups.
+bool is_member(int peer, const ucred& who, gid_t group) {
+  if (who.gid == group)
+    return true;
+  std::array<gid_t, 256> groups{};
+  socklen_t size = sizeof groups;
+  if (::getsockopt(peer, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) != 0)
+    return false;
+  auto end = groups.begin() + static_cast<ptrdiff_t>(size / sizeof(gid_t));
+  return std::find(groups.begin(), end, group) != end;
+}
+
+/// Whether the peer is root, the user that we run as, or a member of the group.
+bool may_enter(stream::socket& peer, std::optional<gid_t> group) {
+  ucred who{};
+  socklen_t size = sizeof who;
+  return ::getsockopt(peer.native_handle(), SOL_SOCKET, SO_PEERCRED, &who, &size) == 0
+         && (who.uid == 0 || who.uid == ::geteuid()
+             || (group && is_member(peer.native_handle(), who, *group)));
+}
+
+std::optional<gid_t> number_of_group(const std::string& name) {
+  group entry{};
+  group* found = nullptr;
+  std::array<char, 16384> space{};
+  if (name.empty() || ::getgrnam_r(name.c_str(), &entry, space.data(), space.size(), &found) != 0
+      || !found)
+    return std::nullopt;
+  return found->gr_gid;
+}
+
+/// Whether files of ours can have the group: rights, sandbox and user name spaces have a say.
+bool may_give_to(gid_t number) {
+  if (number == ::getegid())
+    return true;
+  int fd = ::memfd_create("group", MFD_CLOEXEC);
+  bool may = fd >= 0 && ::fchown(fd, static_cast<uid_t>(-1), number) == 0;
+  if (fd >= 0)
+    ::close(fd);
+  return may;
+}
+
+class admin_session;
+/// Used in the socket's thread only: an actor that answers holds no session.
+using session_list = std::list<std::shared_ptr<admin_session>>;
+
+/// One connection: requests are answered one after the other, in order.
+class admin_session : public std::enable_shared_from_this<admin_session> {
+public:
+  admin_session(stream::socket socket, std::shared_ptr<handler_type> handler, session_list& all)
+    : socket_(std::move(socket)),
+      timer_(socket_.get_executor()),
+      handler_(std::move(handler)),
+      all_(all) {}
+
+  /// Whether it waits for a request (a part of one may be there).
+  bool is_idle() const { return reading_; }
+  /// Whether its answer waits for a client that does not read on.
+  bool is_stuck(time_point now) const {
+    return writing_ && now - moved_ >= defaults::make_room_after;
+  }
+  /// When a request was last waited for, or a part of an answer was taken.
+  time_point moved() const { return moved_; }
+
+  void close() {
+    asio::error_code ignored;
+    timer_.cancel();
+    socket_.close(ignored);
+    all_.remove(shared_from_this());
+  }
+
+  void read() {
+    timer_.expires_after(defaults::admin_idle_timeout);
+    timer_.async_wait([self = weak_from_this()](const asio::error_code& error) {
+      if (auto session = self.lock(); session && !error && session->reading_)
+        session->close();
+    });
+    reading_ = true;
+    moved_ = clock::now();
+    asio::async_read_until(socket_, asio::dynamic_buffer(input_, admin_wire::max_line_bytes), '\n',
+                           [self = shared_from_this()](const asio::error_code& error, size_t size) {
+                             self->reading_ = false;
+                             if (error == asio::error::not_found) // so long and no end of a line
+                               return self->refuse_long_line();
+                             if (error)
+                               return self->close();
+                             self->ask(size);
+                           });
+  }
+
+private:
+  /// Says why, then ends: where the next line begins is not known.
+  void refuse_long_line() {
+    input_.clear();
+    output_ =
+      R"({"jsonrpc":"2.0","id":null,"error":{"code":)" + std::to_string(admin_wire::invalid_request)
+      + R"(,"message":"a request may have up to )" + std::to_string(admin_wire::max_line_bytes)
+      + R"( bytes with its newline; the connection is closed"}})"
+        "\n";
+    asio::async_write(socket_, asio::buffer(output_),
+                      [self = shared_from_this()](const asio::error_code& error, size_t) {
+                        if (error)
+                          return self->close();
+                        self->linger();
+                      });
+    limit(defaults::admin_linger);
+  }
+
+  /// Takes what is still on its way and forgets it: whoever has not read the answer yet would be
+  /// told of a broken connection instead.
+  void linger() {
+    asio::error_code ignored;
+    socket_.shutdown(stream::socket::shutdown_send, ignored);
+    input_.resize(65536);
+    socket_.async_read_some(asio::buffer(input_),
+                            [self = shared_from_this()](const asio::error_code& error, size_t) {
+                              if (error)
+                                return self->close();
+                              self->linger();
+                            });
+  }
+
+  /// Ends the connection after that time, whatever it does.
+  void limit(std::chrono::steady_clock::duration time) {
+    timer_.expires_after(time);
+    timer_.async_wait([self = weak_from_this()](const asio::error_code& error) {
+      if (auto session = self.lock(); session && !error)
+        session->close();
+    });
+  }
+
+  void ask(size_t size) {
+    auto request = std::make_shared<admin_request>();
+    request->asker_gone = gone_ = std::make_shared<std::atomic<bool>>(false);
+    watch_asker();
+    request->line = input_.substr(0, size - 1);
+    input_.erase(0, size);
+    request->answer = [session = weak_from_this(), thread = socket_.get_executor(),
+                       of = std::weak_ptr<admin_request>{request}](std::string line) {
+      auto asked = of.lock();
+      asio::post(thread,
+                 [session, line = std::move(line), file = asked ? asked->file : nullptr]() mutable {
+                   if (auto self = session.lock())
+                     self->write(std::move(line), std::move(file));
+                 });
+    };
+    (*handler_)(std::move(request));
+  }
+
+  /// Its end is seen although nothing is read: what is done for it need not be done any more.
+  void watch_asker() {
+    auto timer = std::make_shared<asio::steady_timer>(socket_.get_executor(),
+                                                      defaults::connection_sweep_interval);
+    timer->async_wait([self = shared_from_this(), gone = gone_, timer](const asio::error_code&) {
+      if (gone->load() || gone != self->gone_)
+        return;
+      pollfd one{self->socket_.native_handle(), POLLRDHUP, 0};
+      if (!self->socket_.is_open()
+          || (::poll(&one, 1, 0) > 0 && (one.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0))
+        gone->store(true);
+      else
+        self->watch_asker();
+    });
+  }
+
+  /// A file goes along with the first byte.
+  void write(std::string line, const shared_file& file) {
+    gone_ = nullptr;
+    output_ = std::move(line) + '\n';
+    if (file && send_with_file(*file))
+      output_.erase(0, 1);
+    writing_ = true;
+    moved_ = clock::now();
+    watch_writing();
+    auto moves_on = [this](const asio::error_code& error, size_t) -> size_t {
+      moved_ = clock::now();
+      return error ? 0 : std::numeric_limits<size_t>::max();
+    };
+    asio::async_write(socket_, asio::buffer(output_), moves_on,
+                      [self = shared_from_this()](const asio::error_code& error, size_t) {
+                        self->writing_ = false;
+                        if (error)
+                          return self->close();
+                        self->read();
+                      });
+  }
+
+  /// Whoever does not read on is cut: its place and the answer's memory are given back.
+  void watch_writing() {
+    timer_.expires_at(moved_ + defaults::admin_write_timeout);
+    timer_.async_wait([self = weak_from_this()](const asio::error_code& error) {
+      auto session = self.lock();
+      if (!session || error || !session->writing_)
+        return;
+      if (clock::now() - session->moved_ >= defaults::admin_write_timeout)
+        return session->close();
+      session->watch_writing();
+    });
+  }
+
+  bool send_with_file(int file) {
+    iovec first{output_.data(), 1};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof file)> control{};
+    msghdr message{};
+    message.msg_iov = &first;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    auto* about = CMSG_FIRSTHDR(&message);
+    about->cmsg_level = SOL_SOCKET;
+    about->cmsg_type = SCM_RIGHTS;
+    about->cmsg_len = CMSG_LEN(sizeof file);
+    std::memcpy(CMSG_DATA(about), &file, sizeof file);
+    return ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
+  }
+
+  stream::socket socket_;
+  asio::steady_timer timer_; ///< of what is waited for: a request, or the client that reads
+  gone_flag gone_;           ///< of the request under way
+  std::shared_ptr<handler_type> handler_;
+  session_list& all_;
+  bool reading_ = false;
+  bool writing_ = false;
+  time_point moved_{};
+  std::string input_;
+  std::string output_;
+};
+
+/// What is wrong with the place where the socket shall be; empty: nothing is there, or a socket.
+std::string look_at_place(const std::string& path) {
+  struct stat there {};
+  if (::lstat(path.c_str(), &there) != 0 || S_ISSOCK(there.st_mode))
+    return {};
+  return "cannot listen on " + path
+         + ": something that is no socket is there; choose another path with admin.socket";
+}
+
+/// Listens with mode 0660. Throws std::system_error.
+owned_fd listen_on(const std::string& path) {
+  owned_fd fd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  stream::endpoint at{path};
+  if (!fd || ::bind(fd.get(), at.data(), static_cast<socklen_t>(at.size())) != 0
+      || ::chmod(path.c_str(), 0660) != 0 || ::listen(fd.get(), SOMAXCONN) != 0)
+    throw std::system_error(errno, std::generic_category());
+  return fd;
+}
+
+} // namespace
+
+std::string admin_group_trouble(const std::string& name) {
+  if (name.empty())
+    return {};
+  auto number = number_of_group(name);
+  if (!number)
+    return "admin.group = \"" + name + "\": there is no such group";
+  if (may_give_to(*number))
+    return {};
+  return "admin.group = \"" + name
+         + "\": the service may not give its socket to this group. Under systemd let it run in the"
+           " group: systemctl edit phi-backend, and add [Service] Group="
+         + name + ", then systemctl restart phi-backend";
+}
+
+class admin_socket::server {
+public:
+  server(std::string path, std::string group)
+    : path_(std::move(path)),
+      group_name_(std::move(group)),
+      acceptor_(io_, {.name = "admin",
+                      .has_room = [] { return true; },
+                      .take =
+                        [this](taken_connection one) {
+                          let_in(stream::socket{io_, stream{}, one.fd.release()});
+                        }}) {}
+
+  ~server() {
+    if (thread_.joinable()) {
+      io_.stop();
+      thread_.join();
+      if (inode_ != 0 && inode_ == inode_of(path_))
+        ::unlink(path_.c_str());
+    }
+    sessions_.clear();
+  }
+
+  std::string open(handler_type handler) {
+    {
+      std::lock_guard lock{guard_};
+      current_ = std::move(handler);
+    }
+    if (thread_.joinable())
+      return {};
+    if (auto trouble = admin_group_trouble(group_name_); !trouble.empty())
+      return trouble;
+    if (auto trouble = look_at_place(path_); !trouble.empty())
+      return trouble;
+    group_ = number_of_group(group_name_);
+    try {
+      if (somebody_lives_there())
+        return "cannot listen on " + path_ + ": another process answers there";
+      ::unlink(path_.c_str());
+      auto listener = listen_on(path_);
+      inode_ = inode_of(path_);
+      if (!give_to_group())
+        return "cannot give " + path_ + " to the group " + group_name_ + ": " + std::strerror(errno)
+               + "; see admin.group";
+      acceptor_.open(std::move(listener));
+    } catch (const std::exception& e) {
+      return "cannot listen on " + path_ + ": " + e.what()
+             + "; choose another path with admin.socket";
+    }
+    *handler_ = [this](admin_request_ptr request) { hand_on(std::move(request)); };
+    thread_ = std::thread([this] { io_.run(); });
+    return {};
+  }
+
+  void let_go() {
+    std::lock_guard lock{guard_};
+    current_ = {};
+  }
+
+private:
+  /// The unit's sandbox forbids to change an owner, also where nothing changes.
+  bool give_to_group() {
+    struct stat about {};
+    return !group_ || (::stat(path_.c_str(), &about) == 0 && about.st_gid == *group_)
+           || ::chown(path_.c_str(), static_cast<uid_t>(-1), *group_) == 0;
+  }
+
+  bool somebody_lives_there() {
+    stream::socket probe{io_};
+    asio::error_code error;
+    probe.connect(stream::endpoint{path_}, error);
+    return !error;
+  }
+
+  void hand_on(admin_request_ptr request) {
+    std::lock_guard lock{guard_};
+    if (current_)
+      current_(std::move(request));
+  }
+
+  static ino_t inode_of(const std::string& path) {
+    struct stat there {};
+    return ::lstat(path.c_str(), &there) == 0 ? there.st_ino : 0;
+  }
+
+  /// When all places are taken, who has waited longest for a request, or has not read its answer
+  /// for longest, goes: neither locks anybody out. Who is being worked for stays.
+  bool make_room() {
+    if (sessions_.size() < defaults::admin_max_connections)
+      return true;
+    auto now = clock::now();
+    std::shared_ptr<admin_session> goes;
+    for (const auto& session : sessions_)
+      if ((session->is_idle() || session->is_stuck(now))
+          && (!goes || session->moved() < goes->moved()))
+        goes = session;
+    if (goes)
+      goes->close();
+    return goes != nullptr;
+  }
+
+  void let_in(stream::socket peer) {
+    if (may_enter(peer, group_) && make_room()) {
+      sessions_.push_back(std::make_shared<admin_session>(std::move(peer), handler_, sessions_));
+      return sessions_.back()->read();
+    }
+    ++turned_away_;
+    if (auto now = clock::now(); now - said_at_ >= std::chrono::seconds{1}) {
+      said_at_ = now;
+      log_warn("admin", "turns connections away",
+               {{"count", std::exchange(turned_away_, 0)}, {"open", sessions_.size()}});
+    }
+  }
+
+  std::string path_;
+  std::string group_name_;
+  std::optional<gid_t> group_;
+  asio::io_context io_{1};
+  acceptor acceptor_;
+  ino_t inode_ = 0; ///< of the socket file that we made
+  std::mutex guard_;
+  handler_type current_;
+  std::shared_ptr<handler_type> handler_ = std::make_shared<handler_type>();
+  session_list sessions_;
+  uint64_t turned_away_ = 0;
+  time_point said_at_{};
+  std::thread thread_;
+};
+
+admin_socket::admin_socket(std::string path, std::string group)
+  : server_(std::make_unique<server>(std::move(path), std::move(group))) {}
+admin_socket::~admin_socket() = default;
+
+std::string admin_socket::open(std::function<void(admin_request_ptr)> handler) {
+  return server_->open(std::move(handler));
+}
+
+void admin_socket::let_go() {
+  server_->let_go();
+}
+
+} // namespace phi

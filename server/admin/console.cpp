@@ -1,0 +1,320 @@
+#include "server/admin/console.hpp"
+
+#include "config/keys.hpp"
+#include "protocol/text/rfc3339.hpp"
+#include "server/api/query_params.hpp"
+#include "server/platform/posix/open_files.hpp"
+#include "server/process/start_checks.hpp"
+#include "server/systemd/budget_doctor.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <set>
+#include <unistd.h>
+
+namespace phi {
+namespace {
+
+using verdict = examined::verdict;
+
+/// Where the answer to one question or one ingest request goes.
+class one_answer : public reply_sink {
+public:
+  one_answer(std::function<void(query_answer)> then, std::vector<api::problem_detail> rejected)
+    : then_(std::move(then)),
+      rejected_(std::move(rejected)) {}
+
+  void deliver(std::vector<ingest_answer> answers) noexcept override {
+    for (const auto& [to, outcome] : answers) {
+      if (outcome.error != error_code::none)
+        then_({outcome.error, "try again in " + std::to_string(outcome.retry_after_s) + " s", {}});
+      else
+        then_({.body = api::ingest_json(outcome, rejected_)});
+    }
+  }
+  void deliver(ticket, query_answer answer) noexcept override { then_(std::move(answer)); }
+
+private:
+  std::function<void(query_answer)> then_;
+  std::vector<api::problem_detail> rejected_;
+};
+
+shown_token shown(const api::token& one) {
+  shown_token out{.id = one.id, .name = one.name, .created = format_rfc3339(one.created_us)};
+  for (auto what : one.scopes)
+    out.scopes.emplace_back(api::to_string(what));
+  if (one.expires_us)
+    out.expires = format_rfc3339(*one.expires_us);
+  out.expired = one.expired(wall_clock_us());
+  return out;
+}
+
+std::set<std::string> as_set(std::vector<std::string> names) {
+  return {names.begin(), names.end()};
+}
+
+std::string in_mib(uintmax_t bytes) {
+  return std::to_string(bytes >> 20) + " MiB";
+}
+
+examined look_at_disk(const config& settings) {
+  std::error_code error;
+  auto space = std::filesystem::space(settings.resolved.state_dir, error);
+  if (error)
+    return {"disk", verdict::bad,
+            "cannot look at " + settings.resolved.state_dir + ": " + error.message(),
+            "see server.state_dir"};
+  auto text = in_mib(space.available) + " free for " + settings.resolved.state_dir;
+  constexpr uintmax_t little = uintmax_t{1} << 30;
+  if (space.available < little)
+    return {"disk", verdict::warning, text, "make room: below that commits begin to fail"};
+  return {"disk", verdict::ok, text, ""};
+}
+
+examined look_at_permissions(const config& settings) {
+  const auto& dir = settings.resolved.state_dir;
+  if (::access(dir.c_str(), R_OK | W_OK | X_OK) != 0)
+    return {"permissions", verdict::bad, "may not write to " + dir,
+            "give the service's user the right to write there"};
+  std::error_code error;
+  auto rights = std::filesystem::status(dir, error).permissions();
+  using std::filesystem::perms;
+  if ((rights & (perms::others_read | perms::others_exec)) != perms::none)
+    return {"permissions", verdict::warning, dir + " can be read by everybody",
+            "chmod 0700 " + dir};
+  return {"permissions", verdict::ok, dir + " is writable, and ours alone", ""};
+}
+
+examined look_at_database(const config& settings) {
+  if (settings.stats.storage == "postgres")
+    return {"database", verdict::ok, "events go to PostgreSQL, see stats.postgres_url", ""};
+  std::error_code error;
+  const auto& file = settings.resolved.sqlite_path;
+  auto size = std::filesystem::file_size(file, error);
+  if (error)
+    return {"database", verdict::bad, file + ": " + error.message(), "see stats.sqlite_path"};
+  auto log = std::filesystem::file_size(file + "-wal", error);
+  auto text = file + " has " + in_mib(size);
+  if (!error && log > size && log > uintmax_t{256} << 20)
+    return {"database", verdict::warning, text + ", its write-ahead log " + in_mib(log),
+            "a long-running reader keeps it from being cut back; see who has the file open"};
+  return {"database", verdict::ok, text, ""};
+}
+
+examined look_at_clock() {
+  using namespace std::chrono;
+  auto year = static_cast<int>(year_month_day{floor<days>(system_clock::now())}.year());
+  if (year < 2024)
+    return {"clock", verdict::bad, "the clock says " + std::to_string(year),
+            "set the time; events without one get ours"};
+  return {"clock", verdict::ok, "the clock says " + std::to_string(year), ""};
+}
+
+examined look_at_files(const config& settings) {
+  auto limit = raise_open_files();
+  auto wanted = settings.server.max_connections;
+  auto text = std::to_string(limit) + " open files allowed, server.max_connections is "
+              + std::to_string(wanted);
+  if (auto fit = connections_within(wanted, limit); fit < wanted)
+    return {"file limit", verdict::bad,
+            text + ", of which only " + std::to_string(fit) + " fit and are taken",
+            "raise LimitNOFILE= to " + std::to_string(open_files_for(wanted))
+              + " or lower server.max_connections"};
+  return {"file limit", verdict::ok, text, ""};
+}
+
+examined look_at_salt(const config& settings) {
+  if (!settings.stats.user_hash_salt.empty())
+    return {"user hashes", verdict::ok, "users are stored as hashes with stats.user_hash_salt", ""};
+  auto file = settings.resolved.state_dir + "/user_hash_salt";
+  if (settings.stats.storage != "postgres")
+    return {"user hashes", verdict::ok,
+            "users are stored as hashes with the salt in " + file + ", made at the first start",
+            ""};
+  return {"user hashes", verdict::warning,
+          "users are stored as hashes with this instance's own salt in " + file
+            + ": to other instances that share the database the same user is another one",
+          "set stats.user_hash_salt, the same for all instances"};
+}
+
+/// What the file and the environment say now: the next start takes it.
+examined look_at_configuration(const settings_source& source, const config& running,
+                               const std::optional<systemd::unit_limits>& unit) {
+  auto found = source.consider(running);
+  if (!found.error.empty())
+    return {"configuration", verdict::bad, "the next start or reload would fail: " + found.error,
+            "mend it; phi-backend --check says the same"};
+  const auto& next = found.loaded.values;
+  if (next.server.host != running.server.host || next.admin.group != running.admin.group)
+    if (auto troubles = what_would_end_a_start(next, unit); !troubles.empty())
+      return {"configuration", verdict::bad, "the next start would fail: " + troubles.front(),
+              "mend it; phi-backend --check says the same"};
+  return {"configuration", verdict::ok, "a start would take it", ""};
+}
+
+} // namespace
+
+std::string console::log_level() const {
+  return log_.level_name();
+}
+
+std::string console::set_log_level(const std::string& level) {
+  auto parsed = parse_log_level(level);
+  if (!parsed)
+    return "level \"" + level + "\" is not one of trace, debug, info, warn, error";
+  log_.set_level(*parsed);
+  return {};
+}
+
+std::string console::trace_on(bool to_log, std::vector<std::string> actors,
+                              std::vector<std::string> messages, bool user_data) {
+  return trace_.on(to_log ? "1" : "",
+                   {as_set(std::move(actors)), as_set(std::move(messages)), user_data});
+}
+
+std::vector<shown_setting> console::settings() const {
+  auto in_effect = process_.settings();
+  auto origins = process_.origins();
+  auto limits = process_.unit_limits();
+  auto addresses = listeners();
+  std::vector<shown_setting> out;
+  for (const auto& key : all_keys()) {
+    std::string path{key.path};
+    shown_setting one{path, show_value(key, *in_effect), origins.at(path)};
+    // What is in effect is where it really listens.
+    auto colon = addresses.empty() ? std::string::npos : addresses[0].rfind(':');
+    if (limits && !limits->socket.empty() && colon != std::string::npos
+        && (path == "server.host" || path == "server.port")) {
+      one.value = path == "server.port" ? addresses[0].substr(colon + 1)
+                                        : "\"" + addresses[0].substr(0, colon) + "\"";
+      one.origin = limits->socket;
+    }
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+settings_difference console::difference() const {
+  auto [error, loaded, merged] = source_.consider(*process_.settings());
+  if (!error.empty())
+    return {.error = error};
+  return {.live = std::move(merged.changed), .needs_restart = std::move(merged.needs_restart)};
+}
+
+std::vector<examined> console::examine() const {
+  auto settings = process_.settings();
+  std::vector<examined> out{look_at_permissions(*settings), look_at_disk(*settings),
+                            look_at_database(*settings),    look_at_clock(),
+                            look_at_files(*settings),       look_at_salt(*settings)};
+  if (auto whole = health(); whole.degraded())
+    out.push_back({"health", verdict::bad, "degraded: " + whole.text(),
+                   "see phictl health, and the log of the actor that is named"});
+  else
+    out.push_back({"health", verdict::ok, "no part of the service is degraded", ""});
+  auto limits = process_.unit_limits();
+  out.push_back(look_at_configuration(source_, *settings, limits));
+  if (limits)
+    if (auto finding = systemd::examine_address(*settings, process_.origins(), limits->socket))
+      out.push_back({"address", verdict::warning, finding->what, finding->mend});
+  if (!limits)
+    out.push_back({"budgets", verdict::ok, "no service manager has time-outs for us", ""});
+  else if (auto findings = systemd::examine_budgets(*settings, *limits); findings.empty())
+    out.push_back({"budgets", verdict::ok, "the time-outs of " + limits->unit + " fit", ""});
+  else
+    for (const auto& finding : findings)
+      out.push_back({"budgets", verdict::warning, finding.what, finding.mend});
+  return out;
+}
+
+void console::ask(const std::string& path, const std::string& query_string, gone_flag asker_gone,
+                  std::function<void(query_answer)> then) {
+  static const std::map<std::string, query_kind> kinds{
+    {"/stats/daily", query_kind::daily},
+    {"/stats/daily/features", query_kind::daily_features},
+    {"/stats/summary", query_kind::summary}};
+  auto kind = kinds.find(path);
+  if (kind == kinds.end())
+    return then({error_code::not_found, "there is no question " + path, {}});
+  const auto& stats = process_.settings()->stats;
+  auto read =
+    api::read_question(kind->second, query_string, {stats.timezone, stats.max_range_days});
+  if (!read.errors.empty())
+    return then(
+      {error_code::invalid_query, read.errors[0].pointer + ": " + read.errors[0].message, {}});
+  ask(std::move(read.what), std::move(asker_gone), std::move(then));
+}
+
+void console::ask(query what, gone_flag asker_gone, std::function<void(query_answer)> then) {
+  auto sink = std::make_shared<one_answer>(std::move(then), std::vector<api::problem_detail>{});
+  backend_->ask(
+    std::make_shared<asked_query>(std::move(what), query_reply{sink, 0}, std::move(asker_gone)));
+}
+
+void console::ingest(std::string_view lines, std::function<void(query_answer)> then) {
+  reader_.set_limits(api::event_limits_of(*process_.settings()));
+  auto read = reader_.read_ndjson(lines, wall_clock_us());
+  if (read.error != error_code::none)
+    return then({read.error, read.detail, {}});
+  ingest_request request{.rejected = static_cast<uint32_t>(read.rejected.size())};
+  request.awaited = !read.events.empty();
+  request.hold(std::move(read.events));
+  if (!request.awaited)
+    then({.body = api::ingest_json({}, read.rejected)});
+  auto sink = std::make_shared<one_answer>(std::move(then), std::move(read.rejected));
+  auto turn = std::make_shared<ingest_turn>(std::move(sink));
+  turn->requests.push_back(std::move(request));
+  backend_->submit(std::move(turn));
+}
+
+created_token console::create_token(const std::string& name, const std::vector<std::string>& scopes,
+                                    std::optional<int64_t> seconds, bool confirmed) {
+  if (auto wrong = api::wrong_token_name(name); !wrong.empty())
+    return {.error = wrong};
+  std::vector<api::scope> wanted;
+  for (const auto& text : scopes) {
+    auto one = api::parse_scope(text);
+    if (!one)
+      return {.error = "scope \"" + text + "\" is not one of ingest, read, admin"};
+    if (std::find(wanted.begin(), wanted.end(), *one) == wanted.end())
+      wanted.push_back(*one);
+  }
+  if (wanted.empty())
+    return {.error = "a token needs a scope: ingest, read or admin"};
+  std::optional<int64_t> expires;
+  if (seconds)
+    expires = wall_clock_us() + *seconds * 1'000'000;
+  bool first = !tokens_->needed() && process_.settings()->auth.token.empty();
+  if (first && !confirmed && tokens_->anonymous() > 0)
+    return {.error = std::to_string(tokens_->anonymous())
+                     + " requests have come without a token; from the first token on such requests"
+                       " are refused with 401, and there is no way back while the service runs."
+                       " Say --yes (\"confirmed\": true) when your clients can have theirs"};
+  auto made = tokens_->create(name, std::move(wanted), expires);
+  created_token out{made.error, made.secret, shown(made.what), {}};
+  if (first && made.error.empty()) {
+    out.notice = "this is the first token: from now on requests without a token are refused with"
+                 " 401, also when it is revoked or has expired";
+    log_warn("http", "asks for tokens from now on");
+  }
+  return out;
+}
+
+std::vector<shown_token> console::tokens() const {
+  std::vector<shown_token> out;
+  for (const auto& one : *tokens_->all())
+    out.push_back(shown(one));
+  return out;
+}
+
+double console::processor_ms(int thread) const {
+  auto times = watch_.times_of(thread);
+  return times ? std::chrono::duration<double, std::milli>(times->ran).count() : -1;
+}
+
+std::string console::state_directory() const {
+  return std::filesystem::absolute(process_.settings()->resolved.state_dir).string();
+}
+
+} // namespace phi

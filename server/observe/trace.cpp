@@ -1,0 +1,424 @@
+#include "server/observe/trace.hpp"
+
+#include "actors/log.hpp"
+#include "config/defaults.hpp"
+#include "protocol/text/closest.hpp"
+#include "protocol/time.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <unistd.h>
+
+namespace phi {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+constexpr const char* outside = "outside";
+constexpr int64_t worth_a_line_ns = 1'000'000; ///< handled faster than this, its end is not logged
+thread_local uint64_t handling_here = 0; ///< the number of the handling that this thread is in
+
+int64_t now_ns() {
+  return clock::now().time_since_epoch().count();
+}
+
+double microseconds(int64_t ns) {
+  return static_cast<double>(ns) / 1000;
+}
+
+std::string dump(const json& line) {
+  return line.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+constexpr std::string_view actors_known[]{"supervisor", "http",   "stats",    "reader", "spool",
+                                          "store",      "keeper", "watchdog", "signal", "admin"};
+constexpr std::string_view messages_known[]{
+#include "message_names.inc"
+  "answer", "down"};
+
+/// What is no name among those known, with the nearest.
+template <size_t N>
+std::string unknown_among(const std::set<std::string>& wanted, const std::string_view (&known)[N],
+                          const std::string& what) {
+  for (const auto& one : wanted)
+    if (std::find(std::begin(known), std::end(known), one) == std::end(known)) {
+      auto best = closest(one, std::vector<std::string>{std::begin(known), std::end(known)});
+      std::string all;
+      for (auto name : known)
+        all += (all.empty() ? "" : ", ") + std::string{name};
+      return "there is no " + what + " \"" + one + "\""
+             + (best.empty() ? "" : "; did you mean " + best + "?") + " All: " + all;
+    }
+  return {};
+}
+
+json track_name(int track, const std::string& name) {
+  return {
+    {"name", "thread_name"}, {"ph", "M"}, {"pid", 1}, {"tid", track}, {"args", {{"name", name}}}};
+}
+
+} // namespace
+
+trace_recorder::~trace_recorder() {
+  off();
+}
+
+std::string trace_recorder::on(const std::string& where, trace_filter filter) {
+  if (auto wrong = unknown_among(filter.actors, actors_known, "actor"); !wrong.empty())
+    return wrong;
+  if (auto wrong = unknown_among(filter.messages, messages_known, "message"); !wrong.empty())
+    return wrong;
+  std::lock_guard lock{guard_};
+  close_file();
+  to_log_ = where == "1";
+  if (!where.empty() && !to_log_) {
+    file_ = std::fopen(where.c_str(), "we");
+    if (!file_)
+      return "cannot write the trace to " + where + ": " + std::strerror(errno);
+    std::fputs("[\n", file_);
+    file_bytes_ = 2;
+  }
+  filter_ = std::move(filter);
+  lines_.clear();
+  first_line_ = 0;
+  sends_.clear();
+  waiting_sends_ = 0;
+  answers_.clear();
+  handlings_.clear();
+  gone_.clear();
+  tracks_ = {{outside, 0}};
+  add(
+    dump({{"name", "process_name"}, {"ph", "M"}, {"pid", 1}, {"args", {{"name", "phi-backend"}}}}));
+  add(dump(track_name(0, outside)));
+  set_tracing(this, filter_.user_data);
+  return {};
+}
+
+void trace_recorder::off() {
+  if (is_on())
+    set_tracing(nullptr);
+  std::lock_guard lock{guard_};
+  tell_unfinished();
+  close_file();
+}
+
+/// What is being handled at the end of a trace would be missing from it, and is what one looks for:
+/// the message that an actor is stuck in.
+void trace_recorder::tell_unfinished() {
+  auto now = now_ns();
+  for (const auto& [number, one] : handlings_) {
+    if (!wanted(one) || number == handling_here)
+      continue;
+    record(one, now, true);
+    if (to_log_)
+      log_warn("trace", "sees a message that is not handled yet",
+               {{"to", one.what.name},
+                {"message", to_string(one.what.message.what)},
+                {"since_us", microseconds(now - one.began_ns)}});
+  }
+  handlings_.clear();
+  for (auto& line : waiting_lines(now)) {
+    if (to_log_)
+      log_warn("trace", "sees a message that nobody handles",
+               {{"from", line["args"]["from"].get<std::string>()},
+                {"to", line["args"]["to"].get<std::string>()},
+                {"message", line["name"].get<std::string>()},
+                {"count", line["args"]["count"].get<uint64_t>()},
+                {"since_us", line["args"]["waitedUs"].get<double>()}});
+    auto track = track_of(0, line["args"]["to"].get<std::string>().c_str());
+    line["tid"] = track;
+    add(dump(line));
+  }
+  sends_.clear();
+  waiting_sends_ = 0;
+}
+
+/// One line for all of a kind between the same two, however many: what waits is many when somebody
+/// is stuck.
+std::vector<json> trace_recorder::waiting_lines(int64_t now) const {
+  std::vector<json> out;
+  for (const auto& [way, list] : sends_) {
+    auto to = name_of(std::get<1>(way));
+    auto what = static_cast<caf::atom_value>(std::get<2>(way));
+    auto due = static_cast<uint64_t>(
+      std::count_if(list.begin(), list.end(), [&](const send& one) { return one.due_ns <= now; }));
+    if (due == 0 || !wanted(to, what))
+      continue;
+    const auto& first = list.front();
+    auto track = tracks_.find(to);
+    out.push_back({{"name", to_string(what)},
+                   {"cat", "waiting"},
+                   {"ph", "i"},
+                   {"s", "t"},
+                   {"pid", 1},
+                   {"tid", track == tracks_.end() ? 0 : track->second},
+                   {"ts", microseconds(first.due_ns)},
+                   {"args",
+                    {{"from", name_of(first.origin)},
+                     {"to", to},
+                     {"count", due},
+                     {"waitedUs", microseconds(now - first.due_ns)}}}});
+  }
+  return out;
+}
+
+void trace_recorder::close_file() {
+  if (!file_)
+    return;
+  // A last line without a comma makes it valid JSON.
+  std::fputs(R"({"name":"end","ph":"i","s":"g","pid":1,"tid":0,"ts":)", file_);
+  std::fprintf(file_, "%.3f}\n]\n", microseconds(now_ns()));
+  std::fclose(file_);
+  file_ = nullptr;
+}
+
+trace_page trace_recorder::read(uint64_t from, size_t max_bytes) const {
+  std::lock_guard lock{guard_};
+  trace_page out{.dropped = first_line_};
+  if (from == 0 && first_line_ > 0) // the names of the tracks came first: they were pushed out
+    for (const auto& [name, track] : tracks_)
+      out.lines.push_back(dump(track_name(track, name)));
+  auto at = std::max(from, first_line_);
+  for (size_t bytes = 0; at < first_line_ + lines_.size(); ++at) {
+    const auto& line = lines_[static_cast<size_t>(at - first_line_)];
+    if (bytes += line.size(); bytes > max_bytes && !out.lines.empty())
+      break;
+    out.lines.push_back(line);
+  }
+  if (at < first_line_ + lines_.size()) {
+    out.next = at;
+    return out;
+  }
+  auto now = now_ns();
+  for (const auto& [number, one] : handlings_)
+    if (wanted(one) && number != handling_here)
+      out.lines.push_back(dump(span_of(one, now, true)));
+  for (const auto& line : waiting_lines(now))
+    out.lines.push_back(dump(line));
+  return out;
+}
+
+trace_recorder::channel trace_recorder::channel_of(const traced_message& message) {
+  return {message.from, message.to, static_cast<uint64_t>(message.what), message.urgent};
+}
+
+void trace_recorder::sent(const traced_message& message, uint64_t origin) noexcept {
+  std::lock_guard lock{guard_};
+  if (waiting_sends_ >= defaults::trace_max_waiting || gone_.contains(message.to))
+    return;
+  // CAF keeps the order of messages of one priority between two actors, so the first that is
+  // handled is the first that was sent, or for those that are delayed the first that was due.
+  auto now = now_ns();
+  send one{now, message.from ? message.from : origin, now + message.delay_ns};
+  auto& list = sends_[channel_of(message)];
+  auto behind =
+    std::upper_bound(list.begin(), list.end(), one, [](const send& left, const send& right) {
+      return left.due_ns < right.due_ns;
+    });
+  list.insert(behind, one);
+  ++waiting_sends_;
+}
+
+/// Who has gone handles nothing any more, and is not stuck.
+void trace_recorder::forget_receiver(uint64_t actor) {
+  gone_.insert(actor);
+  for (auto at = sends_.begin(); at != sends_.end();)
+    if (std::get<1>(at->first) == actor) {
+      waiting_sends_ -= at->second.size();
+      at = sends_.erase(at);
+    } else {
+      ++at;
+    }
+}
+
+std::optional<trace_recorder::send> trace_recorder::take_send(const traced_handling& handling) {
+  const auto& message = handling.message;
+  if (handling.is_answer) {
+    auto found = answers_.find({message.to, handling.request});
+    if (found == answers_.end())
+      return std::nullopt;
+    auto out = found->second;
+    answers_.erase(found);
+    return out;
+  }
+  if (message.what == caf::atom("down")) {
+    forget_receiver(message.from);
+    if (auto last = last_ended_.find(message.from); last != last_ended_.end())
+      return send{last->second, message.from, last->second};
+  }
+  auto found = sends_.find(channel_of(message));
+  if (found == sends_.end() || found->second.empty())
+    return std::nullopt;
+  auto out = found->second.front();
+  found->second.pop_front();
+  --waiting_sends_;
+  if (found->second.empty())
+    sends_.erase(found);
+  return out;
+}
+
+uint64_t trace_recorder::began(traced_handling handling) noexcept {
+  std::lock_guard lock{guard_};
+  auto number = next_number_++;
+  names_[handling.message.to] = handling.name;
+  auto from = take_send(handling);
+  auto& one = handlings_[number] = {std::move(handling), now_ns(), from};
+  handling_here = number;
+  if (to_log_ && wanted(one)) // now and not when it is done: a cause comes before its effects
+    tell_log(one);
+  return number;
+}
+
+void trace_recorder::handled(uint64_t number) noexcept {
+  auto ended = now_ns();
+  std::lock_guard lock{guard_};
+  handling_here = 0;
+  auto found = handlings_.find(number);
+  if (found == handlings_.end())
+    return; // tracing was switched anew meanwhile
+  auto one = std::move(found->second);
+  handlings_.erase(found);
+  const auto& message = one.what.message;
+  last_ended_[message.to] = ended;
+  if (one.what.request != 0 && !one.what.is_answer && answers_.size() < defaults::trace_max_waiting)
+    answers_[{message.from, one.what.request}] = {ended, message.to, ended};
+  if (!wanted(one))
+    return;
+  record(one, ended);
+  if (to_log_ && ended - one.began_ns >= worth_a_line_ns)
+    log_info("trace", "saw the message handled",
+             {{"to", one.what.name},
+              {"message", to_string(message.what)},
+              {"handled_us", microseconds(ended - one.began_ns)}});
+}
+
+void trace_recorder::worked(const char* what, int64_t began_ns, int64_t ended_ns) noexcept {
+  std::lock_guard lock{guard_};
+  auto found = handlings_.find(handling_here);
+  // A piece of work within a handler of an actor that is shown.
+  if (found == handlings_.end() || !wanted(found->second))
+    return;
+  const auto& in = found->second;
+  auto track = track_of(in.what.message.to, in.what.name);
+  add(dump({{"name", what},
+            {"cat", "work"},
+            {"ph", "X"},
+            {"pid", 1},
+            {"tid", track},
+            {"ts", microseconds(std::max(began_ns, in.began_ns))},
+            {"dur", microseconds(ended_ns - std::max(began_ns, in.began_ns))}}));
+}
+
+bool trace_recorder::wanted(const std::string& actor, caf::atom_value message) const {
+  return (filter_.actors.empty() || filter_.actors.contains(actor))
+         && (filter_.messages.empty() || filter_.messages.contains(to_string(message)));
+}
+
+bool trace_recorder::wanted(const under_way& one) const {
+  return wanted(one.what.name, one.what.message.what);
+}
+
+std::string trace_recorder::name_of(uint64_t actor) const {
+  if (auto found = names_.find(actor); found != names_.end())
+    return found->second;
+  auto known = name_of_actor(actor); // it has handled nothing since the trace began
+  return known.empty() ? outside : known;
+}
+
+int trace_recorder::track_of(uint64_t actor, const char* name) {
+  auto [at, fresh] = tracks_.try_emplace(name ? std::string{name} : name_of(actor),
+                                         static_cast<int>(tracks_.size()));
+  if (fresh)
+    add(dump(track_name(at->second, at->first)));
+  return at->second;
+}
+
+/// In the mailbox: a delay that was asked for is no waiting.
+int64_t trace_recorder::waited_ns(const under_way& one) {
+  return std::max<int64_t>(0, one.began_ns - one.from->due_ns);
+}
+
+json trace_recorder::span_of(const under_way& one, int64_t ended_ns, bool unfinished) const {
+  json args{{"from", name_of(one.from ? one.from->origin : one.what.message.from)}};
+  if (!one.what.content.empty())
+    args["content"] = one.what.content;
+  if (one.from)
+    args["waitedUs"] = microseconds(waited_ns(one));
+  if (one.from && one.from->due_ns > one.from->at_ns)
+    args["delayUs"] = microseconds(one.from->due_ns - one.from->at_ns);
+  if (unfinished)
+    args["unfinished"] = true;
+  auto track = tracks_.find(one.what.name);
+  return {{"name", to_string(one.what.message.what)},
+          {"cat", "message"},
+          {"ph", "X"},
+          {"pid", 1},
+          {"tid", track == tracks_.end() ? 0 : track->second},
+          {"ts", microseconds(one.began_ns)},
+          {"dur", microseconds(ended_ns - one.began_ns)},
+          {"args", std::move(args)}};
+}
+
+void trace_recorder::record(const under_way& one, int64_t ended_ns, bool unfinished) {
+  auto track = track_of(one.what.message.to, one.what.name);
+  auto name = to_string(one.what.message.what);
+  auto origin = one.from ? one.from->origin : one.what.message.from;
+  add(dump(span_of(one, ended_ns, unfinished)));
+  if (!one.from)
+    return;
+  auto arrow = next_arrow_++;
+  auto from_track = track_of(origin, nullptr);
+  if (from_track == 0) // nothing runs on that track: a short span for the arrow to begin in
+    add(dump({{"name", "send " + name},
+              {"cat", "outside"},
+              {"ph", "X"},
+              {"pid", 1},
+              {"tid", 0},
+              {"ts", microseconds(one.from->at_ns)},
+              {"dur", 0.001}}));
+  add(dump({{"name", name},
+            {"cat", "arrow"},
+            {"ph", "s"},
+            {"id", arrow},
+            {"pid", 1},
+            {"tid", from_track},
+            {"ts", microseconds(one.from->at_ns)}}));
+  add(dump({{"name", name},
+            {"cat", "arrow"},
+            {"ph", "f"},
+            {"bp", "e"},
+            {"id", arrow},
+            {"pid", 1},
+            {"tid", track},
+            {"ts", microseconds(one.began_ns)}}));
+}
+
+void trace_recorder::add(std::string line) {
+  if (file_ && file_bytes_ < defaults::trace_max_file_bytes) {
+    std::fputs(line.c_str(), file_);
+    std::fputs(",\n", file_);
+    file_bytes_ += line.size() + 2;
+  }
+  lines_.push_back(std::move(line));
+  if (lines_.size() > defaults::trace_max_lines) {
+    lines_.pop_front();
+    ++first_line_;
+  }
+}
+
+void trace_recorder::tell_log(const under_way& one) const {
+  const auto& message = one.what.message;
+  log_fields fields{{"from", name_of(one.from ? one.from->origin : message.from)},
+                    {"to", one.what.name},
+                    {"message", to_string(message.what)}};
+  if (!one.what.content.empty())
+    fields.emplace_back("content", one.what.content);
+  if (one.from)
+    fields.emplace_back("waited_us", microseconds(waited_ns(one)));
+  log_info("trace", "sees a message", fields);
+}
+
+} // namespace phi

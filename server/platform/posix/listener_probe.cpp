@@ -1,0 +1,58 @@
+#include "server/platform/posix/listener_probe.hpp"
+
+#include "config/defaults.hpp"
+#include "protocol/ask_listener.hpp"
+
+#include <random>
+
+namespace phi {
+
+const std::string& probe_sign() {
+  static const std::string sign = [] {
+    std::random_device random;
+    return std::to_string(uint64_t{random()} << 32 | random());
+  }();
+  return sign;
+}
+
+listener_probe::listener_probe(std::function<std::vector<std::string>()> addresses)
+  : addresses_(std::move(addresses)),
+    well_at_(clock::now()),
+    thread_([this] { run(); }) {}
+
+listener_probe::~listener_probe() {
+  rest();
+  thread_.join();
+}
+
+void listener_probe::rest() {
+  std::lock_guard lock{guard_};
+  resting_ = true;
+  wake_.notify_all();
+}
+
+listener_probe::result listener_probe::last() const {
+  std::lock_guard lock{guard_};
+  if (trouble_.empty())
+    return {};
+  return {clock::now() - well_at_, trouble_};
+}
+
+void listener_probe::run() {
+  std::unique_lock lock{guard_};
+  while (!wake_.wait_for(lock, defaults::probe_interval, [this] { return resting_.load(); })) {
+    lock.unlock();
+    std::string trouble;
+    for (const auto& address : addresses_())
+      if (trouble.empty())
+        trouble = ask_listener(address, probe_sign(), defaults::probe_timeout, resting_);
+    lock.lock();
+    if (resting_)
+      return;
+    trouble_ = trouble;
+    if (trouble.empty())
+      well_at_ = clock::now();
+  }
+}
+
+} // namespace phi

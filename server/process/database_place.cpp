@@ -1,0 +1,63 @@
+#include "server/process/database_place.hpp"
+
+#include "actors/log.hpp"
+#include "protocol/restore_journal.hpp"
+
+#include <filesystem>
+
+namespace phi {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool has_bytes(const std::string& file) {
+  std::error_code error;
+  auto size = fs::file_size(file, error);
+  return !error && size > 0;
+}
+
+/// Why no empty database may begin at a place where there is none.
+std::string what_lies_beside(const std::string& database) {
+  std::error_code ignored;
+  if (fs::exists(database, ignored))
+    return {};
+  if (auto aside = set_aside_earlier(database); !aside.empty())
+    return "the database " + database + " is missing, but " + aside
+           + " lies beside it; put that in its place with: phictl restore " + aside
+           + ", or move it away to begin an empty one";
+  for (const auto* part : {"-wal", "-journal"})
+    if (has_bytes(database + part))
+      return "the database " + database + " is missing, but its log " + database + part
+             + " is there: somebody has moved the file; bring it back, or move the log away to"
+               " begin an empty one";
+  return {};
+}
+
+} // namespace
+
+std::string take_database_place(const config& settings) {
+  const auto& directory = settings.resolved.state_dir;
+  if (auto plan = restore_under_way(directory)) {
+    if (auto trouble = finish_restore(directory, *plan); !trouble.empty())
+      return "a restore of " + plan->database
+             + " was interrupted and cannot be finished: " + trouble;
+    log_warn("store", "finishes a restore that was interrupted",
+             {{"database", plan->database}, {"before", plan->aside}});
+  }
+  if (settings.stats.storage == "postgres") {
+    keep_database_place(directory, postgres_place); // without it phictl looks at the configuration
+    return {};
+  }
+  auto database = fs::absolute(settings.resolved.sqlite_path).lexically_normal().string();
+  remove_unfinished_copy(database);
+  if (auto trouble = what_lies_beside(database); !trouble.empty())
+    return trouble;
+  std::error_code ignored;
+  if (database_place(directory) == database && !fs::exists(database, ignored))
+    log_warn("store", "begins an empty database: the one of the last run is gone",
+             {{"file", database}});
+  keep_database_place(directory, database);
+  return {};
+}
+
+} // namespace phi

@@ -1,0 +1,78 @@
+#include "server/process/process_watch.hpp"
+
+#include "actors/log.hpp"
+
+#include <cstdlib>
+#include <ctime>
+#include <fstream>
+
+namespace phi {
+namespace {
+
+duration now_on(clockid_t which) {
+  timespec now{};
+  ::clock_gettime(which, &now);
+  return std::chrono::seconds{now.tv_sec} + std::chrono::nanoseconds{now.tv_nsec};
+}
+
+} // namespace
+
+void process_watch::give_up(const std::string& actor) {
+  if ((manager_.watchdog_limit() || abort_when_stuck_) && note_stuck_)
+    note_stuck_(actor);
+  if (manager_.watchdog_limit()) {
+    log_error("watchdog", "has the service manager start the service anew", {{"stuck", actor}});
+    return manager_.trigger();
+  }
+  if (!abort_when_stuck_)
+    return;
+  log_error("watchdog", "aborts the process", {{"stuck", actor}});
+  std::abort();
+}
+
+void process_watch::show_late(const std::string& text) {
+  late_ = text;
+  show();
+}
+
+void process_watch::show_health(const health_view& now) {
+  board_.write(now, clock::now());
+  ails_ = now.text();
+  show();
+}
+
+void process_watch::rest() {
+  board_.rest();
+  late_.clear();
+  ails_.clear();
+  show();
+  if (on_rest)
+    on_rest();
+}
+
+void process_watch::show() {
+  const auto& text = late_.empty() ? ails_ : late_;
+  if (text == shown_)
+    return;
+  shown_ = text;
+  manager_.late(text.empty() ? "" : "degraded: " + text);
+}
+
+std::optional<thread_times> process_watch::times_of(int thread) const {
+  if (thread == 0)
+    return std::nullopt;
+  // Two numbers in nanoseconds: time on a processor, and time ready to run without one
+  // (Documentation/scheduler/sched-stats.rst of Linux).
+  std::ifstream in{"/proc/self/task/" + std::to_string(thread) + "/schedstat"};
+  int64_t ran = 0;
+  int64_t waited = 0;
+  if (!(in >> ran >> waited))
+    return std::nullopt;
+  return thread_times{std::chrono::nanoseconds{ran}, std::chrono::nanoseconds{waited}};
+}
+
+duration process_watch::suspended() const {
+  return now_on(CLOCK_BOOTTIME) - now_on(CLOCK_MONOTONIC);
+}
+
+} // namespace phi

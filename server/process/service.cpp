@@ -1,0 +1,190 @@
+#include "server/process/service.hpp"
+
+#include "actors/watchdog.hpp"
+#include "config/defaults.hpp"
+#include "config/merge.hpp"
+#include "server/admin/admin_socket.hpp"
+#include "server/systemd/budget_doctor.hpp"
+
+#include <algorithm>
+
+namespace phi {
+
+void log_report(const exit_report& report) {
+  for (const auto& line : closing_table(report))
+    log_info("report", line);
+  if (auto blame = blame_chain(report); !blame.empty())
+    log_info("report", "blames: " + blame);
+  log_fields fields{{"mode", to_string(report.mode)},
+                    {"reason", to_string(report.reason)},
+                    {"took", show_duration(report.took)},
+                    {"code", static_cast<int>(report.code)}};
+  if (!report.detail.empty())
+    fields.emplace_back("detail", report.detail);
+  if (const auto& book = report.ledger) {
+    fields.emplace_back("received", book->received);
+    fields.emplace_back("stored", book->stored);
+    fields.emplace_back("duplicates", book->duplicates);
+    fields.emplace_back("rejected", book->rejected);
+    fields.emplace_back("spooled", book->spooled);
+    fields.emplace_back("set_aside", book->set_aside);
+    fields.emplace_back("in_queue", book->in_queue);
+  }
+  log(report.code == exit_code::clean ? log_level::info : log_level::error, "report",
+      std::string{describe(report.code)}, fields);
+}
+
+exit_code service::wait() {
+  std::unique_lock lock{guard_};
+  over_.wait(lock, [this] { return code_.has_value(); });
+  return *code_;
+}
+
+void service::learn_limits(const systemd::unit_limits& limits) {
+  config_ptr settings;
+  {
+    std::lock_guard lock{guard_};
+    limits_ = limits;
+    settings = settings_;
+  }
+  for (const auto& finding : systemd::examine_budgets(*settings, limits))
+    log_warn("config", "warns: " + finding.text());
+  if (auto finding = systemd::examine_address(*settings, origins(), limits.socket))
+    log_warn("config", "warns: " + finding->text());
+}
+
+void service::state_changed(service_state state, const std::string& text) {
+  if (state != shown_) {
+    log_info("supervisor", "is " + text);
+    // Readiness first: the service manager is told when a request would really be served.
+    if (on_ready_changed && state != service_state::reloading)
+      on_ready_changed(state == service_state::ready);
+  }
+  show(state, text);
+  shown_ = state;
+}
+
+void service::show(service_state state, const std::string& text) {
+  if (state == shown_) {
+    with_.manager.status(text);
+    if (state == service_state::starting) // an actor more is up
+      with_.manager.extend(std::chrono::seconds{settings_->shutdown.start_timeout_secs});
+    return;
+  }
+  switch (state) {
+    case service_state::ready:
+      if (shown_ != service_state::lame_duck)
+        return with_.manager.ready(text);
+      return with_.manager.status(text);
+    case service_state::lame_duck:
+      if (shown_ == service_state::reloading)
+        return with_.manager.ready(text);
+      return with_.manager.status(text);
+    case service_state::reloading: return with_.manager.reloading(text);
+    case service_state::stopping: return with_.manager.stopping(text);
+    default: return with_.manager.status(text);
+  }
+}
+
+void service::stop_extended(duration more, std::optional<time_point> hard) {
+  with_.manager.extend(more);
+  if (hard)
+    with_.resort.arm(*hard);
+}
+
+std::optional<duration> service::manager_stop_limit() const {
+  std::lock_guard lock{guard_};
+  return limits_ ? limits_->stop : std::nullopt;
+}
+
+duration service::watchdog_silence(const config& settings) const {
+  auto dog = watchdog_settings_of(settings, with_.watch.manager_limit());
+  return dog.enabled ? dog.interval * 5 / 2 : duration::zero();
+}
+
+prepared_reload service::prepare_reload() {
+  auto [error, loaded, merged] = with_.source.consider(*settings_);
+  prepared_reload out;
+  out.report.error = error.empty() ? admin_group_trouble(loaded.values.admin.group) : error;
+  out.report.warnings = std::move(loaded.warnings);
+  if (!out.report.ok())
+    return out;
+  next_origins_ = std::move(loaded.origins);
+  out.report.changed = std::move(merged.changed);
+  out.report.needs_restart = std::move(merged.needs_restart);
+  std::lock_guard lock{guard_};
+  if (limits_)
+    for (const auto& finding : systemd::examine_budgets(merged.next, *limits_))
+      out.report.warnings.push_back(finding.text());
+  out.next = std::make_shared<const config>(std::move(merged.next));
+  return out;
+}
+
+void service::adopt(const config_ptr& settings) {
+  with_.log.use(level_of(*settings), settings->logging.format);
+  with_.watch.set_abort_when_stuck(settings->shutdown.watchdog.abort);
+  std::lock_guard lock{guard_};
+  settings_ = settings;
+  // A key that needs a restart keeps its value, and so its origin.
+  for (const auto& [path, origin] : next_origins_)
+    if (auto fixed = restart_keys(); std::find(fixed.begin(), fixed.end(), path) == fixed.end())
+      origins_[path] = origin;
+}
+
+config_ptr service::settings() const {
+  std::lock_guard lock{guard_};
+  return settings_;
+}
+
+std::map<std::string, std::string> service::origins() const {
+  std::lock_guard lock{guard_};
+  return origins_;
+}
+
+std::optional<systemd::unit_limits> service::unit_limits() const {
+  std::lock_guard lock{guard_};
+  return limits_;
+}
+
+void service::stop_begun(const exit_report& draft, std::optional<time_point> hard) {
+  with_.resort.keep(draft);
+  if (hard)
+    with_.resort.arm(*hard);
+}
+
+void service::stop_moved(const exit_report& draft) {
+  with_.resort.keep(draft);
+}
+
+void service::finished(const exit_report& report) {
+  log_report(report);
+  // All is done but for the file, whose disk may hang: from here on only the code is left to tell.
+  with_.resort.leave_quietly(clock::now() + defaults::report_file_limit + defaults::teardown_limit,
+                             report.code);
+  auto trouble = with_.state.end_run_within(report, defaults::report_file_limit);
+  if (!trouble.empty())
+    log_warn("supervisor", "cannot keep the report", {{"cause", trouble}});
+  with_.manager.status("stopped: " + std::string{describe(report.code)});
+  with_.manager.barrier(defaults::manager_barrier_limit);
+  // From here on only the actor system has to come down; that it can hang in rare cases
+  // (CAF issue 1196) must not hold the exit.
+  with_.resort.leave_quietly(clock::now() + defaults::teardown_limit, report.code);
+  std::lock_guard lock{guard_};
+  code_ = report.code;
+  over_.notify_all();
+}
+
+void service::supervisor_died(const std::string& why, const exit_report& draft) {
+  log_error("supervisor", "has died, and with it all order: leaves at once", {{"cause", why}});
+  for (const auto& row : draft.actors)
+    log_error("supervisor", "dumps an actor",
+              {{"actor", row.actor}, {"doing", row.doing.empty() ? "idle" : row.doing}});
+  with_.resort.keep(draft);
+  with_.resort.leave_orphaned(why);
+}
+
+void service::leave_now() {
+  with_.resort.leave_now();
+}
+
+} // namespace phi

@@ -1,0 +1,69 @@
+#include "server/process/settings_source.hpp"
+
+#include "server/api/client_address.hpp"
+#include "server/observe/logging.hpp"
+#include "server/statistics/time_zones.hpp"
+#include "server/store/postgres/url.hpp"
+
+#include <cstdlib>
+#include <stdexcept>
+
+namespace phi {
+namespace {
+
+std::vector<config_problem> check_with_libraries(const config& settings) {
+  std::vector<config_problem> problems;
+  const auto& zone = settings.stats.timezone;
+  if (zone.empty()) {
+    problems.push_back({"stats.timezone is empty; give a name such as Europe/Berlin"});
+  } else if (!is_time_zone(zone)) {
+    auto best = closest_time_zone(zone);
+    problems.push_back(
+      {"stats.timezone = \"" + zone + "\" is no IANA time zone"
+       + (best.empty() ? "; Europe/Berlin is one" : "; did you mean " + best + "?")});
+  }
+  try {
+    api::trusted_proxies{settings.server.trusted_proxies};
+  } catch (const std::invalid_argument& e) {
+    problems.push_back({e.what()});
+  }
+  const auto& stats = settings.stats;
+  if (stats.storage == "postgres" && !stats.postgres_url.empty())
+    if (auto wrong = store::wrong_with_postgres_url(stats.postgres_url.value); !wrong.empty())
+      problems.push_back({wrong});
+  return problems;
+}
+
+} // namespace
+
+loaded_config settings_source::load() const {
+  auto loaded = load_config(file_, process_environment());
+  if (loaded.ok())
+    loaded.problems = check_with_libraries(loaded.values);
+  if (const char* wish = std::getenv("PHI_LOG"); wish && *wish && !parse_log_level(wish))
+    loaded.warnings.push_back("PHI_LOG=" + std::string{wish}
+                              + " is not one of trace, debug, info, warn, error; goes on with"
+                                " logging.level");
+  return loaded;
+}
+
+considered_settings settings_source::consider(const config& running) const {
+  considered_settings out{.loaded = load()};
+  out.merged = merge(running, out.loaded.values);
+  auto problems = out.loaded.problems;
+  if (out.loaded.ok())
+    problems = check_config(out.merged.next);
+  for (const auto& problem : problems)
+    out.error += (out.error.empty() ? "" : "\n") + problem.text;
+  return out;
+}
+
+log_level level_of(const config& settings) {
+  const char* wish = std::getenv("PHI_LOG");
+  if (wish && *wish)
+    if (auto level = parse_log_level(wish))
+      return *level;
+  return parse_log_level(settings.logging.level).value_or(log_level::info);
+}
+
+} // namespace phi

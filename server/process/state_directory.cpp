@@ -1,0 +1,304 @@
+#include "server/process/state_directory.hpp"
+
+#include "actors/fault_point.hpp"
+#include "actors/status_json.hpp"
+#include "config/defaults.hpp"
+#include "protocol/durable_file.hpp"
+#include "protocol/text/rfc3339.hpp"
+#include "server/platform/digest.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <future>
+#include <mutex>
+#include <sys/file.h>
+#include <thread>
+#include <unistd.h>
+
+namespace phi {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+constexpr const char* lock_name = "phi.lock";
+constexpr const char* mark_name = "running.json";
+constexpr const char* salt_name = "user_hash_salt";
+constexpr size_t least_salt = 32;
+constexpr const char* report_name = "last-exit.json";
+/// The mark keeps this size, so that it can be changed in place.
+constexpr size_t mark_bytes = 1024;
+/// What is reserved for the report; one with all actors takes about 4 KiB.
+constexpr off_t reserved_bytes = 32 * 1024;
+
+std::string now_text() {
+  return format_rfc3339(wall_clock_us());
+}
+
+[[noreturn]] void fail(const std::string& what, const std::string& file) {
+  throw std::runtime_error("cannot " + what + " " + file + ": " + std::strerror(errno));
+}
+
+owned_fd open_or_fail(const std::string& file, int flags) {
+  owned_fd out{::open(file.c_str(), flags | O_CLOEXEC, 0600)};
+  if (!out)
+    fail("write", file);
+  return out;
+}
+
+void write_all(const owned_fd& to, const std::string& text, const std::string& file) {
+  for (size_t done = 0; done < text.size();) {
+    auto n = ::pwrite(to.get(), text.data() + done, text.size() - done, static_cast<off_t>(done));
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0)
+      fail("write", file);
+    done += static_cast<size_t>(n);
+  }
+}
+
+/// Runs it in a thread of its own; whether it was done within `limit`. If not the thread is left
+/// behind, so `work` must own all that it needs.
+bool done_within(duration limit, std::function<void()> work) {
+  auto done = std::make_shared<std::promise<void>>();
+  auto over = done->get_future();
+  std::thread{[done, work = std::move(work)] {
+    work();
+    done->set_value();
+  }}.detach();
+  return over.wait_for(limit) == std::future_status::ready;
+}
+
+std::string text_of(const json& report) {
+  return report.dump(2) + "\n";
+}
+
+json summary_of(const json& report) {
+  json out = json::object();
+  for (const auto* name : {"exitCode", "exitText", "mode", "reason", "tookMs", "endedAt"})
+    out[name] = report[name];
+  return out;
+}
+
+} // namespace
+
+/// The files themselves.
+class state_directory::files {
+public:
+  explicit files(std::string path) : path_(std::move(path)) {}
+
+  std::string file(const char* name) const { return path_ + "/" + name; }
+
+  json read(const char* name) const {
+    std::ifstream in{file(name)};
+    return in ? json::parse(in, nullptr, false) : json{};
+  }
+
+  /// The file as a whole is the old one or the new one.
+  void replace(const char* name, const std::string& text) const {
+    if (auto trouble = write_durably(file(name), text); !trouble.empty())
+      throw std::runtime_error(trouble);
+  }
+
+  void begin(json mark) {
+    mark_ = std::move(mark);
+    replace(mark_name, mark_text());
+    auto reserve = file(report_name) + ".new";
+    auto room = open_or_fail(reserve, O_WRONLY | O_CREAT | O_TRUNC);
+    if (::posix_fallocate(room.get(), 0, reserved_bytes) != 0)
+      ::unlink(reserve.c_str());
+  }
+
+  void note(const char* what, const json& value) {
+    std::lock_guard lock{guard_};
+    mark_[what] = value;
+    rewrite_mark();
+  }
+
+  /// `summary`: what is to stay of the report when it cannot be kept.
+  std::string end(const std::string& report, const json& summary) noexcept {
+    try {
+      fault_point("report.write");
+      auto reserve = file(report_name) + ".new";
+      {
+        auto to = open_or_fail(reserve, O_WRONLY | O_CREAT);
+        write_all(to, report, reserve);
+        if (::ftruncate(to.get(), static_cast<off_t>(report.size())) != 0)
+          fail("cut", reserve);
+      }
+      if (::rename(reserve.c_str(), file(report_name).c_str()) != 0)
+        fail("replace", file(report_name));
+      ::unlink(file(mark_name).c_str());
+      return {};
+    } catch (const std::exception& e) {
+      note_end(summary, e.what());
+      return e.what();
+    }
+  }
+
+private:
+  std::string mark_text() const {
+    auto text = mark_.dump();
+    text.resize(std::max(text.size(), mark_bytes - 1), ' ');
+    return text + "\n";
+  }
+
+  /// In place: a full disk takes it as well.
+  void rewrite_mark() const {
+    auto to = open_or_fail(file(mark_name), O_WRONLY);
+    write_all(to, mark_text(), file(mark_name));
+  }
+
+  void note_end(const json& summary, const char* why) noexcept {
+    try {
+      std::lock_guard lock{guard_};
+      mark_.update(summary);
+      mark_["noReport"] = why;
+      rewrite_mark();
+    } catch (const std::exception&) {
+      // What can still be said is in the log.
+    }
+  }
+
+  std::string path_;
+  std::mutex guard_;
+  json mark_ = json::object();
+};
+
+state_directory::state_directory(std::string path)
+  : path_(std::move(path)),
+    started_at_(now_text()),
+    run_id_(random_hex(8)),
+    files_(std::make_shared<files>(path_)) {
+  std::error_code error;
+  std::filesystem::create_directories(path_, error);
+  lock_.reset(::open(files_->file(lock_name).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!lock_) {
+    trouble_ = "cannot write to the state directory " + path_ + ": " + std::strerror(errno)
+               + "; name another with server.state_dir, or give the user the right to write there";
+  } else if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
+    trouble_ = "another phi-backend uses the state directory " + path_
+               + "; stop it, or name another directory with server.state_dir";
+  } else {
+    // Of this kind others can ask whether it is held without taking it: phictl does.
+    struct flock held {};
+    held.l_type = F_WRLCK;
+    ::fcntl(lock_.get(), F_OFD_SETLK, &held);
+    look_for_crash();
+  }
+}
+
+state_directory::~state_directory() = default;
+
+void state_directory::look_for_crash() {
+  auto mark = files_->read(mark_name);
+  if (mark.is_null())
+    return;
+  if (!mark.is_object())
+    mark = json::object();
+  auto started = mark.value("startedAt", "?");
+  auto pid = mark.value("pid", 0);
+  auto who = "the last run (pid " + std::to_string(pid) + ", started " + started + ") ended ";
+  bool crashed = !mark.contains("exitCode");
+  json report{{"crashed", crashed},
+              {"exitCode", json{}},
+              {"exitText", "ended without a report"},
+              {"noticedAt", now_text()}};
+  report.update(mark);
+  if (!crashed) {
+    crash_notice_ = who + "with status " + std::to_string(mark.value("exitCode", 0)) + " ("
+                    + mark.value("exitText", "?")
+                    + "), but its report could not be kept: " + mark.value("noReport", "?");
+  } else if (auto stuck = mark.value("stuck", ""); !stuck.empty()) {
+    crash_notice_ = who + "without a report: the watchdog had given it up because of " + stuck;
+  } else {
+    crash_notice_ = who + "without a report: a crash, a kill or a power cut";
+  }
+  try {
+    files_->replace(report_name, report.dump(2) + "\n");
+  } catch (const std::exception&) {
+    // The notice is in the log as well.
+  }
+}
+
+state_directory::kept_salt state_directory::own_salt() const {
+  auto name = path_ + "/" + salt_name;
+  std::error_code error;
+  if (std::filesystem::exists(name, error)) {
+    kept_salt out;
+    std::ifstream{name} >> out.salt;
+    if (out.salt.size() < least_salt)
+      out.error =
+        "cannot read the salt of the users' hashes in " + name
+        + "; restore the file, or set stats.user_hash_salt; without the old one every user"
+          " counts as a new one";
+    return out;
+  }
+  kept_salt out{random_hex(32), {}};
+  if (auto trouble = write_durably(name, out.salt + "\n"); !trouble.empty())
+    return {{}, trouble};
+  return out;
+}
+
+void state_directory::begin_run() {
+  try {
+    files_->begin({{"pid", ::getpid()},
+                   {"runId", run_id_},
+                   {"startedAt", started_at_},
+                   {"version", PHI_VERSION}});
+  } catch (const std::exception& e) {
+    trouble_ = e.what();
+  }
+}
+
+void state_directory::note_stuck(const std::string& actor) {
+  done_within(defaults::stuck_dump_time, [files = files_, actor] {
+    try {
+      files->note("stuck", actor);
+    } catch (const std::exception&) {
+      // The log has it as well.
+    }
+  });
+}
+
+json state_directory::report_json(const exit_report& report) const {
+  json out{{"version", PHI_VERSION},
+           {"pid", ::getpid()},
+           {"runId", run_id_},
+           {"startedAt", started_at_},
+           {"endedAt", now_text()}};
+  out.update(to_json(report));
+  return out;
+}
+
+std::string state_directory::end_run(const exit_report& report) noexcept {
+  try {
+    auto whole = report_json(report);
+    return files_->end(text_of(whole), summary_of(whole));
+  } catch (const std::exception& e) {
+    return e.what();
+  }
+}
+
+std::string state_directory::end_run_within(const exit_report& report, duration limit) noexcept {
+  try {
+    auto trouble = std::make_shared<std::string>();
+    bool done = done_within(limit, [files = files_, trouble, whole = report_json(report)] {
+      *trouble = files->end(text_of(whole), summary_of(whole));
+    });
+    return done ? *trouble
+                : "the disk of " + path_ + " has not answered for " + show_duration(limit);
+  } catch (const std::system_error&) {
+    return end_run(report); // no thread to be had
+  } catch (const std::exception& e) {
+    return e.what();
+  }
+}
+
+} // namespace phi

@@ -1,0 +1,126 @@
+#include "server/statistics/inspection.hpp"
+
+#include "protocol/own_request.hpp"
+#include "protocol/text/rfc3339.hpp"
+#include "server/statistics/statements.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <array>
+
+namespace phi::statistics {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+/// One thing that can be counted both in the rows and in the roll-ups.
+struct comparison {
+  std::string_view what;
+  std::string_view rows;
+  std::string_view rollups;
+  bool wide = false; ///< a sum in two columns
+};
+
+// ?1: the first UTC day whose rows are all there. Older rows may be deleted; their roll-ups stay.
+#define PHI_ALL_ROWS " FROM event WHERE time_us >= ?1 * 86400000000"
+#define PHI_ROWS PHI_ALL_ROWS " AND action IS DISTINCT FROM '" PHI_OWN_REQUEST "'"
+#define PHI_SLOTS " WHERE slot >= ?1 * 96"
+
+constexpr std::array comparisons{
+  comparison{"events", "SELECT count(*)" PHI_ROWS,
+             "SELECT coalesce(sum(n), 0) FROM rollup_count" PHI_SLOTS},
+  comparison{"errors", "SELECT count(*)" PHI_ROWS " AND status >= 400",
+             "SELECT coalesce(sum(errors), 0) FROM rollup_count" PHI_SLOTS},
+  comparison{"statuses", "SELECT count(status)" PHI_ROWS,
+             "SELECT coalesce(sum(n), 0) FROM rollup_status" PHI_SLOTS},
+  comparison{"instances", "SELECT count(instance)" PHI_ROWS,
+             "SELECT coalesce(sum(n), 0) FROM rollup_instance" PHI_SLOTS},
+  comparison{"durations", "SELECT count(duration_us)" PHI_ROWS,
+             "SELECT coalesce(sum(n), 0) FROM rollup_latency" PHI_SLOTS},
+  comparison{"microseconds", "SELECT" PHI_WIDE_SUM("duration_us") PHI_ROWS,
+             "SELECT" PHI_WIDE_SUM("sum_us") " FROM rollup_count" PHI_SLOTS, true},
+  comparison{"users", "SELECT count(DISTINCT user_hash)" PHI_ROWS,
+             "SELECT count(DISTINCT user_hash) FROM rollup_user WHERE day >= ?1"},
+  comparison{"identities", "SELECT count(*)" PHI_ALL_ROWS,
+             "SELECT count(*)" PHI_ALL_ROWS " AND identity IN (SELECT digest FROM identity)"},
+};
+
+/// 128 bits: 2^31 of 2^32 for each of 2^64 rows.
+using wide_number = __int128;
+
+wide_number counted_by(row_source& db, std::string_view sql, int64_t raw_from_day, bool wide) {
+  auto& row = db.ask(sql, {raw_from_day});
+  if (!row.step())
+    return 0;
+  return wide ? wide_number{row.integer(0)} * (int64_t{1} << 32) + row.integer(1)
+              : wide_number{row.integer(0)};
+}
+
+json shown(wide_number of) {
+  auto whole = static_cast<int64_t>(of);
+  return whole == of ? json(whole) : json(static_cast<double>(of));
+}
+
+#undef PHI_ALL_ROWS
+#undef PHI_ROWS
+#undef PHI_SLOTS
+
+json shown(const row_cursor& row) {
+  json out{{"seq", row.integer(0)}, {"time", format_rfc3339(row.integer(1))}};
+  constexpr std::array names{"feature", "action", "route", "method"};
+  for (size_t i = 0; i < names.size(); ++i)
+    if (auto column = static_cast<int>(i) + 2; !row.null(column))
+      out[names[i]] = row.text(column);
+  if (!row.null(6))
+    out["status"] = row.integer(6);
+  if (!row.null(7))
+    out["durationMs"] = static_cast<double>(row.integer(7)) / 1000;
+  if (!row.null(8))
+    out["instance"] = row.text(8);
+  return out;
+}
+
+} // namespace
+
+json recent_events(row_source& db, const query& what) {
+  const auto after = what.after.value_or(0);
+  const auto newest = number(db, "SELECT coalesce(max(seq), 0) FROM event");
+  auto end = newest;
+  if (what.after && !what.over_gaps) {
+    // Of several writers one can take its numbers first and commit last.
+    auto& gap = db.ask(sql::first_gap, {after});
+    if (gap.step() && !gap.null(0))
+      end = gap.integer(0);
+  }
+  std::vector<parameter> values{after, static_cast<int64_t>(what.top), text_or_any(what.feature)};
+  if (what.after)
+    values.emplace_back(end);
+  auto& ask = db.ask(what.after ? sql::events_after : sql::last_events, values);
+  json events = json::array();
+  auto last = after;
+  while (ask.step()) {
+    last = std::max(last, ask.integer(0));
+    events.push_back(shown(ask));
+  }
+  // With fewer than asked for there is nothing more: go on behind everything that was looked at.
+  if (events.size() < what.top)
+    last = std::max(last, end);
+  return {{"events", std::move(events)}, {"last", last}, {"held", end < newest}};
+}
+
+json verify(row_source& db, int64_t raw_from_day) {
+  json checks = json::array();
+  bool all = true;
+  for (const auto& one : comparisons) {
+    auto rows = counted_by(db, one.rows, raw_from_day, one.wide);
+    auto rollups = counted_by(db, one.rollups, raw_from_day, one.wide);
+    all &= rows == rollups;
+    checks.push_back({{"what", one.what},
+                      {"rows", shown(rows)},
+                      {"rollups", shown(rollups)},
+                      {"ok", rows == rollups}});
+  }
+  return {{"checks", std::move(checks)}, {"ok", all}};
+}
+
+} // namespace phi::statistics

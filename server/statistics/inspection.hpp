@@ -1,0 +1,22 @@
+#pragma once
+/// What an operator asks of the database beside statistics: the last events, whether roll-ups and
+/// rows agree. On the reading connection, whichever the database.
+
+#include "protocol/query.hpp"
+#include "server/statistics/row_source.hpp"
+
+#include <nlohmann/json_fwd.hpp>
+
+namespace phi::statistics {
+
+/// `{events: [...], last}`: those behind `what.after`, or the last `what.top` ones without it;
+/// `last` is where to go on. Users' hashes and `extra` are left out.
+nlohmann::ordered_json recent_events(row_source& db, const query& what);
+
+inline constexpr int64_t all_days = -1'000'000;
+
+/// `{checks: [{what, rows, rollups, ok}], ok}`: each roll-up against the raw rows, from the first
+/// UTC day on whose rows are all there.
+nlohmann::ordered_json verify(row_source& db, int64_t raw_from_day = all_days);
+
+} // namespace phi::statistics

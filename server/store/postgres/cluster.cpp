@@ -1,0 +1,202 @@
+#include "server/store/postgres/ports.hpp"
+
+#include "config/defaults.hpp"
+#include "protocol/text/rfc3339.hpp"
+#include "server/store/postgres/connection.hpp"
+#include "server/store/postgres/lease.hpp"
+#include "server/store/postgres/maintenance.hpp"
+#include "server/store/postgres/schema.hpp"
+#include "server/store/postgres/statements.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+
+namespace phi::store {
+namespace {
+
+using namespace postgres_sql;
+using json = nlohmann::ordered_json;
+using value = postgres_value;
+
+class postgres_cluster : public cluster_port {
+public:
+  explicit postgres_cluster(postgres_settings with) : with_(std::move(with)) {}
+
+  void watched_by(work_watch_ptr watch) override { watch_ = std::move(watch); }
+
+  heard beat(const report& how) override {
+    try {
+      connect();
+      auto said = renew(how);
+      if (!said.step()) { // somebody struck it off, or has taken the name
+        claim_name(db_, with_, {});
+        said = renew(how);
+        if (!said.step())
+          throw postgres_error{"this instance has lost its name", {}};
+      }
+      if (auto wrong = clocks_differ(said.integer(1), wall_clock_us()); !wrong.empty())
+        return {.error = wrong};
+      begin();
+      auto duty = db_.run(
+        take_duty, {value::text(with_.instance), value::number(defaults::duty_lease.count())});
+      auto limit = std::max<std::chrono::milliseconds>(with_.commit_timeout * 2, defaults::lease);
+      db_.run(end_silent_sessions, {value::number(limit.count())});
+      db_.commit();
+      return {.wanted = said.text(0), .leads = duty.step()};
+    } catch (const postgres_error& e) {
+      recover(e);
+      return {.error = e.what()};
+    }
+  }
+
+  maintained maintain() override {
+    try {
+      connect();
+      db_.set_limit(defaults::maintenance_limit);
+      db_.watched_by(watch_.get()); // it may wait for somebody's lock, and a stop ends it
+      auto out = maintenance_.step(db_, with_.keep_days);
+      db_.watched_by(nullptr);
+      db_.set_limit(with_.commit_timeout);
+      return out;
+    } catch (const postgres_error& e) {
+      db_.watched_by(nullptr);
+      recover(e);
+      return {.error = e.what()};
+    }
+  }
+
+  query_answer answer(const query& what) override {
+    try {
+      connect();
+      switch (what.kind) {
+        case query_kind::cluster_want: return want(what.instance, what.text);
+        case query_kind::cluster_forget: return forget(what.instance);
+        case query_kind::cluster_take_turn: return take_turn();
+        case query_kind::cluster_give_turn:
+          if (!what.instance.empty() && what.instance != with_.instance)
+            return give_turn_of(what.instance);
+          db_.run(postgres_sql::give_turn, {value::text(with_.instance)});
+          return {.body = json{{"turn", false}}.dump()};
+        default: return {error_code::invalid_query, "this question is not known", {}};
+      }
+    } catch (const postgres_error& e) {
+      recover(e);
+      return {error_code::store_unavailable, e.what(), {}};
+    }
+  }
+
+  void adopt(const config& settings) override { with_ = postgres_settings_of(settings); }
+
+  void leave() override {
+    try {
+      if (!db_.is_open())
+        return; // away: the lease tells the others
+      auto own = value::number(run_of_process::own().number);
+      db_.queue(leave_duty, {value::text(with_.instance), own});
+      db_.queue(leave_cluster, {value::text(with_.instance), own});
+      db_.run_queued();
+    } catch (const postgres_error&) {
+      // The same.
+    }
+    db_.close();
+  }
+
+private:
+  void connect() {
+    if (db_.is_open())
+      return;
+    db_.set_limit(with_.commit_timeout);
+    connect_and_migrate(db_, // the store may not have come to it yet
+                        {.url = with_.url,
+                         .connect_timeout = with_.connect_timeout,
+                         .for_writing = true,
+                         .name = "phi-backend " + with_.instance + " keeper"});
+    try {
+      claim_name(db_, with_, {});
+    } catch (...) {
+      db_.close();
+      throw;
+    }
+  }
+
+  /// Leases and duties need not outlive a crash of the server: they wait for no disk and no
+  /// standby.
+  void begin() {
+    queue_begin(db_, with_.commit_timeout, defaults::heartbeat_lock);
+    db_.queue("SET LOCAL synchronous_commit = off");
+    db_.run_queued();
+  }
+
+  postgres_rows renew(const report& how) {
+    begin();
+    auto out =
+      db_.run(postgres_sql::beat,
+              {value::text(with_.instance), value::number(run_of_process::own().number),
+               value::text(how.state), value::number(defaults::lease.count()),
+               value::number(static_cast<int64_t>(how.spooled)), value::number(how.committed)});
+    db_.commit();
+    return out;
+  }
+
+  void recover(const std::exception& e) noexcept {
+    db_.set_limit(with_.commit_timeout);
+    db_.recover(e);
+  }
+
+  query_answer want(const std::string& instance, const std::string& state) {
+    if (db_.run(postgres_sql::want, {value::text(instance), value::text(state)}).changed() == 0)
+      return {error_code::not_found, "there is no instance " + instance + " that is up", {}};
+    return {.body = json{{"instance", instance}, {"wanted", state}}.dump()};
+  }
+
+  query_answer forget(const std::string& instance) {
+    if (db_.run(postgres_sql::forget, {value::text(instance)}).changed() == 0)
+      return {error_code::not_found, "there is no instance " + instance + " that is down", {}};
+    return {.body = json{{"forgotten", instance}}.dump()};
+  }
+
+  query_answer give_turn_of(const std::string& instance) {
+    if (db_.run(postgres_sql::give_turn_of, {value::text(instance)}).step())
+      return {.body = json{{"turn", false}, {"instance", instance}}.dump()};
+    bool has = db_.run(turn_is_of, {value::text(instance)}).step();
+    return {error_code::not_found,
+            has ? instance
+                    + " has the turn and is up: give it back there, with"
+                      " phictl cluster turn --give-back"
+                : instance + " does not have the turn",
+            {}};
+  }
+
+  /// One at a time: whoever has the turn may go down, if all others are up.
+  query_answer take_turn() {
+    auto own = value::text(with_.instance);
+    begin_limited(db_, with_.commit_timeout);
+    db_.run(lock_turn);
+    std::string why;
+    if (auto other = db_.run(turn_of_another, {own}); other.step())
+      why = other.text(0) + " has the turn";
+    if (auto down = db_.run(others_not_ready, {own}); why.empty() && down.step())
+      why = down.text(0) + " is " + down.text(1);
+    if (!why.empty()) {
+      db_.run("ROLLBACK");
+      return {error_code::overloaded, why, {}};
+    }
+    db_.run(postgres_sql::take_turn, {own});
+    db_.commit();
+    return {.body = json{{"turn", true}}.dump()};
+  }
+
+  postgres_settings with_;
+  postgres_connection db_;
+  postgres_maintenance maintenance_;
+  work_watch_ptr watch_;
+};
+
+} // namespace
+
+cluster_port_ptr make_postgres_cluster(postgres_settings with) {
+  return std::make_shared<postgres_cluster>(std::move(with));
+}
+
+} // namespace phi::store

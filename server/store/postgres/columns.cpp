@@ -1,0 +1,160 @@
+#include "server/store/postgres/columns.hpp"
+
+#include "server/store/postgres/statements.hpp"
+
+#include <arpa/inet.h>
+#include <endian.h>
+
+namespace phi::store {
+namespace {
+
+using namespace postgres_sql;
+using kind = postgres_array::of;
+
+/// Columns side by side, then the parameters of one statement.
+class columns {
+public:
+  explicit columns(std::vector<kind> kinds) {
+    for (auto one : kinds)
+      arrays_.emplace_back(one);
+  }
+  template <class... Values>
+  void add(const Values&... values) {
+    size_t column = 0;
+    (arrays_[column++].add(values), ...);
+  }
+  postgres_array& operator[](size_t column) { return arrays_[column]; }
+
+  std::vector<postgres_value> take() {
+    std::vector<postgres_value> out;
+    for (auto& array : arrays_)
+      out.push_back(array.take());
+    return out;
+  }
+  std::vector<postgres_value> take(const std::string& writer) {
+    auto out = take();
+    out.push_back(postgres_value::text(writer));
+    return out;
+  }
+
+private:
+  std::vector<postgres_array> arrays_;
+};
+
+int64_t bits(uint64_t slots) {
+  return static_cast<int64_t>(slots);
+}
+
+/// Fields of COPY's binary form: a length of 32 bits, then the value; -1 is NULL.
+class copy_row {
+public:
+  explicit copy_row(std::string& to) : to_(to) {}
+  void head(uint16_t fields) { put(htons(fields)); }
+  void int4(int32_t value) {
+    put(htonl(sizeof value));
+    put(htonl(static_cast<uint32_t>(value)));
+  }
+  void int8(int64_t value) {
+    put(htonl(sizeof value));
+    put(htobe64(static_cast<uint64_t>(value)));
+  }
+  void bytes(const void* data, size_t size) {
+    put(htonl(static_cast<uint32_t>(size)));
+    to_.append(static_cast<const char*>(data), size);
+  }
+  void null() { put(uint32_t{0xffffffff}); }
+  void text_or_null(const std::string& text) {
+    text.empty() ? null() : bytes(text.data(), text.size());
+  }
+
+private:
+  template <class T>
+  void put(T value) {
+    to_.append(reinterpret_cast<const char*>(&value), sizeof value);
+  }
+  std::string& to_;
+};
+
+} // namespace
+
+std::vector<postgres_value> columns_of(const std::vector<const event*>& events) {
+  columns out{{kind::int8, kind::uuid, kind::text, kind::text, kind::text, kind::text, kind::int4,
+               kind::int8, kind::text, kind::text, kind::text, kind::text, kind::text}};
+  for (const auto* e : events) {
+    out[0].add(e->time_us);
+    out[1].add(e->identity);
+    out[2].add_or_null(e->feature);
+    out[3].add_or_null(e->action);
+    out[4].add_or_null(e->route);
+    out[5].add_or_null(e->method);
+    e->status != 0 ? out[6].add(int64_t{e->status}) : out[6].add_null();
+    e->duration_us >= 0 ? out[7].add(e->duration_us) : out[7].add_null();
+    out[8].add_or_null(e->user_hash);
+    out[9].add_or_null(e->user_kind);
+    out[10].add_or_null(e->address_hash);
+    out[11].add_or_null(e->instance);
+    out[12].add_or_null(e->extra);
+  }
+  return out.take();
+}
+
+std::string copy_of(const std::vector<const event*>& events) {
+  std::string out{"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0", 19}; // signature, flags, no extension
+  copy_row row{out};
+  for (const auto* e : events) {
+    row.head(13);
+    row.int8(e->time_us);
+    row.bytes(e->identity.data(), e->identity.size());
+    for (const auto* text : {&e->feature, &e->action, &e->route, &e->method})
+      row.text_or_null(*text);
+    e->status != 0 ? row.int4(e->status) : row.null();
+    e->duration_us >= 0 ? row.int8(e->duration_us) : row.null();
+    for (const auto* text :
+         {&e->user_hash, &e->user_kind, &e->address_hash, &e->instance, &e->extra})
+      row.text_or_null(*text);
+  }
+  row.head(0xffff); // the end
+  return out;
+}
+
+void queue_rollups(postgres_connection& db, const statistics::rollup& sums,
+                   const std::string& writer) {
+  columns counts{{kind::int8, kind::text, kind::text, kind::text, kind::text, kind::int8,
+                  kind::int8, kind::int8, kind::int8, kind::int8, kind::int8, kind::int8,
+                  kind::int8, kind::int8}};
+  for (const auto& [key, s] : sums.counts) {
+    counts.add(key.slot, key.a, key.b, key.c, key.d, key.number, s.n, s.errors, s.first_us,
+               s.last_us, s.timed, s.sum_us);
+    for (auto [column, value] : {std::pair{12, s.min_us}, {13, s.max_us}}) {
+      auto& array = counts[static_cast<size_t>(column)];
+      s.timed > 0 ? array.add(value) : array.add_null();
+    }
+  }
+  columns statuses{{kind::int8, kind::text, kind::int8, kind::int8}};
+  for (const auto& [key, n] : sums.statuses)
+    statuses.add(key.slot, key.a, key.number, n);
+  columns instances{{kind::int8, kind::text, kind::text, kind::int8}};
+  for (const auto& [key, n] : sums.instances)
+    instances.add(key.slot, key.a, key.b, n);
+  columns latencies{{kind::int8, kind::text, kind::text, kind::text, kind::int8, kind::int8}};
+  for (const auto& [key, n] : sums.latencies)
+    latencies.add(key.slot, key.a, key.b, key.c, key.number, n);
+  columns users{{kind::int8, kind::text, kind::text, kind::text, kind::int8, kind::int8}};
+  for (const auto& [key, slots] : sums.users)
+    users.add(key.slot, key.a, key.b, key.c, bits(slots.low), bits(slots.high));
+  columns addresses{{kind::int8, kind::text, kind::int8, kind::int8}};
+  for (const auto& [key, slots] : sums.addresses)
+    addresses.add(key.slot, key.a, bits(slots.low), bits(slots.high));
+  auto queue = [&](const char* sql, columns& with, size_t rows) {
+    if (rows > 0)
+      db.queue_prepared(sql, with.take(writer));
+  };
+  queue(add_counts, counts, sums.counts.size());
+  queue(add_statuses, statuses, sums.statuses.size());
+  queue(add_instances, instances, sums.instances.size());
+  queue(add_latencies, latencies, sums.latencies.size());
+  queue(add_users, users, sums.users.size());
+  queue(add_addresses, addresses, sums.addresses.size());
+}
+
+} // namespace phi::store

@@ -1,0 +1,522 @@
+#include "server/store/postgres/connection.hpp"
+
+#include "actors/fault_point.hpp"
+#include "config/defaults.hpp"
+#include "server/store/postgres/statements.hpp"
+
+#include <libpq-fe.h>
+
+#include <algorithm>
+#include <arpa/inet.h>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <endian.h>
+#include <future>
+#include <iterator>
+#include <optional>
+#include <poll.h>
+#include <thread>
+#include <utility>
+
+namespace phi::store {
+namespace {
+
+constexpr uint32_t oid_int8 = 20;
+constexpr uint32_t oid_text = 25;
+constexpr uint32_t oid_uuid = 2950;
+
+void append_32(std::string& to, uint32_t value) {
+  value = htonl(value);
+  to.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+void append_64(std::string& to, uint64_t value) {
+  value = htobe64(value);
+  to.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+/// libpq's texts end with a newline and may have several lines.
+std::string one_line(const char* text) {
+  std::string out{text ? text : ""};
+  while (!out.empty() && out.back() == '\n')
+    out.pop_back();
+  for (auto& c : out)
+    if (c == '\n' || c == '\t')
+      c = ' ';
+  return out;
+}
+
+/// The values of a statement as libpq wants them.
+struct value_arrays {
+  explicit value_arrays(const std::vector<postgres_value>& values) {
+    for (const auto& value : values) {
+      types.push_back(value.type);
+      data.push_back(value.null ? nullptr : value.data.c_str());
+      lengths.push_back(static_cast<int>(value.data.size()));
+      formats.push_back(value.binary);
+    }
+  }
+  int count() const { return static_cast<int>(types.size()); }
+
+  std::vector<Oid> types;
+  std::vector<const char*> data;
+  std::vector<int> lengths;
+  std::vector<int> formats;
+};
+
+} // namespace
+
+// -- values -------------------------------------------------------------------------------------
+
+postgres_value postgres_value::text(std::string_view value) {
+  return {.type = oid_text, .data = std::string{value}};
+}
+
+postgres_value postgres_value::number(int64_t value) {
+  return {.type = oid_int8, .data = std::to_string(value)};
+}
+
+postgres_value postgres_value::uuid(const digest& value) {
+  return {.type = oid_uuid,
+          .binary = true,
+          .data = {reinterpret_cast<const char*>(value.data()), value.size()}};
+}
+
+postgres_value postgres_value::of(const statistics::parameter& value) {
+  if (const auto* whole = std::get_if<int64_t>(&value))
+    return number(*whole);
+  if (const auto* words = std::get_if<std::string_view>(&value))
+    return text(*words);
+  return {.type = oid_text, .null = true};
+}
+
+postgres_array::postgres_array(of what) : what_(what) {
+  data_.resize(20); // dimensions, whether there are NULLs, type, length, first index
+}
+
+void postgres_array::add(int64_t value) {
+  ++size_;
+  if (what_ == of::int4) {
+    append_32(data_, sizeof(int32_t));
+    append_32(data_, static_cast<uint32_t>(value));
+  } else {
+    append_32(data_, sizeof value);
+    append_64(data_, static_cast<uint64_t>(value));
+  }
+}
+
+void postgres_array::add(std::string_view value) {
+  ++size_;
+  append_32(data_, static_cast<uint32_t>(value.size()));
+  data_ += value;
+}
+
+void postgres_array::add(const digest& value) {
+  add(std::string_view{reinterpret_cast<const char*>(value.data()), value.size()});
+}
+
+void postgres_array::add_null() {
+  ++size_;
+  nulls_ = true;
+  append_32(data_, 0xffffffff);
+}
+
+postgres_value postgres_array::take() {
+  std::string head;
+  append_32(head, 1);
+  append_32(head, nulls_);
+  append_32(head, static_cast<uint32_t>(what_));
+  append_32(head, static_cast<uint32_t>(size_));
+  append_32(head, 1);
+  data_.replace(0, head.size(), head);
+  return {.binary = true, .data = std::move(data_)};
+}
+
+// -- rows ---------------------------------------------------------------------------------------
+
+void postgres_rows::clear::operator()(pg_result* result) const noexcept {
+  PQclear(result);
+}
+
+int64_t postgres_rows::integer(int column) const {
+  return std::strtoll(PQgetvalue(result_.get(), row_, column), nullptr, 10);
+}
+
+std::string postgres_rows::text(int column) const {
+  return PQgetvalue(result_.get(), row_, column);
+}
+
+bool postgres_rows::null(int column) const {
+  return PQgetisnull(result_.get(), row_, column) != 0;
+}
+
+digest postgres_rows::uuid(int column) const {
+  digest out{};
+  std::memcpy(out.data(), PQgetvalue(result_.get(), row_, column), out.size());
+  return out;
+}
+
+int64_t postgres_rows::binary_integer(int column) const {
+  uint64_t out = 0;
+  std::memcpy(&out, PQgetvalue(result_.get(), row_, column), sizeof out);
+  return static_cast<int64_t>(be64toh(out));
+}
+
+int postgres_rows::count() const {
+  return PQntuples(result_.get());
+}
+
+int64_t postgres_rows::changed() const {
+  return std::strtoll(PQcmdTuples(result_.get()), nullptr, 10);
+}
+
+std::string postgres_rows::command() const {
+  return PQcmdStatus(result_.get());
+}
+
+// -- the connection -----------------------------------------------------------------------------
+
+void postgres_connection::connect(const postgres_access& with) {
+  close();
+  if (auto wrong = wrong_with_postgres_url(with.url); !wrong.empty())
+    throw postgres_misfit{wrong};
+  secrets_ = secret_words{with.url};
+  auto connect_timeout = std::to_string(with.connect_timeout.count());
+  // Later keywords override earlier ones: what the URL says goes before our defaults.
+  const char* names[] = {"connect_timeout",      "keepalives_idle",
+                         "keepalives_interval",  "keepalives_count",
+                         "tcp_user_timeout",     "application_name",
+                         "target_session_attrs", "dbname",
+                         "client_encoding",      nullptr};
+  auto limit = std::to_string(limit_.count());
+  const char* values[] = {connect_timeout.c_str(),
+                          "5",
+                          "2",
+                          "3",
+                          limit.c_str(),
+                          with.name.c_str(),
+                          with.for_writing ? "read-write" : "any",
+                          with.url.c_str(),
+                          "UTF8",
+                          nullptr};
+  connection_ = PQconnectdbParams(names, values, 1);
+  if (PQstatus(connection_) != CONNECTION_OK) {
+    auto why = last_error();
+    close();
+    throw postgres_error{why, {}};
+  }
+  PQsetnonblocking(connection_, 1);
+  PQsetNoticeReceiver(
+    connection_,
+    [](void* own, const PGresult* notice) {
+      const char* how = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+      const char* text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
+      if (how && std::strcmp(how, "WARNING") == 0)
+        static_cast<postgres_connection*>(own)->warning_ = one_line(text ? text : "a warning");
+    },
+    this);
+  refuse_what_does_not_fit();
+  find_out_whether_direct();
+}
+
+void postgres_connection::refuse_what_does_not_fit() {
+  const char* encoding = PQparameterStatus(connection_, "server_encoding");
+  if (!encoding || std::strcmp(encoding, "UTF8") == 0)
+    return;
+  std::string name = PQdb(connection_);
+  auto why = "the database " + name + " has the encoding " + encoding
+             + ", which cannot hold all texts of events; make one that can: CREATE DATABASE " + name
+             + "_utf8 ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0";
+  close();
+  throw postgres_misfit{why};
+}
+
+/// The number that a session gives its client, to cancel it by, is that of its process. A pooler
+/// has no such process: it gives a number of its own.
+void postgres_connection::find_out_whether_direct() {
+  auto answer = run("SELECT pg_backend_pid()");
+  direct_ = answer.step() && answer.integer(0) == PQbackendPID(connection_);
+}
+
+void postgres_connection::close() noexcept {
+  if (connection_)
+    PQfinish(connection_);
+  connection_ = nullptr;
+  queued_.clear();
+  direct_ = false;
+  prepared_.clear();
+  prepared_in_doubt_ = false;
+}
+
+std::string postgres_connection::last_error() const {
+  return secrets_.without(one_line(PQerrorMessage(connection_)));
+}
+
+void postgres_connection::lose(const std::string& why) {
+  close();
+  throw postgres_error{why, {}};
+}
+
+bool postgres_connection::in_transaction() const {
+  return connection_ && PQtransactionStatus(connection_) != PQTRANS_IDLE;
+}
+
+void postgres_connection::commit() {
+  if (run("COMMIT").command() != "COMMIT")
+    throw postgres_error{"the transaction was rolled back", {}};
+  if (!warning_.empty())
+    throw postgres_error{"the database warns at COMMIT: " + warning_, {}};
+}
+
+void postgres_connection::recover(const std::exception& e) noexcept {
+  try {
+    const auto* known = dynamic_cast<const postgres_error*>(&e);
+    if (known && needs_new_session(*known))
+      close();
+    else if (in_transaction())
+      run("ROLLBACK");
+  } catch (const std::exception&) {
+    close();
+  }
+}
+
+bool needs_new_session(const postgres_error& e) {
+  constexpr std::string_view states[] = {
+    "25006",          // read_only_sql_transaction
+    "3F000",          // invalid_schema_name
+    "42P01", "42703", // undefined_table, undefined_column
+  };
+  return std::find(std::begin(states), std::end(states), e.state()) != std::end(states);
+}
+
+/// Has the server end the statement, which would go on without us. The request has a connection of
+/// its own that libpq waits for without an end: so it has a thread of its own, which a server that
+/// does not answer keeps.
+void postgres_connection::give_up(end_cause why) {
+  auto sent = std::make_shared<std::promise<void>>();
+  auto done = sent->get_future();
+  if (auto* request = PQgetCancel(connection_)) {
+    std::thread{[request, sent] {
+      char error[256];
+      PQcancel(request, error, sizeof error);
+      PQfreeCancel(request);
+      sent->set_value();
+    }}.detach();
+    done.wait_for(std::chrono::milliseconds{30});
+  }
+  close();
+  throw postgres_ended{why};
+}
+
+/// Waits for something to read, and with `for_room` for room to write as well.
+void postgres_connection::wait(bool for_room) {
+  auto left = std::chrono::ceil<std::chrono::milliseconds>(end_ - clock::now()).count();
+  auto most = left;
+  if (watch_) {
+    if (auto why = watch_->look(); why != end_cause::none)
+      give_up(why);
+    most = std::min<decltype(left)>(left, work_watch::interval.count());
+  }
+  pollfd socket{PQsocket(connection_), static_cast<short>(POLLIN | (for_room ? POLLOUT : 0)), 0};
+  int ready = most > 0 ? ::poll(&socket, 1, static_cast<int>(most)) : 0;
+  if ((ready < 0 && errno == EINTR) || (ready == 0 && most < left))
+    return; // the callers look whether there is more to wait for
+  if (ready <= 0)
+    lose("the database did not answer within " + std::to_string(limit_.count()) + " ms");
+  if ((socket.revents & (POLLIN | POLLHUP | POLLERR)) && PQconsumeInput(connection_) == 0)
+    lose(last_error());
+}
+
+void postgres_connection::flush() {
+  for (int left = PQflush(connection_); left != 0; left = PQflush(connection_)) {
+    if (left < 0)
+      lose(last_error());
+    wait(true);
+  }
+}
+
+pg_result* postgres_connection::next_result() {
+  while (PQisBusy(connection_)) {
+    flush();
+    wait(false);
+  }
+  return PQgetResult(connection_);
+}
+
+/// Throws the error that a result is.
+void postgres_connection::expect(pg_result* result) const {
+  auto status = PQresultStatus(result);
+  if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_COPY_IN
+      || status == PGRES_PIPELINE_SYNC)
+    return;
+  const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  const char* text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+  throw postgres_error{one_line(text ? text : PQresultErrorMessage(result)), state ? state : ""};
+}
+
+void postgres_connection::send(const std::string& sql, const std::vector<postgres_value>& values,
+                               bool binary) {
+  if (!connection_)
+    throw postgres_error{"not connected", {}};
+  value_arrays with{values};
+  if (PQsendQueryParams(connection_, sql.c_str(), with.count(), with.types.data(), with.data.data(),
+                        with.lengths.data(), with.formats.data(), binary)
+      == 0)
+    lose(last_error());
+}
+
+postgres_rows postgres_connection::run(const std::string& sql,
+                                       const std::vector<postgres_value>& values, bool binary) {
+  begin_call();
+  send(sql, values, binary);
+  flush();
+  return finish_call();
+}
+
+void postgres_connection::run_script(const std::string& sql) {
+  begin_call();
+  if (!connection_)
+    throw postgres_error{"not connected", {}};
+  if (PQsendQuery(connection_, sql.c_str()) == 0)
+    lose(last_error());
+  flush();
+  finish_call();
+}
+
+/// The last result of a call, or its first error.
+postgres_rows postgres_connection::finish_call() {
+  postgres_rows out{next_result()};
+  while (auto* more = next_result()) {
+    postgres_rows next{more};
+    if (PQresultStatus(out.get()) != PGRES_FATAL_ERROR)
+      out = std::move(next);
+  }
+  if (PQstatus(connection_) != CONNECTION_OK)
+    lose(last_error());
+  expect(out.get());
+  return out;
+}
+
+void postgres_connection::begin_queue() {
+  if (!connection_)
+    throw postgres_error{"not connected", {}};
+  if (queued_.empty() && PQenterPipelineMode(connection_) == 0)
+    lose(last_error());
+}
+
+void postgres_connection::queue(const std::string& sql, const std::vector<postgres_value>& values,
+                                bool binary) {
+  begin_queue();
+  send(sql, values, binary);
+  queued_.push_back(true);
+}
+
+void postgres_connection::prepare(const char* sql, const std::vector<postgres_value>& values) {
+  if (std::exchange(prepared_in_doubt_, false)) {
+    send("DEALLOCATE ALL", {}, false);
+    queued_.push_back(false);
+  }
+  auto name = "phi" + std::to_string(prepared_.size());
+  value_arrays with{values};
+  if (PQsendPrepare(connection_, name.c_str(), sql, with.count(), with.types.data()) == 0)
+    lose(last_error());
+  queued_.push_back(false);
+  prepared_.emplace(sql, std::move(name));
+}
+
+void postgres_connection::queue_prepared(const char* sql, const std::vector<postgres_value>& values,
+                                         bool binary) {
+  if (!direct_)
+    return queue(sql, values, binary);
+  begin_queue();
+  if (!prepared_.contains(sql))
+    prepare(sql, values);
+  value_arrays with{values};
+  if (PQsendQueryPrepared(connection_, prepared_.at(sql).c_str(), with.count(), with.data.data(),
+                          with.lengths.data(), with.formats.data(), binary)
+      == 0)
+    lose(last_error());
+  queued_.push_back(true);
+}
+
+std::vector<postgres_rows> postgres_connection::run_queued() {
+  begin_call();
+  if (PQpipelineSync(connection_) == 0)
+    lose(last_error());
+  std::vector<postgres_rows> out;
+  std::optional<postgres_error> wrong;
+  for (bool wanted : std::exchange(queued_, {})) {
+    flush();
+    auto* result = next_result();
+    if (!result)
+      lose("the connection ended");
+    postgres_rows rows{result};
+    while (auto* more = next_result())
+      PQclear(more);
+    try {
+      if (!wrong)
+        expect(rows.get());
+    } catch (const postgres_error& e) {
+      wrong = e;
+    }
+    if (wanted)
+      out.push_back(std::move(rows));
+  }
+  postgres_rows sync{next_result()};
+  if (PQstatus(connection_) != CONNECTION_OK || PQexitPipelineMode(connection_) == 0)
+    lose(wrong ? wrong->what() : last_error());
+  if (wrong) {
+    prepared_.clear();
+    prepared_in_doubt_ = direct_;
+    throw *wrong;
+  }
+  return out;
+}
+
+int64_t postgres_connection::copy_in(const std::string& sql, std::string_view data) {
+  begin_call();
+  send(sql, {}, false);
+  flush();
+  expect(postgres_rows{next_result()}.get());
+  constexpr size_t piece = 64 * 1024;
+  for (size_t at = 0; at < data.size(); at += piece) {
+    auto part = data.substr(at, piece);
+    while (PQputCopyData(connection_, part.data(), static_cast<int>(part.size())) == 0)
+      wait(true);
+  }
+  flush();
+  fault_point("store.copy");
+  while (PQputCopyEnd(connection_, nullptr) == 0)
+    wait(true);
+  flush();
+  return finish_call().changed();
+}
+
+void queue_begin(postgres_connection& db, std::chrono::milliseconds limit,
+                 std::chrono::milliseconds lock) {
+  auto ms = [](std::chrono::milliseconds time) {
+    return postgres_value::text(std::to_string(time.count()));
+  };
+  db.queue("BEGIN");
+  db.queue_prepared(postgres_sql::limit_transaction,
+                    {ms(limit),
+                     ms(std::min<std::chrono::milliseconds>(limit, defaults::transaction_silence)),
+                     ms(lock)});
+}
+
+void begin_limited(postgres_connection& db, std::chrono::milliseconds limit,
+                   std::chrono::milliseconds lock) {
+  queue_begin(db, limit, lock);
+  db.run_queued();
+}
+
+std::string in_postgres(std::string_view sql) {
+  std::string out{sql};
+  for (auto& c : out)
+    if (c == '?')
+      c = '$';
+  return out;
+}
+
+} // namespace phi::store

@@ -1,0 +1,223 @@
+#pragma once
+/// A thin, owning face of libpq. Every wait has an end: a server that is away, cut off or stuck
+/// costs at most the limit. Included in this folder only.
+
+#include "actors/ports/work_watch.hpp"
+#include "protocol/event.hpp"
+#include "server/statistics/row_source.hpp"
+#include "server/store/postgres/url.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+struct pg_conn;
+struct pg_result;
+
+namespace phi::store {
+
+/// Thrown inside this folder; the ports turn it into values.
+class postgres_error : public std::runtime_error {
+public:
+  postgres_error(const std::string& text, std::string state)
+    : std::runtime_error(text),
+      state_(std::move(state)) {}
+  /// SQLSTATE; empty: the connection failed, or the limit is over.
+  const std::string& state() const { return state_; }
+
+private:
+  std::string state_;
+};
+
+/// Waiting does not mend it: the URL, the database or another instance is not as it must be.
+class postgres_misfit : public postgres_error {
+public:
+  explicit postgres_misfit(const std::string& text) : postgres_error(text, {}) {}
+};
+
+/// Whether a new session may do what this one cannot: the server takes no writes any more, where
+/// another host of the URL may; or a table that was there is gone, and a new session looks at the
+/// schema.
+bool needs_new_session(const postgres_error& e);
+
+/// The call was given up because its watch said so.
+class postgres_ended : public postgres_error {
+public:
+  explicit postgres_ended(end_cause why) : postgres_error("the call was given up", {}), why_(why) {}
+  end_cause why() const { return why_; }
+
+private:
+  end_cause why_;
+};
+
+/// A value of a statement in PostgreSQL's own form: a scalar as text, or an array in binary.
+struct postgres_value {
+  uint32_t type = 0; ///< OID
+  bool binary = false;
+  bool null = false;
+  std::string data;
+
+  static postgres_value of(const statistics::parameter& value);
+  static postgres_value text(std::string_view value);
+  static postgres_value number(int64_t value);
+  static postgres_value uuid(const digest& value);
+};
+
+/// Builds a one-dimensional array, element after element: one parameter for a whole column.
+class postgres_array {
+public:
+  enum class of : uint32_t { int4 = 23, int8 = 20, text = 25, uuid = 2950 };
+
+  explicit postgres_array(of what);
+
+  void add(int64_t value);
+  void add(std::string_view value);
+  void add(const digest& value);
+  void add_null();
+  /// An empty text becomes NULL.
+  void add_or_null(std::string_view value) { value.empty() ? add_null() : add(value); }
+
+  size_t size() const { return size_; }
+  postgres_value take();
+
+private:
+  of what_;
+  size_t size_ = 0;
+  bool nulls_ = false;
+  std::string data_;
+};
+
+/// The rows that a statement gave.
+class postgres_rows : public statistics::row_cursor {
+public:
+  explicit postgres_rows(pg_result* result) : result_(result) {}
+
+  bool step() override { return ++row_ < count(); }
+  int64_t integer(int column) const override;
+  std::string text(int column) const override;
+  bool null(int column) const override;
+  /// Of columns asked for in binary.
+  digest uuid(int column) const;
+  int64_t binary_integer(int column) const; ///< an int8
+
+  pg_result* get() const { return result_.get(); }
+  int count() const;
+  int64_t changed() const; ///< rows, by INSERT, UPDATE, DELETE or COPY
+  std::string command() const;
+
+private:
+  struct clear {
+    void operator()(pg_result* result) const noexcept;
+  };
+  std::unique_ptr<pg_result, clear> result_;
+  int row_ = -1;
+};
+
+/// What connections have in common.
+struct postgres_access {
+  std::string url;
+  std::chrono::seconds connect_timeout{}; ///< for each host of the URL
+  bool for_writing = true;                ///< only a server that takes writes will do
+  std::string name;                       ///< shown in pg_stat_activity
+};
+
+/// One connection. Used by one thread. Any error but one of the server's (SQLSTATE) ends it.
+class postgres_connection {
+public:
+  postgres_connection() = default;
+  ~postgres_connection() { close(); }
+  postgres_connection(const postgres_connection&) = delete;
+  postgres_connection& operator=(const postgres_connection&) = delete;
+
+  /// Blocks up to the connect time-out for each host.
+  void connect(const postgres_access& with);
+  bool is_open() const { return connection_ != nullptr; }
+  void close() noexcept;
+
+  /// How long each following call may take, as a whole.
+  void set_limit(std::chrono::milliseconds limit) { limit_ = limit; }
+
+  /// Every wait looks there and gives the call up when it is told to: the server is asked to cancel
+  /// it, and the connection ends. Null: nobody. It must outlive the calls.
+  void watched_by(work_watch* watch) { watch_ = watch; }
+
+  /// One statement. `binary`: the result's columns come in binary.
+  postgres_rows run(const std::string& sql, const std::vector<postgres_value>& values = {},
+                    bool binary = false);
+
+  /// Several statements without values or rows.
+  void run_script(const std::string& sql);
+
+  /// Puts a statement behind the others of one round trip.
+  void queue(const std::string& sql, const std::vector<postgres_value>& values = {},
+             bool binary = false);
+  /// The same for a text that is always the same: the server reads and plans it once a session.
+  /// Behind a pooler, which may give every transaction another session, as `queue`.
+  void queue_prepared(const char* sql, const std::vector<postgres_value>& values,
+                      bool binary = false);
+  /// Sends what was queued and gives the rows of each. The first error of the server is thrown when
+  /// all have been heard.
+  std::vector<postgres_rows> run_queued();
+
+  /// COPY ... FROM STDIN: gives the number of rows.
+  int64_t copy_in(const std::string& sql, std::string_view data);
+
+  /// Whether a transaction is open.
+  bool in_transaction() const;
+
+  /// COMMIT that is what it says. A server that warns has committed, but not as it was told to:
+  /// its standby may not have it. Throws then, and when the server rolled back instead.
+  void commit();
+
+  /// Ends a transaction that failed, and the session if that cannot be done or `e` asks for it.
+  void recover(const std::exception& e) noexcept;
+
+private:
+  using clock = std::chrono::steady_clock;
+
+  void begin_call() {
+    end_ = clock::now() + limit_;
+    warning_.clear();
+  }
+  void find_out_whether_direct();
+  void begin_queue();
+  void prepare(const char* sql, const std::vector<postgres_value>& values);
+  void send(const std::string& sql, const std::vector<postgres_value>& values, bool binary);
+  void flush();
+  postgres_rows finish_call();
+  pg_result* next_result();
+  void wait(bool for_room);
+  void expect(pg_result* result) const;
+  void refuse_what_does_not_fit();
+  [[noreturn]] void lose(const std::string& why);
+  std::string last_error() const;
+  [[noreturn]] void give_up(end_cause why);
+
+  pg_conn* connection_ = nullptr;
+  secret_words secrets_;
+  std::string warning_; ///< of the present call
+  std::chrono::milliseconds limit_{5000};
+  clock::time_point end_{};
+  work_watch* watch_ = nullptr;
+  std::vector<bool> queued_;       ///< an entry for each answer to come; whether somebody wants it
+  bool direct_ = false;            ///< no pooler between: the session is ours
+  bool prepared_in_doubt_ = false; ///< after an error nobody knows which of them are there
+  std::unordered_map<std::string_view, std::string> prepared_; ///< text -> name
+};
+
+/// Queues BEGIN, with an end to every wait of the transaction: a statement, our silence, and a lock
+/// if `lock` is not zero.
+void queue_begin(postgres_connection& db, std::chrono::milliseconds limit,
+                 std::chrono::milliseconds lock = {});
+void begin_limited(postgres_connection& db, std::chrono::milliseconds limit,
+                   std::chrono::milliseconds lock = {});
+
+/// "SELECT ?1" as PostgreSQL writes it: "SELECT $1".
+std::string in_postgres(std::string_view sql);
+
+} // namespace phi::store

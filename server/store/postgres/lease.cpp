@@ -1,0 +1,161 @@
+#include "server/store/postgres/lease.hpp"
+
+#include "actors/log.hpp"
+#include "config/defaults.hpp"
+#include "protocol/text/rfc3339.hpp"
+#include "server/store/postgres/statements.hpp"
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <poll.h>
+#include <random>
+#include <sstream>
+#include <unistd.h>
+
+namespace phi::store {
+namespace {
+
+using namespace postgres_sql;
+using value = postgres_value;
+using std::chrono::milliseconds;
+
+constexpr int look_again_ms = 250;
+
+/// State and start (clock ticks since the boot) of a process; nothing when it cannot be read.
+struct process_facts {
+  char state = 0;
+  std::string started;
+};
+
+process_facts facts_of(int64_t pid) {
+  std::ifstream in{"/proc/" + std::to_string(pid) + "/stat"};
+  std::string all{std::istreambuf_iterator<char>{in}, {}};
+  auto name_end = all.rfind(')'); // the name may hold anything
+  if (name_end == all.npos)
+    return {};
+  std::istringstream rest{all.substr(name_end + 1)};
+  process_facts out;
+  rest >> out.state;
+  constexpr int fields_between = 18; // 4 to 21
+  for (int i = 0; i <= fields_between; ++i)
+    rest >> out.started;
+  return out;
+}
+
+/// The boot and the namespace in which a pid means something.
+std::string place_of_pids() {
+  std::string boot;
+  std::getline(std::ifstream{"/proc/sys/kernel/random/boot_id"}, boot);
+  std::error_code none;
+  return boot + " " + std::filesystem::read_symlink("/proc/self/ns/pid", none).string() + " ";
+}
+
+struct holder {
+  run_of_process run;
+  int64_t started_us = 0;
+  int64_t lease_until_us = 0;
+};
+
+/// A standby that hangs keeps nobody from connecting: a lease need not outlive a crash.
+bool take(postgres_connection& db, const postgres_settings& with, int64_t from_run) {
+  const auto& own = run_of_process::own();
+  db.queue("BEGIN");
+  db.queue("SET LOCAL synchronous_commit = off");
+  db.queue(take_name, {value::text(with.instance), value::text(PHI_VERSION),
+                       value::number(defaults::lease.count()), value::number(own.number),
+                       value::text(own.host), value::number(own.pid), value::text(own.where),
+                       value::number(from_run)});
+  db.queue("COMMIT");
+  return db.run_queued().at(2).step();
+}
+
+std::optional<holder> holder_of(postgres_connection& db, const std::string& name) {
+  auto rows = db.run(holder_of_name, {value::text(name)});
+  if (!rows.step())
+    return {};
+  return holder{.run = {.number = rows.integer(0),
+                        .host = rows.text(1),
+                        .pid = rows.integer(2),
+                        .where = rows.text(3)},
+                .started_us = rows.integer(4),
+                .lease_until_us = rows.integer(5)};
+}
+
+[[noreturn]] void refuse(const std::string& name, const holder& other) {
+  auto host = other.run.host.empty() ? "an earlier version" : "host " + other.run.host;
+  throw postgres_misfit{"another instance that runs is named " + name + " (" + host + ", process "
+                        + std::to_string(other.run.pid) + ", since "
+                        + format_rfc3339(other.started_us)
+                        + "): give each a name of its own, server.instance"};
+}
+
+} // namespace
+
+const run_of_process& run_of_process::own() {
+  static const run_of_process run = [] {
+    std::random_device random;
+    std::array<char, 256> host{};
+    ::gethostname(host.data(), host.size() - 1);
+    auto number = (int64_t{random() & 0x7fffffff} << 32 | random()) | 1; // 0 is nobody's
+    return run_of_process{.number = number,
+                          .host = host.data(),
+                          .pid = ::getpid(),
+                          .where = place_of_pids() + facts_of(::getpid()).started};
+  }();
+  return run;
+}
+
+bool run_of_process::has_ended() const {
+  auto place = place_of_pids();
+  if (!where.starts_with(place))
+    return false; // on another machine, or in another container
+  if (::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH)
+    return true;
+  auto now = facts_of(pid);
+  return now.state == 'Z' || (now.state != 0 && now.started != where.substr(place.size()));
+}
+
+void claim_name(postgres_connection& db, const postgres_settings& with, milliseconds patience) {
+  int64_t seen_until_us = 0;
+  for (auto end = std::chrono::steady_clock::now() + patience;;) {
+    if (take(db, with, run_of_process::own().number))
+      return;
+    auto found = holder_of(db, with.instance);
+    if (!found || found->run.number == run_of_process::own().number)
+      continue; // struck off meanwhile; or the other of our two connections was first
+    const auto& other = *found;
+    bool ended = other.run.has_ended();
+    if (ended && take(db, with, other.run.number))
+      return;
+    bool here = other.run.where.starts_with(place_of_pids());
+    bool renewed = seen_until_us != 0 && other.lease_until_us != seen_until_us;
+    if (!ended && (here || renewed || std::chrono::steady_clock::now() >= end))
+      refuse(with.instance, other);
+    if (std::exchange(seen_until_us, other.lease_until_us) == 0)
+      log_info("store", "waits: an earlier run of this instance may still be there",
+               {{"host", other.run.host}, {"until", format_rfc3339(other.lease_until_us)}});
+    ::poll(nullptr, 0, look_again_ms);
+  }
+}
+
+int64_t database_now_us(postgres_connection& db) {
+  auto rows = db.run(now_us);
+  rows.step();
+  return rows.integer(0);
+}
+
+std::string clocks_differ(int64_t theirs_us, int64_t ours_us) {
+  using std::chrono::microseconds;
+  auto apart = microseconds{ours_us - theirs_us};
+  if (std::chrono::abs(apart) <= microseconds{defaults::clock_tolerance})
+    return {};
+  return "the clock of this machine says " + format_rfc3339(ours_us) + " and that of the database "
+         + format_rfc3339(theirs_us) + ": set the one that is wrong, or events get wrong times";
+}
+
+} // namespace phi::store

@@ -1,0 +1,31 @@
+#pragma once
+/// Care for the database, a step at a time, by the one instance whose duty it is.
+
+#include "actors/ports/cluster_port.hpp"
+#include "server/store/postgres/connection.hpp"
+
+#include <cstdint>
+#include <set>
+#include <string>
+
+namespace phi::store {
+
+class postgres_maintenance {
+public:
+  /// The next step that is due by the database's clock, with rows kept for `keep_days`: partitions
+  /// ahead; one piece of what is too old; the roll-ups of one day. What one of them cannot do now
+  /// does not keep the others from it. Throws postgres_error when the session is lost.
+  cluster_port::maintained step(postgres_connection& db, int64_t keep_days);
+
+private:
+  std::string make_room_ahead(postgres_connection& db, int32_t today);
+  std::string retire_old_days(postgres_connection& db, int32_t first_kept);
+  std::string prune(postgres_connection& db, int32_t first_kept);
+  std::string repair_one_day(postgres_connection& db, int32_t first, int32_t last);
+
+  int32_t checked_day_ = 0; ///< the last day whose roll-ups were held against the rows
+  std::set<int32_t> fewer_; ///< days with fewer rows than were counted, as told
+  std::string warning_;     ///< of the present step
+};
+
+} // namespace phi::store

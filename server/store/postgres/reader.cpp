@@ -1,0 +1,172 @@
+#include "server/store/postgres/ports.hpp"
+
+#include "actors/log.hpp"
+#include "actors/questions.hpp"
+#include "config/defaults.hpp"
+#include "protocol/text/rfc3339.hpp"
+#include "server/statistics/answers.hpp"
+#include "server/statistics/inspection.hpp"
+#include "server/store/postgres/connection.hpp"
+#include "server/store/postgres/statements.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <map>
+#include <optional>
+
+namespace phi::store {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr auto query_canceled = "57014"; // by statement_timeout
+
+class postgres_reader : public reader_port, private statistics::row_source {
+public:
+  explicit postgres_reader(postgres_settings with) : with_(std::move(with)) {}
+
+  /// Connects with the first question: neither the start nor ingest waits for it.
+  std::string open() override { return {}; }
+
+  query_answer answer(const query& what, work_watch& watch) override {
+    if (what.kind == query_kind::backup)
+      return {error_code::invalid_query,
+              "the events are in PostgreSQL: back it up with pg_dump or its own means",
+              {}};
+    db_.watched_by(&watch);
+    auto out = try_answer(what);
+    db_.watched_by(nullptr);
+    return out;
+  }
+
+  void adopt(const config& settings) override { with_ = postgres_settings_of(settings); }
+
+  void close() override {
+    rows_.clear();
+    db_.close();
+  }
+
+private:
+  query_answer try_answer(const query& what) {
+    auto limit =
+      is_long(what.kind) ? milliseconds{defaults::inspection_timeout} : with_.query_timeout;
+    try {
+      return {.body = ask_perhaps_again(what, limit)};
+    } catch (const postgres_ended& e) {
+      rows_.clear();
+      return ended_answer(e.why());
+    } catch (const postgres_error& e) {
+      abandon();
+      if (e.state() == query_canceled)
+        return ended_answer(end_cause::out_of_time);
+      log_debug("reader", "cannot ask the database", {{"cause", e.what()}});
+      // Where the database is, is nobody's business but an operator's: the log says it.
+      return {error_code::questions_unavailable,
+              "the database does not answer; events are still taken",
+              {}};
+    } catch (const std::exception& e) {
+      abandon();
+      return {error_code::internal, e.what(), {}};
+    }
+  }
+
+  /// The server, or a firewall, may have ended a session that was idle: that shows with the first
+  /// statement, and is no failure of the database.
+  std::string ask_perhaps_again(const query& what, milliseconds limit) {
+    bool reused = db_.is_open();
+    begun_ = false;
+    try {
+      return ask_in_transaction(what, limit);
+    } catch (const postgres_ended&) {
+      throw;
+    } catch (const postgres_error&) {
+      if (!reused || begun_ || db_.is_open())
+        throw;
+      rows_.clear();
+      return ask_in_transaction(what, limit);
+    }
+  }
+
+  std::string ask_in_transaction(const query& what, milliseconds limit) {
+    if (!db_.is_open())
+      db_.connect({.url = with_.url,
+                   .connect_timeout = with_.connect_timeout,
+                   .for_writing = false,
+                   .name = "phi-backend " + with_.instance + " reader"});
+    // The server ends the statement; our own limit is for a server that does not answer at all.
+    db_.set_limit(limit + defaults::reader_grace);
+    // One snapshot: all parts of an answer see the same data.
+    db_.queue("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+    db_.queue("SET LOCAL statement_timeout = "
+              + std::to_string(std::max<int64_t>(limit.count(), 1)));
+    db_.run_queued();
+    begun_ = true;
+    auto body = dispatch(what).dump();
+    db_.run("COMMIT");
+    rows_.clear();
+    return body;
+  }
+
+  nlohmann::ordered_json dispatch(const query& what) {
+    switch (what.kind) {
+      case query_kind::events: return statistics::recent_events(*this, what);
+      case query_kind::verify:
+        return statistics::verify(*this, number(*this, postgres_sql::raw_from_day));
+      case query_kind::cluster: return cluster();
+      default: return statistics::answer_from_rollups(*this, what, with_.start_at_us);
+    }
+  }
+
+  nlohmann::ordered_json cluster() {
+    auto list = nlohmann::ordered_json::array();
+    auto time = [](const statistics::row_cursor& row, int column) {
+      return row.null(column) ? nlohmann::ordered_json{}
+                              : nlohmann::ordered_json(format_rfc3339(row.integer(column)));
+    };
+    for (auto& row = ask(postgres_sql::instances, {}); row.step();)
+      list.push_back({{"instance", row.text(0)},
+                      {"version", row.text(1)},
+                      {"state", row.text(2)},
+                      {"startedAt", time(row, 3)},
+                      {"lastCommitAt", time(row, 4)},
+                      {"spooled", row.integer(5)},
+                      {"maintains", row.text(6) == "t"},
+                      {"hasTurn", row.text(7) == "t"},
+                      {"wanted", row.text(8)},
+                      {"self", row.text(0) == with_.instance}});
+    return {{"storage", "postgres"}, {"instances", std::move(list)}};
+  }
+
+  statistics::row_cursor& ask(std::string_view sql,
+                              const std::vector<statistics::parameter>& values) override {
+    std::vector<postgres_value> given;
+    for (const auto& value : values)
+      given.push_back(postgres_value::of(value));
+    auto rows = db_.run(in_postgres(sql), given);
+    return rows_.insert_or_assign(sql, std::move(rows)).first->second;
+  }
+
+  void abandon() noexcept {
+    rows_.clear();
+    db_.watched_by(nullptr);
+    try {
+      if (db_.in_transaction())
+        db_.run("ROLLBACK");
+    } catch (const std::exception&) {
+      db_.close(); // the next question connects anew
+    }
+  }
+
+  postgres_settings with_;
+  postgres_connection db_;
+  bool begun_ = false; ///< the transaction of the question under way
+  std::map<std::string_view, postgres_rows> rows_;
+};
+
+} // namespace
+
+reader_port_ptr make_postgres_reader(postgres_settings with) {
+  return std::make_shared<postgres_reader>(std::move(with));
+}
+
+} // namespace phi::store

@@ -1,0 +1,479 @@
+#include "server/store/postgres/ports.hpp"
+
+#include "actors/log.hpp"
+#include "config/defaults.hpp"
+#include "protocol/fault_point.hpp"
+#include "protocol/text/rfc3339.hpp"
+#include "server/platform/digest.hpp"
+#include "server/statistics/rollup.hpp"
+#include "server/store/database_id.hpp"
+#include "server/store/halving.hpp"
+#include "server/store/postgres/columns.hpp"
+#include "server/store/postgres/connection.hpp"
+#include "server/store/postgres/lease.hpp"
+#include "server/store/postgres/schema.hpp"
+#include "server/store/postgres/statements.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <initializer_list>
+#include <iterator>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <unordered_set>
+
+namespace phi::store {
+namespace {
+
+using namespace postgres_sql;
+
+using digest_set = std::unordered_set<digest, digest_hash>;
+
+using classes = std::initializer_list<std::string_view>;
+
+bool is_of_class(const std::exception& e, classes any_of) {
+  const auto* said = dynamic_cast<const postgres_error*>(&e);
+  auto fits = [&](auto one) { return said->state().starts_with(one); };
+  return said && std::any_of(any_of.begin(), any_of.end(), fits);
+}
+
+/// Whether what the server said is about the data of a batch, and the same tomorrow: data
+/// exceptions, constraints (but for the batch's own id: it is committed then), limits, checks of
+/// somebody's own. Of a `suspect` everything is but what the server says of itself: the connection
+/// (08), no writes (25), deadlocks (40), no room (53), locks (55), time-outs (57), its disk (58).
+bool is_about_data(const std::exception& e, bool suspect) {
+  const auto* said = dynamic_cast<const postgres_error*>(&e);
+  if (!said || said->state().empty() || said->state() == "23505" || needs_new_session(*said))
+    return false;
+  return is_of_class(e, {"22", "23", "44", "54", "P0", "42501"})
+         || (suspect && !is_of_class(e, {"08", "25", "40", "53", "55", "57", "58"}));
+}
+
+/// A batch of the spool is so old that nobody can tell what is stored of it. Somebody must want it.
+class aged_out : public std::runtime_error {
+public:
+  using std::runtime_error::runtime_error;
+};
+
+std::string taken_before(int32_t taken, int32_t kept_from) {
+  return "it was taken on " + format_date(taken) + ", and which events are known is kept from "
+         + format_date(kept_from)
+         + " on: some may count already; phictl spool replay stores it all the same";
+}
+
+class postgres_writer : public store_port {
+public:
+  explicit postgres_writer(postgres_settings with) : with_(std::move(with)) {}
+
+  void watched_by(work_watch_ptr watch) override {
+    watch_ = std::move(watch);
+    db_.watched_by(watch_.get()); // to wait for a lock or for a standby is no standstill
+  }
+
+  std::string open() override {
+    try {
+      connect(defaults::lease + defaults::heartbeat_interval);
+      return {};
+    } catch (const postgres_misfit& e) {
+      activity_ = "not connected";
+      db_.close();
+      return e.what();
+    } catch (const std::exception& e) {
+      activity_ = "not connected";
+      db_.close();
+      if (!with_.may_be_away)
+        return e.what();
+      log_warn("store", "starts without the database; events go to the spool",
+               {{"cause", e.what()}});
+      return {};
+    }
+  }
+
+  commit_result commit(commit_batch& batch) override {
+    auto began = std::chrono::steady_clock::now();
+    refused_.clear();
+    commit_result result{.number = batch.number};
+    try {
+      try_to_commit(batch, result);
+    } catch (const std::exception& e) {
+      fail(batch, result, e);
+      if (is_about_data(e, batch.suspect) && result.error == error_code::store_unavailable)
+        commit_without_culprits(batch, result);
+    }
+    sums_.clear();
+    activity_ = db_.is_open() ? "idle" : "not connected";
+    result.took = std::chrono::steady_clock::now() - began;
+    return result;
+  }
+
+  std::string close() override {
+    db_.close();
+    activity_ = "closed";
+    return {};
+  }
+
+  void adopt(const config& settings) override {
+    with_ = postgres_settings_of(settings);
+    db_.set_limit(with_.commit_timeout + defaults::statement_grace);
+  }
+
+  std::string database_id() const override { return id_.get(); }
+  std::string activity() const override { return activity_.load(); }
+
+private:
+  /// `patience`: how long an earlier run of this instance may still have its name.
+  void connect(std::chrono::milliseconds patience = {}) {
+    activity_ = "connecting, looking at the schema";
+    db_.set_limit(with_.commit_timeout + defaults::statement_grace);
+    connect_and_migrate(db_, {.url = with_.url,
+                              .connect_timeout = with_.connect_timeout,
+                              .for_writing = true,
+                              .name = "phi-backend " + with_.instance});
+    try {
+      claim_name(db_, with_, patience);
+      id_.set(postgres_id_of(db_));
+    } catch (...) {
+      db_.close();
+      throw;
+    }
+    log_info("store", "is connected to the database");
+    activity_ = "idle";
+  }
+
+  void fail(const commit_batch& batch, commit_result& result, const std::exception& e) {
+    result.error = batch.committing() ? error_code::outcome_unknown : error_code::store_unavailable;
+    const auto* said = dynamic_cast<const postgres_error*>(&e);
+    result.never = dynamic_cast<const aged_out*>(&e) != nullptr;
+    result.reached = result.never || (said && !said->state().empty());
+    result.detail = e.what();
+    result.requests.clear();
+    result.refused.clear();
+    db_.recover(e);
+  }
+
+  void try_to_commit(commit_batch& batch, commit_result& result) {
+    if (!db_.is_open())
+      connect();
+    activity_ = "BEGIN";
+    fault_point("store.begin");
+    begin(batch);
+    take_identities(batch, result);
+    activity_ = "INSERT";
+    write(batch, result);
+    fault_point("store.before_commit");
+    if (!batch.begin_commit())
+      throw postgres_error{"abandoned", {}};
+    activity_ = "COMMIT";
+    db_.commit();
+    fault_point("store.after_commit");
+  }
+
+  /// The batch as a whole was refused: finds the events that are at fault, and commits the others.
+  /// Whether an event is at fault shows by its failing alone where a plain one does not.
+  void commit_without_culprits(commit_batch& batch, commit_result& result) {
+    try {
+      if (!db_.is_open())
+        connect();
+      activity_ = "looking for what is refused";
+      event plain{.time_us = database_now_us(db_), .feature = "phi.probe"};
+      plain.identity = batch.parts.front().id;
+      if (!refusal_of({&plain}, batch.suspect).empty())
+        return; // nothing of the data's making
+      auto culprits = find_culprits(batch);
+      // None: whatever it was has passed, or each is taken alone and together they are not.
+      result.error = error_code::none;
+      result.detail.clear();
+      try_to_commit(batch, result);
+      for (const auto& [piece, why] : culprits)
+        refuse(result, piece, why);
+      std::sort(result.refused.begin(), result.refused.end(), [](const auto& a, const auto& b) {
+        return std::pair{a.request, a.at} < std::pair{b.request, b.at};
+      });
+    } catch (const std::exception& e) {
+      fail(batch, result, e);
+      result.never = is_about_data(e, false);
+    }
+  }
+
+  using culprit = std::pair<batch_piece, std::string>;
+
+  std::vector<culprit> find_culprits(const commit_batch& batch) {
+    std::vector<culprit> out;
+    auto take = [&](std::span<const batch_piece> pieces) -> std::optional<std::string> {
+      if (batch.abandoned())
+        throw postgres_error{"abandoned", {}};
+      std::vector<const event*> events;
+      for (const auto& piece : pieces)
+        for (const auto& e : events_of(batch, piece))
+          events.push_back(&e);
+      auto why = refusal_of(events, batch.suspect);
+      return why.empty() ? std::optional<std::string>{} : why;
+    };
+    auto refused = [&](const batch_piece& piece, const std::string& why) {
+      out.emplace_back(piece, why);
+      for (const auto& e : events_of(batch, piece))
+        refused_.insert(&e);
+    };
+    auto pieces = pieces_of(batch);
+    take_all_but_culprits(pieces, true, take, refused);
+    return out;
+  }
+
+  static std::span<const event> events_of(const commit_batch& batch, const batch_piece& piece) {
+    return std::span{batch.requests[piece.request].events}.subspan(piece.first, piece.events);
+  }
+
+  /// Writes these events and takes them back: empty, or what the server has against them.
+  std::string refusal_of(const std::vector<const event*>& events, bool suspect) {
+    try {
+      begin_limited(db_, with_.commit_timeout);
+      digest_set added;
+      postgres_array digests{postgres_array::of::uuid};
+      postgres_array days{postgres_array::of::int4};
+      for (const auto* e : events)
+        if (added.insert(e->identity).second) {
+          digests.add(e->identity);
+          days.add(statistics::day_of_slot(statistics::slot_of(e->time_us)));
+        }
+      added = new_identities(digests, days);
+      fresh_.clear();
+      for (const auto* e : events)
+        if (added.erase(e->identity) > 0)
+          fresh_.push_back(e);
+      if (!fresh_.empty()) { // else all of them are there already
+        queue_rows();
+        db_.run_queued();
+      }
+      db_.run("ROLLBACK");
+      return {};
+    } catch (const postgres_error& e) {
+      if (!is_about_data(e, suspect))
+        throw;
+      db_.recover(e);
+      return e.what();
+    }
+  }
+
+  /// Opens the transaction, and looks which parts of the batch an earlier try has committed.
+  void begin(const commit_batch& batch) {
+    known_.clear();
+    queue_begin(db_, with_.commit_timeout);
+    if (with_.how != durability::full)
+      db_.queue("SET LOCAL synchronous_commit = off");
+    else
+      db_.queue_prepared(commit_durably, {});
+    if (!batch.again)
+      return; // goes with the identities
+    postgres_array ids{postgres_array::of::uuid};
+    for (const auto& part : batch.parts)
+      ids.add(part.id);
+    db_.queue(raw_from_day, {}, true);
+    db_.queue(batch_outcomes, {ids.take()}, true);
+    auto answers = db_.run_queued();
+    for (auto& row = answers.back(); row.step();)
+      known_[row.uuid(0)] = {static_cast<uint32_t>(row.binary_integer(1)),
+                             static_cast<uint32_t>(row.binary_integer(2))};
+    if (auto& kept_from = answers.at(answers.size() - 2); kept_from.step())
+      refuse_what_aged_out(batch, kept_from.binary_integer(0));
+  }
+
+  /// Identities are kept from the same day on as rows.
+  void refuse_what_aged_out(const commit_batch& batch, int64_t kept_from) {
+    for (const auto& part : batch.parts) {
+      auto taken = statistics::day_of_slot(statistics::slot_of(part.taken_us));
+      if (part.taken_us != 0 && taken < kept_from && !known_.contains(part.id))
+        throw aged_out{taken_before(taken, static_cast<int32_t>(kept_from))};
+    }
+  }
+
+  /// Finds out which events are new: `fresh_`, and the counts of every request.
+  void take_identities(const commit_batch& batch, commit_result& result) {
+    fresh_.clear();
+    digest_set added;
+    added.reserve(batch.events);
+    postgres_array digests{postgres_array::of::uuid};
+    postgres_array days{postgres_array::of::int4};
+    each_part(batch, [&](const commit_batch::part& part, auto requests) {
+      if (known_.contains(part.id))
+        return;
+      for (const auto& request : requests)
+        for (const auto& e : request.events)
+          if (!refused_.contains(&e) && added.insert(e.identity).second) {
+            digests.add(e.identity);
+            days.add(statistics::day_of_slot(statistics::slot_of(e.time_us)));
+          }
+    });
+    added = new_identities(digests, days);
+    each_part(batch, [&](const commit_batch::part& part, auto requests) {
+      if (auto earlier = known_.find(part.id); earlier != known_.end())
+        return tell_again(batch, part, requests, earlier->second, result);
+      for (const auto& request : requests)
+        count(request, added, result.requests.emplace_back());
+    });
+  }
+
+  /// The outcome of an earlier commit: all of the part's counts, with its first request. Which of
+  /// its events were refused then is told by what is not there: whoever asks again may not have
+  /// heard it.
+  void tell_again(const commit_batch& batch, const commit_batch::part& part,
+                  std::span<const ingest_request> requests, commit_result::counts counts,
+                  commit_result& result) {
+    uint32_t events = 0;
+    for (const auto& request : requests)
+      events += static_cast<uint32_t>(request.events.size());
+    counts.refused = events - counts.stored - counts.duplicates;
+    if (counts.refused > 0) {
+      auto absent = absent_of(batch, requests);
+      auto refused = static_cast<uint32_t>(absent.size());
+      if (refused > counts.refused && part.taken_us != 0)
+        throw aged_out{"the database has refused " + std::to_string(counts.refused)
+                       + " of its events, and which ones is known no longer; phictl spool replay"
+                         " keeps those apart of which nothing is known"};
+      // Fewer are absent: some were sent again meanwhile, and stored.
+      counts.stored = std::min(counts.stored, events - refused);
+      counts.duplicates = events - refused - counts.stored;
+      counts.refused = refused;
+      result.refused.insert(result.refused.end(), absent.begin(), absent.end());
+    }
+    for (size_t i = 0; i < requests.size(); ++i)
+      result.requests.push_back(std::exchange(counts, {}));
+  }
+
+  std::vector<refused_event> absent_of(const commit_batch& batch,
+                                       std::span<const ingest_request> requests) {
+    postgres_array digests{postgres_array::of::uuid};
+    for (const auto& request : requests)
+      for (const auto& e : request.events)
+        digests.add(e.identity);
+    db_.queue(present_identities, {digests.take()}, true);
+    digest_set present;
+    auto answers = db_.run_queued();
+    for (auto& row = answers.back(); row.step();)
+      present.insert(row.uuid(0));
+    std::vector<refused_event> out;
+    for (const auto& request : requests)
+      for (uint32_t i = 0; i < request.events.size(); ++i)
+        if (!present.contains(request.events[i].identity))
+          out.push_back({static_cast<uint32_t>(&request - batch.requests.data()), i,
+                         error_code::refused_by_store, "refused by the database before"});
+    return out;
+  }
+
+  digest_set new_identities(postgres_array& digests, postgres_array& days) {
+    db_.queue_prepared(add_identities, {digests.take(), days.take()}, true);
+    digest_set out;
+    auto answers = db_.run_queued();
+    for (auto& row = answers.back(); row.step();)
+      out.insert(row.uuid(0));
+    return out;
+  }
+
+  void count(const ingest_request& request, digest_set& added, commit_result::counts& counts) {
+    for (const auto& e : request.events) {
+      if (refused_.contains(&e))
+        continue;
+      bool is_new = added.erase(e.identity) > 0;
+      if (is_new)
+        fresh_.push_back(&e);
+      ++(is_new ? counts.stored : counts.duplicates);
+    }
+  }
+
+  /// The rows of `fresh_` and what they add to the roll-ups; COPY needs a round trip of its own.
+  void queue_rows() {
+    if (fresh_.size() >= with_.copy_from) {
+      activity_ = "COPY";
+      db_.copy_in(copy_events, copy_of(fresh_));
+    } else if (!fresh_.empty()) {
+      db_.queue_prepared(add_events, columns_of(fresh_));
+    }
+    activity_ = "roll-ups";
+    sums_.clear();
+    for (const auto* e : fresh_)
+      sums_.add(*e);
+    queue_rollups(db_, sums_, with_.instance);
+  }
+
+  /// All that the new events mean, in one round trip.
+  void write(const commit_batch& batch, const commit_result& result) {
+    queue_rows();
+    postgres_array known{postgres_array::of::uuid};
+    postgres_array ids{postgres_array::of::uuid};
+    postgres_array stored{postgres_array::of::int8};
+    postgres_array duplicates{postgres_array::of::int8};
+    auto counts = result.requests.begin();
+    for (const auto& part : batch.parts) {
+      commit_result::counts sum;
+      for (size_t i = 0; i < part.requests; ++i, ++counts) {
+        sum.stored += counts->stored;
+        sum.duplicates += counts->duplicates;
+      }
+      if (known_.contains(part.id)) {
+        known.add(part.id);
+        continue;
+      }
+      ids.add(part.id);
+      stored.add(int64_t{sum.stored});
+      duplicates.add(int64_t{sum.duplicates});
+    }
+    if (known.size() > 0)
+      db_.queue(confirm_batches, {known.take()});
+    db_.queue_prepared(add_batches, {ids.take(), stored.take(), duplicates.take(),
+                                     postgres_value::text(with_.instance)});
+    db_.run_queued();
+  }
+
+  template <class What>
+  static void each_part(const commit_batch& batch, What what) {
+    std::span<const ingest_request> left{batch.requests};
+    for (const auto& part : batch.parts) {
+      what(part, left.first(part.requests));
+      left = left.subspan(part.requests);
+    }
+  }
+
+  postgres_settings with_;
+  work_watch_ptr watch_;
+  postgres_connection db_;
+  store::database_id id_;
+  statistics::rollup sums_;
+  std::vector<const event*> fresh_;
+  std::unordered_map<digest, commit_result::counts, digest_hash> known_; ///< parts committed before
+  std::unordered_set<const event*> refused_;                             ///< of the present batch
+  std::atomic<const char*> activity_{"closed"};
+};
+
+} // namespace
+
+postgres_settings postgres_settings_of(const config& settings) {
+  using std::chrono::milliseconds;
+  return {.url = settings.stats.postgres_url.value,
+          .instance = settings.resolved.instance,
+          .how = settings.resolved.how,
+          .may_be_away = settings.spool.enabled,
+          .connect_timeout = std::chrono::seconds{settings.stats.postgres_connect_timeout_secs},
+          .commit_timeout = milliseconds{settings.stats.busy_timeout_ms},
+          .query_timeout = milliseconds{settings.stats.query_timeout_ms},
+          .keep_days = settings.stats.retention_hot_days,
+          .start_at_us = settings.resolved.start_at_us};
+}
+
+store_port_ptr make_postgres_store(postgres_settings with) {
+  return std::make_shared<postgres_writer>(std::move(with));
+}
+
+std::vector<std::string> migrate_postgres(const postgres_settings& with, bool carry_out) {
+  postgres_connection db;
+  db.set_limit(std::chrono::minutes{10});
+  db.connect({.url = with.url,
+              .connect_timeout = with.connect_timeout,
+              .for_writing = true,
+              .name = "phi-backend --migrate"});
+  auto plan = migration_plan(db);
+  if (carry_out)
+    migrate(db);
+  return plan;
+}
+
+} // namespace phi::store

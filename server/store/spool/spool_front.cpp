@@ -1,0 +1,76 @@
+#include "server/store/spool/spool_front.hpp"
+
+#include "actors/log.hpp"
+#include "server/platform/digest.hpp"
+#include "server/store/spool/packed_events.hpp"
+
+#include <utility>
+
+namespace phi::store {
+namespace {
+
+/// The id of the batch that keeps what was refused of the one with this id.
+std::string id_of_refused(const std::string& id) {
+  auto out = identity_digest{}.of("refused", id);
+  return {reinterpret_cast<const char*>(out.data()), out.size()};
+}
+
+} // namespace
+
+std::optional<int64_t> number_of(sqlite_connection& db, const std::string& id) {
+  statement there{db, "SELECT seq FROM batch WHERE id = ?1"};
+  if (!there.bind_blob(1, id.data(), id.size()).step())
+    return std::nullopt;
+  return there.integer(0);
+}
+
+std::vector<front_batch> delete_rows(sqlite_connection& db, const std::vector<front_batch>& front) {
+  std::vector<front_batch> out;
+  statement gone{db, "DELETE FROM batch WHERE seq = ?1"};
+  for (const auto& one : front) {
+    gone.bind(1, one.seq).execute();
+    if (db.changes() > 0)
+      out.push_back(one);
+  }
+  return out;
+}
+
+std::optional<kept_batch> row_of_refused(sqlite_connection& db, const front_batch& of,
+                                         std::span<const refused_event> refused) {
+  auto id = id_of_refused(of.id);
+  if (number_of(db, id))
+    return std::nullopt;
+  const auto& why = refused.front().detail;
+  statement ask{db, select_kept + "WHERE seq = ?1"};
+  if (!ask.bind(1, of.seq).step()) {
+    log_error("spool", "cannot keep events that the database has refused: their batch has gone",
+              {{"batch", of.seq}, {"events", refused.size()}, {"cause", why}});
+    return std::nullopt;
+  }
+  auto whole = read_row(ask);
+  auto events = unpack_events(whole.body);
+  commit_batch rest;
+  auto& kept = rest.requests.emplace_back().events;
+  for (const auto& one : refused)
+    kept.push_back(std::move(events.at(one.at)));
+  kept_batch row{.id = id,
+                 .taken_us = whole.taken_us,
+                 .events = static_cast<int64_t>(kept.size()),
+                 .body = pack_events(rest),
+                 .aside = why};
+  row.checksum = hex_digest(row.body);
+  return row;
+}
+
+std::optional<spool_depth> depth_without(spool_depth depth, const std::vector<front_batch>& gone) {
+  for (const auto& one : gone) {
+    if (one.aside || depth.batches == 0 || depth.events < one.events || depth.bytes < one.bytes)
+      return std::nullopt;
+    --depth.batches;
+    depth.events -= one.events;
+    depth.bytes -= one.bytes;
+  }
+  return depth;
+}
+
+} // namespace phi::store

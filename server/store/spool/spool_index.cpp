@@ -1,0 +1,168 @@
+#include "server/store/spool/spool_index.hpp"
+
+#include "server/platform/digest.hpp"
+#include "server/store/sqlite/watched_file.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <stdexcept>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+
+namespace phi::store {
+namespace {
+
+constexpr std::string_view first_line = "phi-spool-index 1";
+constexpr std::string_view any_first_line = "phi-spool-index ";
+constexpr size_t check_size = 16;
+
+[[noreturn]] void fail(const std::string& what, const std::string& path) {
+  throw std::system_error{errno, std::generic_category(), what + " " + path};
+}
+
+/// '+' a batch came, '-' it went, '=' the highest number.
+std::string line_of(char what, indexed_batch one) {
+  auto text =
+    std::string{what} + " " + std::to_string(one.number) + " " + std::to_string(one.events);
+  return text + " " + hex_digest(text).substr(0, check_size) + "\n";
+}
+
+std::optional<std::pair<char, indexed_batch>> parse(std::string_view line) {
+  if (line.size() < check_size + 6)
+    return std::nullopt;
+  auto text = line.substr(0, line.size() - check_size - 1);
+  if (hex_digest(text).substr(0, check_size) != line.substr(text.size() + 1))
+    return std::nullopt;
+  indexed_batch one;
+  const auto* end = text.data() + text.size();
+  auto number = std::from_chars(text.data() + 2, end, one.number);
+  if (number.ec != std::errc{} || number.ptr == end
+      || std::from_chars(number.ptr + 1, end, one.events).ec != std::errc{})
+    return std::nullopt;
+  return std::pair{text[0], one};
+}
+
+bool write_all(int file, std::string_view text, uint64_t at) {
+  while (!text.empty()) {
+    auto written = ::pwrite(file, text.data(), text.size(), static_cast<off_t>(at));
+    if (written < 0 && errno == EINTR)
+      continue;
+    if (written <= 0)
+      return false;
+    text.remove_prefix(static_cast<size_t>(written));
+    at += static_cast<uint64_t>(written);
+  }
+  return true;
+}
+
+/// What came and did not go, each once.
+std::vector<indexed_batch> without(std::vector<indexed_batch> came, std::vector<int64_t> went) {
+  std::sort(came.begin(), came.end());
+  came.erase(std::unique(came.begin(), came.end()), came.end());
+  std::sort(went.begin(), went.end());
+  std::erase_if(came, [&](const indexed_batch& one) {
+    return std::binary_search(went.begin(), went.end(), one.number);
+  });
+  return came;
+}
+
+} // namespace
+
+void spool_index::close() noexcept {
+  if (file_ >= 0)
+    ::close(file_);
+  file_ = -1;
+}
+
+std::vector<indexed_batch> spool_index::open(const std::string& path) {
+  close();
+  path_ = path;
+  last_ = 0;
+  size_ = damaged_ = 0;
+  is_new_ = !std::filesystem::exists(path);
+  if (is_new_)
+    return {};
+  std::ifstream in{path, std::ios::binary};
+  if (!in)
+    fail("cannot read", path);
+  std::vector<indexed_batch> came;
+  std::vector<int64_t> went;
+  std::string line;
+  uint64_t pending = 0; // damaged lines that may be the end
+  for (bool first = true; std::getline(in, line); first = false) {
+    if (first && line.starts_with(any_first_line) && line != first_line)
+      throw std::runtime_error(path + " was written by a newer version; install that version");
+    auto said = in.eof() || first ? std::nullopt : parse(line);
+    bool whole = said || (first && line == first_line);
+    damaged_ += std::exchange(pending, whole ? 0 : 1);
+    if (whole && !in.eof())
+      size_ = static_cast<uint64_t>(in.tellg());
+    if (!said)
+      continue;
+    last_ = std::max(last_, said->second.number);
+    if (said->first == '+')
+      came.push_back(said->second);
+    else if (said->first == '-')
+      went.push_back(said->second.number);
+  }
+  damaged_ += size_ == 0;
+  auto held = without(std::move(came), std::move(went));
+  file_ = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (file_ < 0)
+    fail("cannot write", path);
+  return held;
+}
+
+void spool_index::append(const std::string& lines) {
+  // At the end of the last whole line: what a failed try has left there is overwritten.
+  if (!write_all(file_, lines, size_) || ::fdatasync(file_) != 0)
+    fail("cannot write", path_);
+  size_ += lines.size();
+}
+
+void spool_index::add(indexed_batch one) {
+  append(line_of('+', one));
+  last_ = std::max(last_, one.number);
+}
+
+void spool_index::remove(std::span<const int64_t> numbers) {
+  std::string lines;
+  for (auto number : numbers)
+    lines += line_of('-', {number, 0});
+  if (!lines.empty())
+    append(lines);
+}
+
+void spool_index::replace(const std::vector<indexed_batch>& held, int64_t last) {
+  std::string text = std::string{first_line} + "\n" + line_of('=', {last, 0});
+  for (const auto& one : held)
+    text += line_of('+', one);
+  auto fresh = path_ + ".new";
+  int file = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (file < 0)
+    fail("cannot write", fresh);
+  if (!write_all(file, text, 0) || ::fsync(file) != 0
+      || ::rename(fresh.c_str(), path_.c_str()) != 0) {
+    int error = errno;
+    ::close(file);
+    ::unlink(fresh.c_str());
+    errno = error;
+    fail("cannot write", fresh);
+  }
+  close();
+  file_ = file;
+  last_ = last;
+  size_ = text.size();
+  damaged_ = 0;
+  is_new_ = false;
+  flush_directory(std::filesystem::path{path_}.parent_path().string());
+}
+
+} // namespace phi::store

@@ -1,0 +1,15 @@
+#pragma once
+/// Whether the spool may grow.
+
+#include "server/store/spool/spool_file.hpp"
+
+#include <cstdint>
+#include <string>
+
+namespace phi::store {
+
+/// Empty: a spool that holds `held` bytes of events may take so many `more`; else what is in the
+/// way.
+std::string why_no_room(const spool_settings& with, uint64_t held, uint64_t more);
+
+} // namespace phi::store

@@ -1,0 +1,108 @@
+#pragma once
+/// A thin, owning face of SQLite's C interface. Included in this folder only.
+
+#include "actors/ports/work_watch.hpp"
+#include "server/statistics/row_source.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace phi::store {
+
+/// Thrown inside this folder; the ports turn it into values.
+class sqlite_error : public std::runtime_error {
+public:
+  sqlite_error(int code, const std::string& text) : std::runtime_error(text), code_(code) {}
+  int code() const { return code_; }
+
+private:
+  int code_;
+};
+
+/// One connection. Used by one thread.
+class sqlite_connection {
+public:
+  enum class access : uint8_t { read_write, read_only };
+
+  sqlite_connection() = default;
+  ~sqlite_connection() { close(); }
+  sqlite_connection(const sqlite_connection&) = delete;
+  sqlite_connection& operator=(const sqlite_connection&) = delete;
+
+  void open(const std::string& file, access how);
+  /// Closes; every statement must be gone. Harmless when closed already.
+  void close() noexcept;
+  bool is_open() const { return handle_ != nullptr; }
+
+  /// Leaves the write-ahead log as it is when this is the last connection that closes.
+  void keep_log_on_close();
+
+  /// Runs statements without results.
+  void run(const std::string& sql);
+  /// How long a statement waits for a database that another connection holds. Harmless when closed.
+  void set_busy_timeout(std::chrono::milliseconds limit);
+  /// Statements that take long, and waits for a lock, look there and end when they are told to,
+  /// with `ended` saying why. Null: nobody. It must outlive the statements.
+  void watched_by(work_watch* watch);
+  /// Why the last statement was made to end.
+  end_cause ended() const { return ended_; }
+  /// Rows changed by the last statement.
+  int64_t changes() const;
+  /// Whether no transaction is open.
+  bool autocommit() const;
+
+  sqlite3* handle() const { return handle_; }
+  [[noreturn]] void fail(const std::string& what) const;
+
+private:
+  static int look(void* self);
+  static int wait_for_lock(void* self, int tries);
+
+  sqlite3* handle_ = nullptr;
+  std::chrono::milliseconds busy_limit_{};
+  std::chrono::steady_clock::time_point busy_since_{};
+  work_watch* watch_ = nullptr;
+  end_cause ended_ = end_cause::none;
+};
+
+/// One prepared statement.
+class statement : public statistics::row_cursor {
+public:
+  statement(sqlite_connection& on, std::string_view sql);
+  ~statement() override;
+  statement(statement&& other) noexcept;
+  statement& operator=(statement&&) = delete;
+
+  /// Binds from 1 on. Texts and blobs must live until the next `reset`.
+  statement& bind(int at, int64_t value);
+  statement& bind(int at, std::string_view text);
+  statement& bind_blob(int at, const void* data, size_t size);
+  statement& bind_null(int at);
+  /// An empty text becomes NULL.
+  statement& bind_or_null(int at, std::string_view text);
+
+  /// Binds as many of them as it has parameters.
+  void bind_all(const std::vector<statistics::parameter>& values);
+
+  /// True while there is a row.
+  bool step() override;
+  /// Runs to the end and makes it ready for the next binding.
+  void execute();
+  void reset();
+
+  int64_t integer(int column) const override;
+  std::string text(int column) const override;
+  bool null(int column) const override;
+
+private:
+  sqlite_connection& on_;
+  sqlite3_stmt* handle_ = nullptr;
+};
+
+} // namespace phi::store

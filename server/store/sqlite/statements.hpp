@@ -1,0 +1,157 @@
+#pragma once
+/// Every SQL statement of the embedded database.
+
+#include <string_view>
+
+namespace phi::store::sql {
+
+// -- schema: migration N brings user_version from N-1 to N --------------------------------------
+
+/// Marks a file as ours ("Phi1").
+inline constexpr int application_id = 0x50686931;
+
+inline constexpr const char* migrations[] = {
+  R"(
+CREATE TABLE event (
+  seq          INTEGER PRIMARY KEY,
+  time_us      INTEGER NOT NULL,
+  identity     BLOB NOT NULL,
+  feature      TEXT,
+  action       TEXT,
+  route        TEXT,
+  method       TEXT,
+  status       INTEGER,
+  duration_us  INTEGER,
+  user_hash    TEXT,
+  user_kind    TEXT,
+  address_hash TEXT,
+  instance     TEXT,
+  extra        TEXT
+) STRICT;
+
+CREATE TABLE identity (
+  digest BLOB PRIMARY KEY,
+  day    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE rollup_count (
+  slot     INTEGER NOT NULL,
+  feature  TEXT NOT NULL,
+  action   TEXT NOT NULL,
+  route    TEXT NOT NULL,
+  method   TEXT NOT NULL,
+  class    INTEGER NOT NULL,
+  n        INTEGER NOT NULL,
+  errors   INTEGER NOT NULL,
+  first_us INTEGER NOT NULL,
+  last_us  INTEGER NOT NULL,
+  timed    INTEGER NOT NULL,
+  sum_us   INTEGER NOT NULL,
+  min_us   INTEGER,
+  max_us   INTEGER,
+  PRIMARY KEY (slot, feature, action, route, method, class)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE rollup_status (
+  slot    INTEGER NOT NULL,
+  feature TEXT NOT NULL,
+  status  INTEGER NOT NULL,
+  n       INTEGER NOT NULL,
+  PRIMARY KEY (slot, feature, status)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE rollup_instance (
+  slot     INTEGER NOT NULL,
+  feature  TEXT NOT NULL,
+  instance TEXT NOT NULL,
+  n        INTEGER NOT NULL,
+  PRIMARY KEY (slot, feature, instance)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE rollup_latency (
+  slot    INTEGER NOT NULL,
+  feature TEXT NOT NULL,
+  route   TEXT NOT NULL,
+  method  TEXT NOT NULL,
+  bucket  INTEGER NOT NULL,
+  n       INTEGER NOT NULL,
+  PRIMARY KEY (slot, feature, route, method, bucket)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE rollup_user (
+  day        INTEGER NOT NULL,
+  feature    TEXT NOT NULL,
+  user_hash  TEXT NOT NULL,
+  user_kind  TEXT NOT NULL,
+  slots_low  INTEGER NOT NULL,
+  slots_high INTEGER NOT NULL,
+  PRIMARY KEY (day, feature, user_hash, user_kind)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE rollup_address (
+  day          INTEGER NOT NULL,
+  address_hash TEXT NOT NULL,
+  slots_low    INTEGER NOT NULL,
+  slots_high   INTEGER NOT NULL,
+  PRIMARY KEY (day, address_hash)
+) STRICT, WITHOUT ROWID;
+)",
+};
+
+// -- which database this is: no step of a migration, for older programs need not know it ---------
+
+inline constexpr const char* create_about =
+  "CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT,"
+  " WITHOUT ROWID";
+inline constexpr std::string_view make_id =
+  "INSERT OR IGNORE INTO about(name, value) VALUES ('database_id', ?1)";
+inline constexpr std::string_view read_id = "SELECT value FROM about WHERE name = 'database_id'";
+inline constexpr const char* forget_id = "DELETE FROM about WHERE name = 'database_id'";
+
+// -- writing ------------------------------------------------------------------------------------
+
+inline constexpr std::string_view insert_identity =
+  "INSERT OR IGNORE INTO identity(digest, day) VALUES (?1, ?2)";
+
+inline constexpr std::string_view insert_event =
+  "INSERT INTO event(time_us, identity, feature, action, route, method, status, duration_us,"
+  " user_hash, user_kind, address_hash, instance, extra)"
+  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+
+inline constexpr std::string_view add_count =
+  "INSERT INTO rollup_count(slot, feature, action, route, method, class, n, errors, first_us,"
+  " last_us, timed, sum_us, min_us, max_us)"
+  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+  " ON CONFLICT DO UPDATE SET n = n + excluded.n, errors = errors + excluded.errors,"
+  " first_us = min(first_us, excluded.first_us), last_us = max(last_us, excluded.last_us),"
+  // A duration is at most 7 days (6.05e11 us), so that 15 million of them fit into one row; behind
+  // that, and in databases from before there was a bound, the sum stays at the end of its range.
+  " timed = timed + excluded.timed,"
+  " sum_us = CASE WHEN sum_us > 9223372036854775807 - excluded.sum_us THEN 9223372036854775807"
+  " ELSE sum_us + excluded.sum_us END,"
+  " min_us = min(coalesce(min_us, excluded.min_us), coalesce(excluded.min_us, min_us)),"
+  " max_us = max(coalesce(max_us, excluded.max_us), coalesce(excluded.max_us, max_us))";
+
+inline constexpr std::string_view add_status =
+  "INSERT INTO rollup_status(slot, feature, status, n) VALUES (?1, ?2, ?3, ?4)"
+  " ON CONFLICT DO UPDATE SET n = n + excluded.n";
+
+inline constexpr std::string_view add_instance =
+  "INSERT INTO rollup_instance(slot, feature, instance, n) VALUES (?1, ?2, ?3, ?4)"
+  " ON CONFLICT DO UPDATE SET n = n + excluded.n";
+
+inline constexpr std::string_view add_latency =
+  "INSERT INTO rollup_latency(slot, feature, route, method, bucket, n)"
+  " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET n = n + excluded.n";
+
+inline constexpr std::string_view add_user =
+  "INSERT INTO rollup_user(day, feature, user_hash, user_kind, slots_low, slots_high)"
+  " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET"
+  " slots_low = slots_low | excluded.slots_low, slots_high = slots_high | excluded.slots_high";
+
+inline constexpr std::string_view add_address =
+  "INSERT INTO rollup_address(day, address_hash, slots_low, slots_high)"
+  " VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET"
+  " slots_low = slots_low | excluded.slots_low, slots_high = slots_high | excluded.slots_high";
+
+} // namespace phi::store::sql
