@@ -23,7 +23,7 @@ void activity::handler_ended() noexcept {
 }
 
 void activity::learn_waits_from(std::function<std::vector<waited>()> tell) {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   more_waits_ = std::move(tell);
 }
 
@@ -32,7 +32,7 @@ std::vector<waited> activity::waits() const {
   if (const char* whom = waits_for_.load(std::memory_order_acquire))
     out.push_back(
       {whom, clock::now() - time_point{duration{waits_since_.load(std::memory_order_relaxed)}}});
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   if (more_waits_)
     for (auto& wait : more_waits_())
       out.push_back(std::move(wait));

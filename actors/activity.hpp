@@ -55,7 +55,7 @@ public:
   urge pressed() const noexcept { return urge_.load(std::memory_order_acquire); }
 
   /// Work that a stop ends in any case.
-  end_cause look() noexcept override {
+  end_cause check() noexcept override {
     progress_.fetch_add(1, std::memory_order_relaxed);
     return pressed() == urge::none ? end_cause::none : end_cause::stopping;
   }
@@ -88,7 +88,7 @@ public:
   /// How much of a piece of work that began at `began` and ends now fell into the stop.
   duration in_the_stop(time_point began) const noexcept;
 
-  ledger_board books; ///< of the actor that keeps the ledger
+  ledger_board ledgers; ///< of the actor that keeps the ledger
 
   /// The last message that it handled, `ping` and `status` aside; empty: none yet.
   std::string last_message() const;
@@ -107,7 +107,7 @@ private:
   std::atomic<clock::rep> waits_since_{0};
   std::atomic<clock::rep> stop_at_{0}; ///< 0: it has not begun
   std::function<void()> after_each_;   ///< the actor's thread only
-  mutable std::mutex guard_;
+  mutable std::mutex mutex_;
   std::function<std::vector<waited>()> more_waits_;
   std::atomic<urge> urge_{urge::none};
 };
@@ -115,21 +115,21 @@ private:
 using activity_ptr = std::shared_ptr<activity>;
 
 /// Marks a piece of work for as long as it lives.
-class doing {
+class activity_scope {
 public:
-  doing(activity& on, const char* what) noexcept
+  activity_scope(activity& on, const char* what) noexcept
     : on_(on),
       what_(what),
       before_(on.begin(what)),
       began_(clock::now()) {}
-  ~doing() {
+  ~activity_scope() {
     on_.end(before_);
     if (auto* tracer = tracing())
       tracer->worked(what_, began_.time_since_epoch().count(),
                      clock::now().time_since_epoch().count());
   }
-  doing(const doing&) = delete;
-  doing& operator=(const doing&) = delete;
+  activity_scope(const activity_scope&) = delete;
+  activity_scope& operator=(const activity_scope&) = delete;
 
 private:
   activity& on_;

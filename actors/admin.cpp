@@ -26,7 +26,7 @@ void run(self_ptr self, const method& known, const call& now) {
   }
 }
 
-void obey(self_ptr self, const admin_request_ptr& request) {
+void handle(self_ptr self, const admin_request_ptr& request) {
   ++self->state.requests;
   if (nests_deeper(request->line))
     return call{request, nullptr, {}}.fail(admin_wire::parse_error,
@@ -76,8 +76,8 @@ admin_actor::behavior_type admin_behavior(self_ptr self, child_identity who,
         self,
         {.doing = "idle", .progress = state.requests, .gauges = {{"requests", state.requests}}});
     },
-    [self](atom::adopt, const config_ptr&) { return pong_of(self->state.who); },
-    [self](atom::command, const admin_request_ptr& request) { obey(self, request); });
+    [self](atom::apply, const config_ptr&) { return pong_of(self->state.who); },
+    [self](atom::command, const admin_request_ptr& request) { handle(self, request); });
 }
 
 } // namespace phi

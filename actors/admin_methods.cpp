@@ -18,7 +18,7 @@ constexpr int64_t any_number = std::numeric_limits<int64_t>::max();
 /// Of events that are shown at once.
 constexpr int64_t most_events = 1000;
 
-void tell_status(self_ptr self, const call& now) {
+void answer_status(self_ptr self, const call& now) {
   ask_urgent(
     self, self->state.who.supervisor, defaults::service_status_timeout,
     [self, now](const service_status& status) {
@@ -77,7 +77,7 @@ void reload(self_ptr self, const call& now) {
     atom::reload_v);
 }
 
-void tell_plan(self_ptr self, const call& now) {
+void answer_plan(self_ptr self, const call& now) {
   ask_urgent(
     self, self->state.who.supervisor, defaults::service_status_timeout,
     [now](const stop_forecast& forecast) { now.answer(to_json(forecast)); },
@@ -87,7 +87,7 @@ void tell_plan(self_ptr self, const call& now) {
     atom::plan_v);
 }
 
-void tell_health(self_ptr self, const call& now) {
+void answer_health(self_ptr self, const call& now) {
   auto view = self->state.console->health();
   now.answer({{"status", view.degraded() ? "degraded" : "ok"},
               {"causes", view.causes},
@@ -174,7 +174,7 @@ void ask(self_ptr self, const call& now) {
                            passed_on(now));
 }
 
-void tell_events(self_ptr self, const call& now) {
+void answer_events(self_ptr self, const call& now) {
   query what{.kind = query_kind::events,
              .top = static_cast<uint32_t>(now.whole("limit", 1, most_events).value_or(100))};
   what.after = now.whole("after", 0, any_number);
@@ -256,10 +256,10 @@ void revoke_token(self_ptr self, const call& now) {
 }
 
 constexpr std::array table{
-  method{admin_wire::method_status, tell_status},
+  method{admin_wire::method_status, answer_status},
   method{admin_wire::method_stop, stop_service},
-  method{admin_wire::method_health, tell_health},
-  method{admin_wire::method_plan, tell_plan},
+  method{admin_wire::method_health, answer_health},
+  method{admin_wire::method_plan, answer_plan},
   method{admin_wire::method_drain,
          [](self_ptr self, const call& now) { set_lame_duck(self, now, true); }},
   method{admin_wire::method_undrain,
@@ -274,7 +274,7 @@ constexpr std::array table{
   method{admin_wire::method_config_diff, show_difference},
   method{admin_wire::method_doctor, examine},
   method{admin_wire::method_ask, ask},
-  method{admin_wire::method_events, tell_events},
+  method{admin_wire::method_events, answer_events},
   method{admin_wire::method_verify, question<query_kind::verify>},
   method{admin_wire::method_backup, back_up},
   method{admin_wire::method_ingest, ingest},

@@ -133,8 +133,8 @@ void look_again(exit_report& report, time_point now) {
   for (auto& row : report.actors) {
     if (!row.seen_at)
       continue;
-    if (auto books = row.seen_at->books.read())
-      report.ledger = books;
+    if (auto ledgers = row.seen_at->ledgers.read())
+      report.ledger = ledgers;
     if (!is_left(row))
       continue;
     row.doing = row.seen_at->busy() ? row.seen_at->show() : std::string{};

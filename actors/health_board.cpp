@@ -5,19 +5,19 @@
 namespace phi {
 
 void health_board::write(health_view now, time_point at) {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   last_ = std::move(now);
   written_ = at;
 }
 
 void health_board::rest() {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   last_ = {};
   written_.reset();
 }
 
 health_view health_board::read(time_point now) const {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   auto out = last_;
   if (written_ && now - *written_ >= stale_) {
     auto why = "has not looked for " + show_duration(now - *written_);

@@ -25,7 +25,7 @@ public:
 
 private:
   duration stale_;
-  mutable std::mutex guard_;
+  mutable std::mutex mutex_;
   health_view last_;
   std::optional<time_point> written_; ///< nothing: not yet, or no more
 };

@@ -7,16 +7,16 @@ namespace {
 
 using self_ptr = http_actor::stateful_pointer<http_state>;
 
-void close_doors(self_ptr self, const stop_order& order) {
+void stop_accepting(self_ptr self, const stop_order& order) {
   auto& state = self->state;
   fault_point("http.stop");
   if (!state.stop_at) {
     state.stop_at = now_of(self);
     state.at_stop = state.port->counts();
-    state.port->close_doors();
+    state.port->stop_accepting();
   }
   if (order.mode >= stop_mode::fast)
-    state.port->hurry();
+    state.port->escalate();
 }
 
 void all_gone(self_ptr self) {
@@ -41,7 +41,7 @@ std::string why_degraded(http_port& port) {
   return {};
 }
 
-actor_status tell_status(self_ptr self) {
+actor_status current_status(self_ptr self) {
   const auto& state = self->state;
   auto counts = state.port->counts();
   std::string what = std::to_string(counts.in_flight) + " requests in flight on "
@@ -80,19 +80,19 @@ http_actor::behavior_type http_behavior(self_ptr self, child_identity who, http_
   if (!trouble.empty())
     fail_to_start(self, trouble);
   return handlers(
-    self, [self](atom::stop, const stop_order& order) { close_doors(self, order); },
+    self, [self](atom::stop, const stop_order& order) { stop_accepting(self, order); },
     [self](atom::release, const release_order& order) {
       fault_point("http.release");
       if (order.mode >= stop_mode::fast)
-        self->state.port->hurry();
+        self->state.port->escalate();
     },
     [self](atom::ping) {
       fault_point("http.ping");
       return pong{self->state.port->counts().requests};
     },
-    [self](atom::status) { return tell_status(self); },
-    [self](atom::adopt, const config_ptr& settings) {
-      self->state.port->adopt(settings);
+    [self](atom::status) { return current_status(self); },
+    [self](atom::apply, const config_ptr& settings) {
+      self->state.port->apply_settings(settings);
       return pong{self->state.port->counts().requests};
     },
     [self](atom::ready, bool ready) { self->state.port->set_ready(ready); },

@@ -11,7 +11,7 @@ namespace {
 
 using self_ptr = keeper_actor::stateful_pointer<keeper_state>;
 
-void carry_out(self_ptr self, const std::string& wanted) {
+void execute(self_ptr self, const std::string& wanted) {
   auto& state = self->state;
   if (std::exchange(state.wanted, wanted) == wanted || wanted.empty())
     return;
@@ -21,7 +21,7 @@ void carry_out(self_ptr self, const std::string& wanted) {
 
 void beat(self_ptr self, const service_status& status) {
   auto& state = self->state;
-  doing now{*state.who.activity, "renewing the lease"};
+  activity_scope scope{*state.who.activity, "renewing the lease"};
   fault_point("keeper.beat");
   cluster_port::report how{.state = std::string{to_string(status.state)}};
   if (status.ledger) {
@@ -40,14 +40,14 @@ void beat(self_ptr self, const service_status& status) {
   state.away.clear();
   if (heard.leads != std::exchange(state.leads, heard.leads))
     log_info("keeper", heard.leads ? "takes over the maintenance" : "leaves the maintenance");
-  carry_out(self, heard.wanted);
+  execute(self, heard.wanted);
 }
 
 void maintain_if_due(self_ptr self) {
   auto& state = self->state;
   if (!state.leads || now_of(self) < state.maintain_at)
     return;
-  doing now{*state.who.activity, "maintaining the database"};
+  activity_scope scope{*state.who.activity, "maintaining the database"};
   fault_point("keeper.maintain");
   auto [did, warning, error] = state.port->maintain();
   if (!did.empty())
@@ -96,7 +96,7 @@ keeper_actor::behavior_type keeper_behavior(self_ptr self, child_identity who,
     [self](atom::release, const release_order&) {
       fault_point("keeper.release");
       {
-        doing now{*self->state.who.activity, "leaving the cluster"};
+        activity_scope scope{*self->state.who.activity, "leaving the cluster"};
         self->state.port->leave();
       }
       leave(self, {.did = {{"beats", self->state.beats}}});
@@ -115,13 +115,13 @@ keeper_actor::behavior_type keeper_behavior(self_ptr self, child_identity who,
                               .degraded = state.away,
                               .ails = "the database is away"});
     },
-    [self](atom::adopt, const config_ptr& settings) {
-      self->state.port->adopt(*settings);
+    [self](atom::apply, const config_ptr& settings) {
+      self->state.port->apply_settings(*settings);
       return pong_of(self->state.who);
     },
     [self](atom::tick, uint64_t) { next_beat(self); },
     [self](atom::ask, const asked_query_ptr& question) {
-      doing now{*self->state.who.activity, "answering a question"};
+      activity_scope scope{*self->state.who.activity, "answering a question"};
       question->reply.answer(self->state.port->answer(question->what));
     });
 }

@@ -12,18 +12,18 @@ namespace phi {
 class ledger_board {
 public:
   void write(const ledger_counts& counts) {
-    std::lock_guard lock{guard_};
+    std::lock_guard lock{mutex_};
     counts_ = counts;
   }
 
   /// As last shown; nothing: never.
   std::optional<ledger_counts> read() const {
-    std::lock_guard lock{guard_};
+    std::lock_guard lock{mutex_};
     return counts_;
   }
 
 private:
-  mutable std::mutex guard_;
+  mutable std::mutex mutex_;
   std::optional<ledger_counts> counts_;
 };
 

@@ -19,7 +19,7 @@ query_answer ended_answer(end_cause why) {
 }
 
 bool question_gate::admit(const asked_query_ptr& question) {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   if (waiting_.size() >= most_)
     waiting_.remove_if([](const std::weak_ptr<asked_query>& one) {
       auto alive = one.lock();
@@ -37,9 +37,9 @@ question_watch::question_watch(activity& on, const asked_query& question, durati
     until_(question.asked_at
            + (is_long(question.what.kind) ? duration{defaults::inspection_timeout} : limit)) {}
 
-end_cause question_watch::look() noexcept {
+end_cause question_watch::check() noexcept {
   fault_point(is_long(question_.what.kind) ? "inspector.look" : "reader.look");
-  on_.look();
+  on_.check();
   auto now = clock::now();
   auto pressed = on_.pressed();
   // In a stop a question that is nearly done is worth its answer, a long one is not worth the wait.

@@ -25,7 +25,7 @@ public:
   bool admit(const asked_query_ptr& question);
 
 private:
-  std::mutex guard_;
+  std::mutex mutex_;
   std::list<std::weak_ptr<asked_query>> waiting_;
   size_t most_;
 };
@@ -37,7 +37,7 @@ public:
   /// `limit`: for a question that is not long.
   question_watch(activity& on, const asked_query& question, duration limit);
 
-  end_cause look() noexcept override;
+  end_cause check() noexcept override;
 
 private:
   activity& on_;

@@ -21,10 +21,10 @@ duration query_timeout_of(const config& settings) {
 
 void answer(self_ptr self, asked_query& question) {
   auto& state = self->state;
-  doing now{*state.who.activity, "answering a question"};
+  activity_scope scope{*state.who.activity, "answering a question"};
   question_watch watch{*state.who.activity, question, state.query_timeout};
   // Its asker may have gone, or its time be over, while it waited for those before it.
-  if (auto why = watch.look(); why != end_cause::none) {
+  if (auto why = watch.check(); why != end_cause::none) {
     ++state.dropped;
     return question.reply.answer(ended_answer(why));
   }
@@ -36,7 +36,7 @@ void answer(self_ptr self, asked_query& question) {
   ++state.answered;
 }
 
-actor_status tell_status(self_ptr self) {
+actor_status current_status(self_ptr self) {
   const auto& state = self->state;
   // The next question tries again; an old failure says nothing of now.
   bool fresh = now_of(self) - state.trouble_at < defaults::question_trouble_shown;
@@ -58,7 +58,7 @@ reader_actor::behavior_type reader_behavior(reader_actor::stateful_pointer<reade
   state.query_timeout = query_timeout;
   std::string trouble;
   {
-    doing now{*state.who.activity, "opening the database"};
+    activity_scope scope{*state.who.activity, "opening the database"};
     trouble = state.port->open();
   }
   if (!trouble.empty())
@@ -74,9 +74,9 @@ reader_actor::behavior_type reader_behavior(reader_actor::stateful_pointer<reade
       fault_of(self, ".ping");
       return pong_of(self->state.who);
     },
-    [self](atom::status) { return tell_status(self); },
-    [self](atom::adopt, const config_ptr& settings) {
-      self->state.port->adopt(*settings);
+    [self](atom::status) { return current_status(self); },
+    [self](atom::apply, const config_ptr& settings) {
+      self->state.port->apply_settings(*settings);
       self->state.query_timeout = query_timeout_of(*settings);
       return pong_of(self->state.who);
     },

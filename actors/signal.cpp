@@ -46,7 +46,7 @@ void stop_service(self_ptr self, const heard_signal& signal) {
               reason_of(signal.number));
 }
 
-void obey(self_ptr self, const heard_signal& signal) {
+void handle(self_ptr self, const heard_signal& signal) {
   auto& state = self->state;
   ++state.heard;
   switch (signal.number) {
@@ -82,8 +82,8 @@ signal_actor::behavior_type signal_behavior(self_ptr self, child_identity who,
       return status_of(
         self, {.doing = "idle", .progress = state.heard, .gauges = {{"signals", state.heard}}});
     },
-    [self](atom::adopt, const config_ptr&) { return pong_of(self->state.who); },
-    [self](atom::signaled, const heard_signal& signal) { obey(self, signal); });
+    [self](atom::apply, const config_ptr&) { return pong_of(self->state.who); },
+    [self](atom::signaled, const heard_signal& signal) { handle(self, signal); });
 }
 
 } // namespace phi

@@ -35,7 +35,7 @@ void tell_aside(self_ptr self, replay_result also = {}) {
 
 void append(self_ptr self, const commit_batch& batch, const spool_listener_actor& listener) {
   auto& state = self->state;
-  doing now{*state.who.activity, "writing to the spool"};
+  activity_scope scope{*state.who.activity, "writing to the spool"};
   fault_point("spool.append");
   auto result = state.port->append(batch);
   if (result.error == error_code::none)
@@ -71,7 +71,7 @@ void set_aside(self_ptr self, uint64_t number, const std::string& why, bool for_
 /// Takes the batch that was committed out of the file, and goes on with the next one.
 void take_out(self_ptr self) {
   auto& state = self->state;
-  doing now{*state.who.activity, "taking a batch out of the spool"};
+  activity_scope scope{*state.who.activity, "taking a batch out of the spool"};
   fault_point("spool.committed");
   if (auto trouble = state.port->remove_front(state.refused); !trouble.empty()) {
     // It is replayed once more if the process ends now, and counts once all the same.
@@ -134,7 +134,7 @@ void replay(self_ptr self) {
     return take_out(self);
   if (state.at_store || state.stopping || !state.store || !state.listener)
     return;
-  doing now{*state.who.activity, "reading the spool"};
+  activity_scope scope{*state.who.activity, "reading the spool"};
   state.at_store = next_batch(self);
   tell_aside(self); // a damaged one
   if (!state.at_store) {
@@ -221,7 +221,7 @@ void committed(self_ptr self, const commit_result& result) {
     not_committed(self, result);
 }
 
-void use_store(self_ptr self, store_actor store) {
+void attach_store(self_ptr self, store_actor store) {
   auto& state = self->state;
   state.store = std::move(store);
   if (!state.settled) // the old one answers no more
@@ -235,7 +235,7 @@ void close_and_leave(self_ptr self) {
   auto missed = state.port->out_of_reach();
   auto left = state.port->depth();
   {
-    doing now{*state.who.activity, "closing the spool"};
+    activity_scope scope{*state.who.activity, "closing the spool"};
     fault_point("spool.release");
     trouble = state.port->close();
   }
@@ -250,7 +250,7 @@ void close_and_leave(self_ptr self) {
                .out_of_reach = !missed.empty()});
 }
 
-actor_status tell_status(self_ptr self) {
+actor_status current_status(self_ptr self) {
   const auto& state = self->state;
   auto depth = state.port->depth();
   std::string what =
@@ -279,7 +279,7 @@ spool_actor::behavior_type spool_behavior(self_ptr self, child_identity who, spo
   state.store = std::move(store);
   std::string trouble;
   {
-    doing now{*state.who.activity, "opening the spool"};
+    activity_scope scope{*state.who.activity, "opening the spool"};
     fault_point("spool.open");
     trouble = state.port->open();
   }
@@ -296,17 +296,17 @@ spool_actor::behavior_type spool_behavior(self_ptr self, child_identity who, spo
       fault_point("spool.ping");
       return pong_of(self->state.who);
     },
-    [self](atom::status) { return tell_status(self); },
-    [self](atom::adopt, const config_ptr& settings) {
-      self->state.port->adopt(*settings);
+    [self](atom::status) { return current_status(self); },
+    [self](atom::apply, const config_ptr& settings) {
+      self->state.port->apply_settings(*settings);
       return pong_of(self->state.who);
     },
     [self](atom::committed, const commit_result& result) { committed(self, result); },
     [self](atom::append, const commit_batch_ptr& batch, const spool_listener_actor& listener) {
       append(self, *batch, listener);
     },
-    [self](atom::use, const store_actor& now) { use_store(self, now); },
-    [self](atom::use, const spool_listener_actor& now) {
+    [self](atom::attach, const store_actor& now) { attach_store(self, now); },
+    [self](atom::attach, const spool_listener_actor& now) {
       auto& state = self->state;
       state.listener = now;
       auto found = state.port->recovered();
@@ -320,7 +320,7 @@ spool_actor::behavior_type spool_behavior(self_ptr self, child_identity who, spo
     [self](atom::ask, const asked_query_ptr& question) {
       auto& state = self->state;
       {
-        doing now{*state.who.activity, "answering a question"};
+        activity_scope scope{*state.who.activity, "answering a question"};
         question->reply.answer(state.port->answer(question->what));
       }
       if (question->what.kind == query_kind::spool_requeue) {

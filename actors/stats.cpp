@@ -15,9 +15,9 @@ using namespace counting;
 void take_request(self_ptr self, ingest_request request, const reply_sink_ptr& sink, answers& out) {
   auto& state = self->state;
   auto valid = event_count(request);
-  state.book.receive(valid, request.rejected);
+  state.ledger.receive(valid, request.rejected);
   auto refuse = [&](error_code why) {
-    state.book.refuse(valid);
+    state.ledger.refuse(valid);
     if (request.awaited)
       out.add(sink, request.to, refusal(state, why));
   };
@@ -35,7 +35,7 @@ void take_request(self_ptr self, ingest_request request, const reply_sink_ptr& s
 }
 
 void take_turn(self_ptr self, ingest_turn& turn) {
-  doing now{*self->state.who.activity, "taking events in"};
+  activity_scope scope{*self->state.who.activity, "taking events in"};
   fault_point("stats.ingest");
   answers out;
   for (auto& request : turn.requests)
@@ -52,18 +52,18 @@ void refuse_the_waiting(self_ptr self) {
     return;
   answers out;
   for (auto& [request, waiting] : state.queue.take_awaited()) {
-    state.book.refuse(event_count(request));
+    state.ledger.refuse(event_count(request));
     out.add(waiting, request.to, refusal(state, error_code::stopping));
   }
   give_up_batch(self, error_code::stopping);
 }
 
-void close_doors(self_ptr self, const stop_order& order) {
+void stop_accepting(self_ptr self, const stop_order& order) {
   auto& state = self->state;
   fault_point("stats.stop");
   if (!state.stop_at) {
     state.stop_at = now_of(self);
-    state.settled_before_stop = state.book.counts().stored + state.book.counts().duplicates;
+    state.settled_before_stop = state.ledger.counts().stored + state.ledger.counts().duplicates;
   }
   if (order.mode >= stop_mode::fast)
     refuse_the_waiting(self);
@@ -121,7 +121,7 @@ std::string what_is_degraded(self_ptr self, bool in_full) {
 /// What others must see of it also when it can no longer say it.
 void show(const stats_state& state) {
   auto& seen_at = *state.who.activity;
-  seen_at.books.write(state.book.counts());
+  seen_at.ledgers.write(state.ledger.counts());
   const auto& batch = state.under_way;
   if (!batch)
     return seen_at.waits_for(nullptr);
@@ -151,12 +151,12 @@ std::string what_it_does(self_ptr self, bool in_full) {
   return what;
 }
 
-actor_status tell_status(self_ptr self) {
+actor_status current_status(self_ptr self) {
   const auto& state = self->state;
   const auto backlog = state.queue.events();
   return status_of(self,
                    {.doing = what_it_does(self, true),
-                    .progress = state.book.counts().stored + state.book.counts().duplicates,
+                    .progress = state.ledger.counts().stored + state.ledger.counts().duplicates,
                     .gauges = {{"queue_events", backlog},
                                {"queue_bytes", state.queue.bytes()},
                                {"drain_per_second", static_cast<uint64_t>(state.rate.per_second())},
@@ -164,11 +164,11 @@ actor_status tell_status(self_ptr self) {
                     .backlog_s = state.rate.seconds_for(backlog),
                     .degraded = what_is_degraded(self, true),
                     .ails = what_is_degraded(self, false),
-                    .ledger = state.book.counts()});
+                    .ledger = state.ledger.counts()});
 }
 
 void answer_health(self_ptr self, asked_query& question) {
-  auto status = tell_status(self);
+  auto status = current_status(self);
   auto causes = std::move(question.what.causes); // of the whole, as last seen; our own we know
   std::erase_if(causes, [](const auto& cause) { return cause.starts_with("stats: "); });
   bool in_full = question.what.in_full;
@@ -208,7 +208,7 @@ stats_actor::behavior_type stats_behavior(self_ptr self, child_identity who, sto
   state.queue = batch_queue{with.queue, uint64_t{random()} << 32 | random()};
   state.who.activity->after_each_handler([self] { show(self->state); });
   return handlers(
-    self, [self](atom::stop, const stop_order& order) { close_doors(self, order); },
+    self, [self](atom::stop, const stop_order& order) { stop_accepting(self, order); },
     [self](atom::release, const release_order& order) { finish(self, order); },
     [self](atom::ping) {
       fault_point("stats.ping");
@@ -216,9 +216,9 @@ stats_actor::behavior_type stats_behavior(self_ptr self, child_identity who, sto
     },
     [self](atom::status) {
       try_refusing_store(self);
-      return tell_status(self);
+      return current_status(self);
     },
-    [self](atom::adopt, const config_ptr& settings) {
+    [self](atom::apply, const config_ptr& settings) {
       auto& state = self->state;
       state.with = stats_settings_of(*settings);
       state.queue.set_limits(state.with.queue);
@@ -231,8 +231,8 @@ stats_actor::behavior_type stats_behavior(self_ptr self, child_identity who, sto
     [self](atom::spooled, const spool_result& result) { settle_spooled(self, result); },
     [self](atom::replayed, const replay_result& result) { take_replayed(self, result); },
     [self](atom::ingest, const ingest_turn_ptr& turn) { take_turn(self, *turn); },
-    [self](atom::use, const store_actor& now) { use_store(self, now); },
-    [self](atom::use, const spool_actor& now) { use_spool(self, now); },
+    [self](atom::attach, const store_actor& now) { attach_store(self, now); },
+    [self](atom::attach, const spool_actor& now) { attach_spool(self, now); },
     [self](atom::ask, const asked_query_ptr& question) { answer_health(self, *question); },
     [self](atom::flush, uint64_t timer) {
       if (timer != self->state.flush_timer)

@@ -52,7 +52,7 @@ struct stats_state {
   store_actor store; ///< null: it is gone for good
   spool_actor spool; ///< null: there is none
   batch_queue queue{{}};
-  ledger book;
+  phi::ledger ledger;
   rate_meter rate;
   std::optional<commit_under_way> under_way;
 

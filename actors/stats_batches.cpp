@@ -48,7 +48,7 @@ void arm_flush_timer(self_ptr self, time_point at) {
 uint64_t drop_own(self_ptr self) {
   auto& state = self->state;
   auto dropped = state.queue.drop_own();
-  state.book.drop(dropped);
+  state.ledger.drop(dropped);
   if (dropped > 0)
     log_warn("stats", "drops events about the service's own requests: they could not be stored",
              {{"events", dropped}, {"cause", state.refusal}});
@@ -64,14 +64,14 @@ bool leave_if_done(self_ptr self) {
   if (!state.queue.empty() && !hopeless)
     return false;
   auto dropped = drop_own(self);
-  const auto& book = state.book.counts();
-  auto flushed = book.stored + book.duplicates - state.settled_before_stop;
+  const auto& ledger = state.ledger.counts();
+  auto flushed = ledger.stored + ledger.duplicates - state.settled_before_stop;
   auto trouble = state.queue.empty() ? std::string{}
-                                     : std::to_string(book.in_queue)
+                                     : std::to_string(ledger.in_queue)
                                          + " events could not be stored: " + state.refusal;
   stopped_report words{.did = {{"events_flushed", flushed}},
                        .waits = {{"store", state.waited_for_store}},
-                       .ledger = book,
+                       .ledger = ledger,
                        .trouble = trouble};
   if (dropped > 0)
     words.did.push_back({"own_events_dropped", dropped});
@@ -93,8 +93,8 @@ void batch_committed(self_ptr self, const commit_result& result) {
   uint64_t events = 0;
   for (size_t i = 0; i < cut.fates.size(); ++i) {
     auto [stored, duplicates, refused] = result.requests[i];
-    state.book.settle(stored, duplicates);
-    state.book.refuse(refused);
+    state.ledger.settle(stored, duplicates);
+    state.ledger.refuse(refused);
     events += stored + duplicates;
     if (cut.fates[i] == fate::awaited)
       out.add(cut.waiting[i], cut.batch->requests[i].to,
@@ -145,7 +145,7 @@ void batch_refused(self_ptr self, const commit_result& result) {
     if (cut.fates[i] == fate::awaited)
       out.add(cut.waiting[i], request.to, refusal(state, why));
     if (cut.fates[i] == fate::awaited || cut.fates[i] == fate::unknown)
-      state.book.refuse(event_count(request));
+      state.ledger.refuse(event_count(request));
   }
   state.queue.put_back(std::move(cut), now_of(self));
 }
@@ -192,7 +192,7 @@ void settle_batch(self_ptr self, const commit_result& result) {
   auto& state = self->state;
   if (!state.under_way || state.under_way->cut.batch->number != result.number)
     return;
-  doing now{*state.who.activity, "settling a batch"};
+  activity_scope scope{*state.who.activity, "settling a batch"};
   fault_point("stats.committed");
   auto& under_way = *state.under_way;
   under_way.in_doubt |= result.error == error_code::outcome_unknown;
@@ -210,7 +210,7 @@ void settle_batch(self_ptr self, const commit_result& result) {
   // A batch that was abandoned leaves the store as it was: that says nothing about the database.
   if (committed || !state.spool || under_way.cut.batch->abandoned())
     return end_batch(self, result);
-  go_away(self, result.detail);
+  divert_to_spool(self, result.detail);
   hand_to_spool(self, stage::at_spool);
 }
 
@@ -230,7 +230,7 @@ void give_up_batch(self_ptr self, error_code why) {
     out.add(std::exchange(cut.waiting[i], nullptr), request.to,
             refusal(state, abandoned ? why : error_code::outcome_unknown));
     if (abandoned)
-      state.book.refuse(event_count(request));
+      state.ledger.refuse(event_count(request));
   }
 }
 
@@ -246,7 +246,7 @@ void check_overdue(self_ptr self) {
   if (left > duration::zero())
     return arm_overdue_timer(self, left);
   if (state.spool) {
-    go_away(self, "no answer within " + show_duration(limit));
+    divert_to_spool(self, "no answer within " + show_duration(limit));
     state.under_way->cut.batch->abandon();
     return hand_to_spool(self, stage::at_both);
   }
@@ -259,7 +259,7 @@ void check_overdue(self_ptr self) {
 
 /// The store was restarted. The old one answers no more, so its batch is ours again; whether it was
 /// committed does not matter: the identities of its events are known then.
-void use_store(self_ptr self, store_actor store) {
+void attach_store(self_ptr self, store_actor store) {
   auto& state = self->state;
   state.store = std::move(store);
   if (!state.under_way)

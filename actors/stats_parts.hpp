@@ -55,7 +55,7 @@ void give_up_batch(self_ptr self, error_code why);
 void check_overdue(self_ptr self);
 
 /// The store was restarted, or is gone for good (null).
-void use_store(self_ptr self, store_actor store);
+void attach_store(self_ptr self, store_actor store);
 
 /// The database does not take the batch, or nobody knows whether it did: the spool gets it. What
 /// the store may still do with it does no harm: the batch is replayed under its own id.
@@ -63,7 +63,7 @@ void use_store(self_ptr self, store_actor store);
 void hand_to_spool(self_ptr self, stage from_now);
 
 /// From now on batches go to the spool, until the database is known to be back.
-void go_away(self_ptr self, const std::string& why);
+void divert_to_spool(self_ptr self, const std::string& why);
 
 /// What the spool says.
 void settle_spooled(self_ptr self, const spool_result& result);
@@ -72,6 +72,6 @@ void settle_spooled(self_ptr self, const spool_result& result);
 void take_replayed(self_ptr self, const replay_result& result);
 
 /// The spool was restarted.
-void use_spool(self_ptr self, spool_actor spool);
+void attach_spool(self_ptr self, spool_actor spool);
 
 } // namespace phi::counting

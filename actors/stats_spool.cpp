@@ -9,7 +9,7 @@ void batch_spooled(self_ptr self) {
   answers out;
   for (size_t i = 0; i < cut.fates.size(); ++i) {
     auto events = event_count(cut.batch->requests[i]);
-    state.book.spool(events);
+    state.ledger.spool(events);
     if (cut.fates[i] == fate::awaited)
       out.add(cut.waiting[i], cut.batch->requests[i].to, {.stored = events, .spooled = true});
   }
@@ -28,7 +28,7 @@ void hand_to_spool(self_ptr self, stage from_now) {
   tell(self, state.spool, atom::append_v, under_way.cut.batch, spool_listener_actor{self});
 }
 
-void go_away(self_ptr self, const std::string& why) {
+void divert_to_spool(self_ptr self, const std::string& why) {
   auto& state = self->state;
   state.away = true;
   if (!std::exchange(state.away_said, true))
@@ -41,7 +41,7 @@ void settle_spooled(self_ptr self, const spool_result& result) {
   if (!state.under_way || !state.under_way->in_spool()
       || state.under_way->cut.batch->number != result.number)
     return;
-  doing now{*state.who.activity, "settling a batch"};
+  activity_scope scope{*state.who.activity, "settling a batch"};
   fault_point("stats.spooled");
   if (result.error == error_code::none) {
     batch_spooled(self);
@@ -62,16 +62,16 @@ void settle_spooled(self_ptr self, const spool_result& result) {
 
 void take_replayed(self_ptr self, const replay_result& result) {
   auto& state = self->state;
-  state.book.recover(result.recovered);
-  state.book.replay(result.stored, result.duplicates);
-  state.book.requeue(result.requeued);
-  state.book.set_aside(result.set_aside);
+  state.ledger.recover(result.recovered);
+  state.ledger.replay(result.stored, result.duplicates);
+  state.ledger.requeue(result.requeued);
+  state.ledger.set_aside(result.set_aside);
   if (result.recovered > 0 || result.took > state.with.spool_after)
     return;
   state.away = false;
 }
 
-void use_spool(self_ptr self, spool_actor spool) {
+void attach_spool(self_ptr self, spool_actor spool) {
   auto& state = self->state;
   state.spool = std::move(spool);
   if (state.under_way && state.under_way->in_spool())

@@ -10,7 +10,7 @@ using self_ptr = store_actor::stateful_pointer<store_state>;
 void commit(self_ptr self, commit_batch& batch, const commit_listener_actor& listener) {
   auto& state = self->state;
   auto began = clock::now();
-  doing now{*state.who.activity, "COMMIT"};
+  activity_scope scope{*state.who.activity, "COMMIT"};
   fault_point("store.commit");
   auto result = state.port->commit(batch);
   if (result.error == error_code::none) {
@@ -33,7 +33,7 @@ void close_and_leave(self_ptr self) {
   std::string trouble;
   auto missed = state.port->out_of_reach();
   {
-    doing now{*state.who.activity, "closing the database"};
+    activity_scope scope{*state.who.activity, "closing the database"};
     fault_point("store.release");
     trouble = state.port->close();
   }
@@ -48,8 +48,8 @@ void close_and_leave(self_ptr self) {
 class steady_progress : public work_watch {
 public:
   explicit steady_progress(activity_ptr on) : on_(std::move(on)) {}
-  end_cause look() noexcept override {
-    on_->look();
+  end_cause check() noexcept override {
+    on_->check();
     return end_cause::none;
   }
 
@@ -66,7 +66,7 @@ store_actor::behavior_type store_behavior(self_ptr self, child_identity who, sto
   state.port->watched_by(std::make_shared<steady_progress>(state.who.activity));
   std::string trouble;
   {
-    doing now{*state.who.activity, "opening the database"};
+    activity_scope scope{*state.who.activity, "opening the database"};
     fault_point("store.open");
     trouble = state.port->open();
   }
@@ -91,8 +91,8 @@ store_actor::behavior_type store_behavior(self_ptr self, child_identity who, sto
                               .degraded = state.port->degraded(),
                               .ails = "the database is not as it should be"});
     },
-    [self](atom::adopt, const config_ptr& settings) {
-      self->state.port->adopt(*settings);
+    [self](atom::apply, const config_ptr& settings) {
+      self->state.port->apply_settings(*settings);
       return pong_of(self->state.who);
     },
     [self](atom::commit, const commit_batch_ptr& batch, const commit_listener_actor& listener) {

@@ -14,15 +14,15 @@ using namespace supervising;
 namespace {
 
 void start_next(self_ptr self);
-void bring_to_life(self_ptr self, size_t i);
+void start_child(self_ptr self, size_t i);
 
 // -- stopping -----------------------------------------------------------------------------------
 
 /// The ledger as its keeper shows it, also when it can no longer say it.
 std::optional<ledger_counts> ledger_of(const supervisor_state& state) {
   for (const auto& child : state.children)
-    if (auto books = child.spec.seen_at->books.read())
-      return books;
+    if (auto ledgers = child.spec.seen_at->ledgers.read())
+      return ledgers;
   return state.last_ledger;
 }
 
@@ -60,7 +60,7 @@ void finish(self_ptr self) {
   self->quit();
 }
 
-void carry_out(self_ptr self, const plan_actions& actions) {
+void execute(self_ptr self, const plan_actions& actions) {
   auto& state = self->state;
   for (const auto& action : actions) {
     auto& child = state.children[action.child];
@@ -112,15 +112,15 @@ void begin_stop(self_ptr self, stop_mode mode, stop_reason reason, const std::st
     auto actions = state.plan->escalate(mode, now);
     if (!actions.empty())
       log_warn("supervisor", "hurries the stop", {{"mode", to_string(mode)}});
-    return carry_out(self, actions);
+    return execute(self, actions);
   }
   log_info("supervisor", "begins to stop",
            {{"mode", to_string(mode)}, {"reason", to_string(reason)}, {"detail", detail}});
   refuse_reloads(self);
   for (size_t i = 0; i < state.children.size(); ++i)
     if (state.children[i].state == life::waiting_for_restart) {
-      if (state.children[i].spec.has_doors)
-        bring_to_life(self, i);
+      if (state.children[i].spec.accepts_clients)
+        start_child(self, i);
       else
         give_up(state.children[i]);
     }
@@ -132,7 +132,7 @@ void begin_stop(self_ptr self, stop_mode mode, stop_reason reason, const std::st
   state.window.emplace(now, hard, state.service->manager_stop_limit(), defaults::stop_margin);
   state.service->stop_begun(draft(state, now), state.window->force_at());
   become(self, service_state::stopping, std::string{"stopping: "} + std::string{to_string(reason)});
-  carry_out(self, actions);
+  execute(self, actions);
 }
 
 // -- time ---------------------------------------------------------------------------------------
@@ -180,19 +180,19 @@ void on_tick(self_ptr self, uint64_t number) {
   if (!state.plan->begun()) {
     check_watchdog(self, now);
     if (state.service->shows_status() && now >= state.next_status)
-      tell_status_line(self);
+      update_status_line(self);
     return arm_timer(self);
   }
   if (state.plan->finished())
     return;
   if (now >= state.next_progress)
-    tell_stop_progress(self);
-  carry_out(self, state.plan->on_time(now, excuses(state)));
+    log_stop_progress(self);
+  execute(self, state.plan->on_time(now, excuses(state)));
 }
 
 // -- starting -----------------------------------------------------------------------------------
 
-void bring_to_life(self_ptr self, size_t i) {
+void start_child(self_ptr self, size_t i) {
   auto& child = self->state.children[i];
   child.state = life::starting;
   before_hand_over();
@@ -201,7 +201,7 @@ void bring_to_life(self_ptr self, size_t i) {
   if (child.spec.name == "watchdog")
     self->state.last_pinged = now_of(self);
   if (self->state.adopted) // what it was made with may be older than the last reload
-    tell_urgent_from_outside(child.actor, atom::adopt_v, self->state.adopted);
+    tell_urgent_from_outside(child.actor, atom::apply_v, self->state.adopted);
   // It handles messages only once it has started: its first pong is the proof.
   ask_urgent(
     self, child.actor, self->state.with.start_timeout * 2,
@@ -227,23 +227,23 @@ void start_next(self_ptr self) {
     return;
   for (size_t i = state.children.size(); i-- > 0;)
     if (state.children[i].state == life::absent)
-      return bring_to_life(self, i);
+      return start_child(self, i);
   state.last_pinged = now_of(self);
   become(self, service_state::ready, "ready");
   if (state.service->shows_status())
-    tell_status_line(self);
+    update_status_line(self);
   arm_timer(self);
   reload_if_waiting(self);
 }
 
-void revive(self_ptr self, uint32_t i) {
+void restart_child(self_ptr self, uint32_t i) {
   auto& state = self->state;
   if (state.plan->begun() || state.children[i].state != life::waiting_for_restart)
     return;
   ++state.children[i].restarts;
   log_info("supervisor", "starts an actor again",
            {{"actor", state.children[i].spec.name}, {"restarts", state.children[i].restarts}});
-  bring_to_life(self, i);
+  start_child(self, i);
 }
 
 void child_died(self_ptr self, size_t i, const std::string& why) {
@@ -258,7 +258,7 @@ void child_died(self_ptr self, size_t i, const std::string& why) {
   if (child.spec.restartable)
     if (auto wait = state.restarts->on_death(now_of(self))) {
       child.state = life::waiting_for_restart;
-      return tell_later(self, *wait, atom::revive_v, static_cast<uint32_t>(i));
+      return tell_later(self, *wait, atom::restart_v, static_cast<uint32_t>(i));
     }
   give_up(child);
   begin_stop(self, stop_mode::graceful, stop_reason::child_died, child.spec.name + ": " + why);
@@ -278,7 +278,7 @@ void child_is_gone(self_ptr self, const caf::down_msg& down) {
   at->state = life::gone;
   at->actor = nullptr;
   give_up(*at);
-  carry_out(self, state.plan->on_down(i, why, now_of(self)));
+  execute(self, state.plan->on_down(i, why, now_of(self)));
 }
 
 void on_stopped(self_ptr self, const stopped_report& report) {
@@ -287,7 +287,7 @@ void on_stopped(self_ptr self, const stopped_report& report) {
     state.last_ledger = report.ledger;
   for (size_t i = 0; i < state.children.size(); ++i)
     if (state.children[i].spec.name == report.actor)
-      return carry_out(self, state.plan->on_stopped(i, report, now_of(self)));
+      return execute(self, state.plan->on_stopped(i, report, now_of(self)));
   log_warn("supervisor", "hears an unknown actor", {{"actor", report.actor}});
 }
 
@@ -362,8 +362,8 @@ supervisor_actor::behavior_type supervisor_behavior(self_ptr self, std::vector<c
     state.children.push_back({.spec = std::move(spec)});
   use_settings(self, with);
   state.service = std::move(service);
-  state.born = now_of(self);
-  state.start_deadline = state.born + with.start_timeout;
+  state.started_at = now_of(self);
+  state.start_deadline = state.started_at + with.start_timeout;
   become(self, service_state::starting, "starting");
   start_next(self);
   arm_timer(self);
@@ -409,7 +409,7 @@ supervisor_actor::behavior_type supervisor_behavior(self_ptr self, std::vector<c
       if (state.missed_at == state.pings && !state.plan->begun())
         state.service->stuck(name);
     },
-    [self](atom::revive, uint32_t i) { revive(self, i); });
+    [self](atom::restart, uint32_t i) { restart_child(self, i); });
 }
 
 } // namespace phi

@@ -27,7 +27,7 @@ struct child_spec {
   bool restartable = false;
   /// It has doors to close: when a stop begins while it waits for its restart it is started at
   /// once, to close them.
-  bool has_doors = false;
+  bool accepts_clients = false;
   bool spared = false; ///< see shutdown_plan::child
   activity_ptr seen_at;
   /// Spawns it and tells those who use it. Called in the supervisor's thread.
@@ -66,7 +66,7 @@ struct supervisor_state {
   std::optional<shutdown_plan> plan;
   std::optional<restart_policy> restarts;
   service_state state = service_state::starting;
-  time_point born{};
+  time_point started_at{};
   time_point start_deadline{};
   std::optional<ledger_counts> last_ledger; ///< as stats left it
   uint64_t timer = 0;                       ///< number of the current timer

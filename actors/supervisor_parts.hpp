@@ -25,10 +25,10 @@ void ask_everybody(self_ptr self, std::function<void(service_status)> then);
 void dump(self_ptr self);
 
 /// Says who holds the exit, and asks the service manager for more time when there is progress.
-void tell_stop_progress(self_ptr self);
+void log_stop_progress(self_ptr self);
 
 /// Renews the status line: state, rate, queue.
-void tell_status_line(self_ptr self);
+void update_status_line(self_ptr self);
 
 /// From now on these settings hold: the plan of the stop that may come, budgets, restarts.
 void use_settings(self_ptr self, const supervisor_settings& with);

@@ -16,7 +16,7 @@ struct reload_round {
 
 using round_ptr = std::shared_ptr<reload_round>;
 
-void tell_log(const reload_report& report) {
+void log_reload(const reload_report& report) {
   if (!report.ok())
     return log_error("supervisor", "keeps its settings: " + report.error);
   for (const auto& warning : report.warnings)
@@ -31,7 +31,7 @@ void tell_log(const reload_report& report) {
 
 void finish(self_ptr self, const round_ptr& round) {
   auto& state = self->state;
-  tell_log(round->report);
+  log_reload(round->report);
   state.reloading = false;
   if (!state.plan->begun())
     become(self, state.after_reload, std::string{to_string(state.after_reload)});
@@ -51,7 +51,7 @@ void hand_out(self_ptr self, const config_ptr& next, const round_ptr& round) {
   round->open = 1;
   for (const auto& child : state.children) {
     if (child.state == life::starting) // nobody waits for it; it adopts before all else
-      tell_urgent_from_outside(child.actor, atom::adopt_v, next);
+      tell_urgent_from_outside(child.actor, atom::apply_v, next);
     if (child.state != life::running)
       continue;
     ++round->open;
@@ -63,7 +63,7 @@ void hand_out(self_ptr self, const config_ptr& next, const round_ptr& round) {
                                          + child.spec.seen_at->show() + ")");
         close_one(self, round);
       },
-      atom::adopt_v, next);
+      atom::apply_v, next);
   }
   close_one(self, round);
 }
@@ -91,7 +91,7 @@ void begin(self_ptr self) {
   round->report = std::move(prepared.report);
   if (!prepared.next)
     return finish(self, round);
-  state.service->adopt(prepared.next);
+  state.service->apply_settings(prepared.next);
   state.adopted = prepared.next;
   use_plan(self, *prepared.next);
   hand_out(self, prepared.next, round);

@@ -29,7 +29,7 @@ struct status_round {
 service_status own_status(self_ptr self) {
   const auto& state = self->state;
   service_status out{
-    .state = state.state, .uptime = now_of(self) - state.born, .ledger = state.last_ledger};
+    .state = state.state, .uptime = now_of(self) - state.started_at, .ledger = state.last_ledger};
   if (state.plan->begun()) {
     out.mode = state.plan->mode();
     out.reason = state.plan->reason();
@@ -143,20 +143,20 @@ void dump(self_ptr self) {
           fields.emplace_back(what, count);
       log_info("supervisor", "dumps an actor", fields);
     }
-    if (const auto& book = status.ledger)
+    if (const auto& ledger = status.ledger)
       log_info("supervisor", "dumps the ledger",
-               {{"received", book->received},
-                {"stored", book->stored},
-                {"duplicates", book->duplicates},
-                {"rejected", book->rejected},
-                {"spooled", book->spooled},
-                {"set_aside", book->set_aside},
-                {"in_queue", book->in_queue},
-                {"balanced", book->balanced()}});
+               {{"received", ledger->received},
+                {"stored", ledger->stored},
+                {"duplicates", ledger->duplicates},
+                {"rejected", ledger->rejected},
+                {"spooled", ledger->spooled},
+                {"set_aside", ledger->set_aside},
+                {"in_queue", ledger->in_queue},
+                {"balanced", ledger->balanced()}});
   });
 }
 
-void tell_stop_progress(self_ptr self) {
+void log_stop_progress(self_ptr self) {
   auto& state = self->state;
   auto every = duration{defaults::stop_progress_interval};
   if (auto limit = state.service->manager_stop_limit())
@@ -172,7 +172,7 @@ void tell_stop_progress(self_ptr self) {
   });
 }
 
-void tell_status_line(self_ptr self) {
+void update_status_line(self_ptr self) {
   auto& state = self->state;
   state.next_status = now_of(self) + defaults::status_line_interval;
   ask_everybody(self, [self](const service_status& status) {

@@ -30,7 +30,7 @@ std::vector<health_quorum::late_member> late_ones(self_ptr self) {
 
 /// All is well once every ping of the round is answered, or whoever has not answered makes
 /// progress or lacks a processor.
-void tell_manager(self_ptr self) {
+void report_alive(self_ptr self) {
   auto& state = self->state;
   if (!state.owes_beat || !late_outside(self).empty())
     return;
@@ -48,7 +48,7 @@ void send_ping(self_ptr self, const std::string& name, const pingable_actor& act
       auto& state = self->state;
       state.quorum.answered(name, answer.progress, now_of(self));
       if (state.quorum.complete())
-        tell_manager(self);
+        report_alive(self);
     },
     [self, name](const caf::error& error) {
       auto& state = self->state;
@@ -77,7 +77,7 @@ void ping_everybody(self_ptr self) {
 }
 
 /// What can be seen of everybody without asking.
-void look(self_ptr self, health_quorum& by) {
+void check_members(self_ptr self, health_quorum& by) {
   auto& state = self->state;
   for (const auto& [name, member] : state.members) {
     auto times = state.port->times_of(member.seen_at->thread());
@@ -128,7 +128,7 @@ void give_up_if_stuck(self_ptr self, const std::string& name) {
   auto& state = self->state;
   if (!state.gave_up)
     return;
-  look(self, state.quorum);
+  check_members(self, state.quorum);
   if (!state.stopping)
     state.seen.outside = state.port->look_around();
   for (const auto& one : late_ones(self))
@@ -186,17 +186,17 @@ void next_round(self_ptr self) {
   fault_point("watchdog.tick");
   ++state.rounds;
   notice_standstill(self);
-  look(self, state.quorum);
+  check_members(self, state.quorum);
   report_late(self);
   if (state.shown.empty())
-    tell_manager(self); // those who have not answered are excused
+    report_alive(self); // those who have not answered are excused
   ping_everybody(self);
   arm(self);
 }
 
 // -- the health of the whole --------------------------------------------------------------------
 
-void tell_health(self_ptr self) {
+void publish_health(self_ptr self) {
   auto& state = self->state;
   if (state.stopping)
     return;
@@ -234,11 +234,11 @@ void ask_for_signs(self_ptr self) {
         else if (child.state != "running")
           state.signs.forget(child.actor); // not there: its state says so
       state.seen.status = status;
-      tell_health(self);
+      publish_health(self);
     },
     [self](const caf::error&) {
       self->state.asked = false;
-      tell_health(self);
+      publish_health(self);
     },
     atom::status_v);
 }
@@ -252,13 +252,13 @@ void look_at_health(self_ptr self) {
   bool in_time = lateness < defaults::health_interval / 2;
   if (!in_time)
     state.signs.stood_still(lateness);
-  look(self, state.signs);
+  check_members(self, state.signs);
   auto outside = state.port->look_around();
   if (in_time) // what stood still with all of us is asked once more
     state.seen.outside = std::move(outside);
   ask_for_signs(self);
   state.look_due = now_of(self) + defaults::health_interval;
-  tell_later(self, defaults::health_interval, atom::look_v);
+  tell_later(self, defaults::health_interval, atom::check_v);
 }
 
 void use_settings(self_ptr self, const watchdog_settings& with) {
@@ -301,7 +301,7 @@ watchdog_actor::behavior_type watchdog_behavior(self_ptr self, child_identity wh
   state.signs.set_limits(defaults::health_patience, defaults::health_patience);
   state.seen.patience = defaults::health_patience;
   state.look_due = now_of(self);
-  tell(self, watchdog_actor{self}, atom::look_v);
+  tell(self, watchdog_actor{self}, atom::check_v);
   return handlers(
     self,
     [self](atom::stop, const stop_order&) {
@@ -324,7 +324,7 @@ watchdog_actor::behavior_type watchdog_behavior(self_ptr self, child_identity wh
                               .progress = state.who.activity->progress(),
                               .gauges = {{"rounds", state.rounds}, {"late", late}}});
     },
-    [self](atom::adopt, const config_ptr& settings) {
+    [self](atom::apply, const config_ptr& settings) {
       use_settings(self, watchdog_settings_of(*settings, self->state.port->manager_limit()));
       return pong_of(self->state.who);
     },
@@ -332,8 +332,8 @@ watchdog_actor::behavior_type watchdog_behavior(self_ptr self, child_identity wh
       if (number == self->state.timer)
         next_round(self);
     },
-    [self](atom::look) { look_at_health(self); },
-    [self](atom::use, const std::string& name, const pingable_actor& actor) {
+    [self](atom::check) { look_at_health(self); },
+    [self](atom::attach, const std::string& name, const pingable_actor& actor) {
       auto& state = self->state;
       auto seen_at = state.activities.find(name);
       if (seen_at == state.activities.end())

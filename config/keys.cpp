@@ -166,7 +166,7 @@ std::string quoted(const std::string& text) {
   return out + '"';
 }
 
-struct shower {
+struct value_printer {
   std::string operator()(const bool* value) const { return *value ? "true" : "false"; }
   std::string operator()(const int64_t* value) const { return std::to_string(*value); }
   std::string operator()(const std::string* value) const { return quoted(*value); }
@@ -199,7 +199,7 @@ std::string environment_name(std::string_view path) {
 }
 
 std::string show_value(const config_key& key, const config& values) {
-  return std::visit(shower{}, key.in(const_cast<config&>(values)));
+  return std::visit(value_printer{}, key.in(const_cast<config&>(values)));
 }
 
 } // namespace phi

@@ -154,9 +154,9 @@ struct text_setter {
 };
 
 /// One load under way.
-class loading {
+class config_loader {
 public:
-  explicit loading(loaded_config& out) : out_(out) {
+  explicit config_loader(loaded_config& out) : out_(out) {
     for (const auto& key : all_keys())
       out_.origins[std::string{key.path}] = "default";
   }
@@ -437,7 +437,7 @@ std::vector<config_problem> check_config(const config& c) {
 
 loaded_config load_config(const std::string& file, const environment& env) {
   loaded_config out;
-  loading load{out};
+  config_loader load{out};
   if (!file.empty())
     load.read_file(file);
   load.read_credentials(variable(env, "CREDENTIALS_DIRECTORY"));

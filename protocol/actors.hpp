@@ -26,10 +26,10 @@ PHI_ATOM(terminate);
 PHI_ATOM(lame_duck);
 PHI_ATOM(dump);
 PHI_ATOM(reload);
-PHI_ATOM(adopt);
+PHI_ATOM(apply);
 PHI_ATOM(plan);
 PHI_ATOM(tick);
-PHI_ATOM(revive);
+PHI_ATOM(restart);
 PHI_ATOM(ingest);
 PHI_ATOM(drained);
 PHI_ATOM(flush);
@@ -40,12 +40,12 @@ PHI_ATOM(append);
 PHI_ATOM(spooled);
 PHI_ATOM(replay);
 PHI_ATOM(replayed);
-PHI_ATOM(use);
+PHI_ATOM(attach);
 PHI_ATOM(ask);
 PHI_ATOM(ready);
 PHI_ATOM(give_up);
 PHI_ATOM(command);
-PHI_ATOM(look);
+PHI_ATOM(check);
 
 } // namespace phi::atom
 
@@ -69,7 +69,7 @@ using status_source_actor = caf::typed_actor<
 
 using configurable_actor = caf::typed_actor<
   // From now on these settings hold. Answered when they do.
-  replies<pong>::to<atom::adopt, config_ptr>>;
+  replies<pong>::to<atom::apply, config_ptr>>;
 
 using child_actor = stoppable_actor::extend_with<pingable_actor>::extend_with<
   status_source_actor>::extend_with<configurable_actor>;
@@ -99,7 +99,7 @@ using supervisor_actor = pingable_actor::extend<
   // Own timer: the state dump has had its time; give the watchdog up unless it pinged meanwhile.
   accepts<atom::give_up, std::string>,
   // Own timer: start child number N again.
-  accepts<atom::revive, uint32_t>>;
+  accepts<atom::restart, uint32_t>>;
 
 // -- the children -------------------------------------------------------------------------------
 
@@ -130,9 +130,9 @@ using spool_actor = child_actor::extend_with<commit_listener_actor>::extend<
   // Keep this batch on disk and tell the listener. Not a request: its answer counts however late.
   accepts<atom::append, commit_batch_ptr, spool_listener_actor>,
   // From now on this is the store (after it was restarted).
-  accepts<atom::use, store_actor>,
+  accepts<atom::attach, store_actor>,
   // From now on this actor is told what leaves the spool.
-  accepts<atom::use, spool_listener_actor>,
+  accepts<atom::attach, spool_listener_actor>,
   // Own timer, and an operator's wish: try the oldest batch now.
   accepts<atom::replay>,
   // Answer an operator's question about what is in it.
@@ -156,9 +156,9 @@ using stats_actor =
     // Take these requests in, or refuse them at once.
     accepts<atom::ingest, ingest_turn_ptr>,
     // From now on this is the store (after it was restarted); null: there is none any more.
-    accepts<atom::use, store_actor>,
+    accepts<atom::attach, store_actor>,
     // From now on this is the spool (after it was restarted).
-    accepts<atom::use, spool_actor>,
+    accepts<atom::attach, spool_actor>,
     // Answer with state and ledger, for GET /health.
     accepts<atom::ask, asked_query_ptr>,
     // Own timer: the oldest event has waited long enough.
@@ -180,9 +180,9 @@ using watchdog_actor = child_actor::extend<
   // Own timer: next round; the number tells a stale one from the current.
   accepts<atom::tick, uint64_t>,
   // Own timer: look at the health of the whole.
-  accepts<atom::look>,
+  accepts<atom::check>,
   // From now on this is the actor `name`.
-  accepts<atom::use, std::string, pingable_actor>,
+  accepts<atom::attach, std::string, pingable_actor>,
   // Own timer: the state dump has had its time; give the process up because of this actor.
   accepts<atom::give_up, std::string>>;
 

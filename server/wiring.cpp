@@ -80,19 +80,19 @@ public:
 
   template <class Actor>
   void use(Actor now) {
-    std::lock_guard lock{guard_};
+    std::lock_guard lock{mutex_};
     std::get<Actor>(actors_) = std::move(now);
   }
   /// Who answers what takes long.
   void use_inspector(reader_actor now) {
-    std::lock_guard lock{guard_};
+    std::lock_guard lock{mutex_};
     inspector_ = std::move(now);
   }
 
 private:
   template <class Actor>
   Actor get() {
-    std::lock_guard lock{guard_};
+    std::lock_guard lock{mutex_};
     return std::get<Actor>(actors_);
   }
 
@@ -104,7 +104,7 @@ private:
          {}});
     reader_actor reader;
     {
-      std::lock_guard lock{guard_};
+      std::lock_guard lock{mutex_};
       reader = is_long(question->what.kind) ? inspector_ : std::get<reader_actor>(actors_);
     }
     tell_from_outside(reader, atom::ask_v, std::move(question));
@@ -119,7 +119,7 @@ private:
     tell_from_outside(now, atom::ask_v, std::move(question));
   }
 
-  std::mutex guard_;
+  std::mutex mutex_;
   std::tuple<stats_actor, reader_actor, spool_actor, keeper_actor> actors_;
   const health_board* board_ = nullptr;
   reader_actor inspector_;
@@ -154,8 +154,8 @@ public:
     system_ = &system;
     using keys = decltype(config::shutdown);
     describe("http", &keys::http_budget_percent, {}, true, &house::start_http);
-    children_.back().has_doors = true;
-    children_.back().given_up = [this] { http_->close_doors(); };
+    children_.back().accepts_clients = true;
+    children_.back().given_up = [this] { http_->stop_accepting(); };
     describe("stats", &keys::stats_budget_percent, {"http"}, false, &house::start_stats);
     children_.back().spared = true;
     describe("reader", &keys::reader_budget_percent, {"http"}, true, &house::start_reader);
@@ -165,7 +165,7 @@ public:
     describe("store", &keys::store_budget_percent, {"stats", "reader", "inspector", "spool"}, true,
              &house::start_store);
     children_.back().given_up = [this] {
-      tell_from_outside(stats_handle_, atom::use_v, store_actor{});
+      tell_from_outside(stats_handle_, atom::attach_v, store_actor{});
     };
     if (cluster_)
       describe("keeper", &keys::keeper_budget_percent, {"store"}, true, &house::start_keeper);
@@ -173,7 +173,7 @@ public:
              &house::start_watchdog);
     describe("signal", &keys::signal_budget_percent, {"watchdog"}, false, &house::start_signal);
     describe("admin", &keys::admin_budget_percent, {"signal"}, true, &house::start_admin);
-    children_.back().has_doors = true;
+    children_.back().accepts_clients = true;
     return std::move(children_);
   }
 
@@ -204,7 +204,7 @@ public:
 
   /// Lets go of all actors: a handle to an own-thread actor that outlives the actor system hangs
   /// it.
-  void let_go() {
+  void release_handles() {
     signals_.attach({});
     backend_->use(stats_actor{});
     backend_->use(reader_actor{});
@@ -216,8 +216,8 @@ public:
     stats_handle_ = nullptr;
     watchdog_handle_ = nullptr;
     watched_.clear();
-    http_->let_go();
-    admin_.let_go();
+    http_->release_handles();
+    admin_.release_handles();
     for (const auto& [name, seen_at] : activities_)
       seen_at->learn_waits_from({});
   }
@@ -245,8 +245,8 @@ private:
                          .users = std::move(before),
                          .restartable = restartable,
                          .seen_at = seen_at,
-                         .start = [=, this](supervisor_actor boss) {
-                           auto actor = (this->*start)({name, std::move(boss), seen_at});
+                         .start = [=, this](supervisor_actor supervisor) {
+                           auto actor = (this->*start)({name, std::move(supervisor), seen_at});
                            if (std::string_view{name} != "watchdog")
                              have_watched(name, actor);
                            return actor;
@@ -272,7 +272,7 @@ private:
 
   void have_watched(const std::string& name, const pingable_actor& actor) {
     watched_[name] = actor;
-    tell_from_outside(watchdog_handle_, atom::use_v, name, actor);
+    tell_from_outside(watchdog_handle_, atom::attach_v, name, actor);
   }
 
   // Own threads for what blocks: store, spool, keeper and reader. All others share the pool.
@@ -292,7 +292,7 @@ private:
     have_watched("supervisor", who.supervisor);
     // Those who were there before it, or before it was restarted.
     for (const auto& [name, actor] : watched_)
-      tell_from_outside(watchdog_handle_, atom::use_v, name, actor);
+      tell_from_outside(watchdog_handle_, atom::attach_v, name, actor);
     return watchdog_handle_;
   }
 
@@ -306,16 +306,16 @@ private:
 
   child_actor start_store(child_identity who) {
     store_handle_ = system_->spawn<caf::detached>(store_behavior, who, store_);
-    tell_from_outside(stats_handle_, atom::use_v, store_handle_);
-    tell_from_outside(spool_handle_, atom::use_v, store_handle_);
+    tell_from_outside(stats_handle_, atom::attach_v, store_handle_);
+    tell_from_outside(spool_handle_, atom::attach_v, store_handle_);
     return store_handle_;
   }
 
   child_actor start_spool(child_identity who) {
     spool_handle_ = system_->spawn<caf::detached>(spool_behavior, who, spool_, store_handle_);
-    tell_from_outside(stats_handle_, atom::use_v, spool_handle_);
+    tell_from_outside(stats_handle_, atom::attach_v, spool_handle_);
     if (stats_handle_)
-      tell_from_outside(spool_handle_, atom::use_v, spool_listener_actor{stats_handle_});
+      tell_from_outside(spool_handle_, atom::attach_v, spool_listener_actor{stats_handle_});
     backend_->use(spool_handle_);
     return spool_handle_;
   }
@@ -341,7 +341,7 @@ private:
   child_actor start_stats(child_identity who) {
     stats_handle_ = system_->spawn(stats_behavior, who, store_handle_, spool_handle_,
                                    stats_settings_of(*settings_));
-    tell_from_outside(spool_handle_, atom::use_v, spool_listener_actor{stats_handle_});
+    tell_from_outside(spool_handle_, atom::attach_v, spool_listener_actor{stats_handle_});
     backend_->use(stats_handle_);
     return stats_handle_;
   }
@@ -512,7 +512,7 @@ exit_code run_service(const settings_source& source, const loaded_config& loaded
     if (auto limits = systemd::limits_of_own_unit())
       process.learn_limits(*limits);
   auto code = process.wait();
-  rooms.let_go();
+  rooms.release_handles();
   return code;
 }
 

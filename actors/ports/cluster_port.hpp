@@ -48,7 +48,7 @@ public:
   /// down; else our own), cluster_forget.
   virtual query_answer answer(const query& what) = 0;
 
-  virtual void adopt(const config& settings) = 0;
+  virtual void apply_settings(const config& settings) = 0;
 
   /// This instance has stopped: the others need not miss it.
   virtual void leave() = 0;

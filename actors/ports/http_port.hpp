@@ -67,16 +67,16 @@ public:
   virtual void set_ready(bool ready) = 0;
 
   /// From now on these settings hold, for requests that begin then.
-  virtual void adopt(config_ptr settings) = 0;
+  virtual void apply_settings(config_ptr settings) = 0;
 
   /// Closes the listener (its own copy only), answers what is in flight with `Connection: close`,
   /// ends idle connections after their grace, and calls `drained` when no connection is left.
   /// A second time it changes nothing.
-  virtual void close_doors() = 0;
+  virtual void stop_accepting() = 0;
 
   /// Answers the questions in flight with 503 and ends all connections that have no request in
   /// flight.
-  virtual void hurry() = 0;
+  virtual void escalate() = 0;
 
   /// Ends every connection. What is in flight is answered as well as it can be.
   virtual void cut() = 0;
@@ -92,7 +92,7 @@ public:
   virtual std::vector<waited> waits() const { return {}; }
 
   /// From now on nobody is told anything.
-  virtual void let_go() = 0;
+  virtual void release_handles() = 0;
 
   /// Where it listens, such as "127.0.0.1:3939".
   virtual std::vector<std::string> addresses() const = 0;

@@ -22,7 +22,7 @@ public:
   virtual query_answer answer(const query& what, work_watch& watch) = 0;
 
   /// From now on these settings hold, as far as they can change while it is open.
-  virtual void adopt(const config& settings) = 0;
+  virtual void apply_settings(const config& settings) = 0;
 
   virtual void close() = 0;
 };

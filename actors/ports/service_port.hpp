@@ -60,7 +60,7 @@ public:
   virtual prepared_reload prepare_reload() = 0;
 
   /// From now on these settings hold for the process as a whole (its log, its readiness).
-  virtual void adopt(const config_ptr& settings) = 0;
+  virtual void apply_settings(const config_ptr& settings) = 0;
 
   /// The watchdog is stuck.
   virtual void stuck(const std::string& actor) = 0;

@@ -70,7 +70,7 @@ public:
   /// `close`.
   virtual std::string out_of_reach() const { return {}; }
 
-  virtual void adopt(const config& settings) = 0;
+  virtual void apply_settings(const config& settings) = 0;
   virtual std::string close() = 0;
 };
 

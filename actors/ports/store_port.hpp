@@ -45,7 +45,7 @@ public:
   virtual void tidy_up() {}
 
   /// From now on these settings hold, as far as they can change while it is open.
-  virtual void adopt(const config& settings) = 0;
+  virtual void apply_settings(const config& settings) = 0;
 
   /// Writes everything out and closes. Returns what went wrong, or an empty text.
   virtual std::string close() = 0;

@@ -25,7 +25,7 @@ public:
 
   virtual ~work_watch() = default;
   /// Called in the thread that does the work; cheap enough for a progress handler.
-  virtual end_cause look() noexcept = 0;
+  virtual end_cause check() noexcept = 0;
 };
 
 using work_watch_ptr = std::shared_ptr<work_watch>;

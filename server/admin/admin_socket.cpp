@@ -318,7 +318,7 @@ public:
 
   std::string open(handler_type handler) {
     {
-      std::lock_guard lock{guard_};
+      std::lock_guard lock{mutex_};
       current_ = std::move(handler);
     }
     if (thread_.joinable())
@@ -342,13 +342,13 @@ public:
       return "cannot listen on " + path_ + ": " + e.what()
              + "; choose another path with admin.socket";
     }
-    *handler_ = [this](admin_request_ptr request) { hand_on(std::move(request)); };
+    *handler_ = [this](admin_request_ptr request) { submit(std::move(request)); };
     thread_ = std::thread([this] { io_.run(); });
     return {};
   }
 
-  void let_go() {
-    std::lock_guard lock{guard_};
+  void release_handles() {
+    std::lock_guard lock{mutex_};
     current_ = {};
   }
 
@@ -367,8 +367,8 @@ private:
     return !error;
   }
 
-  void hand_on(admin_request_ptr request) {
-    std::lock_guard lock{guard_};
+  void submit(admin_request_ptr request) {
+    std::lock_guard lock{mutex_};
     if (current_)
       current_(std::move(request));
   }
@@ -413,7 +413,7 @@ private:
   asio::io_context io_{1};
   acceptor acceptor_;
   ino_t inode_ = 0; ///< of the socket file that we made
-  std::mutex guard_;
+  std::mutex mutex_;
   handler_type current_;
   std::shared_ptr<handler_type> handler_ = std::make_shared<handler_type>();
   session_list sessions_;
@@ -430,8 +430,8 @@ std::string admin_socket::open(std::function<void(admin_request_ptr)> handler) {
   return server_->open(std::move(handler));
 }
 
-void admin_socket::let_go() {
-  server_->let_go();
+void admin_socket::release_handles() {
+  server_->release_handles();
 }
 
 } // namespace phi

@@ -24,7 +24,7 @@ public:
   std::string open(std::function<void(admin_request_ptr)> handler);
 
   /// From now on nobody gets requests; when it was never opened it stays so.
-  void let_go();
+  void release_handles();
 
 private:
   class server;

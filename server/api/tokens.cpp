@@ -93,7 +93,7 @@ token_book::token_book(std::string file)
 }
 
 token_book::snapshot token_book::all() const {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   return tokens_;
 }
 
@@ -106,7 +106,7 @@ token_book::created token_book::create(std::string name, std::vector<scope> scop
               .digest = hex_digest(out.secret),
               .created_us = wall_clock_us(),
               .expires_us = expires_us};
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   auto next = std::make_shared<std::vector<token>>(*tokens_);
   next->push_back(out.what);
   out.error = save(*next);
@@ -118,7 +118,7 @@ token_book::created token_book::create(std::string name, std::vector<scope> scop
 }
 
 std::string token_book::revoke(const std::string& id) {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   auto next = std::make_shared<std::vector<token>>(*tokens_);
   if (std::erase_if(*next, [&](const token& one) { return one.id == id; }) == 0)
     return "there is no token " + id + "; see: phictl token list";

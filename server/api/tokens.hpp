@@ -70,7 +70,7 @@ private:
   std::string trouble_;
   std::atomic<bool> needed_{false};
   mutable std::atomic<uint64_t> anonymous_{0};
-  mutable std::mutex guard_;
+  mutable std::mutex mutex_;
   snapshot tokens_;
 };
 

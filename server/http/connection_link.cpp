@@ -15,7 +15,7 @@ connection_link::~connection_link() {
     registry_.on_change();
 }
 
-request_framing::verdict connection_link::look(const char* data, size_t size) {
+request_framing::verdict connection_link::inspect(const char* data, size_t size) {
   auto before = framing_.now();
   auto verdict = framing_.feed(data, size);
   last_moved_ = clock::now();
@@ -32,7 +32,7 @@ request_framing::verdict connection_link::look(const char* data, size_t size) {
   return verdict;
 }
 
-void connection_link::say_no(std::function<void()> then) {
+void connection_link::refuse(std::function<void()> then) {
   answer_ = registry_.make_answer(refused_, *this);
   lingers_ = true;
   writing_ = true;

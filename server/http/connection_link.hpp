@@ -88,8 +88,8 @@ private:
   template <class Handler>
   void read_into(asio_ns::mutable_buffer into, std::shared_ptr<Handler> handler);
   bool has_unread() const;
-  request_framing::verdict look(const char* data, size_t size);
-  void say_no(std::function<void()> then);
+  request_framing::verdict inspect(const char* data, size_t size);
+  void refuse(std::function<void()> then);
 
   link_registry& registry_;
   request_framing framing_;
@@ -223,7 +223,7 @@ void connection_link::async_read_some(const Buffer& buffer, Handler&& handler) {
     registry_.add(this);
   if (framing_.now() == request_framing::stage::between)
     since_ = clock::now();
-  // Shared, because say_no keeps its continuation in a copyable function.
+  // Shared, because refuse keeps its continuation in a copyable function.
   read_into(asio_ns::mutable_buffer{buffer},
             std::make_shared<std::decay_t<Handler>>(std::forward<Handler>(handler)));
 }
@@ -232,7 +232,7 @@ template <class Handler>
 void connection_link::read_into(asio_ns::mutable_buffer into, std::shared_ptr<Handler> handler) {
   auto eof = [handler] { (*handler)(asio_ns::error::make_error_code(asio_ns::error::eof), 0); };
   if (refused_ != error_code::none)
-    return say_no(eof);
+    return refuse(eof);
   reading_ = true;
   socket.async_read_some(into, [this, self = shared_from_this(), into, handler,
                                 eof](const asio_ns::error_code& error, size_t size) {
@@ -240,7 +240,7 @@ void connection_link::read_into(asio_ns::mutable_buffer into, std::shared_ptr<Ha
     if (cut_)
       return eof();
     if (refused_ != error_code::none)
-      return say_no(eof);
+      return refuse(eof);
     // A request that came with the end of the wait is answered like any other.
     bool ends = std::exchange(end_wanted_, false) && size == 0;
     if (ends && has_unread())
@@ -249,11 +249,11 @@ void connection_link::read_into(asio_ns::mutable_buffer into, std::shared_ptr<Ha
       return eof();
     if (error)
       return (*handler)(error, size);
-    auto verdict = look(static_cast<const char*>(into.data()), size);
+    auto verdict = inspect(static_cast<const char*>(into.data()), size);
     if (verdict.error != error_code::none) {
       refused_ = verdict.error;
       if (verdict.pass == 0)
-        return say_no(eof);
+        return refuse(eof);
     }
     registry_.current_ = weak_from_this();
     (*handler)(error, verdict.pass);

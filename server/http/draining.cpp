@@ -66,7 +66,7 @@ void drain::begin(drain_limits limits, std::function<void()> stepped) {
   step_after(handshake_time);
 }
 
-void drain::hurry() {
+void drain::escalate() {
   if (hurried_ == time_point{})
     hurried_ = clock::now();
 }

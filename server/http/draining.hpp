@@ -37,7 +37,7 @@ public:
   void begin(drain_limits limits, std::function<void()> stepped);
 
   /// From now on who waits is ended at once, and who is slow soon.
-  void hurry();
+  void escalate();
 
   /// A request has come in whole: others of the same client may be on their way.
   void request_came() { last_request_ = clock::now(); }

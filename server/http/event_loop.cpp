@@ -70,7 +70,7 @@ public:
     };
     links_.on_change = [this] {
       door_.go_on();
-      tell_if_drained();
+      report_if_drained();
     };
   }
 
@@ -93,7 +93,7 @@ public:
     return result.get();
   }
 
-  void adopt(config_ptr next) override {
+  void apply_settings(config_ptr next) override {
     asio_ns::post(io_, [this, next = std::move(next)] {
       settings_ = *next;
       links_.limits = limits_of(settings_);
@@ -103,18 +103,18 @@ public:
     });
   }
 
-  void close_doors(std::function<void()> drained) override {
+  void stop_accepting(std::function<void()> drained) override {
     asio_ns::post(io_, [this, drained = std::move(drained)]() mutable {
       on_drained_ = std::move(drained);
       const auto& server = settings_.server;
       drain_.begin({std::chrono::milliseconds{server.keepalive_grace_ms},
                     std::chrono::milliseconds{server.partial_grace_ms}},
-                   [this] { tell_if_drained(); });
+                   [this] { report_if_drained(); });
       holders_.begin(clock::now());
     });
   }
 
-  void hurry() override {
+  void escalate() override {
     asio_ns::post(io_, [this] { end_what_can_end(); });
   }
 
@@ -273,10 +273,10 @@ private:
     auto read = read_ingest(body, reader_, static_cast<size_t>(settings_.server.max_expanded_bytes),
                             now.wall_us);
     now.atomic = read.atomic;
-    hand_on(now, std::move(read.events));
+    submit(now, std::move(read.events));
   }
 
-  void hand_on(exchange& now, api::read_events read) {
+  void submit(exchange& now, api::read_events read) {
     if (read.error != error_code::none)
       return fail(now, read.error, read.detail);
     ingest_request request{.to = now.to};
@@ -357,7 +357,7 @@ private:
       turn().requests.push_back(own_requests_.take());
     if (turn_)
       shared_->backend->submit(std::exchange(turn_, nullptr));
-    tell_if_drained();
+    report_if_drained();
   }
 
   void answer_later(exchange& now, int status, std::string body,
@@ -433,7 +433,7 @@ private:
     auto limit = std::chrono::milliseconds{settings_.server.request_timeout_ms};
     for (auto to : exchanges_.older_than(now - limit))
       give_up(to, error_code::query_timeout);
-    holders_.look(exchanges_, links_, now, true);
+    holders_.inspect(exchanges_, links_, now, true);
     connections_.store(links_.open_count(), std::memory_order_relaxed);
     door_.go_on();
   }
@@ -452,7 +452,7 @@ private:
     for (auto to : exchanges_.older_than(clock::now()))
       if (auto* now = exchanges_.find(to); now && !now->is_ingest())
         give_up(to, error_code::stopping);
-    drain_.hurry();
+    drain_.escalate();
   }
 
   void cut_everything() {
@@ -461,9 +461,9 @@ private:
     cut_all(links_);
   }
 
-  void tell_if_drained() {
+  void report_if_drained() {
     connections_.store(links_.open_count(), std::memory_order_relaxed);
-    holders_.look(exchanges_, links_, clock::now(), links_.count() < 10);
+    holders_.inspect(exchanges_, links_, clock::now(), links_.count() < 10);
     if (!drain_.begun() || door_.is_open() || links_.count() > 0 || exchanges_.size() > 0 || turn_
         || !own_requests_.empty())
       return;

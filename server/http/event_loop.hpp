@@ -36,9 +36,9 @@ public:
   virtual std::string start(int listener, bool inherited) = 0;
 
   // From any thread; none of them blocks.
-  virtual void adopt(config_ptr settings) = 0;
-  virtual void close_doors(std::function<void()> drained) = 0;
-  virtual void hurry() = 0;
+  virtual void apply_settings(config_ptr settings) = 0;
+  virtual void stop_accepting(std::function<void()> drained) = 0;
+  virtual void escalate() = 0;
   virtual void cut() = 0;
   virtual http_counts counts() const = 0;
   virtual loop_life life() = 0; ///< see http_port::loops_alive

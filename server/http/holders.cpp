@@ -41,12 +41,12 @@ debtor debt_of(const connection_link& link) {
 } // namespace
 
 void holders::begin(time_point now) {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   began_ = now;
 }
 
-void holders::look(const exchange_table& exchanges, link_registry& links, time_point now,
-                   bool exactly) {
+void holders::inspect(const exchange_table& exchanges, link_registry& links, time_point now,
+                      bool exactly) {
   if (!began_ || (!exactly && now - looked_ < least_interval))
     return;
   looked_ = now;
@@ -69,7 +69,7 @@ void holders::look(const exchange_table& exchanges, link_registry& links, time_p
   });
   if (oldest.link)
     hold("client " + address_of(*oldest.link), oldest.since, std::string{", which "} + oldest.owes);
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   for (const auto& [who, before] : present_) {
     if (auto same = present.find(who); same != present.end()) {
       if (same->second.debt.empty() || same->second.debt.ends_with(not_closed))
@@ -84,7 +84,7 @@ void holders::look(const exchange_table& exchanges, link_registry& links, time_p
 }
 
 std::vector<waited> holders::tell(time_point now) const {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   std::vector<waited> out;
   for (const auto& [who, at] : present_)
     out.push_back({who + at.debt, now - at.since});

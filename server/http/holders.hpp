@@ -22,7 +22,7 @@ public:
 
   /// Looks who holds now. Without `exactly` not more often than every few milliseconds: it walks
   /// through all connections.
-  void look(const exchange_table& exchanges, link_registry& links, time_point now, bool exactly);
+  void inspect(const exchange_table& exchanges, link_registry& links, time_point now, bool exactly);
 
   /// Who holds now and since when, and for how long those held the stop that are gone.
   std::vector<waited> tell(time_point now) const;
@@ -37,7 +37,7 @@ private:
     std::string debt;
   };
 
-  mutable std::mutex guard_;
+  mutable std::mutex mutex_;
   std::optional<time_point> began_;
   time_point looked_{};
   std::map<std::string, holding> present_; ///< by name

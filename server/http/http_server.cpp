@@ -27,7 +27,7 @@ public:
 
   std::string open(std::function<void()> drained) override {
     {
-      std::lock_guard lock{guard_};
+      std::lock_guard lock{mutex_};
       drained_ = std::move(drained);
     }
     if (!loops_.empty())
@@ -46,7 +46,7 @@ public:
       }
       auto at = address_of(listener.get());
       {
-        std::lock_guard lock{guard_};
+        std::lock_guard lock{mutex_};
         bool v6 = at.host.find(':') != std::string::npos;
         addresses_.push_back((v6 ? "[" + at.host + "]" : at.host) + ":" + std::to_string(at.port));
       }
@@ -57,13 +57,13 @@ public:
     return {};
   }
 
-  void adopt(config_ptr settings) override {
+  void apply_settings(config_ptr settings) override {
     for (auto& loop : loops_)
-      loop->adopt(settings);
+      loop->apply_settings(settings);
   }
 
-  void let_go() override {
-    std::lock_guard lock{guard_};
+  void release_handles() override {
+    std::lock_guard lock{mutex_};
     drained_ = {};
   }
 
@@ -73,23 +73,23 @@ public:
       shared_->started = true;
   }
 
-  void close_doors() override {
+  void stop_accepting() override {
     if (doors_closed_.exchange(true))
       return;
     listeners_.clear(); // each loop closes its own copy
     {
-      std::lock_guard lock{guard_};
+      std::lock_guard lock{mutex_};
       loops_to_drain_ = loops_.size();
     }
     for (auto& loop : loops_)
-      loop->close_doors([this] { one_drained(); });
+      loop->stop_accepting([this] { one_drained(); });
     if (loops_.empty())
-      tell_drained();
+      report_drained();
   }
 
-  void hurry() override {
+  void escalate() override {
     for (auto& loop : loops_)
-      loop->hurry();
+      loop->escalate();
   }
 
   void cut() override {
@@ -98,7 +98,7 @@ public:
   }
 
   std::vector<std::string> addresses() const override {
-    std::lock_guard lock{guard_};
+    std::lock_guard lock{mutex_};
     return addresses_;
   }
 
@@ -171,15 +171,15 @@ private:
   }
 
   void one_drained() {
-    std::unique_lock lock{guard_};
+    std::unique_lock lock{mutex_};
     if (--loops_to_drain_ > 0)
       return;
     lock.unlock();
-    tell_drained();
+    report_drained();
   }
 
-  void tell_drained() {
-    std::unique_lock lock{guard_};
+  void report_drained() {
+    std::unique_lock lock{mutex_};
     auto tell = drained_;
     lock.unlock();
     if (tell)
@@ -189,7 +189,7 @@ private:
   std::shared_ptr<loop_shared> shared_;
   bool inherited_;
   std::vector<owned_fd> listeners_;
-  mutable std::mutex guard_;
+  mutable std::mutex mutex_;
   std::vector<std::string> addresses_;
   std::function<void()> drained_;
   size_t loops_to_drain_ = 0;

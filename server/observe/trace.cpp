@@ -71,7 +71,7 @@ std::string trace_recorder::on(const std::string& where, trace_filter filter) {
     return wrong;
   if (auto wrong = unknown_among(filter.messages, messages_known, "message"); !wrong.empty())
     return wrong;
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   close_file();
   to_log_ = where == "1";
   if (!where.empty() && !to_log_) {
@@ -100,14 +100,14 @@ std::string trace_recorder::on(const std::string& where, trace_filter filter) {
 void trace_recorder::off() {
   if (is_on())
     set_tracing(nullptr);
-  std::lock_guard lock{guard_};
-  tell_unfinished();
+  std::lock_guard lock{mutex_};
+  log_unfinished();
   close_file();
 }
 
 /// What is being handled at the end of a trace would be missing from it, and is what one looks for:
 /// the message that an actor is stuck in.
-void trace_recorder::tell_unfinished() {
+void trace_recorder::log_unfinished() {
   auto now = now_ns();
   for (const auto& [number, one] : handlings_) {
     if (!wanted(one) || number == handling_here)
@@ -176,7 +176,7 @@ void trace_recorder::close_file() {
 }
 
 trace_page trace_recorder::read(uint64_t from, size_t max_bytes) const {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   trace_page out{.dropped = first_line_};
   if (from == 0 && first_line_ > 0) // the names of the tracks came first: they were pushed out
     for (const auto& [name, track] : tracks_)
@@ -206,7 +206,7 @@ trace_recorder::channel trace_recorder::channel_of(const traced_message& message
 }
 
 void trace_recorder::sent(const traced_message& message, uint64_t origin) noexcept {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   if (waiting_sends_ >= defaults::trace_max_waiting || gone_.contains(message.to))
     return;
   // CAF keeps the order of messages of one priority between two actors, so the first that is
@@ -261,20 +261,20 @@ std::optional<trace_recorder::send> trace_recorder::take_send(const traced_handl
 }
 
 uint64_t trace_recorder::began(traced_handling handling) noexcept {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   auto number = next_number_++;
   names_[handling.message.to] = handling.name;
   auto from = take_send(handling);
   auto& one = handlings_[number] = {std::move(handling), now_ns(), from};
   handling_here = number;
   if (to_log_ && wanted(one)) // now and not when it is done: a cause comes before its effects
-    tell_log(one);
+    log_message(one);
   return number;
 }
 
 void trace_recorder::handled(uint64_t number) noexcept {
   auto ended = now_ns();
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   handling_here = 0;
   auto found = handlings_.find(number);
   if (found == handlings_.end())
@@ -296,7 +296,7 @@ void trace_recorder::handled(uint64_t number) noexcept {
 }
 
 void trace_recorder::worked(const char* what, int64_t began_ns, int64_t ended_ns) noexcept {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   auto found = handlings_.find(handling_here);
   // A piece of work within a handler of an actor that is shown.
   if (found == handlings_.end() || !wanted(found->second))
@@ -409,7 +409,7 @@ void trace_recorder::add(std::string line) {
   }
 }
 
-void trace_recorder::tell_log(const under_way& one) const {
+void trace_recorder::log_message(const under_way& one) const {
   const auto& message = one.what.message;
   log_fields fields{{"from", name_of(one.from ? one.from->origin : message.from)},
                     {"to", one.what.name},

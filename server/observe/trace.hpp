@@ -77,11 +77,11 @@ private:
   void add(std::string line);
   int track_of(uint64_t actor, const char* name);
   std::string name_of(uint64_t actor) const;
-  void tell_log(const under_way& one) const;
-  void tell_unfinished();
+  void log_message(const under_way& one) const;
+  void log_unfinished();
   void close_file();
 
-  mutable std::mutex guard_;
+  mutable std::mutex mutex_;
   trace_filter filter_;
   bool to_log_ = false;
   std::FILE* file_ = nullptr;

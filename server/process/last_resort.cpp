@@ -10,13 +10,13 @@ namespace phi {
 last_resort::last_resort() : speaker_([this] { speak(); }), thread_([this] { wait(); }) {}
 
 void last_resort::set_last_words(last_words words) {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   last_words_ = std::move(words);
 }
 
 last_resort::~last_resort() {
   {
-    std::lock_guard lock{guard_};
+    std::lock_guard lock{mutex_};
     disarmed_ = true;
   }
   changed_.notify_all();
@@ -25,30 +25,30 @@ last_resort::~last_resort() {
 }
 
 void last_resort::arm(time_point hard) {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   at_ = hard;
   changed_.notify_all();
 }
 
 void last_resort::keep(const exit_report& draft) {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   draft_ = draft;
 }
 
 void last_resort::leave_now() {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   now_ = true;
   changed_.notify_all();
 }
 
 void last_resort::leave_orphaned(const std::string& why) {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   orphaned_ = why;
   changed_.notify_all();
 }
 
 void last_resort::leave_quietly(time_point at, exit_code code) {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   at_ = at;
   quiet_code_ = code;
   changed_.notify_all();
@@ -56,7 +56,7 @@ void last_resort::leave_quietly(time_point at, exit_code code) {
 
 void last_resort::wait() {
   pthread_setname_np(pthread_self(), "phi-last-resort");
-  std::unique_lock lock{guard_};
+  std::unique_lock lock{mutex_};
   while (!disarmed_) {
     if (quiet_code_ && (now_ || clock::now() >= *at_))
       std::_Exit(static_cast<int>(*quiet_code_));
@@ -80,7 +80,7 @@ void last_resort::wait() {
 }
 
 void last_resort::end(exit_code code) {
-  std::unique_lock lock{guard_};
+  std::unique_lock lock{mutex_};
   words_ = draft_;
   words_.code = code;
   if (code == exit_code::forced_by_user) {
@@ -100,7 +100,7 @@ void last_resort::end(exit_code code) {
 
 void last_resort::speak() {
   pthread_setname_np(pthread_self(), "phi-last-words");
-  std::unique_lock lock{guard_};
+  std::unique_lock lock{mutex_};
   changed_.wait(lock, [this] { return speak_ || disarmed_; });
   if (!speak_)
     return;

@@ -52,7 +52,7 @@ private:
   void speak();
 
   last_words last_words_;
-  std::mutex guard_;
+  std::mutex mutex_;
   std::condition_variable changed_;
   exit_report draft_;
   std::optional<time_point> at_;

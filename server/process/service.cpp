@@ -21,21 +21,21 @@ void log_report(const exit_report& report) {
                     {"code", static_cast<int>(report.code)}};
   if (!report.detail.empty())
     fields.emplace_back("detail", report.detail);
-  if (const auto& book = report.ledger) {
-    fields.emplace_back("received", book->received);
-    fields.emplace_back("stored", book->stored);
-    fields.emplace_back("duplicates", book->duplicates);
-    fields.emplace_back("rejected", book->rejected);
-    fields.emplace_back("spooled", book->spooled);
-    fields.emplace_back("set_aside", book->set_aside);
-    fields.emplace_back("in_queue", book->in_queue);
+  if (const auto& ledger = report.ledger) {
+    fields.emplace_back("received", ledger->received);
+    fields.emplace_back("stored", ledger->stored);
+    fields.emplace_back("duplicates", ledger->duplicates);
+    fields.emplace_back("rejected", ledger->rejected);
+    fields.emplace_back("spooled", ledger->spooled);
+    fields.emplace_back("set_aside", ledger->set_aside);
+    fields.emplace_back("in_queue", ledger->in_queue);
   }
   log(report.code == exit_code::clean ? log_level::info : log_level::error, "report",
       std::string{describe(report.code)}, fields);
 }
 
 exit_code service::wait() {
-  std::unique_lock lock{guard_};
+  std::unique_lock lock{mutex_};
   over_.wait(lock, [this] { return code_.has_value(); });
   return *code_;
 }
@@ -43,7 +43,7 @@ exit_code service::wait() {
 void service::learn_limits(const systemd::unit_limits& limits) {
   config_ptr settings;
   {
-    std::lock_guard lock{guard_};
+    std::lock_guard lock{mutex_};
     limits_ = limits;
     settings = settings_;
   }
@@ -93,7 +93,7 @@ void service::stop_extended(duration more, std::optional<time_point> hard) {
 }
 
 std::optional<duration> service::manager_stop_limit() const {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   return limits_ ? limits_->stop : std::nullopt;
 }
 
@@ -112,7 +112,7 @@ prepared_reload service::prepare_reload() {
   next_origins_ = std::move(loaded.origins);
   out.report.changed = std::move(merged.changed);
   out.report.needs_restart = std::move(merged.needs_restart);
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   if (limits_)
     for (const auto& finding : systemd::examine_budgets(merged.next, *limits_))
       out.report.warnings.push_back(finding.text());
@@ -120,10 +120,10 @@ prepared_reload service::prepare_reload() {
   return out;
 }
 
-void service::adopt(const config_ptr& settings) {
+void service::apply_settings(const config_ptr& settings) {
   with_.log.use(level_of(*settings), settings->logging.format);
   with_.watch.set_abort_when_stuck(settings->shutdown.watchdog.abort);
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   settings_ = settings;
   // A key that needs a restart keeps its value, and so its origin.
   for (const auto& [path, origin] : next_origins_)
@@ -132,17 +132,17 @@ void service::adopt(const config_ptr& settings) {
 }
 
 config_ptr service::settings() const {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   return settings_;
 }
 
 std::map<std::string, std::string> service::origins() const {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   return origins_;
 }
 
 std::optional<systemd::unit_limits> service::unit_limits() const {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   return limits_;
 }
 
@@ -169,7 +169,7 @@ void service::finished(const exit_report& report) {
   // From here on only the actor system has to come down; that it can hang in rare cases
   // (CAF issue 1196) must not hold the exit.
   with_.resort.leave_quietly(clock::now() + defaults::teardown_limit, report.code);
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   code_ = report.code;
   over_.notify_all();
 }

@@ -63,7 +63,7 @@ public:
   bool shows_status() const override { return with_.manager.present(); }
   duration watchdog_silence(const config& settings) const override;
   prepared_reload prepare_reload() override;
-  void adopt(const config_ptr& settings) override;
+  void apply_settings(const config_ptr& settings) override;
   void stuck(const std::string& actor) override { with_.watch.give_up(actor); }
 
 private:
@@ -74,7 +74,7 @@ private:
   std::map<std::string, std::string> origins_;      ///< of the settings in effect
   std::map<std::string, std::string> next_origins_; ///< of those that a reload prepares
   service_state shown_ = service_state::starting;
-  mutable std::mutex guard_;
+  mutable std::mutex mutex_;
   std::optional<systemd::unit_limits> limits_;
   std::condition_variable over_;
   std::optional<exit_code> code_;

@@ -116,7 +116,7 @@ public:
   }
 
   void note(const char* what, const json& value) {
-    std::lock_guard lock{guard_};
+    std::lock_guard lock{mutex_};
     mark_[what] = value;
     rewrite_mark();
   }
@@ -157,7 +157,7 @@ private:
 
   void note_end(const json& summary, const char* why) noexcept {
     try {
-      std::lock_guard lock{guard_};
+      std::lock_guard lock{mutex_};
       mark_.update(summary);
       mark_["noReport"] = why;
       rewrite_mark();
@@ -167,7 +167,7 @@ private:
   }
 
   std::string path_;
-  std::mutex guard_;
+  std::mutex mutex_;
   json mark_ = json::object();
 };
 

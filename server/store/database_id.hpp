@@ -12,16 +12,16 @@ namespace phi::store {
 class database_id {
 public:
   void set(std::string id) {
-    std::lock_guard lock{guard_};
+    std::lock_guard lock{mutex_};
     id_ = std::move(id);
   }
   std::string get() const {
-    std::lock_guard lock{guard_};
+    std::lock_guard lock{mutex_};
     return id_;
   }
 
 private:
-  mutable std::mutex guard_;
+  mutable std::mutex mutex_;
   std::string id_;
 };
 

@@ -50,49 +50,49 @@ service_manager::~service_manager() {
 }
 
 void service_manager::ready(const std::string& status) {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   text_ = status;
   send("READY=1\n" + status_line());
 }
 
 void service_manager::reloading(const std::string& status) {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   text_ = status;
   // MONOTONIC_USEC tells a manager that knows Type=notify-reload (253) which SIGHUP this answers.
   send("RELOADING=1\n" + field("MONOTONIC_USEC", clock::now().time_since_epoch()) + status_line());
 }
 
 void service_manager::stopping(const std::string& status) {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   text_ = status;
   send("STOPPING=1\n" + status_line());
 }
 
 void service_manager::status(const std::string& text) {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   text_ = text;
   if (auto line = status_line(); line != shown_ || !unsent_.empty())
     send(line);
 }
 
 void service_manager::late(const std::string& text) {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   late_ = text;
   send(status_line());
 }
 
 void service_manager::extend(duration more) {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   send(field("EXTEND_TIMEOUT_USEC", more));
 }
 
 void service_manager::beat() {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   send("WATCHDOG=1\n");
 }
 
 void service_manager::trigger() {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   send("WATCHDOG=trigger\n");
 }
 
@@ -104,7 +104,7 @@ void service_manager::barrier(std::chrono::milliseconds limit) {
   owned_fd ours{pipe_ends[0]};
   owned_fd theirs{pipe_ends[1]};
   {
-    std::lock_guard lock{guard_};
+    std::lock_guard lock{mutex_};
     if (!send_now(std::exchange(unsent_, {}) + "BARRIER=1", theirs.get()))
       return;
   }

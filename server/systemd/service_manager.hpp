@@ -50,7 +50,7 @@ private:
   int socket_ = -1;
   std::string address_;
   std::optional<duration> watchdog_limit_;
-  std::mutex guard_;
+  std::mutex mutex_;
   std::string unsent_;
   std::string text_;
   std::string late_;

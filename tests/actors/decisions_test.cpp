@@ -40,34 +40,34 @@ ingest_request request(size_t events, ticket to = 0) {
 } // namespace
 
 TEST_CASE("ledger: the identity holds after every step") {
-  ledger book;
+  phi::ledger ledger;
   std::mt19937 random{7};
   uint64_t queued = 0;
   for (int i = 0; i < 10'000; ++i) {
     auto n = random() % 50;
     switch (random() % 3) {
       case 0:
-        book.receive(n, random() % 5);
+        ledger.receive(n, random() % 5);
         queued += n;
         break;
       case 1:
         n = std::min<uint64_t>(n, queued);
-        book.settle(n - n / 3, n / 3);
+        ledger.settle(n - n / 3, n / 3);
         queued -= n;
         break;
       default:
         n = std::min<uint64_t>(n, queued);
-        book.refuse(n);
+        ledger.refuse(n);
         queued -= n;
     }
-    REQUIRE(book.counts().balanced());
-    REQUIRE(book.counts().in_queue == queued);
+    REQUIRE(ledger.counts().balanced());
+    REQUIRE(ledger.counts().in_queue == queued);
   }
-  book.receive(3, 0);
+  ledger.receive(3, 0);
   queued += 3;
-  CHECK_FALSE(book.counts().settled());
-  book.refuse(queued);
-  CHECK(book.counts().settled());
+  CHECK_FALSE(ledger.counts().settled());
+  ledger.refuse(queued);
+  CHECK(ledger.counts().settled());
 }
 
 TEST_CASE("batch: bounds count what waits and what is under way") {
@@ -372,7 +372,7 @@ TEST_CASE("blame of a stop under way follows who waits for whom to the last link
   add("admin", "gone", std::nullopt); // it was never started
   stats->waits_for("store", clock::now() - 5s);
   store->begin("COMMIT");
-  stats->books.write({.received = 7, .in_queue = 7});
+  stats->ledgers.write({.received = 7, .in_queue = 7});
   look_again(report, begin + 31s);
   CHECK(report.took == 31s);
   REQUIRE(report.ledger);

@@ -177,9 +177,9 @@ TEST_CASE("the time of a question counts from when it was asked") {
   activity seen;
   auto question = asked();
   question->asked_at = clock::now() - 2s;
-  CHECK(question_watch{seen, *question, 3s}.look() == end_cause::none);
-  CHECK(question_watch{seen, *question, 2s}.look() == end_cause::out_of_time);
-  CHECK(question_watch{seen, *asked(query_kind::backup), 0s}.look() == end_cause::none);
+  CHECK(question_watch{seen, *question, 3s}.check() == end_cause::none);
+  CHECK(question_watch{seen, *question, 2s}.check() == end_cause::out_of_time);
+  CHECK(question_watch{seen, *asked(query_kind::backup), 0s}.check() == end_cause::none);
   CHECK(seen.progress() == 3); // each look
 }
 
@@ -187,9 +187,9 @@ TEST_CASE("an asker who has gone ends the work at once") {
   activity seen;
   auto question = asked();
   question_watch watch{seen, *question, 10s};
-  CHECK(watch.look() == end_cause::none);
+  CHECK(watch.check() == end_cause::none);
   *question->asker_gone = true;
-  CHECK(watch.look() == end_cause::asker_gone);
+  CHECK(watch.check() == end_cause::asker_gone);
 }
 
 TEST_CASE("a stop ends what takes long, lets a young question be answered, and then ends all") {
@@ -201,14 +201,14 @@ TEST_CASE("a stop ends what takes long, lets a young question be answered, and t
   question_watch young_watch{seen, *young, 10s};
   question_watch old_watch{seen, *old, 10s};
   question_watch check_watch{seen, *check, 10s};
-  CHECK(old_watch.look() == end_cause::none);
+  CHECK(old_watch.check() == end_cause::none);
   seen.press(urge::stop);
-  CHECK(young_watch.look() == end_cause::none);
-  CHECK(old_watch.look() == end_cause::stopping);
-  CHECK(check_watch.look() == end_cause::stopping);
+  CHECK(young_watch.check() == end_cause::none);
+  CHECK(old_watch.check() == end_cause::stopping);
+  CHECK(check_watch.check() == end_cause::stopping);
   seen.press(urge::at_once);
   seen.press(urge::stop); // never taken back
-  CHECK(young_watch.look() == end_cause::stopping);
+  CHECK(young_watch.check() == end_cause::stopping);
   CHECK(ended_answer(end_cause::stopping).error == error_code::stopping);
   CHECK(ended_answer(end_cause::out_of_time).error == error_code::query_timeout);
 }

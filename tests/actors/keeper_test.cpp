@@ -28,7 +28,7 @@ supervisor_actor::behavior_type quiet_boss(supervisor_actor::pointer, int) {
     [](atom::reload) { return reload_report{}; },
     [](atom::tick, uint64_t) {},
     [](atom::give_up, const std::string&) {},
-    [](atom::revive, uint32_t) {},
+    [](atom::restart, uint32_t) {},
   };
 }
 
@@ -41,7 +41,7 @@ public:
     return step;
   }
   query_answer answer(const query&) override { return {}; }
-  void adopt(const config&) override {}
+  void apply_settings(const config&) override {}
   void leave() override {}
 
   heard says{.leads = true};
@@ -54,9 +54,10 @@ private:
 
 struct keeping {
   keeping() {
-    auto boss = on.keep(on.system.spawn(quiet_boss, 0));
+    auto supervisor = on.keep(on.system.spawn(quiet_boss, 0));
     keeper = on.keep(on.system.spawn(
-      keeper_behavior, child_identity{"keeper", boss, std::make_shared<activity>()}, database));
+      keeper_behavior, child_identity{"keeper", supervisor, std::make_shared<activity>()},
+      database));
   }
   virtual_system on;
   std::shared_ptr<told_database> database = std::make_shared<told_database>(on);

@@ -190,7 +190,7 @@ TEST_CASE(
     fake_house house{on, plans};
     if (waits)
       house.activities["stats"]->waits_for("store", clock::now() - 5s);
-    house.activities["stats"]->books.write({.received = 5, .stored = 2, .in_queue = 3});
+    house.activities["stats"]->ledgers.write({.received = 5, .stored = 2, .in_queue = 3});
     house.activities["store"]->begin("COMMIT");
     house.terminate();
     on.advance(30s);
@@ -365,7 +365,7 @@ TEST_CASE("an actor with doors that waits for its restart is started to close th
           "begins") {
   virtual_system on;
   auto plans = three_children();
-  plans[0].has_doors = true;
+  plans[0].accepts_clients = true;
   fake_house house{on, plans};
   house.kill_child("http");
   CHECK(house.starts["http"] == 1);
@@ -420,10 +420,10 @@ TEST_CASE("lame duck can be undone, and does not stop anything") {
   house.terminate(stop_mode::lame_duck, stop_reason::admin);
   CHECK(house.service->state == service_state::lame_duck);
   CHECK(house.orders->lines.empty());
-  tell_from_outside(house.boss, atom::lame_duck_v, false);
+  tell_from_outside(house.supervisor, atom::lame_duck_v, false);
   on.run();
   CHECK(house.service->state == service_state::ready);
-  tell_from_outside(house.boss, atom::lame_duck_v);
+  tell_from_outside(house.supervisor, atom::lame_duck_v);
   on.run();
   CHECK(house.service->state == service_state::lame_duck);
   house.terminate();
@@ -435,7 +435,7 @@ TEST_CASE("status answers although an actor is stuck, and shows who") {
   fake_house house{on, three_children(manner::obedient, manner::mute)};
   REQUIRE(house.service->state == service_state::ready);
   caf::scoped_actor asker{on.system};
-  auto pending = asker->request(house.boss, 1s, atom::status_v);
+  auto pending = asker->request(house.supervisor, 1s, atom::status_v);
   on.advance(400ms);
   pending.receive(
     [](const service_status& status) {

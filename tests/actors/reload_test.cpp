@@ -17,7 +17,7 @@ public:
   reload_asker(virtual_system& on, fake_house& house) {
     on.keep(on.system.spawn(
       [&house, answer = answer_](caf::event_based_actor* self, int) {
-        self->request(house.boss, caf::duration{60s}, atom::reload_v)
+        self->request(house.supervisor, caf::duration{60s}, atom::reload_v)
           .then([answer](const reload_report& report) { *answer = report; });
       },
       0)); // CAF 0.17 binds a null reference without an argument
@@ -53,7 +53,7 @@ TEST_CASE("reload: an error changes nothing and is told") {
   virtual_system on;
   fake_house house{on, three_children()};
   house.service->reload_error = "server.port: expected a number";
-  tell_from_outside(house.boss, atom::reload_v);
+  tell_from_outside(house.supervisor, atom::reload_v);
   on.run();
   CHECK(house.service->adopted.empty());
   CHECK_FALSE(house.orders->has("http adopt"));
@@ -68,7 +68,7 @@ TEST_CASE(
   plans[1].how = manner::deaf; // it never adopts: the reload takes its whole time-out
   fake_house house{on, plans};
   for (int i = 0; i < 3; ++i) {
-    tell_from_outside(house.boss, atom::reload_v);
+    tell_from_outside(house.supervisor, atom::reload_v);
     on.run();
   }
   CHECK(house.service->reloads == 1);
@@ -120,7 +120,7 @@ TEST_CASE(
   plans[2].restartable = true;
   fake_house house{on, plans};
   house.kill_child("store"); // waits for its restart while the settings change
-  tell_from_outside(house.boss, atom::reload_v);
+  tell_from_outside(house.supervisor, atom::reload_v);
   on.run();
   CHECK_FALSE(house.orders->has("store adopt"));
   on.advance(200ms);
@@ -132,7 +132,7 @@ TEST_CASE(
   on.advance(500ms);
   CHECK(house.starts["http"] == 2);
   house.orders->lines.clear();
-  tell_from_outside(house.boss, atom::reload_v);
+  tell_from_outside(house.supervisor, atom::reload_v);
   on.run();
   CHECK(house.orders->has("http adopt"));
 }
@@ -144,7 +144,7 @@ TEST_CASE("reload: a watchdog that it switches on is watched from then on") {
   fake_house house{on, plans};
   on.advance(20s);
   house.service->silence = 5s;
-  tell_from_outside(house.boss, atom::reload_v);
+  tell_from_outside(house.supervisor, atom::reload_v);
   on.advance(5390ms);
   CHECK(house.service->stuck_actors.empty());
   on.advance(10ms);
@@ -156,10 +156,10 @@ TEST_CASE("reload: a lame duck stays one, also when it became one meanwhile") {
   auto plans = three_children();
   plans[1].how = manner::deaf;
   fake_house house{on, plans};
-  tell_from_outside(house.boss, atom::reload_v);
+  tell_from_outside(house.supervisor, atom::reload_v);
   on.run();
   CHECK(house.service->state == service_state::reloading);
-  tell_from_outside(house.boss, atom::lame_duck_v, true);
+  tell_from_outside(house.supervisor, atom::lame_duck_v, true);
   on.advance(3s);
   CHECK(house.service->state == service_state::lame_duck);
 }

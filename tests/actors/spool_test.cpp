@@ -63,11 +63,11 @@ TEST_CASE("while the database is away, batches go to the spool at once; after a 
   h.answer();
   CHECK(h.outcome(5).stored == 1);
   CHECK_FALSE(h.outcome(5).spooled);
-  auto book = h.ledger();
-  CHECK(book.received == 10);
-  CHECK(book.spooled == 5);
-  CHECK(book.stored == 4);
-  CHECK(book.balanced());
+  auto ledger = h.ledger();
+  CHECK(ledger.received == 10);
+  CHECK(ledger.spooled == 5);
+  CHECK(ledger.stored == 4);
+  CHECK(ledger.balanced());
 }
 
 TEST_CASE("a store that is slow past the bound: the spool gets the batch, also from the middle of "
@@ -181,11 +181,11 @@ TEST_CASE("what the spool has although its sender was told that nobody knows is 
   CHECK(h.outcome(1).error == error_code::outcome_unknown);
   CHECK(h.ledger().rejected == 2);
   h.replay({.stored = 2, .took = 1ms});
-  auto book = h.ledger();
-  CHECK(book.spooled == 0);
-  CHECK(book.stored == 2);
-  CHECK(book.received == 4);
-  CHECK(book.settled());
+  auto ledger = h.ledger();
+  CHECK(ledger.spooled == 0);
+  CHECK(ledger.stored == 2);
+  CHECK(ledger.received == 4);
+  CHECK(ledger.settled());
 }
 
 TEST_CASE("a spool that fails is not called full") {
@@ -231,7 +231,7 @@ TEST_CASE("a spool that was restarted gets the batch under way once more") {
   h.answer(error_code::store_unavailable);
   auto again = std::make_shared<std::vector<commit_batch_ptr>>();
   auto spool = on.keep(on.system.spawn(fake_spool, again));
-  tell_from_outside(h.stats, atom::use_v, spool);
+  tell_from_outside(h.stats, atom::attach_v, spool);
   on.run();
   REQUIRE(again->size() == 1);
   CHECK(again->front()->number == h.spooled->front()->number);
@@ -324,11 +324,11 @@ TEST_CASE("events that the database refuses are set aside, the others of their b
   on.run();
   CHECK(h.disk->batches.empty());
   CHECK(h.disk->aside == std::vector<std::string>{"too long"});
-  auto book = h.stats.ledger();
-  CHECK(book.stored == 2);
-  CHECK(book.set_aside == 1);
-  CHECK(book.spooled == 0);
-  CHECK(book.settled());
+  auto ledger = h.stats.ledger();
+  CHECK(ledger.stored == 2);
+  CHECK(ledger.set_aside == 1);
+  CHECK(ledger.spooled == 0);
+  CHECK(ledger.settled());
   CHECK(log.contains("sets events aside"));
   h.disk->put_back = 1;
   tell_from_outside(h.spool, atom::ask_v,
@@ -479,7 +479,7 @@ TEST_CASE("a new store gets the batch that the old one had") {
   h.append();
   on.advance(150ms);
   CHECK(h.at_store->size() == 1);
-  tell_from_outside(h.spool, atom::use_v, h.store);
+  tell_from_outside(h.spool, atom::attach_v, h.store);
   on.advance(10ms);
   CHECK(h.at_store->size() == 2);
 }

@@ -31,7 +31,7 @@ struct one_batch : stats_house {
   /// The store dies; another takes its place.
   void restart_store() {
     store = on.keep(on.system.spawn(fake_store, batches));
-    tell_from_outside(stats, atom::use_v, store);
+    tell_from_outside(stats, atom::attach_v, store);
     on.run();
   }
 

@@ -63,11 +63,11 @@ TEST_CASE("stats: what the store refuses of a batch is refused to its sender, an
   CHECK(said.at(3).duplicates == 1);
   CHECK(said.at(3).refused.empty());
   CHECK(said.at(4).refused.size() == 2);
-  auto book = h.ledger();
-  CHECK(book.stored == 3);
-  CHECK(book.duplicates == 1);
-  CHECK(book.rejected == 5);
-  CHECK(book.settled());
+  auto ledger = h.ledger();
+  CHECK(ledger.stored == 3);
+  CHECK(ledger.duplicates == 1);
+  CHECK(ledger.rejected == 5);
+  CHECK(ledger.settled());
 }
 
 TEST_CASE("flaw 11: what nobody waits for is flushed within the interval, whatever trickles in") {
@@ -191,12 +191,12 @@ TEST_CASE("stats: a restarted store gets the batch again; a store gone for good 
   virtual_system on;
   house h{on};
   h.send(1);
-  tell_from_outside(h.stats, atom::use_v, h.store);
+  tell_from_outside(h.stats, atom::attach_v, h.store);
   on.run();
   REQUIRE(h.batches->size() == 2);
   CHECK(h.batches->at(0) == h.batches->at(1));
   REQUIRE(h.batches->at(1)->begin_commit());
-  tell_from_outside(h.stats, atom::use_v, store_actor{});
+  tell_from_outside(h.stats, atom::attach_v, store_actor{});
   on.run();
   CHECK(h.replies->outcomes.at(1).error == error_code::outcome_unknown);
 }
@@ -252,8 +252,8 @@ TEST_CASE("stats: events about our own requests hold no stop up while the store 
     }
     CHECK(h.batches->size() == 1);
     CHECK(h.gone());
-    CHECK(h.books->read()->rejected == 3);
-    CHECK(h.books->read()->settled());
+    CHECK(h.ledgers->read()->rejected == 3);
+    CHECK(h.ledgers->read()->settled());
     CHECK(log.contains("drops events about the service's own requests"));
   }
 }
@@ -275,8 +275,8 @@ TEST_CASE("stats: what was acknowledged before the commit still holds a stop up,
   CHECK_FALSE(h.gone());
   h.release(stop_mode::fast);
   CHECK(h.gone());
-  CHECK(h.books->read()->in_queue == 2);
-  CHECK(h.books->read()->rejected == 3);
+  CHECK(h.ledgers->read()->in_queue == 2);
+  CHECK(h.ledgers->read()->rejected == 3);
 }
 
 TEST_CASE("stats: durability queued answers before the commit") {

@@ -47,7 +47,7 @@ TEST_CASE("the supervisor watches the watchdog") {
   plans[0].name = "watchdog";
   fake_house house{on, plans, true, {}, 30s, 5s};
   for (int i = 0; i < 10; ++i) {
-    tell_from_outside(house.boss, atom::ping_v);
+    tell_from_outside(house.supervisor, atom::ping_v);
     on.advance(2s);
   }
   CHECK(house.service->stuck_actors.empty());
@@ -67,7 +67,7 @@ TEST_CASE("a watchdog that pings again in time is not given up") {
   fake_house house{on, plans, true, {}, 30s, 5s};
   on.advance(5100ms);
   CHECK(log.contains("misses the watchdog"));
-  tell_from_outside(house.boss, atom::ping_v);
+  tell_from_outside(house.supervisor, atom::ping_v);
   on.advance(2s);
   CHECK(house.service->stuck_actors.empty());
 }
@@ -80,9 +80,9 @@ TEST_CASE("the watchdog is watched whatever the phase of the status line") {
     plans[0].name = "watchdog";
     fake_house house{on, plans, true, {}, 30s, 5s};
     house.service->status_shown = true;
-    tell_from_outside(house.boss, atom::reload_v); // sets the timer of the status line
+    tell_from_outside(house.supervisor, atom::reload_v); // sets the timer of the status line
     on.advance(2s + phase);
-    tell_from_outside(house.boss, atom::ping_v); // its last
+    tell_from_outside(house.supervisor, atom::ping_v); // its last
     on.advance(5390ms);
     CHECK(house.service->stuck_actors.empty());
     on.advance(10ms); // 5 s of silence, and 0.4 s for what is said of it
@@ -93,7 +93,7 @@ TEST_CASE("the watchdog is watched whatever the phase of the status line") {
 TEST_CASE("a supervisor that dies leaves the process to the last resort, with the cause") {
   virtual_system on;
   fake_house house{on, three_children()};
-  caf::anon_send_exit(house.boss, caf::exit_reason::kill);
+  caf::anon_send_exit(house.supervisor, caf::exit_reason::kill);
   on.run();
   CHECK(house.service->death == "it was ended from outside");
   CHECK(house.service->last_draft.actors.size() == 3);
@@ -109,7 +109,7 @@ TEST_CASE("the status line is renewed while somebody shows it, and not in a stop
   virtual_system on;
   fake_house house{on, three_children(manner::obedient, manner::deaf), true};
   house.service->status_shown = true;
-  tell_from_outside(house.boss, atom::reload_v); // wakes the timer
+  tell_from_outside(house.supervisor, atom::reload_v); // wakes the timer
   auto lines = [&] {
     const auto& texts = house.service->texts;
     return std::count_if(texts.begin(), texts.end(), [](const std::string& text) {

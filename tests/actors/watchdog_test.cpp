@@ -29,7 +29,7 @@ supervisor_actor::behavior_type fake_boss(supervisor_actor::pointer self,
     [](atom::reload) { return reload_report{}; },
     [](atom::tick, uint64_t) {},
     [](atom::give_up, const std::string&) {},
-    [](atom::revive, uint32_t) {},
+    [](atom::restart, uint32_t) {},
   };
 }
 
@@ -45,7 +45,7 @@ child_actor::behavior_type freezing_member(child_actor::pointer self,
       return pong{};
     },
     [](atom::status) { return actor_status{}; },
-    [](atom::adopt, const config_ptr&) { return pong{}; },
+    [](atom::apply, const config_ptr&) { return pong{}; },
   };
 }
 
@@ -77,15 +77,15 @@ struct kennel {
   explicit kennel(watchdog_settings with = {true, 10s, 60s}) {
     tells->state = service_state::ready;
     tells->children = {{.actor = "store", .state = "running", .says = actor_status{}}};
-    boss = on.keep(on.system.spawn(fake_boss, tells));
+    supervisor = on.keep(on.system.spawn(fake_boss, tells));
     member = on.keep(on.system.spawn(freezing_member, frozen));
     dog = on.keep(on.system.spawn(
-      watchdog_behavior, child_identity{"watchdog", boss, std::make_shared<activity>()}, with,
+      watchdog_behavior, child_identity{"watchdog", supervisor, std::make_shared<activity>()}, with,
       watch_port_ptr{watch},
       std::map<std::string, activity_ptr>{{"store", seen_at},
                                           {"supervisor", std::make_shared<activity>()}}));
-    tell_from_outside(dog, atom::use_v, std::string{"store"}, pingable_actor{member});
-    tell_from_outside(dog, atom::use_v, std::string{"supervisor"}, pingable_actor{boss});
+    tell_from_outside(dog, atom::attach_v, std::string{"store"}, pingable_actor{member});
+    tell_from_outside(dog, atom::attach_v, std::string{"supervisor"}, pingable_actor{supervisor});
   }
 
   recorded_log log;
@@ -94,7 +94,7 @@ struct kennel {
   std::shared_ptr<service_status> tells = std::make_shared<service_status>();
   std::shared_ptr<bool> frozen = std::make_shared<bool>(false);
   activity_ptr seen_at = std::make_shared<activity>();
-  supervisor_actor boss;
+  supervisor_actor supervisor;
   child_actor member;
   watchdog_actor dog;
 };
@@ -226,20 +226,20 @@ TEST_CASE("the service manager's limit switches the watchdog on and bounds its t
 
 TEST_CASE("new settings take effect: off, on, another interval") {
   kennel k;
-  auto adopt = [&](bool enabled, int64_t interval) {
+  auto apply_settings = [&](bool enabled, int64_t interval) {
     auto next = std::make_shared<config>();
     next->shutdown.watchdog.enabled = enabled;
     next->shutdown.watchdog.interval_secs = interval;
-    tell_from_outside(k.dog, atom::adopt_v, config_ptr{next});
+    tell_from_outside(k.dog, atom::apply_v, config_ptr{next});
     k.on.run();
   };
   k.on.advance(35s, 100ms);
   CHECK(k.watch->beats >= 3);
-  adopt(false, 10);
+  apply_settings(false, 10);
   auto beats = k.watch->beats;
   k.on.advance(60s, 100ms);
   CHECK(k.watch->beats == beats);
-  adopt(true, 2);
+  apply_settings(true, 2);
   k.on.advance(21s, 100ms);
   CHECK(k.watch->beats >= beats + 9);
 }
@@ -284,7 +284,7 @@ TEST_CASE("health is looked at although the watchdog is off; who makes progress 
   k.seen_at->begin("COMMIT");
   k.on.advance(4s, 100ms);
   CHECK(k.watch->health.causes.empty());
-  k.seen_at->look(); // waits for somebody, and looks
+  k.seen_at->check(); // waits for somebody, and looks
   k.on.advance(5s, 100ms);
   CHECK(k.watch->health.causes.empty());
   k.on.advance(3s, 100ms);

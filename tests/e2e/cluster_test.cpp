@@ -67,7 +67,7 @@ private:
       if (answer.status == 0 || answer.closes() || number % 50 == 0)
         connection.reset();
     }
-    std::lock_guard lock{guard_};
+    std::lock_guard lock{mutex_};
     result_.acknowledged.merge(mine.acknowledged);
     result_.requests += mine.requests;
     result_.resets_after_send += mine.resets_after_send;
@@ -76,7 +76,7 @@ private:
 
   std::vector<uint16_t> ports_;
   std::atomic<bool> stop_{false};
-  std::mutex guard_;
+  std::mutex mutex_;
   load_result result_;
   std::vector<std::thread> threads_;
 };

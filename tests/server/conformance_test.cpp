@@ -29,7 +29,7 @@ public:
   alarm_watch(std::chrono::milliseconds after, end_cause why)
     : at_(std::chrono::steady_clock::now() + after),
       why_(why) {}
-  end_cause look() noexcept override {
+  end_cause check() noexcept override {
     ++looks;
     return std::chrono::steady_clock::now() >= at_ ? why_ : end_cause::none;
   }

@@ -370,7 +370,7 @@ namespace {
 /// Ends the work at the first look, once it is told to.
 class ending_watch : public work_watch {
 public:
-  end_cause look() noexcept override {
+  end_cause check() noexcept override {
     ++looks;
     return why;
   }

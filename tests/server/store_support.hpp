@@ -16,7 +16,7 @@ namespace phi::testing {
 /// Nobody has reason to end it.
 class patience : public work_watch {
 public:
-  end_cause look() noexcept override { return end_cause::none; }
+  end_cause check() noexcept override { return end_cause::none; }
 };
 
 inline query_answer ask(const reader_port_ptr& reader, const query& what) {

@@ -135,7 +135,7 @@ struct busy_state {
 
 using busy_actor =
   caf::typed_actor<accepts<atom::flush, uint64_t>, accepts<atom::tick, uint64_t>,
-                   accepts<atom::replay>, accepts<atom::look>, replies<uint64_t>::to<atom::ready>>;
+                   accepts<atom::replay>, accepts<atom::check>, replies<uint64_t>::to<atom::ready>>;
 
 busy_actor::behavior_type busy(busy_actor::stateful_pointer<busy_state> self) {
   return handlers(
@@ -144,12 +144,12 @@ busy_actor::behavior_type busy(busy_actor::stateful_pointer<busy_state> self) {
       tell_later(self, std::chrono::seconds{9}, atom::tick_v, uint64_t{2});
       tell_later(self, std::chrono::seconds{2}, atom::tick_v, uint64_t{1});
       tell(self, busy_actor{self}, atom::replay_v);
-      tell_urgent(self, busy_actor{self}, atom::look_v);
+      tell_urgent(self, busy_actor{self}, atom::check_v);
       ask_urgent(
         self, busy_actor{self}, std::chrono::seconds{1}, [](uint64_t) {}, [](const caf::error&) {},
         atom::ready_v);
     },
-    [](atom::tick, uint64_t) {}, [](atom::replay) {}, [](atom::look) {},
+    [](atom::tick, uint64_t) {}, [](atom::replay) {}, [](atom::check) {},
     [](atom::ready) { return uint64_t{1}; });
 }
 

@@ -7,13 +7,13 @@
 namespace phi::soak {
 
 void account::sent(const std::vector<std::string>& ids, fate until_answered) {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   for (const auto& id : ids)
     events_.try_emplace(id, until_answered);
 }
 
 bool account::answered(const std::vector<std::string>& ids, const testing::http_answer& answer) {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   ++answers_[answer.status];
   if (answer.status == 200 || answer.status == 202) {
     acknowledge(ids, answer.body);
@@ -42,7 +42,7 @@ void account::acknowledge(const std::vector<std::string>& ids, const std::string
 }
 
 account::totals account::count() const {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   totals out;
   for (const auto& [id, now] : events_) {
     out.acknowledged += now == fate::acknowledged;
@@ -54,14 +54,14 @@ account::totals account::count() const {
 }
 
 std::map<int, uint64_t> account::answers() const {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   return answers_;
 }
 
 std::vector<std::string> account::differences(const testing::question& ask,
                                               const std::string& feature) const {
   auto stored = testing::stored_actions(ask, feature);
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   auto out = surprises_;
   std::map<std::string, std::pair<uint64_t, std::string>> found; // what -> how many, one of them
   auto count = [&](const std::string& what, const std::string& id) {

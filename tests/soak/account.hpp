@@ -44,7 +44,7 @@ public:
 private:
   void acknowledge(const std::vector<std::string>& ids, const std::string& body);
 
-  mutable std::mutex guard_;
+  mutable std::mutex mutex_;
   std::map<std::string, fate> events_;
   std::map<int, uint64_t> answers_; ///< status -> how many; 0: none came
   std::vector<std::string> surprises_;

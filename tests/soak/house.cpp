@@ -100,7 +100,7 @@ void house::start(const settings& more) {
   for (auto end = std::chrono::steady_clock::now() + start_limit;;) {
     {
       auto begun = std::make_unique<testing::service_process>(dir_.path(), with, false);
-      std::lock_guard lock{guard_};
+      std::lock_guard lock{mutex_};
       service_ = std::move(begun);
     }
     if (eventually(
@@ -120,7 +120,7 @@ void house::start(const settings& more) {
 }
 
 int house::ended(const std::set<int>& codes) {
-  std::unique_lock lock{guard_};
+  std::unique_lock lock{mutex_};
   auto service = std::move(service_);
   lock.unlock();
   if (!service)
@@ -145,23 +145,23 @@ int house::ended(const std::set<int>& codes) {
 }
 
 void house::signal(int number) {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   if (service_)
     service_->signal(number);
 }
 
 bool house::running() {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   return service_ && service_->running();
 }
 
 pid_t house::pid() {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   return service_ ? service_->pid() : -1;
 }
 
 std::string house::log() {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   return service_ ? service_->log() : "";
 }
 

@@ -78,7 +78,7 @@ private:
   std::optional<testing::small_disk> disk_;
   std::unique_ptr<testing::postgres_server> server_;
   std::unique_ptr<testing::tcp_proxy> network_;
-  std::mutex guard_;
+  std::mutex mutex_;
   std::unique_ptr<testing::service_process> service_;
   std::string phase_;
   std::unique_ptr<account> events_;

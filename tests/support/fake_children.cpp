@@ -73,7 +73,7 @@ fake_actor::behavior_type fake_behavior(self_ptr self, child_identity who, std::
         return self->make_response_promise<actor_status>();
       return actor_status{.actor = name, .doing = "something", .progress = 7};
     },
-    [self, name](atom::adopt, const config_ptr&) -> caf::result<pong> {
+    [self, name](atom::apply, const config_ptr&) -> caf::result<pong> {
       self->state.orders->lines.push_back(name + " adopt");
       if (self->state.how == manner::deaf)
         return self->make_response_promise<pong>();
@@ -129,7 +129,7 @@ fake_house::fake_house(virtual_system& on, std::vector<fake_child_plan> plans, b
        .budget = timeout / 3 - 500ms,
        .users = plan.users,
        .restartable = plan.restartable,
-       .has_doors = plan.has_doors,
+       .accepts_clients = plan.accepts_clients,
        .spared = plan.spared,
        .seen_at = seen_at,
        .start = [this, name = plan.name, seen_at](supervisor_actor up) -> child_actor {
@@ -147,13 +147,13 @@ fake_house::fake_house(virtual_system& on, std::vector<fake_child_plan> plans, b
     .start_timeout = 5s,
     .restarts = {.limit = 3, .window = 60s, .first_wait = 100ms, .longest_wait = 1s},
     .watchdog_silence = watchdog_silence};
-  boss = on.keep(on.system.spawn(supervisor_behavior, std::move(specs), with,
-                                 service_port_ptr{service}, std::make_shared<activity>()));
+  supervisor = on.keep(on.system.spawn(supervisor_behavior, std::move(specs), with,
+                                       service_port_ptr{service}, std::make_shared<activity>()));
   on.run();
 }
 
 void fake_house::terminate(stop_mode mode, stop_reason reason) {
-  tell_from_outside(boss, atom::terminate_v, mode, reason);
+  tell_from_outside(supervisor, atom::terminate_v, mode, reason);
   on_.run();
 }
 

@@ -52,7 +52,7 @@ public:
   bool shows_status() const override { return status_shown; }
   duration watchdog_silence(const config&) const override { return silence; }
   prepared_reload prepare_reload() override;
-  void adopt(const config_ptr& settings) override { adopted.push_back(settings); }
+  void apply_settings(const config_ptr& settings) override { adopted.push_back(settings); }
   void stuck(const std::string& actor) override { stuck_actors.push_back(actor); }
 
   service_state state = service_state::starting;
@@ -77,7 +77,7 @@ struct fake_child_plan {
   manner how = manner::obedient;
   bool restartable = false;
   std::vector<size_t> users;
-  bool has_doors = false;
+  bool accepts_clients = false;
   bool spared = false;
 };
 
@@ -100,7 +100,7 @@ public:
     std::make_shared<std::map<std::string, manner>>();
   std::map<std::string, int> starts;
   std::map<std::string, activity_ptr> activities;
-  supervisor_actor boss;
+  supervisor_actor supervisor;
 
 private:
   virtual_system& on_;

@@ -64,7 +64,7 @@ void load::run(int client, uint16_t port, const std::string& feature, int events
     if (answer.status == 0 || answer.closes())
       connection.reset();
   }
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   result_.acknowledged.merge(mine.acknowledged);
   result_.refused.merge(mine.refused);
   result_.requests += mine.requests;

@@ -39,7 +39,7 @@ private:
 
   std::atomic<bool> stop_{false};
   std::atomic<uint64_t> acknowledged_{0};
-  std::mutex guard_;
+  std::mutex mutex_;
   load_result result_;
   std::vector<std::thread> clients_;
 };

@@ -37,7 +37,7 @@ void notify_socket::run() {
 }
 
 std::vector<std::string> notify_socket::lines() const {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   static thread_local char text[65536];
   while (reads_) {
     auto size = ::recv(fd_, text, sizeof text, MSG_DONTWAIT); // a descriptor with it is closed

@@ -33,7 +33,7 @@ private:
   std::string path_;
   bool reads_ = true;
   int fd_ = -1;
-  mutable std::mutex guard_;
+  mutable std::mutex mutex_;
   mutable std::vector<std::string> lines_;
   std::atomic<bool> stop_{false};
   std::thread thread_;

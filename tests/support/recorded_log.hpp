@@ -22,14 +22,14 @@ public:
     for (const auto& field : fields)
       if (const auto* value = std::get_if<std::string>(&field.value))
         line += " " + std::string{field.key} + "=" + *value;
-    std::lock_guard lock{guard_};
+    std::lock_guard lock{mutex_};
     lines_.push_back(std::move(line));
   }
 
   bool contains(std::string_view text) const { return count(text) > 0; }
 
   std::string text() const {
-    std::lock_guard lock{guard_};
+    std::lock_guard lock{mutex_};
     std::string out;
     for (const auto& line : lines_)
       out += line + "\n";
@@ -37,7 +37,7 @@ public:
   }
 
   size_t count(std::string_view text) const {
-    std::lock_guard lock{guard_};
+    std::lock_guard lock{mutex_};
     size_t n = 0;
     for (const auto& line : lines_)
       n += line.find(text) != line.npos;
@@ -45,7 +45,7 @@ public:
   }
 
 private:
-  mutable std::mutex guard_;
+  mutable std::mutex mutex_;
   std::vector<std::string> lines_;
 };
 

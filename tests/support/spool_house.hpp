@@ -98,7 +98,7 @@ public:
     return out;
   }
   std::string degraded() const override { return {}; }
-  void adopt(const config&) override {}
+  void apply_settings(const config&) override {}
   std::string close() override { return {}; }
 
   std::deque<commit_batch_ptr> batches;
@@ -117,7 +117,7 @@ struct spool_house {
     store = on.keep(on.system.spawn(fake_store, at_store));
     auto who = child_identity{"spool", {}, std::make_shared<activity>()};
     spool = on.keep(on.system.spawn(spool_behavior, who, disk, store));
-    tell_from_outside(spool, atom::use_v, spool_listener_actor{stats.stats});
+    tell_from_outside(spool, atom::attach_v, spool_listener_actor{stats.stats});
     on.run();
   }
   void append(size_t events = 1) {

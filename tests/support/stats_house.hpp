@@ -46,7 +46,7 @@ inline store_actor::behavior_type fake_store(fake_store_ptr, batches_ptr batches
     [](atom::release, const release_order&) {},
     [](atom::ping) { return pong{}; },
     [](atom::status) { return actor_status{}; },
-    [](atom::adopt, const config_ptr&) { return pong{}; },
+    [](atom::apply, const config_ptr&) { return pong{}; },
     [batches](atom::commit, const commit_batch_ptr& batch, const commit_listener_actor&) {
       batches->push_back(batch);
     },
@@ -65,13 +65,13 @@ inline spool_actor::behavior_type fake_spool(fake_spool_ptr, batches_ptr batches
     [](atom::release, const release_order&) {},
     [](atom::ping) { return pong{}; },
     [](atom::status) { return actor_status{}; },
-    [](atom::adopt, const config_ptr&) { return pong{}; },
+    [](atom::apply, const config_ptr&) { return pong{}; },
     [](atom::committed, const commit_result&) {},
     [batches](atom::append, const commit_batch_ptr& batch, const spool_listener_actor&) {
       batches->push_back(batch);
     },
-    [](atom::use, const store_actor&) {},
-    [](atom::use, const spool_listener_actor&) {},
+    [](atom::attach, const store_actor&) {},
+    [](atom::attach, const spool_listener_actor&) {},
     [](atom::replay) {},
     [](atom::ask, const asked_query_ptr&) {},
   };

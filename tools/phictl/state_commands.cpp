@@ -33,13 +33,13 @@ void print_status(const context& with, const json& status) {
   for (const auto& listener : status.value("listeners", json::array()))
     std::cout << "listens      " << listener.get<std::string>() << "\n";
   if (status.contains("ledger")) {
-    const auto& book = status["ledger"];
-    auto count = [&](const char* what) { return group_digits(book.value(what, uint64_t{0})); };
+    const auto& ledger = status["ledger"];
+    auto count = [&](const char* what) { return group_digits(ledger.value(what, uint64_t{0})); };
     std::cout << "ledger       received " << count("received") << " = stored " << count("stored")
               << " + duplicates " << count("duplicates") << " + rejected " << count("rejected")
               << " + spooled " << count("spooled") << " + set aside " << count("setAside")
               << " + in queue " << count("inQueue") << "  "
-              << (book.value("balanced", false) ? paint(colour::green, "balanced")
+              << (ledger.value("balanced", false) ? paint(colour::green, "balanced")
                                                 : paint(colour::red, "NOT BALANCED"))
               << "\n";
   }

@@ -164,8 +164,8 @@ void add_stats_commands(CLI::App& app, context& with) {
   auto* stats = app.add_subcommand("stats", "Ask what was counted");
   stats->require_subcommand(1);
   stats->footer("Example: phictl stats daily --start 2026-01-01 --end 2026-01-31");
-  using shower = void (*)(const context&, const stats_wishes&);
-  auto add = [&](const char* name, const char* what, shower show, bool needs_range) {
+  using value_printer = void (*)(const context&, const stats_wishes&);
+  auto add = [&](const char* name, const char* what, value_printer show, bool needs_range) {
     auto wishes = std::make_shared<stats_wishes>();
     auto* command = stats->add_subcommand(name, what);
     auto* start = command->add_option("--start", wishes->start, "First day")->type_name("DATE");

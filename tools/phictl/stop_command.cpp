@@ -151,7 +151,7 @@ void wait_until_gone(const context& with, const run_key& run, steady::time_point
 }
 
 /// The exit status is the service's own.
-void tell_end(const context& with, const json& began) {
+void print_end(const context& with, const json& began) {
   auto run = run_in(began);
   auto report = read_exit_report(began.value("stateDirectory", ""), run);
   if (with.json)
@@ -182,7 +182,7 @@ void stop_by_socket(const context& with, const stop_wishes& wishes) {
   auto until = steady::now() + with.timeout_or(1h);
   follow(client, until);
   wait_until_gone(with, run_in(accepted), until);
-  tell_end(with, accepted);
+  print_end(with, accepted);
 }
 
 void stop_by_systemd(const context& with, const stop_wishes& wishes) {
@@ -202,7 +202,7 @@ void stop_by_systemd(const context& with, const stop_wishes& wishes) {
   auto until = steady::now() + with.timeout_or(1h);
   follow(client, until);
   wait_until_gone(with, run_in(status), until);
-  tell_end(with, status);
+  print_end(with, status);
 }
 
 } // namespace

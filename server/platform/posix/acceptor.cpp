@@ -126,7 +126,7 @@ acceptor::outcome acceptor::take_one() {
   one.fd.reset(::accept4(native_handle(), reinterpret_cast<sockaddr*>(&one.peer), &size,
                          SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (one.fd) {
-    hand_on(std::move(one));
+    submit(std::move(one));
     return outcome::taken;
   }
   int error = errno;
@@ -142,7 +142,7 @@ acceptor::outcome acceptor::take_one() {
   return outcome::shortage;
 }
 
-void acceptor::hand_on(taken_connection one) {
+void acceptor::submit(taken_connection one) {
   if (one.peer.ss_family != AF_UNIX && !has_peer(one)) {
     counts_.gone.fetch_add(1, std::memory_order_relaxed);
     return;

@@ -71,7 +71,7 @@ private:
   void take_some();
   void hold();
   outcome take_one();
-  void hand_on(taken_connection one);
+  void submit(taken_connection one);
   void begin_shortage(int error);
   void arm_retry();
   void check_shortage();

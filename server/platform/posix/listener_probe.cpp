@@ -26,20 +26,20 @@ listener_probe::~listener_probe() {
 }
 
 void listener_probe::rest() {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   resting_ = true;
   wake_.notify_all();
 }
 
 listener_probe::result listener_probe::last() const {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   if (trouble_.empty())
     return {};
   return {clock::now() - well_at_, trouble_};
 }
 
 void listener_probe::run() {
-  std::unique_lock lock{guard_};
+  std::unique_lock lock{mutex_};
   while (!wake_.wait_for(lock, defaults::probe_interval, [this] { return resting_.load(); })) {
     lock.unlock();
     std::string trouble;

@@ -35,7 +35,7 @@ private:
   void run();
 
   std::function<std::vector<std::string>()> addresses_;
-  mutable std::mutex guard_;
+  mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::atomic<bool> resting_{false};
   time_point well_at_{}; ///< when it last answered, or the first question

@@ -61,7 +61,7 @@ signal_source::~signal_source() {
 }
 
 void signal_source::attach(std::function<void(const heard_signal&)> handler) {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   handler_ = std::move(handler);
   if (!handler_)
     return;
@@ -70,7 +70,7 @@ void signal_source::attach(std::function<void(const heard_signal&)> handler) {
 }
 
 void signal_source::on_signal(const heard_signal& signal) {
-  std::lock_guard lock{guard_};
+  std::lock_guard lock{mutex_};
   if (handler_)
     handler_(signal);
   else

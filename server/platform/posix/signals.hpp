@@ -38,7 +38,7 @@ private:
   std::function<void()> emergency_;
   owned_fd signals_;
   owned_fd wake_;
-  std::mutex guard_;
+  std::mutex mutex_;
   std::function<void(const heard_signal&)> handler_;
   std::vector<heard_signal> early_;
   std::thread thread_;

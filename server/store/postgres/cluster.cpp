@@ -86,7 +86,7 @@ public:
     }
   }
 
-  void adopt(const config& settings) override { with_ = postgres_settings_of(settings); }
+  void apply_settings(const config& settings) override { with_ = postgres_settings_of(settings); }
 
   void leave() override {
     try {

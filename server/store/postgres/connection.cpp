@@ -314,7 +314,7 @@ void postgres_connection::wait(bool for_room) {
   auto left = std::chrono::ceil<std::chrono::milliseconds>(end_ - clock::now()).count();
   auto most = left;
   if (watch_) {
-    if (auto why = watch_->look(); why != end_cause::none)
+    if (auto why = watch_->check(); why != end_cause::none)
       give_up(why);
     most = std::min<decltype(left)>(left, work_watch::interval.count());
   }

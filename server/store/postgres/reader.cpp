@@ -39,7 +39,7 @@ public:
     return out;
   }
 
-  void adopt(const config& settings) override { with_ = postgres_settings_of(settings); }
+  void apply_settings(const config& settings) override { with_ = postgres_settings_of(settings); }
 
   void close() override {
     rows_.clear();

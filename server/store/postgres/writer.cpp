@@ -113,7 +113,7 @@ public:
     return {};
   }
 
-  void adopt(const config& settings) override {
+  void apply_settings(const config& settings) override {
     with_ = postgres_settings_of(settings);
     db_.set_limit(with_.commit_timeout + defaults::statement_grace);
   }
@@ -307,7 +307,7 @@ private:
     added = new_identities(digests, days);
     each_part(batch, [&](const commit_batch::part& part, auto requests) {
       if (auto earlier = known_.find(part.id); earlier != known_.end())
-        return tell_again(batch, part, requests, earlier->second, result);
+        return repeat_counts(batch, part, requests, earlier->second, result);
       for (const auto& request : requests)
         count(request, added, result.requests.emplace_back());
     });
@@ -316,9 +316,9 @@ private:
   /// The outcome of an earlier commit: all of the part's counts, with its first request. Which of
   /// its events were refused then is told by what is not there: whoever asks again may not have
   /// heard it.
-  void tell_again(const commit_batch& batch, const commit_batch::part& part,
-                  std::span<const ingest_request> requests, commit_result::counts counts,
-                  commit_result& result) {
+  void repeat_counts(const commit_batch& batch, const commit_batch::part& part,
+                     std::span<const ingest_request> requests, commit_result::counts counts,
+                     commit_result& result) {
     uint32_t events = 0;
     for (const auto& request : requests)
       events += static_cast<uint32_t>(request.events.size());
@@ -463,7 +463,7 @@ store_port_ptr make_postgres_store(postgres_settings with) {
   return std::make_shared<postgres_writer>(std::move(with));
 }
 
-std::vector<std::string> migrate_postgres(const postgres_settings& with, bool carry_out) {
+std::vector<std::string> migrate_postgres(const postgres_settings& with, bool execute) {
   postgres_connection db;
   db.set_limit(std::chrono::minutes{10});
   db.connect({.url = with.url,
@@ -471,7 +471,7 @@ std::vector<std::string> migrate_postgres(const postgres_settings& with, bool ca
               .for_writing = true,
               .name = "phi-backend --migrate"});
   auto plan = migration_plan(db);
-  if (carry_out)
+  if (execute)
     migrate(db);
   return plan;
 }

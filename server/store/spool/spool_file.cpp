@@ -166,7 +166,7 @@ public:
     return {};
   }
 
-  void adopt(const config& settings) override { with_ = spool_settings_of(settings); }
+  void apply_settings(const config& settings) override { with_ = spool_settings_of(settings); }
 
   std::string out_of_reach() const override {
     return depth_.batches + depth_.set_aside > 0 ? watched_.trouble() : std::string{};

@@ -49,16 +49,16 @@ int sqlite_connection::wait_for_lock(void* self, int tries) {
   auto now = std::chrono::steady_clock::now();
   if (tries == 0)
     db.busy_since_ = now;
-  if (now - db.busy_since_ >= db.busy_limit_ || look(self) != 0)
+  if (now - db.busy_since_ >= db.busy_limit_ || check(self) != 0)
     return 0;
   sqlite3_sleep(std::min(tries + 1, static_cast<int>(work_watch::interval.count())));
   return 1;
 }
 
-int sqlite_connection::look(void* self) {
+int sqlite_connection::check(void* self) {
   auto& db = *static_cast<sqlite_connection*>(self);
   if (db.watch_ && db.ended_ == end_cause::none)
-    db.ended_ = db.watch_->look();
+    db.ended_ = db.watch_->check();
   return db.ended_ != end_cause::none;
 }
 
@@ -68,7 +68,7 @@ void sqlite_connection::watched_by(work_watch* watch) {
   ended_ = end_cause::none;
   if (handle_)
     sqlite3_progress_handler(handle_, watch ? operations : 0,
-                             watch ? &sqlite_connection::look : nullptr, this);
+                             watch ? &sqlite_connection::check : nullptr, this);
 }
 
 int64_t sqlite_connection::changes() const {

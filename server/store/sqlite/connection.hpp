@@ -61,7 +61,7 @@ public:
   [[noreturn]] void fail(const std::string& what) const;
 
 private:
-  static int look(void* self);
+  static int check(void* self);
   static int wait_for_lock(void* self, int tries);
 
   sqlite3* handle_ = nullptr;

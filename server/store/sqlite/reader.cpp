@@ -39,7 +39,7 @@ public:
     return out;
   }
 
-  void adopt(const config& settings) override {
+  void apply_settings(const config& settings) override {
     with_ = sqlite_settings_of(settings);
     db_.set_busy_timeout(with_.busy_timeout);
   }
@@ -81,7 +81,7 @@ private:
     } catch (const sqlite_error& e) {
       auto why = db_.ended();
       if (why == end_cause::none && (e.code() & 0xff) == SQLITE_INTERRUPT)
-        why = watch.look(); // it ended the check of a copy
+        why = watch.check(); // it ended the check of a copy
       abandon();
       if (why != end_cause::none)
         return ended_answer(why);

@@ -21,8 +21,8 @@ namespace phi::store {
 namespace {
 
 /// The statements of the writing connection; they live as long as it is open.
-struct writing {
-  explicit writing(sqlite_connection& db)
+struct writer_statements {
+  explicit writer_statements(sqlite_connection& db)
     : identity(db, sql::insert_identity),
       event(db, sql::insert_event),
       count(db, sql::add_count),
@@ -121,7 +121,7 @@ public:
     return trouble;
   }
 
-  void adopt(const config& settings) override {
+  void apply_settings(const config& settings) override {
     with_ = sqlite_settings_of(settings);
     db_.set_busy_timeout(with_.busy_timeout);
   }
@@ -403,7 +403,7 @@ private:
   work_watch_ptr watch_;
   sqlite_connection db_;
   store::database_id id_;
-  std::optional<writing> statements_;
+  std::optional<writer_statements> statements_;
   watched_file file_;
   watched_file log_;
   statistics::rollup sums_;
