@@ -174,14 +174,18 @@ void ask(self_ptr self, const call& now) {
                            passed_on(now));
 }
 
+void ask_operator_question(self_ptr self, const call& now, operator_question question) {
+  self->state.console->ask(std::move(question), now.request->asker_gone, passed_on(now));
+}
+
 void answer_events(self_ptr self, const call& now) {
-  query what{.kind = query_kind::events,
-             .top = static_cast<uint32_t>(now.whole("limit", 1, most_events).value_or(100))};
-  what.after = now.whole("after", 0, any_number);
-  what.over_gaps = now.flag("overGaps");
+  recent_events_query query{
+    .limit = static_cast<uint32_t>(now.whole("limit", 1, most_events).value_or(100))};
+  query.after = now.whole("after", 0, any_number);
+  query.over_gaps = now.flag("overGaps");
   if (auto feature = now.text("feature"); !feature.empty())
-    what.feature = feature;
-  self->state.console->ask(std::move(what), now.request->asker_gone, passed_on(now));
+    query.feature = feature;
+  ask_operator_question(self, now, reader_query{std::move(query)});
 }
 
 /// Made in the state directory, the only place where the service may write; the asker gets it open.
@@ -189,29 +193,33 @@ void back_up(self_ptr self, const call& now) {
   auto file = self->state.console->state_directory() + "/backup-"
               + std::to_string(++self->state.backups) + ".db.part";
   std::remove(file.c_str()); // of an earlier process that did not get to its end
-  self->state.console->ask(query{.kind = query_kind::backup, .file = file}, now.request->asker_gone,
-                           passed_on(now));
+  ask_operator_question(self, now, inspection_task{backup_task{file}});
 }
 
-template <query_kind Kind>
-void question(self_ptr self, const call& now) {
-  self->state.console->ask(
-    query{.kind = Kind, .instance = now.text("instance"), .text = now.text("state")},
-    now.request->asker_gone, passed_on(now));
+/// A question without parameters.
+template <class Question, class One>
+void ask_one(self_ptr self, const call& now) {
+  ask_operator_question(self, now, Question{One{}});
 }
 
 void check_spool(self_ptr self, const call& now) {
-  bool forget = now.flag("forgetMissing");
-  self->state.console->ask(
-    query{.kind = query_kind::spool_check, .text = forget ? "forget-missing" : ""},
-    now.request->asker_gone, passed_on(now));
+  ask_operator_question(self, now,
+                        spool_task{spool_check{.forget_missing = now.flag("forgetMissing")}});
 }
 
-void steer_instance(self_ptr self, const call& now) {
+void steer(self_ptr self, const call& now) {
   auto state = now.text("state");
   if (state != "drain" && state != "ready")
     return now.fail(admin_wire::invalid_params, "state is not one of drain, ready");
-  question<query_kind::cluster_want>(self, now);
+  ask_operator_question(self, now, cluster_task{steer_instance{now.text("instance"), state}});
+}
+
+void forget(self_ptr self, const call& now) {
+  ask_operator_question(self, now, cluster_task{forget_instance{now.text("instance")}});
+}
+
+void give_slot(self_ptr self, const call& now) {
+  ask_operator_question(self, now, cluster_task{give_restart_slot{now.text("instance")}});
 }
 
 void ingest(self_ptr self, const call& now) {
@@ -275,17 +283,17 @@ constexpr std::array table{
   method{admin_wire::method_doctor, examine},
   method{admin_wire::method_ask, ask},
   method{admin_wire::method_events, answer_events},
-  method{admin_wire::method_verify, question<query_kind::verify>},
+  method{admin_wire::method_verify, ask_one<inspection_task, verify_task>},
   method{admin_wire::method_backup, back_up},
   method{admin_wire::method_ingest, ingest},
-  method{admin_wire::method_spool, question<query_kind::spool_show>},
+  method{admin_wire::method_spool, ask_one<spool_task, spool_show>},
   method{admin_wire::method_spool_fsck, check_spool},
-  method{admin_wire::method_spool_replay, question<query_kind::spool_requeue>},
-  method{admin_wire::method_cluster, question<query_kind::cluster>},
-  method{admin_wire::method_cluster_want, steer_instance},
-  method{admin_wire::method_cluster_forget, question<query_kind::cluster_forget>},
-  method{admin_wire::method_cluster_take_turn, question<query_kind::cluster_take_turn>},
-  method{admin_wire::method_cluster_give_turn, question<query_kind::cluster_give_turn>},
+  method{admin_wire::method_spool_replay, ask_one<spool_task, spool_requeue>},
+  method{admin_wire::method_cluster, ask_one<reader_query, cluster_query>},
+  method{admin_wire::method_cluster_want, steer},
+  method{admin_wire::method_cluster_forget, forget},
+  method{admin_wire::method_cluster_take_turn, ask_one<cluster_task, take_restart_slot>},
+  method{admin_wire::method_cluster_give_turn, give_slot},
   method{admin_wire::method_token_create, create_token},
   method{admin_wire::method_token_list, list_tokens},
   method{admin_wire::method_token_revoke, revoke_token},

@@ -120,9 +120,9 @@ keeper_actor::behavior_type keeper_behavior(self_ptr self, child_identity who,
       return pong_of(self->state.who);
     },
     [self](atom::tick, uint64_t) { next_beat(self); },
-    [self](atom::ask, const asked_query_ptr& question) {
+    [self](atom::ask, const asked_ptr<cluster_task>& asked) {
       activity_scope scope{*self->state.who.activity, "answering a question"};
-      question->reply.answer(self->state.port->answer(question->what));
+      asked->reply.answer(self->state.port->answer(asked->question));
     });
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 /// The KEEPER: keeps this instance's place among those that share a database, and does the
-/// maintenance of the database when that is this instance's duty. Blocks on the database; wiring
-/// gives it a thread of its own. Nothing waits for it: events flow without.
+/// maintenance of the database when that is this instance's duty. Blocks on the database;
+/// service_graph gives it a thread of its own. Nothing waits for it: events flow without.
 
 #include "actors/child.hpp"
 #include "actors/ports/cluster_port.hpp"

@@ -5,10 +5,6 @@
 
 namespace phi {
 
-bool is_long(query_kind kind) {
-  return kind == query_kind::backup || kind == query_kind::verify;
-}
-
 query_answer ended_answer(end_cause why) {
   if (why == end_cause::stopping)
     return {error_code::stopping, "the service is stopping", {}};
@@ -18,10 +14,10 @@ query_answer ended_answer(end_cause why) {
           {}};
 }
 
-bool question_gate::admit(const asked_query_ptr& question) {
+bool question_gate::admit(const std::shared_ptr<asking>& question) {
   std::lock_guard lock{mutex_};
   if (waiting_.size() >= most_)
-    waiting_.remove_if([](const std::weak_ptr<asked_query>& one) {
+    waiting_.remove_if([](const std::weak_ptr<asking>& one) {
       auto alive = one.lock();
       return !alive || alive->abandoned();
     });
@@ -31,21 +27,21 @@ bool question_gate::admit(const asked_query_ptr& question) {
   return true;
 }
 
-question_watch::question_watch(activity& on, const asked_query& question, duration limit)
+question_watch::question_watch(activity& on, const asking& question, bool is_long, duration limit)
   : on_(on),
     question_(question),
-    until_(question.asked_at
-           + (is_long(question.what.kind) ? duration{defaults::inspection_timeout} : limit)) {}
+    is_long_(is_long),
+    until_(question.asked_at + (is_long ? duration{defaults::inspection_timeout} : limit)) {}
 
 end_cause question_watch::check() noexcept {
-  fault_point(is_long(question_.what.kind) ? "inspector.look" : "reader.look");
+  fault_point(is_long_ ? "inspector.look" : "reader.look");
   on_.check();
   auto now = clock::now();
   auto pressed = on_.pressed();
   // In a stop a question that is nearly done is worth its answer, a long one is not worth the wait.
   if (pressed == urge::at_once
       || (pressed == urge::stop
-          && (is_long(question_.what.kind) || now - question_.asked_at > defaults::question_grace)))
+          && (is_long_ || now - question_.asked_at > defaults::question_grace)))
     return end_cause::stopping;
   if (question_.abandoned())
     return end_cause::asker_gone;

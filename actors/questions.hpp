@@ -3,7 +3,7 @@
 /// done for an asker who has gone. No actors.
 
 #include "actors/activity.hpp"
-#include "protocol/query.hpp"
+#include "protocol/questions.hpp"
 
 #include <list>
 #include <mutex>
@@ -11,7 +11,12 @@
 namespace phi {
 
 /// A copy or a check of everything, which an operator waits for.
-bool is_long(query_kind kind);
+constexpr bool is_long(const reader_query&) {
+  return false;
+}
+constexpr bool is_long(const inspection_task&) {
+  return true;
+}
 
 /// What is answered when the work at a question was given up.
 query_answer ended_answer(end_cause why);
@@ -22,11 +27,11 @@ public:
   explicit question_gate(size_t most) : most_(most) {}
 
   /// Whether one more may wait. One counts until it is answered or its asker has gone.
-  bool admit(const asked_query_ptr& question);
+  bool admit(const std::shared_ptr<asking>& question);
 
 private:
   std::mutex mutex_;
-  std::list<std::weak_ptr<asked_query>> waiting_;
+  std::list<std::weak_ptr<asking>> waiting_;
   size_t most_;
 };
 
@@ -35,13 +40,14 @@ private:
 class question_watch : public work_watch {
 public:
   /// `limit`: for a question that is not long.
-  question_watch(activity& on, const asked_query& question, duration limit);
+  question_watch(activity& on, const asking& question, bool is_long, duration limit);
 
   end_cause check() noexcept override;
 
 private:
   activity& on_;
-  const asked_query& question_;
+  const asking& question_;
+  bool is_long_;
   time_point until_;
 };
 

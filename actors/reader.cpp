@@ -6,10 +6,12 @@
 namespace phi {
 namespace {
 
-using self_ptr = reader_actor::stateful_pointer<reader_state>;
+template <class Actor>
+using self_of = typename Actor::template stateful_pointer<reader_state>;
 
 /// "reader.ask" and "inspector.ask".
-void fault_of([[maybe_unused]] self_ptr self, [[maybe_unused]] const char* place) {
+template <class Self>
+void fault_of([[maybe_unused]] Self self, [[maybe_unused]] const char* place) {
 #ifdef PHI_FAULT_INJECTION
   fault_point(self->state.who.name + std::string{place});
 #endif
@@ -19,24 +21,26 @@ duration query_timeout_of(const config& settings) {
   return std::chrono::milliseconds{settings.stats.query_timeout_ms};
 }
 
-void answer(self_ptr self, asked_query& question) {
+template <class Self, class Question>
+void answer(Self self, asked<Question>& asked) {
   auto& state = self->state;
   activity_scope scope{*state.who.activity, "answering a question"};
-  question_watch watch{*state.who.activity, question, state.query_timeout};
+  question_watch watch{*state.who.activity, asked, is_long(asked.question), state.query_timeout};
   // Its asker may have gone, or its time be over, while it waited for those before it.
   if (auto why = watch.check(); why != end_cause::none) {
     ++state.dropped;
-    return question.reply.answer(ended_answer(why));
+    return asked.reply.answer(ended_answer(why));
   }
   fault_of(self, ".ask");
-  auto found = state.port->answer(question.what, watch);
+  auto found = state.port->answer(asked.question, watch);
   state.trouble = found.error == error_code::questions_unavailable ? found.detail : "";
   state.trouble_at = now_of(self);
-  question.reply.answer(std::move(found));
+  asked.reply.answer(std::move(found));
   ++state.answered;
 }
 
-actor_status current_status(self_ptr self) {
+template <class Self>
+actor_status current_status(Self self) {
   const auto& state = self->state;
   // The next question tries again; an old failure says nothing of now.
   bool fresh = now_of(self) - state.trouble_at < defaults::question_trouble_shown;
@@ -47,11 +51,9 @@ actor_status current_status(self_ptr self) {
                           .ails = "the database cannot be asked"});
 }
 
-} // namespace
-
-reader_actor::behavior_type reader_behavior(reader_actor::stateful_pointer<reader_state> self,
-                                            child_identity who, reader_port_ptr port,
-                                            duration query_timeout) {
+template <class Actor, class Question>
+typename Actor::behavior_type answering_behavior(self_of<Actor> self, child_identity who,
+                                                 reader_port_ptr port, duration query_timeout) {
   set_up_child(self, std::move(who));
   auto& state = self->state;
   state.port = std::move(port);
@@ -80,7 +82,21 @@ reader_actor::behavior_type reader_behavior(reader_actor::stateful_pointer<reade
       self->state.query_timeout = query_timeout_of(*settings);
       return pong_of(self->state.who);
     },
-    [self](atom::ask, const asked_query_ptr& question) { answer(self, *question); });
+    [self](atom::ask, const asked_ptr<Question>& asked) { answer(self, *asked); });
+}
+
+} // namespace
+
+reader_actor::behavior_type reader_behavior(self_of<reader_actor> self, child_identity who,
+                                            reader_port_ptr port, duration query_timeout) {
+  return answering_behavior<reader_actor, reader_query>(self, std::move(who), std::move(port),
+                                                        query_timeout);
+}
+
+inspector_actor::behavior_type inspector_behavior(self_of<inspector_actor> self, child_identity who,
+                                                  reader_port_ptr port, duration query_timeout) {
+  return answering_behavior<inspector_actor, inspection_task>(self, std::move(who), std::move(port),
+                                                              query_timeout);
 }
 
 } // namespace phi

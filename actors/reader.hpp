@@ -1,6 +1,6 @@
 #pragma once
 /// The READER: answers questions on a reading connection of its own, so that they never block
-/// ingest. Blocks; wiring gives it a thread of its own.
+/// ingest. Blocks; service_graph gives it a thread of its own.
 
 #include "actors/child.hpp"
 #include "actors/ports/reader_port.hpp"
@@ -20,5 +20,10 @@ struct reader_state {
 reader_actor::behavior_type reader_behavior(reader_actor::stateful_pointer<reader_state> self,
                                             child_identity who, reader_port_ptr port,
                                             duration query_timeout);
+
+/// The INSPECTOR: the same for what takes long, so that no question waits for it.
+inspector_actor::behavior_type
+inspector_behavior(inspector_actor::stateful_pointer<reader_state> self, child_identity who,
+                   reader_port_ptr port, duration query_timeout);
 
 } // namespace phi

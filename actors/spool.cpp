@@ -317,13 +317,13 @@ spool_actor::behavior_type spool_behavior(self_ptr self, child_identity who, spo
       arm(self, duration::zero());
     },
     [self](atom::replay) { replay(self); },
-    [self](atom::ask, const asked_query_ptr& question) {
+    [self](atom::ask, const asked_ptr<spool_task>& asked) {
       auto& state = self->state;
       {
         activity_scope scope{*state.who.activity, "answering a question"};
-        question->reply.answer(state.port->answer(question->what));
+        asked->reply.answer(state.port->answer(asked->question));
       }
-      if (question->what.kind == query_kind::spool_requeue) {
+      if (std::holds_alternative<spool_requeue>(asked->question)) {
         state.wait.succeeded();
         tell_aside(self);
         replay(self);

@@ -1,7 +1,7 @@
 #pragma once
 /// The SPOOL: takes batches while the database is away, and replays them in order, what has
 /// gathered at a time. One that the database does not take holds nobody up: it is set aside.
-/// Blocks on the disk; wiring gives it a thread of its own.
+/// Blocks on the disk; service_graph gives it a thread of its own.
 
 #include "actors/child.hpp"
 #include "actors/ports/spool_port.hpp"

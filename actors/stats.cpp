@@ -167,18 +167,18 @@ actor_status current_status(self_ptr self) {
                     .ledger = state.ledger.counts()});
 }
 
-void answer_health(self_ptr self, asked_query& question) {
+void answer_health(self_ptr self, asked<health_query>& asked) {
   auto status = current_status(self);
-  auto causes = std::move(question.what.causes); // of the whole, as last seen; our own we know
+  auto causes = std::move(asked.question.causes); // of the whole, as last seen; our own we know
   std::erase_if(causes, [](const auto& cause) { return cause.starts_with("stats: "); });
-  bool in_full = question.what.in_full;
+  bool in_full = asked.question.in_full;
   if (!status.degraded.empty())
     causes.push_back("stats: " + (in_full ? status.degraded : status.ails));
   if (!in_full) { // everybody may ask
     status.doing = what_it_does(self, false);
     status.degraded = status.ails;
   }
-  question.reply.answer({.body = health_json(status, causes)});
+  asked.reply.answer({.body = health_json(status, causes)});
 }
 
 } // namespace
@@ -233,7 +233,7 @@ stats_actor::behavior_type stats_behavior(self_ptr self, child_identity who, sto
     [self](atom::ingest, const ingest_turn_ptr& turn) { take_turn(self, *turn); },
     [self](atom::attach, const store_actor& now) { attach_store(self, now); },
     [self](atom::attach, const spool_actor& now) { attach_spool(self, now); },
-    [self](atom::ask, const asked_query_ptr& question) { answer_health(self, *question); },
+    [self](atom::ask, const asked_ptr<health_query>& asked) { answer_health(self, *asked); },
     [self](atom::flush, uint64_t timer) {
       if (timer != self->state.flush_timer)
         return;

@@ -1,5 +1,5 @@
 #pragma once
-/// The STORE: the one writing connection. Blocks; wiring gives it a thread of its own.
+/// The STORE: the one writing connection. Blocks; service_graph gives it a thread of its own.
 
 #include "actors/child.hpp"
 #include "actors/ports/store_port.hpp"

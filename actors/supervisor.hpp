@@ -18,7 +18,8 @@
 
 namespace phi {
 
-/// One child, as wiring describes it. The list is in stop order; a start goes through it backwards.
+/// One child, as service_graph describes it. The list is in stop order; a start goes through it
+/// backwards.
 struct child_spec {
   std::string name;
   duration budget{};

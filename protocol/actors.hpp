@@ -6,7 +6,7 @@
 #include "protocol/caf_dialect.hpp"
 #include "protocol/config_ptr.hpp"
 #include "protocol/ingest.hpp"
-#include "protocol/query.hpp"
+#include "protocol/questions.hpp"
 #include "protocol/status.hpp"
 
 #include <caf/typed_actor.hpp>
@@ -135,20 +135,25 @@ using spool_actor = child_actor::extend_with<commit_listener_actor>::extend<
   accepts<atom::attach, spool_listener_actor>,
   // Own timer, and an operator's wish: try the oldest batch now.
   accepts<atom::replay>,
-  // Answer an operator's question about what is in it.
-  accepts<atom::ask, asked_query_ptr>>;
+  // Do what an operator asks about what is in it.
+  accepts<atom::ask, asked_ptr<spool_task>>>;
 
 /// Keeps this instance's place among those that share a database, and maintains the database.
 using keeper_actor = child_actor::extend<
   // Own timer: renew the lease.
   accepts<atom::tick, uint64_t>,
   // Do what an operator asks of another instance, or of all.
-  accepts<atom::ask, asked_query_ptr>>;
+  accepts<atom::ask, asked_ptr<cluster_task>>>;
 
 /// Read connections: questions are answered here and never block ingest.
 using reader_actor = child_actor::extend<
   // Answer this question.
-  accepts<atom::ask, asked_query_ptr>>;
+  accepts<atom::ask, asked_ptr<reader_query>>>;
+
+/// A reading connection of its own for what takes long.
+using inspector_actor = child_actor::extend<
+  // Do this, and answer it.
+  accepts<atom::ask, asked_ptr<inspection_task>>>;
 
 /// The queue, its bounds, batches, and the ledger.
 using stats_actor =
@@ -160,7 +165,7 @@ using stats_actor =
     // From now on this is the spool (after it was restarted).
     accepts<atom::attach, spool_actor>,
     // Answer with state and ledger, for GET /health.
-    accepts<atom::ask, asked_query_ptr>,
+    accepts<atom::ask, asked_ptr<health_query>>,
     // Own timer: the oldest event has waited long enough.
     accepts<atom::flush, uint64_t>,
     // Own timer: the batch under way may be overdue.
@@ -210,5 +215,9 @@ PHI_MESSAGE(phi::commit_batch_ptr)
 PHI_MESSAGE(phi::commit_result)
 PHI_MESSAGE(phi::spool_result)
 PHI_MESSAGE(phi::replay_result)
-PHI_MESSAGE(phi::asked_query_ptr)
+PHI_MESSAGE(phi::asked_ptr<phi::reader_query>)
+PHI_MESSAGE(phi::asked_ptr<phi::inspection_task>)
+PHI_MESSAGE(phi::asked_ptr<phi::spool_task>)
+PHI_MESSAGE(phi::asked_ptr<phi::cluster_task>)
+PHI_MESSAGE(phi::asked_ptr<phi::health_query>)
 PHI_MESSAGE(phi::admin_request_ptr)

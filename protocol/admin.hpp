@@ -1,7 +1,7 @@
 #pragma once
 /// The wire format of the admin socket: JSON-RPC 2.0, one object a line. Described in README.md.
 
-#include "protocol/query.hpp"
+#include "protocol/questions.hpp"
 
 #include <cstddef>
 #include <cstdint>

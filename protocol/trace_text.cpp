@@ -87,11 +87,32 @@ std::string trace_text(const replay_result& result) {
          + " duplicates, " + std::to_string(result.recovered) + " recovered";
 }
 
-std::string trace_text(const asked_query_ptr& question) {
-  std::string out = "question";
-  if (trace_shows_user_data() && question->what.feature)
-    out += " about " + *question->what.feature;
-  return out;
+std::string trace_text(const asked_ptr<reader_query>& asked) {
+  std::string out = "latest events";
+  std::optional<std::string> feature;
+  if (const auto* statistics = std::get_if<statistics_query>(&asked->question)) {
+    out = statistics->path;
+    feature = statistics->parameters.text("feature");
+  } else if (const auto* events = std::get_if<recent_events_query>(&asked->question)) {
+    feature = events->feature;
+  } else {
+    out = "instances";
+  }
+  return trace_shows_user_data() && feature ? out + " about " + *feature : out;
+}
+
+std::string trace_text(const asked_ptr<inspection_task>& asked) {
+  return std::holds_alternative<verify_task>(asked->question) ? "verify" : "backup";
+}
+
+std::string trace_text(const asked_ptr<spool_task>& asked) {
+  static constexpr const char* names[] = {"show", "check", "requeue"};
+  return names[asked->question.index()];
+}
+
+std::string trace_text(const asked_ptr<cluster_task>& asked) {
+  static constexpr const char* names[] = {"steer", "forget", "take the slot", "give the slot"};
+  return names[asked->question.index()];
 }
 
 std::string trace_text(const admin_request_ptr& request) {

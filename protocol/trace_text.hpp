@@ -4,7 +4,7 @@
 #include "protocol/admin.hpp"
 #include "protocol/config_ptr.hpp"
 #include "protocol/ingest.hpp"
-#include "protocol/query.hpp"
+#include "protocol/questions.hpp"
 #include "protocol/status.hpp"
 #include "protocol/trace.hpp"
 
@@ -28,7 +28,10 @@ std::string trace_text(const commit_batch_ptr& batch);
 std::string trace_text(const commit_result& result);
 std::string trace_text(const spool_result& result);
 std::string trace_text(const replay_result& result);
-std::string trace_text(const asked_query_ptr& question);
+std::string trace_text(const asked_ptr<reader_query>& asked);
+std::string trace_text(const asked_ptr<inspection_task>& asked);
+std::string trace_text(const asked_ptr<spool_task>& asked);
+std::string trace_text(const asked_ptr<cluster_task>& asked);
 std::string trace_text(const admin_request_ptr& request);
 std::string trace_text(const config_ptr& settings);
 std::string trace_text(const std::string& text);

@@ -3,7 +3,7 @@
 
 #include "actors/ports/work_watch.hpp"
 #include "config/config.hpp"
-#include "protocol/query.hpp"
+#include "protocol/questions.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -44,9 +44,8 @@ public:
   /// nothing.
   virtual maintained maintain() = 0;
 
-  /// cluster_want, cluster_take_turn, cluster_give_turn (of the instance that is named, if it is
-  /// down; else our own), cluster_forget.
-  virtual query_answer answer(const query& what) = 0;
+  /// Never throws.
+  virtual query_answer answer(const cluster_task& task) = 0;
 
   virtual void apply_settings(const config& settings) = 0;
 

@@ -2,7 +2,7 @@
 /// What the admin actor needs of the process to answer an operator.
 
 #include "protocol/health.hpp"
-#include "protocol/query.hpp"
+#include "protocol/questions.hpp"
 #include "protocol/reply.hpp"
 
 #include <cstddef>
@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 namespace phi {
@@ -62,6 +63,9 @@ struct created_token {
   std::string notice; ///< what else it changes; empty: nothing
 };
 
+/// What may be asked on the admin socket beside the endpoints of HTTP.
+using operator_question = std::variant<reader_query, inspection_task, spool_task, cluster_task>;
+
 /// Thread-safe; called from the admin actor, blocks no longer than a small file takes.
 class console_port {
 public:
@@ -85,8 +89,9 @@ public:
   /// `then` is called once, in any thread; nothing is done for an asker who has gone.
   virtual void ask(const std::string& path, const std::string& query_string, gone_flag asker_gone,
                    std::function<void(query_answer)> then) = 0;
-  /// The same for an operator's own question.
-  virtual void ask(query what, gone_flag asker_gone, std::function<void(query_answer)> then) = 0;
+  /// The same for what only an operator may ask.
+  virtual void ask(operator_question question, gone_flag asker_gone,
+                   std::function<void(query_answer)> then) = 0;
 
   /// How the service is as a whole, as last seen.
   virtual health_view health() const = 0;

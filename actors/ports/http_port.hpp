@@ -5,7 +5,7 @@
 #include "protocol/health.hpp"
 #include "protocol/ingest.hpp"
 #include "protocol/lifecycle.hpp"
-#include "protocol/query.hpp"
+#include "protocol/questions.hpp"
 #include "protocol/status.hpp"
 #include "protocol/time.hpp"
 
@@ -22,10 +22,11 @@ class backend_port {
 public:
   virtual ~backend_port() = default;
   virtual void submit(ingest_turn_ptr turn) = 0;
-  /// A question about what was counted.
-  virtual void ask(asked_query_ptr question) = 0;
-  /// A question about the state of the queue and the ledger.
-  virtual void ask_health(asked_query_ptr question) = 0;
+  virtual void ask(asked_ptr<reader_query> question) = 0;
+  virtual void ask(asked_ptr<inspection_task> task) = 0;
+  virtual void ask(asked_ptr<spool_task> task) = 0;
+  virtual void ask(asked_ptr<cluster_task> task) = 0;
+  virtual void ask(asked_ptr<health_query> question) = 0;
   /// How the service is as a whole, as last seen.
   virtual health_view health() const { return {}; }
 };

@@ -3,7 +3,7 @@
 
 #include "actors/ports/work_watch.hpp"
 #include "config/config.hpp"
-#include "protocol/query.hpp"
+#include "protocol/questions.hpp"
 
 #include <memory>
 #include <string>
@@ -19,7 +19,8 @@ public:
   virtual std::string open() = 0;
 
   /// Answers, or ends soon after `watch` says so: query_timeout, stopping. Never throws.
-  virtual query_answer answer(const query& what, work_watch& watch) = 0;
+  virtual query_answer answer(const reader_query& query, work_watch& watch) = 0;
+  virtual query_answer answer(const inspection_task& task, work_watch& watch) = 0;
 
   /// From now on these settings hold, as far as they can change while it is open.
   virtual void apply_settings(const config& settings) = 0;

@@ -4,7 +4,7 @@
 #include "actors/ports/work_watch.hpp"
 #include "config/config.hpp"
 #include "protocol/ingest.hpp"
-#include "protocol/query.hpp"
+#include "protocol/questions.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -58,8 +58,8 @@ public:
   /// Keeps a batch apart, by its number. `try_again`: `deferred` gives it again.
   virtual void set_aside(uint64_t number, const std::string& why, bool try_again) = 0;
 
-  /// An operator's question, or wish: spool_show, spool_check, spool_requeue.
-  virtual query_answer answer(const query& what) = 0;
+  /// Never throws.
+  virtual query_answer answer(const spool_task& task) = 0;
 
   virtual spool_depth depth() const = 0;
 

@@ -3,12 +3,11 @@
 #include "actors/log.hpp"
 #include "config/defaults.hpp"
 #include "server/platform/posix/acceptor.hpp"
+#include "server/platform/posix/groups.hpp"
 
 #include <asio.hpp>
 
-#include <grp.h>
 #include <poll.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -30,48 +29,6 @@ namespace {
 
 using stream = asio::local::stream_protocol;
 using handler_type = std::function<void(admin_request_ptr)>;
-
-/// Whether the peer is in the group, by its own or its further groups.
-bool is_member(int peer, const ucred& who, gid_t group) {
-  if (who.gid == group)
-    return true;
-  std::array<gid_t, 256> groups{};
-  socklen_t size = sizeof groups;
-  if (::getsockopt(peer, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) != 0)
-    return false;
-  auto end = groups.begin() + static_cast<ptrdiff_t>(size / sizeof(gid_t));
-  return std::find(groups.begin(), end, group) != end;
-}
-
-/// Whether the peer is root, the user that we run as, or a member of the group.
-bool may_enter(stream::socket& peer, std::optional<gid_t> group) {
-  ucred who{};
-  socklen_t size = sizeof who;
-  return ::getsockopt(peer.native_handle(), SOL_SOCKET, SO_PEERCRED, &who, &size) == 0
-         && (who.uid == 0 || who.uid == ::geteuid()
-             || (group && is_member(peer.native_handle(), who, *group)));
-}
-
-std::optional<gid_t> number_of_group(const std::string& name) {
-  group entry{};
-  group* found = nullptr;
-  std::array<char, 16384> space{};
-  if (name.empty() || ::getgrnam_r(name.c_str(), &entry, space.data(), space.size(), &found) != 0
-      || !found)
-    return std::nullopt;
-  return found->gr_gid;
-}
-
-/// Whether files of ours can have the group: rights, sandbox and user name spaces have a say.
-bool may_give_to(gid_t number) {
-  if (number == ::getegid())
-    return true;
-  int fd = ::memfd_create("group", MFD_CLOEXEC);
-  bool may = fd >= 0 && ::fchown(fd, static_cast<uid_t>(-1), number) == 0;
-  if (fd >= 0)
-    ::close(fd);
-  return may;
-}
 
 class admin_session;
 /// Used in the socket's thread only: an actor that answers holds no session.
@@ -280,20 +237,6 @@ owned_fd listen_on(const std::string& path) {
 
 } // namespace
 
-std::string admin_group_trouble(const std::string& name) {
-  if (name.empty())
-    return {};
-  auto number = number_of_group(name);
-  if (!number)
-    return "admin.group = \"" + name + "\": there is no such group";
-  if (may_give_to(*number))
-    return {};
-  return "admin.group = \"" + name
-         + "\": the service may not give its socket to this group. Under systemd let it run in the"
-           " group: systemctl edit phi-backend, and add [Service] Group="
-         + name + ", then systemctl restart phi-backend";
-}
-
 class admin_socket::server {
 public:
   server(std::string path, std::string group)
@@ -395,7 +338,7 @@ private:
   }
 
   void let_in(stream::socket peer) {
-    if (may_enter(peer, group_) && make_room()) {
+    if (is_peer_allowed(peer.native_handle(), group_) && make_room()) {
       sessions_.push_back(std::make_shared<admin_session>(std::move(peer), handler_, sessions_));
       return sessions_.back()->read();
     }

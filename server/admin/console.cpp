@@ -2,7 +2,7 @@
 
 #include "config/keys.hpp"
 #include "protocol/text/rfc3339.hpp"
-#include "server/api/query_params.hpp"
+#include "server/api/question_reader.hpp"
 #include "server/platform/posix/open_files.hpp"
 #include "server/process/start_checks.hpp"
 #include "server/systemd/budget_doctor.hpp"
@@ -230,26 +230,27 @@ std::vector<examined> console::examine() const {
 
 void console::ask(const std::string& path, const std::string& query_string, gone_flag asker_gone,
                   std::function<void(query_answer)> then) {
-  static const std::map<std::string, query_kind> kinds{
-    {"/stats/daily", query_kind::daily},
-    {"/stats/daily/features", query_kind::daily_features},
-    {"/stats/summary", query_kind::summary}};
-  auto kind = kinds.find(path);
-  if (kind == kinds.end())
+  const auto* endpoint = api::find_endpoint(path);
+  if (!endpoint)
     return then({error_code::not_found, "there is no question " + path, {}});
   const auto& stats = process_.settings()->stats;
-  auto read =
-    api::read_question(kind->second, query_string, {stats.timezone, stats.max_range_days});
+  auto read = api::read_question(*endpoint, query_string, {stats.timezone, stats.max_range_days});
   if (!read.errors.empty())
     return then(
       {error_code::invalid_query, read.errors[0].pointer + ": " + read.errors[0].message, {}});
-  ask(std::move(read.what), std::move(asker_gone), std::move(then));
+  ask(operator_question{std::move(read.query)}, std::move(asker_gone), std::move(then));
 }
 
-void console::ask(query what, gone_flag asker_gone, std::function<void(query_answer)> then) {
-  auto sink = std::make_shared<one_answer>(std::move(then), std::vector<api::problem_detail>{});
-  backend_->ask(
-    std::make_shared<asked_query>(std::move(what), query_reply{sink, 0}, std::move(asker_gone)));
+void console::ask(operator_question question, gone_flag asker_gone,
+                  std::function<void(query_answer)> then) {
+  query_reply reply{
+    std::make_shared<one_answer>(std::move(then), std::vector<api::problem_detail>{}), 0};
+  std::visit(
+    [&]<class Question>(Question& one) {
+      backend_->ask(
+        std::make_shared<asked<Question>>(std::move(one), std::move(reply), std::move(asker_gone)));
+    },
+    question);
 }
 
 void console::ingest(std::string_view lines, std::function<void(query_answer)> then) {

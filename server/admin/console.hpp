@@ -6,7 +6,6 @@
 #include "config/config.hpp"
 #include "server/api/event_reader.hpp"
 #include "server/api/tokens.hpp"
-#include "server/http/limits.hpp"
 #include "server/observe/logging.hpp"
 #include "server/observe/trace.hpp"
 #include "server/process/service.hpp"
@@ -16,7 +15,7 @@
 
 namespace phi {
 
-/// What the console learns of the rooms of the house, in any thread.
+/// What the console learns of other rooms, in any thread.
 struct console_views {
   std::function<std::vector<std::string>()> listeners; ///< where the HTTP server listens now
   std::function<std::string()> database_id;            ///< `store_port::database_id`
@@ -51,7 +50,8 @@ public:
   std::vector<examined> examine() const override;
   void ask(const std::string& path, const std::string& query_string, gone_flag asker_gone,
            std::function<void(query_answer)> then) override;
-  void ask(query what, gone_flag asker_gone, std::function<void(query_answer)> then) override;
+  void ask(operator_question question, gone_flag asker_gone,
+           std::function<void(query_answer)> then) override;
   health_view health() const override { return backend_->health(); }
   void ingest(std::string_view lines, std::function<void(query_answer)> then) override;
   created_token create_token(const std::string& name, const std::vector<std::string>& scopes,

@@ -4,7 +4,7 @@
 #include "protocol/fault_point.hpp"
 #include "protocol/text/rfc3339.hpp"
 #include "server/api/problem.hpp"
-#include "server/api/query_params.hpp"
+#include "server/api/question_reader.hpp"
 #include "server/http/access.hpp"
 #include "server/http/access_log.hpp"
 #include "server/http/answers.hpp"
@@ -237,8 +237,8 @@ private:
       case action::ingest: return ingest(now);
       case action::question: return ask(now);
       case action::health:
-        return shared_->backend->ask_health(
-          question_of(now, {.in_full = is_for_administrator(now)}));
+        return shared_->backend->ask(
+          asked_by(now, health_query{.in_full = is_for_administrator(now)}));
       case action::live: return answer_later(now, 200, R"({"status":"ok"})");
       case action::ready:
         if (!shared_->ready)
@@ -311,15 +311,17 @@ private:
   // -- questions --------------------------------------------------------------------------------
 
   void ask(exchange& now) {
-    auto read = api::read_question(now.route->question, now.query_string, question_defaults_);
+    auto read = api::read_question(*now.route->asks, now.query_string, question_defaults_);
     if (!read.errors.empty())
       return fail(now, error_code::invalid_query, {}, read.errors);
-    shared_->backend->ask(question_of(now, std::move(read.what)));
+    shared_->backend->ask(asked_by(now, std::move(read.query)));
   }
 
-  asked_query_ptr question_of(exchange& now, query what) {
+  template <class Question>
+  asked_ptr<Question> asked_by(exchange& now, Question question) {
     now.gone = std::make_shared<std::atomic<bool>>(false);
-    return std::make_shared<asked_query>(std::move(what), query_reply{replies_, now.to}, now.gone);
+    return std::make_shared<asked<Question>>(std::move(question), query_reply{replies_, now.to},
+                                             now.gone);
   }
 
   void answer_question(ticket to, const query_answer& answer) {
@@ -480,7 +482,7 @@ private:
   asio_ns::steady_timer sweep_;
   std::shared_ptr<loop_replies> replies_;
   api::event_reader reader_;
-  api::query_defaults question_defaults_;
+  api::question_defaults question_defaults_;
   exchange_table exchanges_;
   std::thread thread_;
 

@@ -2,7 +2,7 @@
 /// The requests of one event loop that are not answered yet.
 
 #include "protocol/caf_dialect.hpp"
-#include "protocol/query.hpp"
+#include "protocol/questions.hpp"
 #include "server/api/problem.hpp"
 #include "server/http/routes.hpp"
 

@@ -1,6 +1,6 @@
 #include "server/http/ingest_body.hpp"
 
-#include "server/api/query_params.hpp"
+#include "server/api/question_reader.hpp"
 #include "server/http/content_coding.hpp"
 
 #include <cctype>

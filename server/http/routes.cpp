@@ -4,23 +4,18 @@ namespace phi::http {
 
 route_table::route_table(const std::string& prefix, bool stats) {
   if (stats) {
-    auto ask = [&](const char* path, query_kind kind) {
-      routes_.push_back({.path = prefix + path,
-                         .method = "GET",
-                         .what = action::question,
-                         .question = kind,
-                         .tracked = true,
-                         .needs = api::scope::read});
-    };
     routes_.push_back({.path = prefix + "/events",
                        .method = "POST",
                        .what = action::ingest,
                        .tracked = true,
                        .needs = api::scope::ingest});
-    ask("/stats/daily", query_kind::daily);
-    ask("/stats/daily/features", query_kind::daily_features);
-    ask("/stats/summary", query_kind::summary);
-    ask("/cluster", query_kind::cluster);
+    for (const auto& one : endpoints)
+      routes_.push_back({.path = prefix + std::string{one.path},
+                         .method = "GET",
+                         .what = action::question,
+                         .asks = &one,
+                         .tracked = true,
+                         .needs = api::scope::read});
   }
   routes_.push_back({.path = "/health", .method = "GET", .what = action::health});
   routes_.push_back({.path = "/health/live", .method = "GET", .what = action::live});

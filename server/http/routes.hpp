@@ -1,7 +1,7 @@
 #pragma once
 /// The one table of routes.
 
-#include "protocol/query.hpp"
+#include "protocol/endpoints.hpp"
 #include "server/api/tokens.hpp"
 
 #include <cstdint>
@@ -25,7 +25,7 @@ struct route {
   std::string path;        ///< with the prefix
   std::string_view method; ///< "GET" also serves HEAD
   action what;
-  query_kind question = query_kind::daily;
+  const endpoint* asks = nullptr;      ///< of a question
   bool tracked = false;                ///< recorded as an event of the service itself
   api::scope needs = api::scope::none; ///< of its token
 };

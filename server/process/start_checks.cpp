@@ -1,7 +1,7 @@
 #include "server/process/start_checks.hpp"
 
-#include "server/admin/admin_socket.hpp"
 #include "server/api/tokens.hpp"
+#include "server/platform/posix/groups.hpp"
 #include "server/platform/posix/listener.hpp"
 
 namespace phi {

@@ -1,19 +1,22 @@
 #pragma once
-/// From a question to its answer, out of the roll-ups. The same for every database.
+/// Who answers the questions about what was counted: a function each, in the file of its name. All
+/// are `statistics_query::answer_function`s: JSON text out of the roll-ups, the same for every
+/// database, within one transaction.
 
-#include "protocol/query.hpp"
-#include "server/statistics/row_source.hpp"
-
-#include <nlohmann/json_fwd.hpp>
-
-#include <cstdint>
-#include <optional>
+#include "protocol/questions.hpp"
 
 namespace phi::statistics {
 
-/// Answers `daily`, `daily_features` and `summary`. All parts of an answer must see the same data:
-/// called within one transaction. `start_at_us`: nothing before it is counted.
-nlohmann::ordered_json answer_from_rollups(row_source& from, const query& what,
-                                           std::optional<int64_t> start_at_us);
+/// Events and errors of each day, by feature, route and method.
+std::string daily(row_source& rows, const question_parameters& parameters,
+                  std::optional<int64_t> start_at_us);
+
+/// Events and users of each day and feature.
+std::string daily_features(row_source& rows, const question_parameters& parameters,
+                           std::optional<int64_t> start_at_us);
+
+/// Everything at a glance; `include` asks for more.
+std::string summary(row_source& rows, const question_parameters& parameters,
+                    std::optional<int64_t> start_at_us);
 
 } // namespace phi::statistics

@@ -82,20 +82,21 @@ json shown(const row_cursor& row) {
 
 } // namespace
 
-json recent_events(row_source& db, const query& what) {
-  const auto after = what.after.value_or(0);
+json recent_events(row_source& db, const recent_events_query& query) {
+  const auto after = query.after.value_or(0);
   const auto newest = number(db, "SELECT coalesce(max(seq), 0) FROM event");
   auto end = newest;
-  if (what.after && !what.over_gaps) {
+  if (query.after && !query.over_gaps) {
     // Of several writers one can take its numbers first and commit last.
     auto& gap = db.ask(sql::first_gap, {after});
     if (gap.step() && !gap.null(0))
       end = gap.integer(0);
   }
-  std::vector<parameter> values{after, static_cast<int64_t>(what.top), text_or_any(what.feature)};
-  if (what.after)
+  std::vector<parameter> values{after, static_cast<int64_t>(query.limit),
+                                text_or_any(query.feature)};
+  if (query.after)
     values.emplace_back(end);
-  auto& ask = db.ask(what.after ? sql::events_after : sql::last_events, values);
+  auto& ask = db.ask(query.after ? sql::events_after : sql::last_events, values);
   json events = json::array();
   auto last = after;
   while (ask.step()) {
@@ -103,7 +104,7 @@ json recent_events(row_source& db, const query& what) {
     events.push_back(shown(ask));
   }
   // With fewer than asked for there is nothing more: go on behind everything that was looked at.
-  if (events.size() < what.top)
+  if (events.size() < query.limit)
     last = std::max(last, end);
   return {{"events", std::move(events)}, {"last", last}, {"held", end < newest}};
 }

@@ -2,16 +2,16 @@
 /// What an operator asks of the database beside statistics: the last events, whether roll-ups and
 /// rows agree. On the reading connection, whichever the database.
 
-#include "protocol/query.hpp"
+#include "protocol/questions.hpp"
 #include "server/statistics/row_source.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 
 namespace phi::statistics {
 
-/// `{events: [...], last}`: those behind `what.after`, or the last `what.top` ones without it;
+/// `{events: [...], last}`: those behind `query.after`, or the last `query.limit` ones without it;
 /// `last` is where to go on. Users' hashes and `extra` are left out.
-nlohmann::ordered_json recent_events(row_source& db, const query& what);
+nlohmann::ordered_json recent_events(row_source& db, const recent_events_query& query);
 
 inline constexpr int64_t all_days = -1'000'000;
 

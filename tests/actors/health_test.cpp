@@ -148,26 +148,25 @@ struct no_replies : reply_sink {
   query_answer last;
 };
 
-asked_query_ptr asked(query_kind kind = query_kind::summary) {
-  return std::make_shared<asked_query>(query{.kind = kind},
-                                       query_reply{std::make_shared<no_replies>(), 0},
-                                       std::make_shared<std::atomic<bool>>(false));
+std::shared_ptr<asking> one_asks() {
+  return std::make_shared<asking>(query_reply{std::make_shared<no_replies>(), 0},
+                                  std::make_shared<std::atomic<bool>>(false));
 }
 
 } // namespace
 
 TEST_CASE("questions that wait are bounded; answered and abandoned ones do not count") {
   question_gate gate{3};
-  std::vector<asked_query_ptr> waiting;
+  std::vector<std::shared_ptr<asking>> waiting;
   for (int i = 0; i < 3; ++i) {
-    waiting.push_back(asked());
+    waiting.push_back(one_asks());
     CHECK(gate.admit(waiting.back()));
   }
-  auto more = asked();
+  auto more = one_asks();
   CHECK_FALSE(gate.admit(more));
   *waiting[1]->asker_gone = true;
   CHECK(gate.admit(more));
-  auto yet_more = asked();
+  auto yet_more = one_asks();
   CHECK_FALSE(gate.admit(yet_more));
   waiting.clear();
   CHECK(gate.admit(yet_more));
@@ -175,18 +174,18 @@ TEST_CASE("questions that wait are bounded; answered and abandoned ones do not c
 
 TEST_CASE("the time of a question counts from when it was asked") {
   activity seen;
-  auto question = asked();
+  auto question = one_asks();
   question->asked_at = clock::now() - 2s;
-  CHECK(question_watch{seen, *question, 3s}.check() == end_cause::none);
-  CHECK(question_watch{seen, *question, 2s}.check() == end_cause::out_of_time);
-  CHECK(question_watch{seen, *asked(query_kind::backup), 0s}.check() == end_cause::none);
+  CHECK(question_watch{seen, *question, false, 3s}.check() == end_cause::none);
+  CHECK(question_watch{seen, *question, false, 2s}.check() == end_cause::out_of_time);
+  CHECK(question_watch{seen, *one_asks(), true, 0s}.check() == end_cause::none);
   CHECK(seen.progress() == 3); // each look
 }
 
 TEST_CASE("an asker who has gone ends the work at once") {
   activity seen;
-  auto question = asked();
-  question_watch watch{seen, *question, 10s};
+  auto question = one_asks();
+  question_watch watch{seen, *question, false, 10s};
   CHECK(watch.check() == end_cause::none);
   *question->asker_gone = true;
   CHECK(watch.check() == end_cause::asker_gone);
@@ -194,13 +193,13 @@ TEST_CASE("an asker who has gone ends the work at once") {
 
 TEST_CASE("a stop ends what takes long, lets a young question be answered, and then ends all") {
   activity seen;
-  auto young = asked();
-  auto old = asked();
+  auto young = one_asks();
+  auto old = one_asks();
   old->asked_at = clock::now() - 1001ms;
-  auto check = asked(query_kind::verify);
-  question_watch young_watch{seen, *young, 10s};
-  question_watch old_watch{seen, *old, 10s};
-  question_watch check_watch{seen, *check, 10s};
+  auto check = one_asks();
+  question_watch young_watch{seen, *young, false, 10s};
+  question_watch old_watch{seen, *old, false, 10s};
+  question_watch check_watch{seen, *check, true, 10s};
   CHECK(old_watch.check() == end_cause::none);
   seen.press(urge::stop);
   CHECK(young_watch.check() == end_cause::none);

@@ -40,7 +40,7 @@ public:
     rounds.push_back(on_.now());
     return step;
   }
-  query_answer answer(const query&) override { return {}; }
+  query_answer answer(const cluster_task&) override { return {}; }
   void apply_settings(const config&) override {}
   void leave() override {}
 

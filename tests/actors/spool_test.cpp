@@ -331,9 +331,9 @@ TEST_CASE("events that the database refuses are set aside, the others of their b
   CHECK(ledger.settled());
   CHECK(log.contains("sets events aside"));
   h.disk->put_back = 1;
-  tell_from_outside(h.spool, atom::ask_v,
-                    std::make_shared<asked_query>(query{.kind = query_kind::spool_requeue},
-                                                  query_reply{h.stats.replies, 1}));
+  tell_from_outside(
+    h.spool, atom::ask_v,
+    std::make_shared<asked<spool_task>>(spool_requeue{}, query_reply{h.stats.replies, 1}));
   on.run();
   CHECK(h.stats.ledger().set_aside == 0);
   CHECK(h.stats.ledger().spooled == 1);

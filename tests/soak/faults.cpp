@@ -194,8 +194,7 @@ std::vector<fault> all_faults(bool has_disk) {
 std::vector<fault> faults_of(house& at, befalls whom) {
   std::vector<fault> out;
   for (auto& one : all_faults(at.disk() != nullptr))
-    if (one.whom == whom
-        && (at.kind() == sqlite_connection::sqlite ? one.on_sqlite : one.on_postgres))
+    if (one.whom == whom && (at.kind() == database::sqlite ? one.on_sqlite : one.on_postgres))
       out.push_back(std::move(one));
   return out;
 }

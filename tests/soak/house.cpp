@@ -47,7 +47,7 @@ house::house(database kind) : kind_{kind}, port_{testing::free_port()} {
     disk_.emplace(dir_.path("disk"), "192m");
   else
     std::filesystem::create_directories(dir_.path("disk"));
-  if (kind == sqlite_connection::postgres) {
+  if (kind == database::postgres) {
     server_ = std::make_unique<testing::postgres_server>();
     network_ = std::make_unique<testing::tcp_proxy>(server_->port());
   }
@@ -67,7 +67,7 @@ settings house::own_settings() const {
                {"APP_SPOOL_MIN_FREE_BYTES", "0"},
                {"APP_SPOOL_PATH", dir_.path("disk/spool.db")},
                {"APP_STATS_SQLITE_PATH", dir_.path("disk/phi.db")}};
-  if (kind_ == sqlite_connection::postgres) {
+  if (kind_ == database::postgres) {
     out["APP_STATS_STORAGE"] = "postgres";
     out["APP_STATS_POSTGRES_URL"] = testing::postgres_server::url(network_->port());
   }
@@ -78,9 +78,9 @@ void house::forbid_poison() {
   auto has_schema = [&] {
     return server_->number("SELECT count(*) FROM pg_class WHERE relname = 'event'") == 1;
   };
-  if (kind_ == sqlite_connection::postgres && !eventually(has_schema, start_limit))
+  if (kind_ == database::postgres && !eventually(has_schema, start_limit))
     throw std::runtime_error("the service makes no schema:\n" + log());
-  if (kind_ == sqlite_connection::postgres)
+  if (kind_ == database::postgres)
     server_->ask("ALTER TABLE event ADD CONSTRAINT soak CHECK (action NOT LIKE 'poison%')");
   else
     run_in_file(dir_.path("disk/phi.db"),
@@ -89,8 +89,8 @@ void house::forbid_poison() {
 }
 
 testing::question house::asked() const {
-  return kind_ == sqlite_connection::postgres ? server_->asked()
-                                              : testing::in_file(dir_.path("disk/phi.db"));
+  return kind_ == database::postgres ? server_->asked()
+                                     : testing::in_file(dir_.path("disk/phi.db"));
 }
 
 void house::start(const settings& more) {
@@ -199,8 +199,8 @@ void house::settle() {
     // meanwhile.
     std::string mismatch;
     auto same = [&] {
-      mismatch = kind_ == sqlite_connection::postgres ? server_->rollup_mismatch()
-                                                      : testing::rollup_mismatch(asked());
+      mismatch = kind_ == database::postgres ? server_->rollup_mismatch()
+                                             : testing::rollup_mismatch(asked());
       return mismatch.empty();
     };
     if (!eventually(same, 10s))

@@ -18,7 +18,7 @@
 
 namespace phi::soak {
 
-enum class sqlite_connection : uint8_t { sqlite, postgres };
+enum class database : uint8_t { sqlite, postgres };
 
 class house {
 public:
@@ -27,7 +27,7 @@ public:
   ~house();
 
   database kind() const { return kind_; }
-  std::string name() const { return kind_ == sqlite_connection::sqlite ? "sqlite" : "postgres"; }
+  std::string name() const { return kind_ == database::sqlite ? "sqlite" : "postgres"; }
   uint16_t port() const { return port_; }
   testing::question asked() const;
   std::string directory() const { return dir_.path(); }

@@ -119,9 +119,9 @@ bool soak(const wanted& with) {
   std::cout << "seed " << with.seed << ", " << with.minutes << " minutes\n";
   std::vector<std::unique_ptr<house>> houses;
   if (!with.only_postgres)
-    houses.push_back(std::make_unique<house>(sqlite_connection::sqlite));
+    houses.push_back(std::make_unique<house>(database::sqlite));
   if (!with.only_sqlite)
-    houses.push_back(std::make_unique<house>(sqlite_connection::postgres));
+    houses.push_back(std::make_unique<house>(database::postgres));
   std::map<std::string, int> counts;
   std::mutex guard;
   std::vector<std::thread> lives;

@@ -20,7 +20,7 @@ constexpr int forced = static_cast<int>(exit_code::forced_by_deadline);
 std::vector<std::string> points(const house& at, bool with_questions) {
   std::vector<std::string> out{"store.begin",     "store.before_commit", "store.commit",
                                "store.committed", "stats.ingest",        "stats.committed"};
-  if (at.kind() == sqlite_connection::postgres)
+  if (at.kind() == database::postgres)
     out.insert(out.end(), {"keeper.beat"});
   if (with_questions)
     out.push_back("reader.ask");
@@ -62,7 +62,7 @@ void kill_and_start(house& at, chance&) {
 void kill_at_a_point(house& at, chance& by) {
   std::vector<std::string> where{"store.begin", "store.before_commit", "store.committed",
                                  "store.after_commit", "stats.committed"};
-  if (at.kind() == sqlite_connection::postgres)
+  if (at.kind() == database::postgres)
     where.insert(where.end(),
                  {"spool.append", "spool.appended", "spool.replay", "spool.committed"});
   at.signal(SIGTERM);

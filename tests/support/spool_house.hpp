@@ -78,7 +78,7 @@ public:
       }
     std::erase_if(batches, [&](const auto& one) { return one->number == of; });
   }
-  query_answer answer(const query&) override {
+  query_answer answer(const spool_task&) override {
     if (put_back > 0) {
       aside.clear();
       aside_events -= put_back;

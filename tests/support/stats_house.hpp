@@ -73,7 +73,7 @@ inline spool_actor::behavior_type fake_spool(fake_spool_ptr, batches_ptr batches
     [](atom::attach, const store_actor&) {},
     [](atom::attach, const spool_listener_actor&) {},
     [](atom::replay) {},
-    [](atom::ask, const asked_query_ptr&) {},
+    [](atom::ask, const asked_ptr<spool_task>&) {},
   };
 }
 
@@ -86,7 +86,7 @@ struct stats_house {
     if (with_spool)
       spool = on.keep(on.system.spawn(fake_spool, spooled));
     auto who = child_identity{"stats", {}, std::make_shared<activity>()};
-    books = {who.activity, &who.activity->books};
+    ledgers = {who.activity, &who.activity->ledgers};
     stats = on.keep(on.system.spawn(stats_behavior, who, store, spool, with));
     on.run();
   }
@@ -169,7 +169,7 @@ struct stats_house {
   batches_ptr batches = std::make_shared<std::vector<commit_batch_ptr>>();
   batches_ptr spooled = std::make_shared<std::vector<commit_batch_ptr>>();
   std::shared_ptr<recorded_replies> replies = std::make_shared<recorded_replies>();
-  std::shared_ptr<ledger_board> books; ///< its ledger, also when it has left
+  std::shared_ptr<ledger_board> ledgers; ///< its ledger, also when it has left
   store_actor store;
   spool_actor spool;
   stats_actor stats;

@@ -113,7 +113,7 @@ def targets_of(flavour):
 def all_steps(quick):
     readme = Step("the tour of README.md", ["python3", "tests/tools/readme_test.py", "build/test/server/phi-backend"],
                   alone=True)  # on the default port
-    first = [Step("tidy", ["tools/tidy"]), readme]
+    first = [Step("tidy", ["tools/tidy"]), Step("tidy's own test", ["python3", "tests/tools/tidy_test.py"]), readme]
     plain = [run_program(p, "test") for p in programs() if not quick or "quick" in p.how]
     if quick:
         return first + plain
@@ -128,7 +128,7 @@ def all_steps(quick):
     ]
     fuzz = Step(f"fuzz the event reader for {FUZZ_SECS} s",
                 ["build/fuzz/tests/event_reader_fuzz", f"-max_total_time={FUZZ_SECS}", "-max_len=4096", "-timeout=25",
-                 "-rss_limit_mb=2048", "build/corpus", "tests/server/fuzz_corpus"], needs="fuzz", idle=True)
+                 "-rss_limit_mb=2048", "build/corpus", "tests/server/api/fuzz_corpus"], needs="fuzz", idle=True)
     soak = Step(f"random faults for {SOAK_MINUTES} minutes",
                 ["build/test/tests/soak_drill", "--minutes", str(SOAK_MINUTES), "--seed", str(SOAK_SEED)])
     return first + plain + systemd + [soak] + steps_of("asan") + steps_of("tsan") + [fuzz]

@@ -2,13 +2,13 @@
 #include "tools/phictl/admin_client.hpp"
 #include "tools/phictl/commands.hpp"
 #include "tools/phictl/output.hpp"
+#include "tools/phictl/pause.hpp"
 
 #include <CLI/CLI.hpp>
 
 #include <cstdlib>
 #include <iostream>
 #include <memory>
-#include <poll.h>
 #include <spawn.h>
 #include <sys/wait.h>
 
@@ -195,7 +195,7 @@ void take_turn(const context& with, steady::time_point until) {
         std::cerr << "waits for the turn: " << printable(e.what()) << "\n";
       said = e.what();
     }
-    ::poll(nullptr, 0, 250);
+    pause_for(std::chrono::milliseconds{250});
   }
 }
 
@@ -249,7 +249,7 @@ void in_turn(const context& with, const std::vector<std::string>& command, bool 
   while (!is_back(with)) {
     if (steady::now() > until)
       throw failure{outcome::timed_out, std::string{"the service did not become ready"} + kept};
-    ::poll(nullptr, 0, 100);
+    pause_for(std::chrono::milliseconds{100});
   }
   give_turn(with);
   if (with.json)

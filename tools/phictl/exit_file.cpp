@@ -1,4 +1,5 @@
 #include "tools/phictl/exit_file.hpp"
+#include "tools/phictl/pause.hpp"
 
 #include "protocol/admin.hpp"
 #include "protocol/lifecycle.hpp"
@@ -12,7 +13,6 @@
 #include <filesystem>
 #include <fstream>
 #include <optional>
-#include <poll.h>
 #include <unistd.h>
 
 namespace phi::ctl {
@@ -133,7 +133,7 @@ json read_exit_report(const std::string& state_directory, const std::optional<ru
       throw failure{outcome::failed, "process " + std::to_string(run->pid)
                                        + ", which was to stop, has left no report in "
                                        + state_directory + "; see the log"};
-    ::poll(nullptr, 0, 20); // it is being written
+    pause_for(std::chrono::milliseconds{20}); // it is being written
   }
 }
 

@@ -5,6 +5,7 @@
 #include "tools/phictl/line_identity.hpp"
 #include "tools/phictl/line_reader.hpp"
 #include "tools/phictl/output.hpp"
+#include "tools/phictl/pause.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -15,7 +16,6 @@
 #include <iostream>
 #include <memory>
 #include <optional>
-#include <poll.h>
 #include <sys/stat.h>
 #include <type_traits>
 #include <unistd.h>
@@ -42,11 +42,6 @@ struct sent {
     ++batches;
   }
 };
-
-/// Waits where there is nothing to wait on.
-void pause_for(std::chrono::milliseconds time) {
-  ::poll(nullptr, 0, static_cast<int>(time.count()));
-}
 
 /// Sends batches, again and again while the service is away, starting or overloaded: events have
 /// ids, so that nothing counts twice.

@@ -40,7 +40,7 @@ void print_status(const context& with, const json& status) {
               << " + spooled " << count("spooled") << " + set aside " << count("setAside")
               << " + in queue " << count("inQueue") << "  "
               << (ledger.value("balanced", false) ? paint(colour::green, "balanced")
-                                                : paint(colour::red, "NOT BALANCED"))
+                                                  : paint(colour::red, "NOT BALANCED"))
               << "\n";
   }
   if (status.contains("stop"))

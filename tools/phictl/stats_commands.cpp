@@ -1,4 +1,5 @@
 #include "protocol/admin.hpp"
+#include "protocol/endpoints.hpp"
 #include "tools/phictl/admin_client.hpp"
 #include "tools/phictl/commands.hpp"
 #include "tools/phictl/output.hpp"
@@ -40,22 +41,15 @@ std::string url_escape(const std::string& text) {
   return out;
 }
 
-/// What was given is sent, also an empty text: the service says what is wrong with it.
-struct stats_wishes {
-  std::optional<std::string> start, end, zone, feature;
-};
+/// The parameters by name. What was given is sent, also an empty text: the service says what is
+/// wrong with it.
+using given_parameters = std::map<std::string, std::optional<std::string>, std::less<>>;
 
-json ask_statistics(const context& with, const std::string& path, const stats_wishes& wishes,
-                    const std::string& more = "") {
-  std::string query = more;
-  auto put = [&](const char* name, const std::optional<std::string>& value) {
+json ask_statistics(const context& with, std::string_view path, const given_parameters& given) {
+  std::string query;
+  for (const auto& [name, value] : given)
     if (value)
-      query += (query.empty() ? "" : "&") + std::string{name} + "=" + url_escape(*value);
-  };
-  put("start", wishes.start);
-  put("end", wishes.end);
-  put("timezone", wishes.zone);
-  put("feature", wishes.feature);
+      query += (query.empty() ? "" : "&") + name + "=" + url_escape(*value);
   return ask(with, admin_wire::method_ask, {{"path", path}, {"query", query}}, 30s);
 }
 
@@ -71,12 +65,7 @@ void print_bars(std::vector<std::vector<std::string>> rows, const std::vector<ui
   print_table(rows);
 }
 
-void stats_daily(const context& with, const stats_wishes& wishes) {
-  auto answer = ask_statistics(with, "/stats/daily", wishes);
-  if (with.json) {
-    std::cout << answer.dump(2) << "\n";
-    return;
-  }
+void print_daily(const json& answer) {
   std::map<std::string, std::pair<uint64_t, uint64_t>> days;
   for (const auto& row : answer) {
     auto& [count, errors] = days[row.value("date", "?")];
@@ -92,12 +81,7 @@ void stats_daily(const context& with, const stats_wishes& wishes) {
   print_bars(std::move(rows), counts);
 }
 
-void stats_features(const context& with, const stats_wishes& wishes) {
-  auto answer = ask_statistics(with, "/stats/daily/features", wishes);
-  if (with.json) {
-    std::cout << answer.dump(2) << "\n";
-    return;
-  }
+void print_features(const json& answer) {
   std::vector<std::vector<std::string>> rows{{"DATE", "FEATURE", "EVENTS", "USERS"}};
   std::vector<uint64_t> counts;
   for (const auto& row : answer["rows"]) {
@@ -109,8 +93,9 @@ void stats_features(const context& with, const stats_wishes& wishes) {
   print_bars(std::move(rows), counts);
 }
 
-void stats_latency(const context& with, const stats_wishes& wishes) {
-  auto answer = ask_statistics(with, "/stats/summary", wishes, "include=latency");
+void stats_latency(const context& with, given_parameters given) {
+  given["include"] = "latency";
+  auto answer = ask_statistics(with, "/stats/summary", given);
   auto latency = answer.value("latency", json::object());
   if (with.json) {
     std::cout << latency.dump(2) << "\n";
@@ -134,12 +119,7 @@ void stats_latency(const context& with, const stats_wishes& wishes) {
   print_table(rows);
 }
 
-void stats_summary(const context& with, const stats_wishes& wishes) {
-  auto answer = ask_statistics(with, "/stats/summary", wishes);
-  if (with.json) {
-    std::cout << answer.dump(2) << "\n";
-    return;
-  }
+void print_summary(const json& answer) {
   auto text = [&](const char* name) {
     return answer.contains(name) && answer[name].is_string() ? answer[name].get<std::string>()
                                                              : "-";
@@ -158,30 +138,80 @@ void stats_summary(const context& with, const stats_wishes& wishes) {
   print_bars(std::move(rows), counts);
 }
 
+/// How the answers of a command are shown on a terminal.
+using answer_printer = void (*)(const json& answer);
+
+answer_printer printer_of(std::string_view command) {
+  static const std::map<std::string_view, answer_printer> printers{
+    {"daily", print_daily}, {"features", print_features}, {"summary", print_summary}};
+  auto found = printers.find(command);
+  return found == printers.end() ? [](const json& answer) { std::cout << answer.dump(2) << "\n"; }
+                                 : found->second;
+}
+
+void run_stats(const context& with, const endpoint& of, const given_parameters& given) {
+  auto answer = ask_statistics(with, of.path, given);
+  if (with.json)
+    std::cout << answer.dump(2) << "\n";
+  else
+    printer_of(of.command)(answer);
+}
+
+const char* type_name(parameter_type type) {
+  switch (type) {
+    case parameter_type::date: return "DATE";
+    case parameter_type::time_zone: return "ZONE";
+    case parameter_type::number: return "N";
+    case parameter_type::words: return "WORD,...";
+    case parameter_type::text: break;
+  }
+  return "TEXT";
+}
+
+std::string help_of(const endpoint_parameter& row) {
+  std::string out{row.help};
+  if (!row.words.empty())
+    out += ": " + std::string{row.words} + " all";
+  return row.most > 0 ? out + ", up to " + std::to_string(row.most) : out;
+}
+
+/// A command from its row in the table: an option for each parameter.
+CLI::App* add_endpoint_command(CLI::App& stats, const endpoint& of, given_parameters& given) {
+  auto* command = stats.add_subcommand(std::string{of.command}, std::string{of.help});
+  bool needs_range = false;
+  for (const auto& row : of.parameters) {
+    std::string name{row.name};
+    command->add_option("--" + name, given[name], help_of(row))
+      ->type_name(type_name(row.type))
+      ->required(row.required);
+    needs_range |= row.required;
+  }
+  command->footer("Example: phictl stats " + std::string{of.command}
+                  + (needs_range ? " --start 2026-01-01 --end 2026-01-31" : ""));
+  return command;
+}
+
 } // namespace
 
 void add_stats_commands(CLI::App& app, context& with) {
   auto* stats = app.add_subcommand("stats", "Ask what was counted");
   stats->require_subcommand(1);
   stats->footer("Example: phictl stats daily --start 2026-01-01 --end 2026-01-31");
-  using value_printer = void (*)(const context&, const stats_wishes&);
-  auto add = [&](const char* name, const char* what, value_printer show, bool needs_range) {
-    auto wishes = std::make_shared<stats_wishes>();
-    auto* command = stats->add_subcommand(name, what);
-    auto* start = command->add_option("--start", wishes->start, "First day")->type_name("DATE");
-    auto* end = command->add_option("--end", wishes->end, "Last day")->type_name("DATE");
-    start->required(needs_range);
-    end->required(needs_range);
-    command->add_option("--timezone", wishes->zone, "IANA time zone")->type_name("ZONE");
-    command->add_option("--feature", wishes->feature, "Only this feature");
-    command->footer("Example: phictl stats " + std::string{name}
-                    + (needs_range ? " --start 2026-01-01 --end 2026-01-31" : ""));
-    command->callback([&with, wishes, show] { show(with, *wishes); });
-  };
-  add("daily", "Events and errors of each day", stats_daily, true);
-  add("features", "Events and users of each day and feature", stats_features, true);
-  add("latency", "How long the timed events took", stats_latency, false);
-  add("summary", "Everything at a glance", stats_summary, false);
+  for (const auto& one : endpoints) {
+    if (one.command.empty())
+      continue;
+    auto given = std::make_shared<given_parameters>();
+    add_endpoint_command(*stats, one, *given)->callback([&with, &one, given] {
+      run_stats(with, one, *given);
+    });
+  }
+  auto given = std::make_shared<given_parameters>();
+  auto* latency = stats->add_subcommand("latency", "How long the timed events took");
+  for (const auto& row : endpoint_table::daily_features)
+    latency->add_option("--" + std::string{row.name}, (*given)[std::string{row.name}], help_of(row))
+      ->type_name(type_name(row.type));
+  latency->footer("Example: phictl stats latency");
+  latency->callback([&with, given] { stats_latency(with, *given); });
 }
 
 } // namespace phi::ctl

@@ -2,7 +2,7 @@
 /// Signals as a queue: blocked in every thread from the first line of main, read by one thread.
 /// Nothing ever runs in a signal handler.
 
-#include "protocol/lifecycle.hpp"
+#include "actors/ports/signal_port.hpp"
 #include "server/platform/posix/listener.hpp"
 
 #include <functional>
@@ -19,17 +19,17 @@ void block_signals();
 /// Undoes it, for work that a signal may simply end. A signal that came meanwhile acts now.
 void unblock_signals();
 
-class signal_source {
+class signal_source : public signal_port {
 public:
   /// Starts the thread. `emergency` is called there on the third wish for a stop, at once and
   /// whatever else the process does.
   explicit signal_source(std::function<void()> emergency);
-  ~signal_source();
+  ~signal_source() override;
   signal_source(const signal_source&) = delete;
 
   /// From now on `handler` gets every signal, in the thread of this source; first those that came
   /// before. An empty handler: keep them.
-  void attach(std::function<void(const heard_signal&)> handler);
+  void attach(std::function<void(const heard_signal&)> handler) override;
 
 private:
   void run();

@@ -66,20 +66,10 @@ public:
     }
   }
 
-  query_answer answer(const query& what) override {
+  query_answer answer(const cluster_task& task) override {
     try {
       connect();
-      switch (what.kind) {
-        case query_kind::cluster_want: return want(what.instance, what.text);
-        case query_kind::cluster_forget: return forget(what.instance);
-        case query_kind::cluster_take_turn: return take_turn();
-        case query_kind::cluster_give_turn:
-          if (!what.instance.empty() && what.instance != with_.instance)
-            return give_turn_of(what.instance);
-          db_.run(postgres_sql::give_turn, {value::text(with_.instance)});
-          return {.body = json{{"turn", false}}.dump()};
-        default: return {error_code::invalid_query, "this question is not known", {}};
-      }
+      return std::visit([this](const auto& one) { return execute(one); }, task);
     } catch (const postgres_error& e) {
       recover(e);
       return {error_code::store_unavailable, e.what(), {}};
@@ -144,19 +134,26 @@ private:
     db_.recover(e);
   }
 
-  query_answer want(const std::string& instance, const std::string& state) {
-    if (db_.run(postgres_sql::want, {value::text(instance), value::text(state)}).changed() == 0)
+  query_answer execute(const steer_instance& task) {
+    const auto& [instance, wanted] = task;
+    if (db_.run(postgres_sql::want, {value::text(instance), value::text(wanted)}).changed() == 0)
       return {error_code::not_found, "there is no instance " + instance + " that is up", {}};
-    return {.body = json{{"instance", instance}, {"wanted", state}}.dump()};
+    return {.body = json{{"instance", instance}, {"wanted", wanted}}.dump()};
   }
 
-  query_answer forget(const std::string& instance) {
+  query_answer execute(const forget_instance& task) {
+    const auto& instance = task.instance;
     if (db_.run(postgres_sql::forget, {value::text(instance)}).changed() == 0)
       return {error_code::not_found, "there is no instance " + instance + " that is down", {}};
     return {.body = json{{"forgotten", instance}}.dump()};
   }
 
-  query_answer give_turn_of(const std::string& instance) {
+  query_answer execute(const give_restart_slot& task) {
+    const auto& instance = task.instance;
+    if (instance.empty() || instance == with_.instance) {
+      db_.run(postgres_sql::give_turn, {value::text(with_.instance)});
+      return {.body = json{{"turn", false}}.dump()};
+    }
     if (db_.run(postgres_sql::give_turn_of, {value::text(instance)}).step())
       return {.body = json{{"turn", false}, {"instance", instance}}.dump()};
     bool has = db_.run(turn_is_of, {value::text(instance)}).step();
@@ -169,7 +166,7 @@ private:
   }
 
   /// One at a time: whoever has the turn may go down, if all others are up.
-  query_answer take_turn() {
+  query_answer execute(const take_restart_slot&) {
     auto own = value::text(with_.instance);
     begin_limited(db_, with_.commit_timeout);
     db_.run(lock_turn);

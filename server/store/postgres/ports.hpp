@@ -35,7 +35,7 @@ store_port_ptr make_postgres_store(postgres_settings with);
 reader_port_ptr make_postgres_reader(postgres_settings with);
 cluster_port_ptr make_postgres_cluster(postgres_settings with);
 
-/// For `--migrate`: what is to be done, or, with `execute`, what was done. Throws what is wrong.
+/// For `--migrate`: what is to be done, or, with `apply`, what was done. Throws what is wrong.
 std::vector<std::string> migrate_postgres(const postgres_settings& with, bool execute);
 
 } // namespace phi::store

@@ -4,13 +4,13 @@
 #include "actors/questions.hpp"
 #include "config/defaults.hpp"
 #include "protocol/text/rfc3339.hpp"
-#include "server/statistics/answers.hpp"
 #include "server/statistics/inspection.hpp"
 #include "server/store/postgres/connection.hpp"
 #include "server/store/postgres/statements.hpp"
 
 #include <nlohmann/json.hpp>
 
+#include <functional>
 #include <map>
 #include <optional>
 
@@ -28,15 +28,21 @@ public:
   /// Connects with the first question: neither the start nor ingest waits for it.
   std::string open() override { return {}; }
 
-  query_answer answer(const query& what, work_watch& watch) override {
-    if (what.kind == query_kind::backup)
+  query_answer answer(const reader_query& query, work_watch& watch) override {
+    return try_answer(watch, with_.query_timeout, [&] {
+      return std::visit([this](const auto& one) { return answer_of(one); }, query);
+    });
+  }
+
+  query_answer answer(const inspection_task& task, work_watch& watch) override {
+    if (std::holds_alternative<backup_task>(task))
       return {error_code::invalid_query,
               "the events are in PostgreSQL: back it up with pg_dump or its own means",
               {}};
-    db_.watched_by(&watch);
-    auto out = try_answer(what);
-    db_.watched_by(nullptr);
-    return out;
+    return try_answer(watch, defaults::inspection_timeout, [&] {
+      return statistics::verify(*this, statistics::number(*this, postgres_sql::raw_from_day))
+        .dump();
+    });
   }
 
   void apply_settings(const config& settings) override { with_ = postgres_settings_of(settings); }
@@ -47,11 +53,19 @@ public:
   }
 
 private:
-  query_answer try_answer(const query& what) {
-    auto limit =
-      is_long(what.kind) ? milliseconds{defaults::inspection_timeout} : with_.query_timeout;
+  /// The text of an answer, made within a transaction.
+  using work = std::function<std::string()>;
+
+  query_answer try_answer(work_watch& watch, milliseconds limit, const work& ask) {
+    db_.watched_by(&watch);
+    auto out = try_watched(limit, ask);
+    db_.watched_by(nullptr);
+    return out;
+  }
+
+  query_answer try_watched(milliseconds limit, const work& ask) {
     try {
-      return {.body = ask_perhaps_again(what, limit)};
+      return {.body = ask_perhaps_again(limit, ask)};
     } catch (const postgres_ended& e) {
       rows_.clear();
       return ended_answer(e.why());
@@ -72,22 +86,22 @@ private:
 
   /// The server, or a firewall, may have ended a session that was idle: that shows with the first
   /// statement, and is no failure of the database.
-  std::string ask_perhaps_again(const query& what, milliseconds limit) {
+  std::string ask_perhaps_again(milliseconds limit, const work& ask) {
     bool reused = db_.is_open();
     begun_ = false;
     try {
-      return ask_in_transaction(what, limit);
+      return ask_in_transaction(limit, ask);
     } catch (const postgres_ended&) {
       throw;
     } catch (const postgres_error&) {
       if (!reused || begun_ || db_.is_open())
         throw;
       rows_.clear();
-      return ask_in_transaction(what, limit);
+      return ask_in_transaction(limit, ask);
     }
   }
 
-  std::string ask_in_transaction(const query& what, milliseconds limit) {
+  std::string ask_in_transaction(milliseconds limit, const work& ask) {
     if (!db_.is_open())
       db_.connect({.url = with_.url,
                    .connect_timeout = with_.connect_timeout,
@@ -101,21 +115,19 @@ private:
               + std::to_string(std::max<int64_t>(limit.count(), 1)));
     db_.run_queued();
     begun_ = true;
-    auto body = dispatch(what).dump();
+    auto body = ask();
     db_.run("COMMIT");
     rows_.clear();
     return body;
   }
 
-  nlohmann::ordered_json dispatch(const query& what) {
-    switch (what.kind) {
-      case query_kind::events: return statistics::recent_events(*this, what);
-      case query_kind::verify:
-        return statistics::verify(*this, number(*this, postgres_sql::raw_from_day));
-      case query_kind::cluster: return cluster();
-      default: return statistics::answer_from_rollups(*this, what, with_.start_at_us);
-    }
+  std::string answer_of(const statistics_query& query) {
+    return query.answer(*this, query.parameters, with_.start_at_us);
   }
+  std::string answer_of(const recent_events_query& query) {
+    return statistics::recent_events(*this, query).dump();
+  }
+  std::string answer_of(const cluster_query&) { return cluster().dump(); }
 
   nlohmann::ordered_json cluster() {
     auto list = nlohmann::ordered_json::array();

@@ -123,22 +123,10 @@ public:
 
   void watched_by(work_watch_ptr watch) override { watch_ = std::move(watch); }
 
-  query_answer answer(const query& what) override {
+  query_answer answer(const spool_task& task) override {
     json body;
-    if (what.kind == query_kind::spool_check) // of a large spool takes long
-      db_.watched_by(watch_.get());
     auto trouble = safely([&] {
-      switch (what.kind) {
-        case query_kind::spool_show: body = show_spool(db_); break;
-        case query_kind::spool_check: body = check_spool(db_, missing_); break;
-        case query_kind::spool_requeue: body = requeue(); break;
-        default: throw std::logic_error("this question is not known");
-      }
-      db_.watched_by(nullptr);
-      if (what.kind == query_kind::spool_check && what.text == forget_missing) {
-        forget();
-        body["ok"] = body["damaged"].empty(); // as it is from now on, what was missing being told
-      }
+      body = std::visit([this](const auto& one) { return execute(one); }, task);
       body["file"] = with_.file;
       body["maxBytes"] = with_.max_bytes;
       body.emplace("missingEvents", events_of(missing_));
@@ -185,6 +173,19 @@ public:
   }
 
 private:
+  json execute(const spool_show&) { return show_spool(db_); }
+  json execute(const spool_requeue&) { return requeue(); }
+  json execute(const spool_check& task) {
+    db_.watched_by(watch_.get()); // of a large spool it takes long
+    auto body = check_spool(db_, missing_);
+    db_.watched_by(nullptr);
+    if (task.forget_missing) {
+      forget();
+      body["ok"] = body["damaged"].empty(); // as it is from now on, what was missing being told
+    }
+    return body;
+  }
+
   std::string index_file() const { return with_.file + ".index"; }
 
   /// Open, compared and counted, or closed: never in between.

@@ -13,7 +13,6 @@
 namespace phi::store {
 
 /// As the text of `spool_check`: what is missing has been seen, and need not be shown again.
-inline constexpr std::string_view forget_missing = "forget-missing";
 
 spool_depth depth_of(sqlite_connection& db);
 

@@ -1,7 +1,6 @@
 #include "server/store/sqlite/ports.hpp"
 
 #include "actors/questions.hpp"
-#include "server/statistics/answers.hpp"
 #include "server/statistics/inspection.hpp"
 #include "server/store/sqlite/connection.hpp"
 #include "server/store/sqlite/database_file.hpp"
@@ -33,10 +32,19 @@ public:
     }
   }
 
-  query_answer answer(const query& what, work_watch& watch) override {
-    auto out = try_answer(what, watch);
-    db_.watched_by(nullptr);
-    return out;
+  query_answer answer(const reader_query& query, work_watch& watch) override {
+    return try_answer(watch, [&] {
+      return in_transaction(
+        [&] { return std::visit([this](const auto& one) { return answer_of(one); }, query); });
+    });
+  }
+
+  query_answer answer(const inspection_task& task, work_watch& watch) override {
+    return try_answer(watch, [&]() -> query_answer {
+      if (const auto* backup = std::get_if<backup_task>(&task))
+        return copied(backup->file, watch); // VACUUM INTO is a transaction of its own
+      return in_transaction([&] { return statistics::verify(*this).dump(); });
+    });
   }
 
   void apply_settings(const config& settings) override {
@@ -64,20 +72,31 @@ private:
                                           }}};
   }
 
-  query_answer try_answer(const query& what, work_watch& watch) {
+  template <class Work>
+  query_answer try_answer(work_watch& watch, Work work) {
+    auto out = try_watched(watch, work);
+    db_.watched_by(nullptr);
+    return out;
+  }
+
+  /// One transaction: all parts of an answer see the same data.
+  template <class Work>
+  query_answer in_transaction(Work work) {
+    db_.run("BEGIN");
+    std::string body = work();
+    reset_statements();
+    db_.run("COMMIT");
+    return {.body = std::move(body)};
+  }
+
+  template <class Work>
+  query_answer try_watched(work_watch& watch, Work work) {
     try {
       if (!db_.is_open())
         if (auto trouble = open(); !trouble.empty())
           return {error_code::questions_unavailable, trouble, {}};
       db_.watched_by(&watch);
-      if (what.kind == query_kind::backup) // VACUUM INTO is a transaction of its own
-        return copied(what.file, watch);
-      // One transaction: all parts of an answer see the same data.
-      db_.run("BEGIN");
-      auto body = dispatch(what).dump();
-      reset_statements();
-      db_.run("COMMIT");
-      return {.body = std::move(body)};
+      return work();
     } catch (const sqlite_error& e) {
       auto why = db_.ended();
       if (why == end_cause::none && (e.code() & 0xff) == SQLITE_INTERRUPT)
@@ -109,16 +128,18 @@ private:
     }
   }
 
-  nlohmann::ordered_json dispatch(const query& what) {
-    switch (what.kind) {
-      case query_kind::events: return statistics::recent_events(*this, what);
-      case query_kind::verify: return statistics::verify(*this);
-      case query_kind::cluster: // a database of its own: nobody else is there
-        return {{"storage", "sqlite"},
-                {"instances",
-                 {{{"instance", with_.instance}, {"version", PHI_VERSION}, {"self", true}}}}};
-      default: return statistics::answer_from_rollups(*this, what, with_.start_at_us);
-    }
+  std::string answer_of(const statistics_query& query) {
+    return query.answer(*this, query.parameters, with_.start_at_us);
+  }
+  std::string answer_of(const recent_events_query& query) {
+    return statistics::recent_events(*this, query).dump();
+  }
+  /// A database of its own: nobody else is there.
+  std::string answer_of(const cluster_query&) {
+    return nlohmann::ordered_json{
+      {"storage", "sqlite"},
+      {"instances", {{{"instance", with_.instance}, {"version", PHI_VERSION}, {"self", true}}}}}
+      .dump();
   }
 
   /// A statement is prepared once.

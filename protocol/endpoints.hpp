@@ -1,0 +1,76 @@
+#pragma once
+/// THE table of what may be asked of the numbers. Routes, the check of parameters, `ask` on the
+/// admin socket and the commands of `phictl stats` are made from it.
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace phi {
+
+/// How a parameter is read and checked.
+enum class parameter_type : uint8_t {
+  date,      ///< "2026-01-31", a local day of the question's zone
+  time_zone, ///< an IANA name; without it, stats.timezone
+  text,      ///< up to 1024 bytes, equal to what is looked for; empty: anything
+  number,    ///< from 1; more than `most` counts as `most`
+  words,     ///< of `words`, parted by `, ;` or white space; "all" is every one
+};
+
+struct endpoint_parameter {
+  std::string_view name;
+  parameter_type type = parameter_type::text;
+  std::string_view help;
+  bool required = false;
+  uint32_t most = 0;           ///< of a number
+  std::string_view words = {}; ///< one line, parted by spaces
+};
+
+/// Asked with GET and a query string. Where it has `start` and `end`, these are the first and the
+/// last day of a range of up to stats.max_range_days.
+struct endpoint {
+  std::string_view path;    ///< behind api.prefix
+  std::string_view command; ///< of `phictl stats`; empty: it has none
+  std::string_view help;
+  std::span<const endpoint_parameter> parameters = {};
+};
+
+namespace endpoint_table {
+
+inline constexpr endpoint_parameter required_start{"start", parameter_type::date, "First day",
+                                                   true};
+inline constexpr endpoint_parameter required_end{"end", parameter_type::date, "Last day", true};
+inline constexpr endpoint_parameter start{"start", parameter_type::date, "First day"};
+inline constexpr endpoint_parameter end{"end", parameter_type::date, "Last day"};
+inline constexpr endpoint_parameter zone{"timezone", parameter_type::time_zone, "IANA time zone"};
+inline constexpr endpoint_parameter feature{"feature", parameter_type::text, "Only this feature"};
+inline constexpr endpoint_parameter route{"route", parameter_type::text, "Only this route"};
+inline constexpr endpoint_parameter method{"method", parameter_type::text, "Only this method"};
+
+inline constexpr std::array daily{required_start, required_end, zone, feature, route, method};
+inline constexpr std::array daily_features{required_start, required_end, zone, feature};
+inline constexpr std::array summary{
+  start,
+  end,
+  zone,
+  feature,
+  endpoint_parameter{.name = "include",
+                     .type = parameter_type::words,
+                     .help = "Parts that are left out without it",
+                     .words =
+                       "routes methods status instances actions latency unique_ips user_kinds"},
+  endpoint_parameter{
+    .name = "top", .type = parameter_type::number, .help = "Rows of each ranking", .most = 200}};
+
+} // namespace endpoint_table
+
+inline constexpr std::array endpoints{
+  endpoint{"/stats/daily", "daily", "Events and errors of each day", endpoint_table::daily},
+  endpoint{"/stats/daily/features", "features", "Events and users of each day and feature",
+           endpoint_table::daily_features},
+  endpoint{"/stats/summary", "summary", "Everything at a glance", endpoint_table::summary},
+  endpoint{"/cluster", "", "The instances that share the database"},
+};
+
+} // namespace phi

@@ -1,0 +1,165 @@
+#pragma once
+/// What may be asked of the actors. A question is a type, and what a type can be asked of is said
+/// by the interfaces in actors.hpp: the compiler knows every answerer of every question.
+
+#include "protocol/reply.hpp"
+#include "protocol/time.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace phi::statistics {
+class row_source;
+} // namespace phi::statistics
+
+namespace phi {
+
+/// The parameters of a question, each checked against its row in protocol/endpoints.hpp. The names
+/// live as long as that table.
+class question_parameters {
+public:
+  /// Days since 1970-01-01; nothing: not given.
+  std::optional<int32_t> day(std::string_view name) const { return value<int32_t>(name); }
+  std::optional<std::string> text(std::string_view name) const { return value<std::string>(name); }
+  std::optional<uint32_t> number(std::string_view name) const { return value<uint32_t>(name); }
+  bool has_word(std::string_view name, std::string_view word) const {
+    auto words = value<word_set>(name);
+    return words && words->contains(word);
+  }
+
+  using word_set = std::set<std::string, std::less<>>;
+  using any_value = std::variant<int32_t, uint32_t, std::string, word_set>;
+
+  void put(std::string_view name, any_value value) { values_[name] = std::move(value); }
+  bool has(std::string_view name) const { return values_.contains(name); }
+
+private:
+  template <class T>
+  std::optional<T> value(std::string_view name) const {
+    auto found = values_.find(name);
+    return found == values_.end() ? std::optional<T>{} : std::get<T>(found->second);
+  }
+
+  std::map<std::string_view, any_value> values_;
+};
+
+// -- asked of READER ------------------------------------------------------------------------------
+
+/// A question about what was counted. It brings the function of server/statistics that answers it.
+struct statistics_query {
+  /// JSON text out of the rows of one transaction. Nothing before `start_at_us` is counted.
+  using answer_function = std::string (*)(statistics::row_source& rows,
+                                          const question_parameters& parameters,
+                                          std::optional<int64_t> start_at_us);
+
+  std::string_view path; ///< of its endpoint
+  question_parameters parameters;
+  answer_function answer = nullptr; ///< never null in a question that is asked
+};
+
+/// The latest events, or those behind a number.
+struct recent_events_query {
+  uint32_t limit = 100; ///< 1 to 1000
+  std::optional<int64_t> after;
+  std::optional<std::string> feature;
+  bool over_gaps = false; ///< not only up to a number that is still missing
+};
+
+/// The instances that share the database.
+struct cluster_query {};
+
+using reader_query = std::variant<statistics_query, recent_events_query, cluster_query>;
+
+// -- asked of INSPECTOR: long work at everything that is there ------------------------------------
+
+/// Are the roll-ups what the rows say?
+struct verify_task {};
+
+/// A copy of the database; the answer carries it, open.
+struct backup_task {
+  std::string file; ///< where it is made
+};
+
+using inspection_task = std::variant<verify_task, backup_task>;
+
+// -- asked of SPOOL -------------------------------------------------------------------------------
+
+struct spool_show {};
+
+/// Reads every batch.
+struct spool_check {
+  bool forget_missing = false; ///< of what is known to be lost it is told no more
+};
+
+/// What was set aside is tried again.
+struct spool_requeue {};
+
+using spool_task = std::variant<spool_show, spool_check, spool_requeue>;
+
+// -- asked of KEEPER ------------------------------------------------------------------------------
+
+/// An instance should drain, or be ready again.
+struct steer_instance {
+  std::string instance;
+  std::string wanted; ///< "drain" or "ready"
+};
+
+/// An instance will not come back.
+struct forget_instance {
+  std::string instance;
+};
+
+/// This instance may go down now, and no other.
+struct take_restart_slot {};
+
+struct give_restart_slot {
+  std::string instance; ///< of another, which is down; empty: our own
+};
+
+using cluster_task =
+  std::variant<steer_instance, forget_instance, take_restart_slot, give_restart_slot>;
+
+// -- asked of STATS -------------------------------------------------------------------------------
+
+/// How are queue and ledger?
+struct health_query {
+  std::vector<std::string> causes; ///< why the service as a whole is degraded
+  bool in_full = false;            ///< an administrator asks: with the words of the database
+};
+
+// -- asking ---------------------------------------------------------------------------------------
+
+/// Set by whoever waits for an answer when it no longer does; any thread.
+using gone_flag = std::shared_ptr<std::atomic<bool>>;
+
+/// The duty to answer, and what is known of the asker.
+struct asking {
+  query_reply reply;
+  gone_flag asker_gone{}; ///< null: the asker always waits
+  time_point asked_at = clock::now();
+
+  bool abandoned() const { return asker_gone && asker_gone->load(std::memory_order_relaxed); }
+};
+
+/// A question and the duty to answer it.
+template <class Question>
+struct asked : asking {
+  asked(Question what_is_asked, query_reply to, gone_flag gone = {})
+    : asking{std::move(to), std::move(gone)},
+      question(std::move(what_is_asked)) {}
+
+  Question question;
+};
+
+template <class Question>
+using asked_ptr = std::shared_ptr<asked<Question>>;
+
+} // namespace phi

@@ -1,0 +1,280 @@
+#include "server/api/question_reader.hpp"
+
+#include "config/keys.hpp"
+#include "protocol/text/rfc3339.hpp"
+#include "server/statistics/answers.hpp"
+#include "server/statistics/time_zones.hpp"
+
+#include <simdjson.h>
+
+#include <algorithm>
+#include <charconv>
+
+namespace phi::api {
+namespace {
+
+constexpr size_t longest_text = 1024;
+
+using text_pairs = std::vector<std::pair<std::string, std::string>>;
+
+// -- who answers ----------------------------------------------------------------------------------
+
+using query_maker = reader_query (*)(const endpoint&, question_parameters);
+
+template <statistics_query::answer_function Answer>
+reader_query statistics_of(const endpoint& of, question_parameters parameters) {
+  return statistics_query{of.path, std::move(parameters), Answer};
+}
+
+struct answerer {
+  std::string_view path;
+  query_maker make;
+};
+
+/// One for each row of `endpoints`, in its order.
+constexpr std::array answerers{
+  answerer{"/stats/daily", statistics_of<statistics::daily>},
+  answerer{"/stats/daily/features", statistics_of<statistics::daily_features>},
+  answerer{"/stats/summary", statistics_of<statistics::summary>},
+  answerer{"/cluster",
+           [](const endpoint&, question_parameters) -> reader_query { return cluster_query{}; }},
+};
+
+static_assert(std::equal(answerers.begin(), answerers.end(), endpoints.begin(), endpoints.end(),
+                         [](const answerer& a, const endpoint& b) { return a.path == b.path; }),
+              "every endpoint has its answerer, in the order of the table");
+
+reader_query make_query(const endpoint& of, question_parameters parameters) {
+  return answerers[static_cast<size_t>(&of - endpoints.data())].make(of, std::move(parameters));
+}
+
+// -- the query string -----------------------------------------------------------------------------
+
+int hex(char c) {
+  if (c >= '0' && c <= '9')
+    return c - '0';
+  if (c >= 'a' && c <= 'f')
+    return c - 'a' + 10;
+  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+std::optional<std::string> percent_decode(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      out += text[i] == '+' ? ' ' : text[i];
+      continue;
+    }
+    if (i + 2 >= text.size() || hex(text[i + 1]) < 0 || hex(text[i + 2]) < 0)
+      return std::nullopt;
+    out += static_cast<char>(hex(text[i + 1]) * 16 + hex(text[i + 2]));
+    i += 2;
+  }
+  return out;
+}
+
+/// Databases and JSON take nothing else.
+bool is_utf8(const std::string& text) {
+  return simdjson::validate_utf8(text.data(), text.size());
+}
+
+/// The parts of a text between any of `separators`.
+std::vector<std::string> split(std::string_view text, std::string_view separators) {
+  std::vector<std::string> out;
+  for (size_t at = text.find_first_not_of(separators); at != text.npos;) {
+    auto end = std::min(text.find_first_of(separators, at), text.size());
+    out.emplace_back(text.substr(at, end - at));
+    at = text.find_first_not_of(separators, end);
+  }
+  return out;
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string all;
+  for (const auto& name : names)
+    all += (all.empty() ? "" : ", ") + name;
+  return all;
+}
+
+// -- the parameters -------------------------------------------------------------------------------
+
+class parameter_parser {
+public:
+  parameter_parser(const endpoint& of, const question_defaults& defaults)
+    : endpoint_(of),
+      defaults_(defaults) {}
+
+  read_query run(std::string_view query_string) {
+    auto list = parse_query_string(query_string);
+    if (!list)
+      complain("", "the query string holds a broken %-escape, or text that is not UTF-8");
+    else
+      take_all(*list);
+    if (!errors_.empty())
+      return {{}, std::move(errors_)};
+    return {make_query(endpoint_, std::move(parameters_)), {}};
+  }
+
+private:
+  void take_all(const text_pairs& list) {
+    for (size_t i = 0; i < list.size(); ++i) {
+      const auto& [name, value] = list[i];
+      bool again = std::any_of(list.begin(), list.begin() + static_cast<ptrdiff_t>(i),
+                               [&](const auto& other) { return other.first == name; });
+      if (again)
+        complain(name, "the parameter is given twice");
+      else if (const auto* row = find(name))
+        take(*row, value);
+      else
+        complain_of_unknown(name);
+    }
+    for (const auto& row : endpoint_.parameters)
+      if (!parameters_.has(row.name))
+        fill_in(row);
+    check_range();
+  }
+
+  void complain(std::string_view name, std::string message) {
+    errors_.push_back({.code = error_code::invalid_query,
+                       .pointer = std::string{name},
+                       .message = std::move(message)});
+  }
+
+  bool complained_of(std::string_view name) const {
+    return std::any_of(errors_.begin(), errors_.end(),
+                       [&](const auto& e) { return e.pointer == name; });
+  }
+
+  void complain_of_unknown(const std::string& name) {
+    std::vector<std::string> known;
+    for (const auto& row : endpoint_.parameters)
+      known.emplace_back(row.name);
+    auto best = closest(name, known);
+    if (known.empty())
+      complain(name, "unknown parameter; there is none here");
+    else
+      complain(name, best.empty() ? "unknown parameter; there are " + joined(known)
+                                  : "unknown parameter; did you mean " + best + "?");
+  }
+
+  const endpoint_parameter* find(std::string_view name) const {
+    for (const auto& row : endpoint_.parameters)
+      if (row.name == name)
+        return &row;
+    return nullptr;
+  }
+
+  void take(const endpoint_parameter& row, const std::string& value) {
+    switch (row.type) {
+      case parameter_type::date: return take_date(row, value);
+      case parameter_type::time_zone: return take_zone(row, value);
+      case parameter_type::text: return take_text(row, value);
+      case parameter_type::number: return take_number(row, value);
+      case parameter_type::words: return take_words(row, value);
+    }
+  }
+
+  void take_date(const endpoint_parameter& row, const std::string& value) {
+    if (auto day = parse_date(value))
+      parameters_.put(row.name, *day);
+    else
+      complain(row.name, "expected a date such as 2026-01-31");
+  }
+
+  void take_zone(const endpoint_parameter& row, const std::string& value) {
+    if (is_time_zone(value))
+      return parameters_.put(row.name, value);
+    if (value.empty())
+      return complain(row.name, "the time zone is empty; give a name such as Europe/Berlin");
+    auto best = closest_time_zone(value);
+    complain(row.name, "unknown time zone"
+                         + (best.empty() ? ", expected an IANA name such as Europe/Berlin"
+                                         : "; did you mean " + best + "?"));
+  }
+
+  void take_text(const endpoint_parameter& row, const std::string& value) {
+    if (value.size() > longest_text || value.find('\0') != value.npos)
+      complain(row.name, "the text is too long or holds the character NUL");
+    else if (!value.empty())
+      parameters_.put(row.name, value);
+  }
+
+  void take_number(const endpoint_parameter& row, const std::string& value) {
+    int64_t number = 0;
+    auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+    if (error != std::errc{} || end != value.data() + value.size() || number <= 0)
+      return complain(row.name, "expected a whole number from 1 to " + std::to_string(row.most));
+    parameters_.put(row.name, static_cast<uint32_t>(std::min<int64_t>(number, row.most)));
+  }
+
+  void take_words(const endpoint_parameter& row, const std::string& value) {
+    auto known = split(row.words, " ");
+    question_parameters::word_set words;
+    for (const auto& word : split(value, ",; \t\r\n"))
+      if (word == "all")
+        words.insert(known.begin(), known.end());
+      else if (std::find(known.begin(), known.end(), word) != known.end())
+        words.insert(word);
+      else
+        complain(row.name,
+                 "unknown part " + word.substr(0, 40) + "; there are " + joined(known) + ", all");
+    parameters_.put(row.name, std::move(words));
+  }
+
+  void fill_in(const endpoint_parameter& row) {
+    if (row.type == parameter_type::time_zone)
+      parameters_.put(row.name, defaults_.zone);
+    else if (row.required && !complained_of(row.name))
+      complain(row.name, "the parameter is required: a date such as 2026-01-31");
+  }
+
+  void check_range() {
+    auto first = parameters_.day("start");
+    auto last = parameters_.day("end");
+    if (!first || !last)
+      return;
+    if (*last < *first)
+      complain("end", "end must not be before start");
+    else if (*last - *first + 1 > defaults_.max_range_days)
+      complain("end",
+               "the range may have up to " + std::to_string(defaults_.max_range_days) + " days");
+  }
+
+  const endpoint& endpoint_;
+  const question_defaults& defaults_;
+  question_parameters parameters_;
+  std::vector<problem_detail> errors_;
+};
+
+} // namespace
+
+std::optional<text_pairs> parse_query_string(std::string_view text) {
+  text_pairs out;
+  for (size_t at = 0; at < text.size();) {
+    auto end = std::min(text.find('&', at), text.size());
+    auto pair = text.substr(at, end - at);
+    auto equals = std::min(pair.find('='), pair.size());
+    auto name = percent_decode(pair.substr(0, equals));
+    auto value = percent_decode(pair.substr(std::min(equals + 1, pair.size())));
+    if (!name || !value || !is_utf8(*name) || !is_utf8(*value))
+      return std::nullopt;
+    if (!pair.empty())
+      out.emplace_back(std::move(*name), std::move(*value));
+    at = end + 1;
+  }
+  return out;
+}
+
+const endpoint* find_endpoint(std::string_view path) {
+  for (const auto& one : endpoints)
+    if (one.path == path)
+      return &one;
+  return nullptr;
+}
+
+read_query read_question(const endpoint& of, std::string_view query_string,
+                         const question_defaults& defaults) {
+  return parameter_parser{of, defaults}.run(query_string);
+}
+
+} // namespace phi::api

@@ -1,0 +1,41 @@
+#pragma once
+/// From an endpoint and a query string to a question, or to what is wrong with it.
+
+#include "protocol/endpoints.hpp"
+#include "protocol/questions.hpp"
+#include "server/api/problem.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace phi::api {
+
+/// What a question has that does not say otherwise, and its bounds.
+struct question_defaults {
+  std::string zone;
+  int64_t max_range_days = 0;
+};
+
+struct read_query {
+  reader_query query;
+  std::vector<problem_detail> errors; ///< not empty: it is not valid (422)
+};
+
+/// `a=b&c=d`, percent-decoded; `+` is a space. Nothing when an escape is broken or the text is not
+/// UTF-8.
+std::optional<std::vector<std::pair<std::string, std::string>>>
+parse_query_string(std::string_view text);
+
+/// Null: there is none. `path` without api.prefix.
+const endpoint* find_endpoint(std::string_view path);
+
+/// Every parameter is checked against the endpoint's row; one that it does not have is an error
+/// too.
+read_query read_question(const endpoint& of, std::string_view query_string,
+                         const question_defaults& defaults);
+
+} // namespace phi::api

@@ -1,0 +1,196 @@
+#include "server/run.hpp"
+
+#include "actors/service_graph.hpp"
+#include "config/defaults.hpp"
+#include "server/admin/admin_socket.hpp"
+#include "server/admin/console.hpp"
+#include "server/backend.hpp"
+#include "server/http/http_server.hpp"
+#include "server/observe/trace_wish.hpp"
+#include "server/platform/posix/listener_probe.hpp"
+#include "server/platform/posix/signals.hpp"
+#include "server/process/database_place.hpp"
+#include "server/process/service.hpp"
+#include "server/store/postgres/ports.hpp"
+#include "server/store/spool/spool_file.hpp"
+#include "server/store/sqlite/ports.hpp"
+#include "server/systemd/inherited.hpp"
+
+#include <unistd.h>
+
+namespace phi {
+namespace {
+
+void configure(caf::actor_system_config& with) {
+  // The default policy polls and costs 13 % of a core at rest.
+  with.set("scheduler.policy", caf::atom("sharing"));
+  with.set("scheduler.max-threads", size_t{2});
+}
+
+exit_code fail_start(state_directory& state, last_resort& resort, systemd::service_manager& manager,
+                     const std::string& why) {
+  log_error("supervisor", "cannot start", {{"cause", why}});
+  manager.stopping("cannot start: " + why);
+  exit_report report{
+    .reason = stop_reason::startup_failed, .code = exit_code::startup_failed, .detail = why};
+  if (state.trouble().empty())
+    state.end_run_within(report, defaults::report_file_limit);
+  resort.leave_quietly(clock::now() + defaults::teardown_limit, report.code);
+  return report.code;
+}
+
+/// The log first: the disk of the state directory may be what hangs.
+void say_last_words(const exit_report& report, systemd::service_manager& manager,
+                    process_log& log) {
+  log_error("supervisor", "is forced to leave", {{"survivors", survivors(report)}});
+  log_report(report);
+  manager.status("forced to leave: " + survivors(report));
+  log.flush(last_resort::say_limit);
+}
+
+/// A non-owning pointer to something that outlives the actor system.
+template <class Port, class Thing>
+std::shared_ptr<Port> borrowed(Thing& thing) {
+  return {std::shared_ptr<void>{}, &thing};
+}
+
+service_ports ports_on_sqlite(const config& settings) {
+  auto with = store::sqlite_settings_of(settings);
+  return {.store = store::make_sqlite_store(with),
+          .reader = store::make_sqlite_reader(with),
+          .inspector = store::make_sqlite_reader(with)};
+}
+
+service_ports ports_on_postgres(const config& settings) {
+  auto with = store::postgres_settings_of(settings);
+  service_ports out{.store = store::make_postgres_store(with),
+                    .reader = store::make_postgres_reader(with),
+                    .inspector = store::make_postgres_reader(with)};
+  out.cluster = store::make_postgres_cluster(with);
+  if (settings.spool.enabled)
+    out.spool = store::make_sqlite_spool(store::spool_settings_of(settings));
+  return out;
+}
+
+/// Takes the state directory and the database. Empty, or why the service cannot start.
+std::string take_places(const config& settings, state_directory& state,
+                        const systemd::inherited_sockets& inherited, api::token_book& tokens) {
+  for (const auto& trouble : {inherited.error, state.trouble(), tokens.trouble()})
+    if (!trouble.empty())
+      return trouble;
+  if (auto trouble = take_database_place(settings); !trouble.empty())
+    return trouble;
+  if (!state.crash_notice().empty())
+    log_warn("supervisor", "notices that " + state.crash_notice());
+  store::remove_left_copies(settings.resolved.state_dir);
+  return {};
+}
+
+/// The configured one, or our own of the state directory.
+state_directory::kept_salt salt_of(const config& settings, state_directory& state) {
+  const auto& configured = settings.stats.user_hash_salt.value;
+  return configured.empty() ? state.own_salt() : state_directory::kept_salt{configured, {}};
+}
+
+/// The parts of the service that are no actors. `from_outside`: how the listener is to a client.
+std::vector<outside_part> inspect_listener(http_port& http, uint64_t max_connections,
+                                           const listener_probe::result& from_outside) {
+  std::vector<outside_part> out;
+  auto loops = http.loops_alive();
+  bool frozen = false;
+  for (size_t i = 0; i < loops.size(); ++i) {
+    out.push_back({"event loop " + std::to_string(i + 1), loops[i].silent_for, "", false});
+    frozen |= loops[i].silent_for >= defaults::health_interval;
+  }
+  bool full = http.counts().connections >= max_connections;
+  out.push_back({"public listener", from_outside.failing_for,
+                 full ? "all " + std::to_string(max_connections) + " connections are taken"
+                      : from_outside.trouble,
+                 full || frozen}); // then it is not the listener that is to blame
+  return out;
+}
+
+/// From the first actor to the last.
+exit_code run_actors(service_graph& graph, const config& settings, service& process,
+                     const systemd::service_manager& manager) {
+  caf::actor_system_config with;
+  configure(with);
+  caf::actor_system system{with};
+  before_hand_over();
+  system.spawn<caf::detached>(supervisor_behavior, graph.children(system),
+                              supervisor_settings_of(settings, process.watchdog_silence(settings)),
+                              borrowed<service_port>(process), graph.supervisor_activity());
+  if (manager.present()) // in this thread, which has nothing else to do: no start waits for the bus
+    if (auto limits = systemd::limits_of_own_unit())
+      process.learn_limits(*limits);
+  auto code = process.wait();
+  graph.release_handles();
+  return code;
+}
+
+} // namespace
+
+exit_code run_service(const settings_source& source, const loaded_config& loaded, process_log& log,
+                      last_resort& resort) {
+  const auto& settings = loaded.values;
+  log_info(
+    "supervisor", "starts",
+    {{"version", PHI_VERSION}, {"pid", ::getpid()}, {"state_dir", settings.resolved.state_dir}});
+  systemd::service_manager manager;
+  auto inherited = systemd::take_inherited_sockets();
+  state_directory state{settings.resolved.state_dir};
+  trace_recorder trace; // outlives the actors: a stop is traced to the last of them
+  last_words_scope words{resort,
+                         {[&](const exit_report& report) { say_last_words(report, manager, log); },
+                          [&](const exit_report& report) {
+                            state.end_run(report);
+                            trace.off();
+                          }}};
+  signal_source signals{[&] { resort.leave_now(); }};
+  auto tokens = std::make_shared<api::token_book>(settings.resolved.state_dir + "/tokens.json");
+  if (auto trouble = take_places(settings, state, inherited, *tokens); !trouble.empty())
+    return fail_start(state, resort, manager, trouble);
+  auto salt = salt_of(settings, state);
+  if (!salt.error.empty())
+    return fail_start(state, resort, manager, salt.error);
+  state.begin_run();
+  trace_if_asked(trace);
+
+  auto current = std::make_shared<const config>(settings);
+  process_watch watch{manager, settings.shutdown.watchdog.abort,
+                      [&](const std::string& stuck) { state.note_stuck(stuck); }};
+  service process{{state, resort, log, source, manager, watch}, current, loaded.origins};
+  auto ports =
+    settings.stats.storage == "postgres" ? ports_on_postgres(settings) : ports_on_sqlite(settings);
+  auto actors = std::make_shared<current_actors>();
+  auto to_actors = std::make_shared<backend>(actors, &watch.board());
+  auto http =
+    http::make_http_server(settings, salt.salt, to_actors, tokens, std::move(inherited.listeners));
+  console console{
+    process,
+    log,
+    source,
+    trace,
+    watch,
+    to_actors,
+    tokens,
+    salt.salt,
+    {[http] { return http->addresses(); }, [store = ports.store] { return store->database_id(); }}};
+  admin_socket admin{settings.resolved.admin_socket, settings.admin.group};
+  listener_probe probe{[&] { return http->addresses(); }};
+  watch.on_look_around = [&, most = static_cast<uint64_t>(settings.server.max_connections)] {
+    return inspect_listener(*http, most, probe.last());
+  };
+  watch.on_rest = [&] { probe.rest(); };
+  process.on_ready_changed = [&](bool ready) { http->set_ready(ready); };
+
+  ports.http = http;
+  ports.watch = borrowed<watch_port>(watch);
+  ports.console = borrowed<console_port>(console);
+  ports.signals = borrowed<signal_port>(signals);
+  ports.admin = borrowed<admin_port>(admin);
+  service_graph graph{current, std::move(ports), actors};
+  return run_actors(graph, settings, process, manager);
+}
+
+} // namespace phi

@@ -1,0 +1,22 @@
+#include "protocol/text/closest.hpp"
+#include "tests/support/doctest.hpp"
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+using namespace phi;
+
+TEST_CASE("suggestions: near names only, and the work is bounded") {
+  const std::vector<std::string> known{"feature", "durationMs", "status"};
+  CHECK(closest("featur", known) == "feature");
+  CHECK(closest("durationms", known) == "durationMs");
+  CHECK(closest("statuses", known) == "status");
+  CHECK(closest("xyz", known).empty());
+  CHECK(closest(std::string(65, 's'), known).empty());
+  CHECK(closest("", std::vector<std::string>{"GB", "UTC"}).empty());
+  auto began = std::chrono::steady_clock::now();
+  CHECK(closest(std::string(8 << 20, 's'), std::vector<std::string>(600, std::string(40, 's')))
+          .empty());
+  CHECK(std::chrono::steady_clock::now() - began < std::chrono::milliseconds{200});
+}

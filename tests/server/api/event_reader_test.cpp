@@ -1,0 +1,112 @@
+#include "protocol/text/rfc3339.hpp"
+#include "server/api/event_reader.hpp"
+#include "tests/support/doctest.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <string>
+
+using namespace phi;
+using namespace phi::api;
+
+namespace {
+
+constexpr int64_t now_us = 1'767'323'045'000'000;
+
+event_limits limits() {
+  return {.events = 100,
+          .event_bytes = 1000,
+          .text_bytes = 64,
+          .extra_bytes = 200,
+          .max_future_us = 300'000'000,
+          .max_age_us = 86'400'000'000 * 30};
+}
+
+} // namespace
+
+TEST_CASE("events: every field arrives") {
+  event_reader reader{limits(), "salt"};
+  auto read = reader.read_json(
+    R"({"id":"1","source":"s","time":"2026-01-02T03:00:00.25Z","feature":"f","action":"a",
+    "route":"/r","method":"GET","status":503,"durationMs":12.3456,"user":"ann",
+    "userKind":"k","instance":"i",
+    "extra":{"n":1,"t":"x\"y","l":[true,null]}})",
+    now_us);
+  REQUIRE(read.error == error_code::none);
+  REQUIRE(read.rejected.empty());
+  REQUIRE(read.events.size() == 1);
+  const auto& e = read.events[0];
+  CHECK(e.time_us == *parse_rfc3339("2026-01-02T03:00:00.25Z"));
+  CHECK(e.feature == "f");
+  CHECK(e.action == "a");
+  CHECK(e.route == "/r");
+  CHECK(e.method == "GET");
+  CHECK(e.status == 503);
+  CHECK(e.duration_us == 12'346);
+  CHECK(e.user_hash.size() == 32);
+  CHECK(e.user_hash.find("ann") == std::string::npos);
+  CHECK(e.user_kind == "k");
+  CHECK(e.instance == "i");
+  CHECK(nlohmann::json::parse(e.extra)
+        == nlohmann::json::parse(R"({"n":1,"t":"x\"y","l":[true,null]})"));
+}
+
+TEST_CASE("events: the identity depends on source and id, and is fresh without an id") {
+  event_reader reader{limits(), ""};
+  auto identity = [&](const char* text) {
+    return reader.read_json(text, now_us).events.at(0).identity;
+  };
+  CHECK(identity(R"({"feature":"a","id":"1"})") == identity(R"({"feature":"b","id":"1"})"));
+  CHECK(identity(R"({"feature":"a","id":"1"})") != identity(R"({"feature":"a","id":"2"})"));
+  CHECK(identity(R"({"feature":"a","id":"bc","source":"a"})")
+        != identity(R"({"feature":"a","id":"c","source":"ab"})"));
+  CHECK(identity(R"({"feature":"a"})") != identity(R"({"feature":"a"})"));
+}
+
+TEST_CASE("events: null is as good as leaving out, and time is now") {
+  event_reader reader{limits(), ""};
+  auto read = reader.read_json(
+    R"({"feature":"a","route":null,"status":null,"time":null,"extra":null})", now_us);
+  REQUIRE(read.events.size() == 1);
+  CHECK(read.events[0].time_us == now_us);
+  CHECK(read.events[0].status == 0);
+  CHECK(read.events[0].duration_us == -1);
+}
+
+TEST_CASE("events: snake_case and typing errors get the name they meant") {
+  event_reader reader{limits(), ""};
+  auto message = [&](const std::string& text) {
+    return reader.read_json(text, now_us).rejected.at(0).message;
+  };
+  CHECK(message(R"({"feature":"a","duration_ms":1})") == "did you mean durationMs?");
+  CHECK(message(R"({"feature":"a","user_hash":"x"})") == "did you mean userHash?");
+  CHECK(message(R"({"feature":"a","statsu":200})") == "did you mean status?");
+  CHECK(message(R"({"feature":"a","favouriteColour":1})") == "put fields of your own into extra");
+}
+
+TEST_CASE("events: a reader that met a broken body reads the next one") {
+  event_reader reader{limits(), ""};
+  CHECK(reader.read_json("{\"feature\":", now_us).error == error_code::invalid_json);
+  CHECK(reader.read_json("{\"feature\":\"a\"}", now_us).events.size() == 1);
+  CHECK(reader.read_ndjson("{\n{\"feature\":\"a\"}\n", now_us).events.size() == 1);
+  CHECK(reader.read_ndjson("{\"feature\":\"a\"}", now_us).events.size()
+        == 1); // no newline at the end
+  CHECK(reader.read_ndjson("{\"feature\":\"a\"}\r\n{\"feature\":\"b\"}\r\n", now_us).events.size()
+        == 2);
+}
+
+TEST_CASE("events: a duration has a bound, which the refusal names") {
+  event_reader reader{limits(), ""};
+  auto read = [&](const std::string& ms) {
+    return reader.read_json(R"({"feature":"a","durationMs":)" + ms + "}", now_us);
+  };
+  CHECK(read("604800000").events.at(0).duration_us == 604'800'000'000);
+  for (const char* ms : {"604800001", "1e11", "9223372036854775807", "1e300", "-1", "-0.001"}) {
+    INFO(ms);
+    auto refused = read(ms).rejected;
+    REQUIRE(refused.size() == 1);
+    CHECK(refused[0].code == error_code::out_of_range);
+    CHECK(refused[0].pointer == "/durationMs");
+    CHECK(refused[0].message == "expected 0 to 604800000 milliseconds (7 days)");
+  }
+}

@@ -1,0 +1,81 @@
+#include "server/api/question_reader.hpp"
+#include "tests/support/doctest.hpp"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+using namespace phi;
+using namespace phi::api;
+
+TEST_CASE("query strings: decoded, in order, broken escapes found") {
+  auto list = parse_query_string("a=1&b=x%20y+z&c&=d&&e=%C3%A4");
+  REQUIRE(list);
+  CHECK(*list
+        == std::vector<std::pair<std::string, std::string>>{
+          {"a", "1"}, {"b", "x y z"}, {"c", ""}, {"", "d"}, {"e", "ä"}});
+  CHECK_FALSE(parse_query_string("a=%4"));
+  CHECK_FALSE(parse_query_string("a=%zz"));
+}
+
+TEST_CASE("questions: include takes all its separators, top is clamped") {
+  question_defaults defaults{"UTC", 366};
+  const auto& summary = *find_endpoint("/stats/summary");
+  const auto& daily = *find_endpoint("/stats/daily");
+  auto read =
+    read_question(summary, "include=routes,latency;+unique_ips%09status&top=999", defaults);
+  CHECK(read.errors.empty());
+  const auto& asked = std::get<statistics_query>(read.query);
+  CHECK(asked.path == "/stats/summary");
+  for (auto word : {"routes", "latency", "unique_ips", "status"})
+    CHECK(asked.parameters.has_word("include", word));
+  CHECK_FALSE(asked.parameters.has_word("include", "methods"));
+  CHECK(asked.parameters.number("top") == 200);
+  CHECK(asked.parameters.text("timezone") == "UTC");
+  auto all = read_question(summary, "include=all", defaults);
+  CHECK(std::get<statistics_query>(all.query).parameters.has_word("include", "user_kinds"));
+  auto leap =
+    read_question(daily, "start=2024-01-01&end=2024-12-31&timezone=Asia/Kathmandu", defaults);
+  CHECK(leap.errors.empty());
+  CHECK(std::get<statistics_query>(leap.query).parameters.day("start") == 19'723);
+}
+
+TEST_CASE("questions: what is wrong is said of each parameter") {
+  question_defaults defaults{"UTC", 366};
+  auto message = [&](const char* path, const char* query_string) {
+    auto read = read_question(*find_endpoint(path), query_string, defaults);
+    REQUIRE(read.errors.size() == 1);
+    return read.errors[0].pointer + ": " + read.errors[0].message;
+  };
+  const std::string range = "start=2024-01-01&end=2024-01-01";
+  CHECK(message("/stats/daily", (range + "&timezone=Europe/Belrin").c_str())
+        == "timezone: unknown time zone; did you mean Europe/Berlin?");
+  CHECK(message("/stats/summary", "timezone=")
+        == "timezone: the time zone is empty; give a name such as Europe/Berlin");
+  CHECK(message("/stats/daily", (range + "&top=3").c_str()).starts_with("top: unknown parameter"));
+  CHECK(message("/stats/daily", "start=2024-01-01")
+        == "end: the parameter is required: a date such as 2026-01-31");
+  CHECK(message("/stats/daily", "start=2024-01-01&end=2025-01-01")
+        == "end: the range may have up to 366 days");
+  CHECK(message("/stats/daily", "start=2024-01-02&end=2024-01-01")
+        == "end: end must not be before start");
+  CHECK(message("/stats/summary", "top=0") == "top: expected a whole number from 1 to 200");
+  CHECK(message("/stats/summary", "top=1&top=2") == "top: the parameter is given twice");
+  CHECK(message("/cluster", "top=1") == "top: unknown parameter; there is none here");
+}
+
+TEST_CASE("questions: a number that no 64 bits hold is no number of rows") {
+  question_defaults defaults{"UTC", 366};
+  const auto& summary = *find_endpoint("/stats/summary");
+  for (const std::string top :
+       {"9223372036854775808", "18446744073709551616", "99999999999999999999999", "1e30", "20.5",
+        "-1", "0", "", "+5", " 5", "-9223372036854775809"}) {
+    CAPTURE(top);
+    auto read = read_question(summary, "top=" + top, defaults);
+    REQUIRE(read.errors.size() == 1);
+    CHECK(read.errors[0].pointer == "top");
+    CHECK(read.errors[0].message == "expected a whole number from 1 to 200");
+  }
+  auto most = read_question(summary, "top=9223372036854775807", defaults);
+  CHECK(std::get<statistics_query>(most.query).parameters.number("top") == 200);
+}

@@ -1,0 +1,50 @@
+#include "server/platform/posix/listener.hpp"
+#include "tests/support/doctest.hpp"
+
+#include <cerrno>
+#include <string>
+#include <string_view>
+#include <sys/socket.h>
+#include <utility>
+
+using namespace phi;
+
+TEST_CASE("the listener says why it cannot listen") {
+  auto first = open_listener("127.0.0.1", 0);
+  REQUIRE(first.error.empty());
+  CHECK(address_of(first.fd.get()).port != 0);
+  CHECK(open_listener("127.0.0.1", address_of(first.fd.get()).port)
+          .error.find("another program uses the port")
+        != std::string::npos);
+  CHECK(open_listener("203.0.113.77", 0).error.find("server.host") != std::string::npos);
+  CHECK(open_listener("no such host", 0).error.find("server.host") != std::string::npos);
+}
+
+TEST_CASE(
+  "listener: once it refuses new clients, who waits is taken and who comes is told at once") {
+  for (const auto* host : {"127.0.0.1", "::1", "0.0.0.0"}) {
+    CAPTURE(host);
+    auto opened = open_listener(host, 0);
+    if (!opened.error.empty() && std::string_view{host} == "::1")
+      continue; // a machine without IPv6
+    REQUIRE(opened.error.empty());
+    sockaddr_storage at{};
+    socklen_t size = sizeof at;
+    ::getsockname(opened.fd.get(), reinterpret_cast<sockaddr*>(&at), &size);
+    auto connects = [&] {
+      owned_fd client{::socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+      bool made = ::connect(client.get(), reinterpret_cast<sockaddr*>(&at), size) == 0;
+      return std::pair{std::move(client), made ? 0 : errno};
+    };
+    auto [waiting, no_error] = connects();
+    CHECK(no_error == 0);
+    refuse_new_connections(opened.fd.get());
+    refuse_new_connections(opened.fd.get()); // of another event loop
+    CHECK(connects().second == ECONNREFUSED);
+    owned_fd taken{::accept(opened.fd.get(), nullptr, nullptr)};
+    REQUIRE(taken);
+    CHECK(::send(waiting.get(), "a", 1, 0) == 1);
+    char c = 0;
+    CHECK(::recv(taken.get(), &c, 1, 0) == 1);
+  }
+}

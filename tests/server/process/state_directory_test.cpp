@@ -1,0 +1,59 @@
+#include "actors/exit_report.hpp"
+#include "server/process/state_directory.hpp"
+#include "tests/support/doctest.hpp"
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+using namespace phi;
+
+TEST_CASE("the state directory: one owner, a report, and the notice of a crash") {
+  char name[] = "/tmp/phi-state-XXXXXX";
+  REQUIRE(::mkdtemp(name) != nullptr);
+  std::string path = std::string{name} + "/deeper";
+  {
+    state_directory first{path};
+    CHECK(first.trouble().empty());
+    CHECK(first.crash_notice().empty());
+    CHECK(state_directory{path}.trouble().find("another phi-backend") != std::string::npos);
+    first.begin_run();
+  } // ended without a report
+  {
+    state_directory second{path};
+    CHECK(second.crash_notice().find("ended without a report") != std::string::npos);
+    second.begin_run();
+    CHECK(second.end_run(exit_report{}).empty());
+  }
+  CHECK(state_directory{path}.crash_notice().empty());
+  std::filesystem::remove_all(name);
+}
+
+TEST_CASE("the state directory: room for the report is reserved, and a run that was given up has a "
+          "cause") {
+  char name[] = "/tmp/phi-state-XXXXXX";
+  REQUIRE(::mkdtemp(name) != nullptr);
+  std::string path = name;
+  std::string id;
+  {
+    state_directory first{path};
+    id = first.run_id();
+    CHECK(id.size() == 16);
+    first.begin_run();
+    CHECK(std::filesystem::file_size(path + "/last-exit.json.new") == 32 * 1024);
+    first.note_stuck("store");
+  }
+  {
+    state_directory second{path};
+    CHECK(second.run_id() != id);
+    CHECK(second.crash_notice().find("the watchdog had given it up because of store")
+          != std::string::npos);
+    second.begin_run();
+    CHECK(second.end_run_within(exit_report{}, std::chrono::seconds{5}).empty());
+    CHECK_FALSE(std::filesystem::exists(path + "/last-exit.json.new"));
+    CHECK_FALSE(std::filesystem::exists(path + "/running.json"));
+    CHECK(std::filesystem::file_size(path + "/last-exit.json") < 4096); // not the reserve
+  }
+  std::filesystem::remove_all(name);
+}

@@ -1,0 +1,205 @@
+// The embedded database, for real: transactions, identities, roll-ups, migrations, questions.
+
+#include "server/statistics/rollup.hpp"
+#include "server/store/sqlite/connection.hpp"
+#include "server/store/sqlite/ports.hpp"
+#include "server/store/sqlite/schema.hpp"
+#include "tests/server/store/store_support.hpp"
+#include "tests/support/doctest.hpp"
+#include "tests/support/stored.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <array>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <limits>
+
+using namespace phi;
+using namespace phi::statistics;
+using namespace phi::store;
+using phi::testing::ask_database;
+using phi::testing::batch_of;
+using phi::testing::make_event;
+
+namespace {
+
+class database_dir {
+public:
+  database_dir() {
+    char name[] = "/tmp/phi-store-XXXXXX";
+    path_ = ::mkdtemp(name);
+  }
+  ~database_dir() { std::filesystem::remove_all(path_); }
+  sqlite_settings settings() const {
+    return {.file = path_ + "/phi.db",
+            .busy_timeout = std::chrono::milliseconds{200},
+            .query_timeout = std::chrono::seconds{5}};
+  }
+  std::string file() const { return path_ + "/phi.db"; }
+
+private:
+  std::string path_;
+};
+
+} // namespace
+
+TEST_CASE("a commit that cannot be made says why, and changes nothing; the next one works") {
+  database_dir dir;
+  auto db = make_sqlite_store(dir.settings());
+  REQUIRE(db->open() == "");
+  {
+    sqlite_connection other;
+    other.open(dir.file(), sqlite_connection::access::read_write);
+    other.run("BEGIN IMMEDIATE");
+    auto refused = db->commit(*batch_of({{make_event(1)}}));
+    CHECK(refused.error == error_code::store_unavailable);
+    CHECK(refused.detail.find("locked") != std::string::npos);
+    other.run("ROLLBACK");
+  }
+  CHECK(db->commit(*batch_of({{make_event(1)}})).requests.at(0).stored == 1);
+}
+
+TEST_CASE("events that the database refuses are found, the others of the batch are stored") {
+  database_dir dir;
+  auto db = make_sqlite_store(dir.settings());
+  REQUIRE(db->open() == "");
+  auto poison = [](uint32_t number) {
+    auto e = make_event(number);
+    e.action = "poison";
+    return e;
+  };
+  {
+    sqlite_connection other;
+    other.open(dir.file(), sqlite_connection::access::read_write);
+    other.run("CREATE TRIGGER refuse BEFORE INSERT ON event WHEN NEW.action = 'poison'"
+              " BEGIN SELECT RAISE(ABORT, 'no poison here'); END");
+  }
+  std::vector<event> many;
+  for (uint32_t i = 0; i < 3000; ++i)
+    many.push_back(i == 1234 || i == 2999 ? poison(i) : make_event(i));
+  auto batch = batch_of({{make_event(9000), make_event(9000), poison(9001)},
+                         many,
+                         {poison(9100), make_event(9101)},
+                         {make_event(9200), make_event(9201)},
+                         {poison(9300)}});
+  batch->requests[2].atomic = true;
+  batch->requests[3].atomic = true;
+  auto result = db->commit(*batch);
+  REQUIRE(result.error == error_code::none);
+  auto counts = [&](size_t request) {
+    const auto& of = result.requests.at(request);
+    return std::array{of.stored, of.duplicates, of.refused};
+  };
+  CHECK(counts(0) == std::array{1U, 1U, 1U});
+  CHECK(counts(1) == std::array{2998U, 0U, 2U});
+  CHECK(counts(2) == std::array{0U, 0U, 2U});
+  CHECK(counts(3) == std::array{2U, 0U, 0U});
+  CHECK(counts(4) == std::array{0U, 0U, 1U});
+  REQUIRE(result.refused.size() == 6);
+  CHECK(result.refused[0].at == 2);
+  CHECK(result.refused[1].request == 1);
+  CHECK(result.refused[1].at == 1234);
+  CHECK(result.refused[2].at == 2999);
+  CHECK(result.refused[5].request == 4);
+  CHECK(result.refused[5].detail.find("no poison here") != std::string::npos);
+  CHECK(db->commit(*batch).requests.at(3).duplicates == 2); // the next one is not disturbed
+  CHECK(db->close() == "");
+  CHECK(ask_database(dir.file(), "SELECT count(*) FROM event") == 3001);
+  CHECK(ask_database(dir.file(), "SELECT count(*) FROM identity") == 3001);
+  CHECK(ask_database(dir.file(), "SELECT sum(n) FROM rollup_count") == 3001);
+}
+
+TEST_CASE("sums of durations never overflow: the counts go on, summary and verify answer") {
+  database_dir dir;
+  auto db = make_sqlite_store(dir.settings());
+  REQUIRE(db->open() == "");
+  auto slow = [](uint32_t number, int64_t us) {
+    auto e = make_event(number);
+    e.route = "/r";
+    e.duration_us = us;
+    return e;
+  };
+  constexpr auto huge = std::numeric_limits<int64_t>::max();
+  auto ask = [&](const auto& question) {
+    auto reader = make_sqlite_reader(dir.settings());
+    REQUIRE(reader->open() == "");
+    auto answer = testing::ask(reader, question);
+    INFO(answer.detail);
+    REQUIRE(answer.error == error_code::none);
+    return nlohmann::json::parse(answer.body);
+  };
+  // One row alone is near the end, then several rows, then one row goes past it.
+  CHECK(db->commit(*batch_of({{slow(1, huge - 5), make_event(2)}})).requests.at(0).stored == 2);
+  CHECK(ask(testing::verification)["ok"] == true);
+  auto other = slow(3, huge - 7);
+  other.feature = "g";
+  CHECK(db->commit(*batch_of({{other}})).requests.at(0).stored == 1);
+  auto verified = ask(testing::verification);
+  INFO(verified.dump());
+  CHECK(verified["ok"] == true);
+  CHECK(db->commit(*batch_of({{slow(4, 10), slow(5, huge), make_event(6)}})).requests.at(0).stored
+        == 3);
+  CHECK(db->commit(*batch_of({{slow(7, 10)}})).requests.at(0).stored == 1);
+  CHECK(ask(testing::verification)["checks"].size() == 8);
+  CHECK(ask(testing::summary())["features"].size() == 2);
+  CHECK(ask_database(dir.file(), "SELECT sum(n) FROM rollup_count") == 7);
+}
+
+TEST_CASE(
+  "a new file gets the schema of today; another's file and a newer schema are refused untouched") {
+  database_dir dir;
+  { REQUIRE(make_sqlite_store(dir.settings())->open() == ""); }
+  CHECK(ask_database(dir.file(), "PRAGMA user_version") == current_schema());
+  {
+    sqlite_connection db;
+    db.open(dir.file(), sqlite_connection::access::read_write);
+    db.run("PRAGMA user_version = 99");
+  }
+  CHECK(make_sqlite_store(dir.settings())->open().find("newer version") != std::string::npos);
+  database_dir foreign;
+  {
+    sqlite_connection db;
+    db.open(foreign.file(), sqlite_connection::access::read_write);
+    db.run("CREATE TABLE theirs (x)");
+  }
+  CHECK(make_sqlite_store(foreign.settings())->open().find("not one of phi-backend")
+        != std::string::npos);
+  CHECK(ask_database(foreign.file(), "SELECT count(*) FROM sqlite_schema") == 1);
+}
+
+TEST_CASE("sqlite_wal decides about the journal, and can be changed for a database that is there") {
+  database_dir dir;
+  for (bool wal : {true, false, true}) {
+    auto with = dir.settings();
+    with.wal = wal;
+    auto db = make_sqlite_store(with);
+    REQUIRE(db->open() == "");
+    CHECK(db->commit(*batch_of({{make_event(1)}})).error == error_code::none);
+    CHECK(db->close() == "");
+    CHECK(ask_database(dir.file(), "SELECT journal_mode = 'wal' FROM pragma_journal_mode") == wal);
+  }
+}
+
+TEST_CASE("latency buckets are within 1 % of every value") {
+  for (int64_t us = 1; us < 100'000'000'000; us += us / 7 + 1) {
+    auto estimate = latency_of_bucket(latency_bucket(us));
+    REQUIRE(std::abs(estimate - static_cast<double>(us)) <= 0.0101 * static_cast<double>(us) + 0.5);
+  }
+}
+
+TEST_CASE("slots and days, also before 1970") {
+  CHECK(slot_of(0) == 0);
+  CHECK(slot_of(899'999'999) == 0);
+  CHECK(slot_of(900'000'000) == 1);
+  CHECK(slot_of(-1) == -1);
+  CHECK(slot_of(-900'000'000) == -1);
+  CHECK(slot_of(-900'000'001) == -2);
+  CHECK(day_of_slot(95) == 0);
+  CHECK(day_of_slot(96) == 1);
+  CHECK(day_of_slot(-1) == -1);
+  CHECK(slots_between(0, 96).low == ~uint64_t{0});
+  CHECK(slots_between(0, 96).high == 0xffffffff);
+  CHECK(slots_between(64, 65).high == 1);
+}
