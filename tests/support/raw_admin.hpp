@@ -1,0 +1,65 @@
+#pragma once
+/// A plain connection to the admin socket, for tests that must see every byte, or leave some
+/// unread.
+
+#include <chrono>
+#include <cstring>
+#include <poll.h>
+#include <string>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+namespace phi::testing {
+
+class raw_admin {
+public:
+  explicit raw_admin(const std::string& path) {
+    sockaddr_un at{};
+    at.sun_family = AF_UNIX;
+    std::strncpy(at.sun_path, path.c_str(), sizeof at.sun_path - 1);
+    fd_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    connected_ = ::connect(fd_, reinterpret_cast<sockaddr*>(&at), sizeof at) == 0;
+  }
+  ~raw_admin() { ::close(fd_); }
+  raw_admin(const raw_admin&) = delete;
+
+  bool connected() const { return connected_; }
+  bool send(const std::string& text) {
+    return ::send(fd_, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
+  }
+  /// One line, or what came until the connection ended or `limit` was over.
+  std::string line(std::chrono::milliseconds limit = std::chrono::seconds{5}) {
+    std::string out;
+    for (char c = 0; c != '\n';) {
+      pollfd waiting{fd_, POLLIN, 0};
+      if (::poll(&waiting, 1, static_cast<int>(limit.count())) <= 0 || ::recv(fd_, &c, 1, 0) <= 0)
+        break;
+      out += c;
+    }
+    return out;
+  }
+  bool ended(std::chrono::milliseconds limit = std::chrono::seconds{5}) {
+    pollfd waiting{fd_, POLLIN, 0};
+    char c = 0;
+    return ::poll(&waiting, 1, static_cast<int>(limit.count())) > 0 && ::recv(fd_, &c, 1, 0) <= 0;
+  }
+  /// Whether the service has ended the connection, whatever lies there unread.
+  bool hung_up() const {
+    pollfd one{fd_, 0, 0};
+    return ::poll(&one, 1, 0) > 0 && (one.revents & POLLHUP) != 0;
+  }
+  /// What lies there to be read.
+  int unread() const {
+    int bytes = 0;
+    ::ioctl(fd_, FIONREAD, &bytes);
+    return bytes;
+  }
+
+private:
+  int fd_ = -1;
+  bool connected_ = false;
+};
+
+} // namespace phi::testing
