@@ -79,7 +79,9 @@ TEST_CASE("default deadlines, to their end: a store that needs 25 s, one that ne
 
   CHECK(held_end.code == 0);
   report = json::parse(held.last_exit());
-  CHECK(report["tookMs"] < 12'000.0 + lateness); // the budget of http
+  // The budget of http, and what it takes to end the connection: a soft limit, unlike the others.
+  CHECK(report["tookMs"] >= 11'990.0);
+  CHECK(report["tookMs"] < 13'000.0);
   CHECK(has(report["heldBy"]["who"], "client 127.0.0.1:"));
   CHECK(has(report["heldBy"]["who"], "which has not read its answer"));
   CHECK(has(report["blame"], "http waited"));
