@@ -54,8 +54,13 @@ void arm_deferred(self_ptr self) {
   tell_later(self, defaults::deferred_wait, atom::replay_v);
 }
 
-void set_aside(self_ptr self, uint64_t number, const std::string& why, bool for_a_while) {
+/// False: it is still where it was.
+bool set_aside(self_ptr self, uint64_t number, const std::string& why, bool for_a_while) {
   auto& state = self->state;
+  if (auto trouble = state.port->set_aside(number, why, for_a_while); !trouble.empty()) {
+    log_error("spool", "cannot set a batch aside", {{"batch", number}, {"cause", trouble}});
+    return false;
+  }
   if (for_a_while)
     log_warn("spool", "sets a batch aside for a while: the database takes others, and not this one",
              {{"batch", number}, {"cause", why}});
@@ -63,9 +68,9 @@ void set_aside(self_ptr self, uint64_t number, const std::string& why, bool for_
     log_error("spool", "sets a batch aside that no further try would store",
               {{"batch", number}, {"cause", why}});
   state.lone_lost = state.go_round = 0;
-  state.port->set_aside(number, why, for_a_while);
   tell_aside(self);
   arm_deferred(self);
+  return true;
 }
 
 /// Takes the batch that was committed out of the file, and goes on with the next one.
@@ -193,8 +198,8 @@ void not_committed(self_ptr self, const commit_result& result) {
   auto failed = std::exchange(state.at_store, nullptr);
   log_debug("spool", "cannot replay", {{"cause", result.detail}});
   if (state.was_deferred) {
-    state.port->set_aside(failed->number, result.detail, !result.never);
-    return arm(self, duration::zero());
+    auto trouble = state.port->set_aside(failed->number, result.detail, !result.never);
+    return trouble.empty() ? arm(self, duration::zero()) : try_again_later(self);
   }
   if (failed->parts.size() > 1)
     return merged_not_committed(self, *failed, result);
@@ -202,9 +207,10 @@ void not_committed(self_ptr self, const commit_result& result) {
   if (first_alone && !result.reached)
     return go_round(self, result.detail);
   if (result.never || first_alone) {
-    set_aside(self, failed->number, result.detail, !result.never);
-    state.one_by_one -= state.one_by_one > 0;
-    return arm(self, duration::zero());
+    if (set_aside(self, failed->number, result.detail, !result.never)) {
+      state.one_by_one -= state.one_by_one > 0;
+      return arm(self, duration::zero());
+    } // else others go round it, and it has its turn again
   }
   if (++state.tries >= defaults::replay_tries)
     state.skip = std::max<size_t>(1, state.skip * 2);

@@ -66,7 +66,8 @@ void take_replayed(self_ptr self, const replay_result& result) {
   state.ledger.replay(result.stored, result.duplicates);
   state.ledger.requeue(result.requeued);
   state.ledger.set_aside(result.set_aside);
-  if (result.recovered > 0 || result.took > state.with.spool_after)
+  // Only what the database took, and quickly, says that it is back.
+  if (result.stored + result.duplicates == 0 || result.took > state.with.spool_after)
     return;
   state.away = false;
 }

@@ -56,7 +56,8 @@ public:
   virtual std::string remove_front(const std::vector<refused_event>& refused) = 0;
 
   /// Keeps a batch apart, by its number. `try_again`: `deferred` gives it again.
-  virtual void set_aside(uint64_t number, const std::string& why, bool try_again) = 0;
+  /// Empty, or what is wrong: then it is still where it was.
+  virtual std::string set_aside(uint64_t number, const std::string& why, bool try_again) = 0;
 
   /// Never throws.
   virtual query_answer answer(const spool_task& task) = 0;

@@ -246,7 +246,11 @@ public:
                       .has_room = [] { return true; },
                       .take =
                         [this](taken_connection one) {
-                          let_in(stream::socket{io_, stream{}, one.fd.release()});
+                          stream::socket peer{io_};
+                          peer.assign(stream{},
+                                      one.fd.get()); // throws while the descriptor is ours
+                          [[maybe_unused]] int now_owned = one.fd.release();
+                          let_in(std::move(peer));
                         }}) {}
 
   ~server() {

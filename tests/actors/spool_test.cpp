@@ -50,6 +50,8 @@ TEST_CASE("while the database is away, batches go to the spool at once; after a 
   REQUIRE(h.spooled->size() == 2);
   h.answer_spool();
   h.replay({.recovered = 5}); // found at the start: says nothing about the database
+  h.replay({.set_aside = 1}); // neither does this
+  h.replay({.requeued = 1});
   h.send(3);
   CHECK(h.spooled->size() == 3);
   h.answer_spool();
@@ -309,6 +311,42 @@ TEST_CASE("a batch that the database will never take is set aside, and the next 
   h.answer();
   CHECK(h.disk->batches.empty());
   CHECK(log.contains("sets a batch aside"));
+}
+
+TEST_CASE("a batch that cannot be set aside is tried less and less often, and others go round it") {
+  recorded_log log;
+  virtual_system on;
+  spool_house h{on};
+  h.disk->aside_trouble = "disk full";
+  h.append(1);
+  on.advance(150ms);
+  REQUIRE(h.at_store->size() == 1);
+  // Every try ends at once: nothing may turn as fast as the store answers.
+  for (auto end = on.now() + 60s; on.now() < end; on.advance(10ms))
+    if (h.at_store->size() > h.answered) {
+      h.answered = h.at_store->size();
+      h.answer(error_code::store_unavailable, true);
+    }
+  CHECK(h.at_store->size() <= 30);
+  CHECK(h.disk->batches.size() == 1);
+  CHECK(h.stats.ledger().set_aside == 0);
+  CHECK(log.contains("cannot set a batch aside"));
+  h.append(2); // an innocent behind it
+  for (auto end = on.now() + 60s; on.now() < end; on.advance(10ms))
+    if (h.at_store->size() > h.answered) {
+      h.answered = h.at_store->size();
+      bool guilty = h.at_store->back()->number == h.disk->batches.front()->number;
+      h.answer(guilty ? error_code::store_unavailable : error_code::none, guilty);
+    }
+  CHECK(h.disk->batches.size() == 1);
+  h.disk->aside_trouble.clear();
+  for (auto end = on.now() + 60s; on.now() < end; on.advance(10ms))
+    if (h.at_store->size() > h.answered) {
+      h.answered = h.at_store->size();
+      h.answer(error_code::store_unavailable, true);
+    }
+  CHECK(h.disk->batches.empty());
+  CHECK(h.disk->aside.size() == 1);
 }
 
 TEST_CASE("events that the database refuses are set aside, the others of their batch leave the "

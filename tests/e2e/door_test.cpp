@@ -226,6 +226,10 @@ TEST_CASE("a stop with 512 busy clients: who was let in is answered, who comes l
   CHECK(longest < 900ms);
   auto end = service.wait();
   auto seen = clients.finish();
+  auto report = nlohmann::json::parse(service.last_exit());
+  MESSAGE("stopped in " << report["tookMs"] << " ms, held by " << report["heldBy"].dump());
+  if (end.code != 0)
+    MESSAGE(service.log().substr(service.log().size() > 9000 ? service.log().size() - 9000 : 0));
   CHECK(end.code == 0);
   CHECK(seen.resets_after_send == 0);
   auto stored = ask_database(service.database(), "SELECT count(*) FROM event WHERE feature = 'a'");

@@ -67,7 +67,9 @@ public:
     }
     return {};
   }
-  void set_aside(uint64_t of, const std::string& why, bool try_again) override {
+  std::string set_aside(uint64_t of, const std::string& why, bool try_again) override {
+    if (!aside_trouble.empty())
+      return aside_trouble;
     for (const auto& one : batches)
       if (one->number == of) {
         aside_events += one->events;
@@ -77,6 +79,7 @@ public:
           aside.push_back(why);
       }
     std::erase_if(batches, [&](const auto& one) { return one->number == of; });
+    return {};
   }
   query_answer answer(const spool_task&) override {
     if (put_back > 0) {
@@ -105,6 +108,7 @@ public:
   std::deque<commit_batch_ptr> kept; ///< set aside for a while
   std::vector<std::string> aside;
   std::string full, stuck;
+  std::string aside_trouble; ///< not empty: nothing can be set aside
   uint64_t aside_events = 0;
   uint64_t put_back = 0;               ///< events, at the next question
   std::vector<commit_batch_ptr> taken; ///< what was read last

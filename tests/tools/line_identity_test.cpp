@@ -19,7 +19,10 @@ TEST_CASE("line identities: what has no id gets one behind its brace, all else s
          sample{R"({"feature":"a","id":"own"})", R"({"feature":"a","id":"own"})"},
          sample{R"({"i\u0064" : 7})", R"({"i\u0064" : 7})"},
          sample{R"({"id":nullx})", R"({"id":nullx})"},
-         // Null is as good as none.
+         // Null is as good as none, and so is nothing.
+         sample{R"({"feature":"a","id":""})", R"({"feature":"a","id":"x"})"},
+         sample{R"({"id":"","feature":"a"})", R"({"id":"x","feature":"a"})"},
+         sample{R"({"id":""x})", R"({"id":""x})"},
          sample{R"({"id": null ,"feature":"a"})", R"({"id": "x" ,"feature":"a"})"},
          sample{R"({"feature":"a","id":null})", R"({"feature":"a","id":"x"})"},
          // Only a name of the object itself counts.

@@ -52,10 +52,15 @@ std::optional<size_t> value_of_id(std::string_view text, size_t begin) {
   return std::nullopt;
 }
 
-bool is_null(std::string_view text, size_t at) {
+/// The length of a value that the service takes for no id; 0: it is one, or wrong.
+size_t length_of_none(std::string_view text, size_t at) {
   constexpr std::string_view null = "null";
-  return text.substr(at).starts_with(null)
-         && text.substr(at + null.size()).find_first_of(",} \t\r\n") == 0;
+  constexpr std::string_view empty = R"("")";
+  for (auto none : {null, empty})
+    if (text.substr(at).starts_with(none)
+        && text.substr(at + none.size()).find_first_of(",} \t\r\n") == 0)
+      return none.size();
+  return 0;
 }
 
 } // namespace
@@ -66,8 +71,8 @@ std::string with_identity(std::string line, std::string_view id) {
     return line;
   auto quoted = '"' + std::string{id} + '"';
   if (auto value = value_of_id(line, begin)) {
-    if (is_null(line, *value))
-      line.replace(*value, std::string_view{"null"}.size(), quoted);
+    if (auto length = length_of_none(line, *value))
+      line.replace(*value, length, quoted);
     return line;
   }
   auto next = line.find_first_not_of(blanks, begin + 1);

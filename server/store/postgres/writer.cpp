@@ -98,7 +98,8 @@ public:
       try_to_commit(batch, result);
     } catch (const std::exception& e) {
       fail(batch, result, e);
-      if (is_about_data(e, batch.suspect) && result.error == error_code::store_unavailable)
+      if (!batch.parts.empty() // else it is a trial, which has no events at all
+          && is_about_data(e, batch.suspect) && result.error == error_code::store_unavailable)
         commit_without_culprits(batch, result);
     }
     sums_.clear();

@@ -112,8 +112,8 @@ public:
     return trouble;
   }
 
-  void set_aside(uint64_t number, const std::string& why, bool try_again) override {
-    safely([&] {
+  std::string set_aside(uint64_t number, const std::string& why, bool try_again) override {
+    return safely([&] {
       statement put{db_, "UPDATE batch SET aside = ?2, tried_us = ?3 WHERE seq = ?1"};
       put.bind(1, static_cast<int64_t>(number)).bind(2, std::string_view{why});
       put.bind(3, try_again ? wall_clock_us() : 0).execute();
@@ -300,11 +300,14 @@ private:
     write_row(db_, kept);
     bool is_new = db_.changes() > 0;
     fault_point("spool.put");
+    // Also when this batch fails below: what stays of it must not have the number of another.
+    next_ = kept.seq + is_new;
+    if (!is_new && !number_of(db_, kept.id))
+      throw std::runtime_error("the number of a batch is taken by another");
     if (auto moved = watched_.trouble(); !moved.empty())
       throw std::runtime_error(moved);
     if (!is_new)
       return; // it is there already
-    next_ = kept.seq + 1;
     in_index([&] { index_.add({kept.seq, kept.events}); });
     ++depth_.batches;
     depth_.events += static_cast<uint64_t>(kept.events);
@@ -438,8 +441,10 @@ private:
     }
     if (broken) {
       log_error("spool", "sets a damaged batch aside", {{"cause", broken->second}});
-      set_aside(static_cast<uint64_t>(broken->first), broken->second, false);
-      damaged = true;
+      auto trouble = set_aside(static_cast<uint64_t>(broken->first), broken->second, false);
+      damaged = trouble.empty(); // else it is read again later: this must not spin
+      if (!damaged)
+        log_error("spool", "cannot set it aside", {{"cause", trouble}});
     }
     return front_.empty() ? nullptr : out;
   }

@@ -61,6 +61,11 @@ nlohmann::ordered_json back_up(sqlite_connection& db, const std::string& to, wor
     statement copy{db, "VACUUM INTO ?1"};
     copy.bind(1, std::string_view{to});
     copy.execute();
+    {
+      sqlite_connection fresh; // a copy that is put in place again is another database
+      fresh.open(to, sqlite_connection::access::read_write);
+      forget_id(fresh);
+    }
     check_file(to, &watch);
     sqlite_connection check;
     check.open(to, sqlite_connection::access::read_only);
