@@ -321,30 +321,22 @@ TEST_CASE("a batch that cannot be set aside is tried less and less often, and ot
   h.append(1);
   on.advance(150ms);
   REQUIRE(h.at_store->size() == 1);
-  // Every try ends at once: nothing may turn as fast as the store answers.
-  for (auto end = on.now() + 60s; on.now() < end; on.advance(10ms))
-    if (h.at_store->size() > h.answered) {
-      h.answered = h.at_store->size();
-      h.answer(error_code::store_unavailable, true);
-    }
+  auto minute = [&](const auto& is_guilty) {
+    for (auto end = on.now() + 60s; on.now() < end; on.advance(10ms))
+      if (h.at_store->size() > std::exchange(h.answered, h.at_store->size()))
+        h.answer(is_guilty() ? error_code::store_unavailable : error_code::none, is_guilty());
+  };
+  minute([] { return true; }); // each try ends at once: nothing may turn as fast as that
   CHECK(h.at_store->size() <= 30);
   CHECK(h.disk->batches.size() == 1);
   CHECK(h.stats.ledger().set_aside == 0);
   CHECK(log.contains("cannot set a batch aside"));
   h.append(2); // an innocent behind it
-  for (auto end = on.now() + 60s; on.now() < end; on.advance(10ms))
-    if (h.at_store->size() > h.answered) {
-      h.answered = h.at_store->size();
-      bool guilty = h.at_store->back()->number == h.disk->batches.front()->number;
-      h.answer(guilty ? error_code::store_unavailable : error_code::none, guilty);
-    }
+  auto first = h.disk->batches.front()->number;
+  minute([&] { return h.at_store->back()->number == first; });
   CHECK(h.disk->batches.size() == 1);
   h.disk->aside_trouble.clear();
-  for (auto end = on.now() + 60s; on.now() < end; on.advance(10ms))
-    if (h.at_store->size() > h.answered) {
-      h.answered = h.at_store->size();
-      h.answer(error_code::store_unavailable, true);
-    }
+  minute([] { return true; });
   CHECK(h.disk->batches.empty());
   CHECK(h.disk->aside.size() == 1);
 }
