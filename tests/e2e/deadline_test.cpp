@@ -79,8 +79,9 @@ TEST_CASE("default deadlines, to their end: a store that needs 25 s, one that ne
 
   CHECK(held_end.code == 0);
   report = json::parse(held.last_exit());
-  // The budget of http, and what it takes to end the connection: a soft limit, unlike the others.
-  CHECK(report["tookMs"] >= 11'990.0);
+  // The time-out for clients that do not read (10 s, begun before the signal), or the budget of
+  // http (12 s) and what it takes to end a connection: soft limits, unlike the others.
+  CHECK(report["tookMs"] >= 9'000.0);
   CHECK(report["tookMs"] < 13'000.0);
   CHECK(has(report["heldBy"]["who"], "client 127.0.0.1:"));
   CHECK(has(report["heldBy"]["who"], "which has not read its answer"));
