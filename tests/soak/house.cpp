@@ -20,10 +20,14 @@ constexpr auto start_limit = 60s;
 constexpr auto end_limit = 60s;
 constexpr auto settle_limit = 60s;
 
-/// What must hold when nobody disturbs: nothing degraded, nothing waiting in the spool.
+/// What must hold when nobody disturbs: nothing degraded, but for poison that has come through the
+/// spool and stays set aside there, and nothing waiting.
 bool is_whole(const std::string& health) {
-  return health.find("\"status\":\"ok\"") != health.npos && testing::gauge(health, "spooled") == 0
-         && health.find("\"balanced\":true") != health.npos;
+  auto says = [&](const char* text) { return health.find(text) != health.npos; };
+  bool aside = testing::gauge(health, "setAside") > 0
+               && says(R"("causes":["spool: the spool is not as it should be"])");
+  return (says(R"("status":"ok")") || aside) && testing::gauge(health, "spooled") == 0
+         && says(R"("balanced":true)");
 }
 
 void run_in_file(const std::string& file, const std::string& sql) {
