@@ -16,7 +16,6 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr time_point t0{};
-
 constexpr time_point begin = t0 + 1h; ///< of a stop; t0 itself means none
 
 } // namespace

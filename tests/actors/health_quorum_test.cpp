@@ -10,8 +10,6 @@ namespace {
 
 constexpr time_point t0{};
 
-constexpr time_point begin = t0 + 1h; ///< of a stop; t0 itself means none
-
 } // namespace
 
 TEST_CASE("quorum: late is who has not answered and not moved; stuck is who is so for the limit") {

@@ -15,8 +15,6 @@ namespace {
 
 constexpr time_point t0{};
 
-constexpr time_point begin = t0 + 1h; ///< of a stop; t0 itself means none
-
 } // namespace
 
 TEST_CASE("flaw 3: with the default shares every rung of the ladder can be reached") {
