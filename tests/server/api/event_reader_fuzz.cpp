@@ -9,7 +9,7 @@
 namespace {
 
 using namespace phi;
-using namespace phi::http;
+using namespace phi::api;
 
 void require(bool holds) {
   if (!holds)
