@@ -95,15 +95,21 @@ void take_out(self_ptr self) {
   log_info("spool", "has replayed everything", {{"events", state.replayed}});
 }
 
-/// The way to the database failed with the first, right after another batch went it: that proves
-/// nothing against the first, so it stays where it is. Others go before it, each time more of them,
-/// so that it does not hold them up.
+/// Whether nothing is proved against the first, although another batch was taken right before: the
+/// way to the database failed, or the database spoke of itself, and not yet too often for chance (a
+/// lock may come and go in step with the tries).
+bool is_chance(const commit_result& result, size_t before) {
+  return !result.reached || (result.passing && before < defaults::lone_tries);
+}
+
+/// The first stays where it is. Others go before it, each time more of them, so that it does not
+/// hold them up.
 void go_round(self_ptr self, const std::string& why) {
   auto& state = self->state;
   state.skip = 1;
   state.go_round = (size_t{1} << std::min(state.lone_lost, defaults::most_doubled)) - 1;
   if (++state.lone_lost == defaults::lone_tries)
-    log_warn("spool", "goes round a batch: the way to the database fails with it each time",
+    log_warn("spool", "goes round a batch: the database fails with it each time, not with others",
              {{"cause", why}});
   try_again_later(self);
 }
@@ -204,7 +210,7 @@ void not_committed(self_ptr self, const commit_result& result) {
   if (failed->parts.size() > 1)
     return merged_not_committed(self, *failed, result);
   bool first_alone = std::exchange(state.well, false) && state.skip == 0;
-  if (first_alone && !result.reached)
+  if (first_alone && is_chance(result, state.lone_lost))
     return go_round(self, result.detail);
   if (result.never || first_alone) {
     if (set_aside(self, failed->number, result.detail, !result.never)) {

@@ -134,8 +134,9 @@ inline constexpr auto reader_grace = 2000ms;
 inline constexpr auto replay_wait = 100ms;
 /// Of a batch that fails, before the next ones are tried without it.
 inline constexpr size_t replay_tries = 2;
-/// Of one with which the connection ends each time while others are taken, before that is said; and
-/// how often the number of those that go before it doubles.
+/// Of one with which the connection ends each time, or the database is busy, while others are
+/// taken, before that is said and no longer taken for chance; and how often the number of those
+/// that go before it doubles.
 inline constexpr size_t lone_tries = 4;
 inline constexpr size_t most_doubled = 6;
 /// Until the next of those is tried that the database did not take while it took others.

@@ -112,9 +112,10 @@ struct commit_result {
   /// `store_unavailable`: nothing of it is stored; `outcome_unknown`: all of it, or nothing.
   error_code error = error_code::none;
   std::string detail;
-  bool reached =
-    true;             ///< with an error: it is the database's own word; false: the way there failed
-  bool never = false; ///< with an error: another try cannot help, the data are at fault
+  // With an error:
+  bool reached = true;  ///< it is the database's own word; false: the way there failed
+  bool passing = false; ///< it speaks of itself (locks, time-outs, no room), not of the data
+  bool never = false;   ///< another try cannot help, the data are at fault
   std::vector<counts> requests; ///< parallel to commit_batch::requests
   /// In order; those that the database will never take. The rest of the batch is committed.
   std::vector<refused_event> refused;

@@ -120,7 +120,7 @@ private:
     for (size_t i = 0; i < list.size(); ++i) {
       const auto& [name, value] = list[i];
       bool again = std::any_of(list.begin(), list.begin() + static_cast<ptrdiff_t>(i),
-                               [&](const auto& other) { return other.first == name; });
+                               [&](const auto& other) { return other.first == list[i].first; });
       if (again)
         complain(name, "the parameter is given twice");
       else if (const auto* row = find(name))

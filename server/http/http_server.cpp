@@ -18,10 +18,9 @@ class http_server : public http_port {
 public:
   http_server(const config& settings, std::string salt, std::shared_ptr<backend_port> backend,
               std::shared_ptr<const api::token_book> tokens, std::vector<owned_fd> inherited)
-    : shared_(
-      std::make_shared<loop_shared>(settings, 1, std::move(salt), settings.server.max_connections,
-                                    route_table{settings.api.prefix, settings.stats.enabled},
-                                    std::move(tokens), std::move(backend))),
+    : shared_(new loop_shared{settings, 1, std::move(salt), settings.server.max_connections,
+                              route_table{settings.api.prefix, settings.stats.enabled},
+                              std::move(tokens), std::move(backend)}),
       inherited_(!inherited.empty()),
       listeners_(std::move(inherited)) {}
 

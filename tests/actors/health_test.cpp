@@ -149,8 +149,8 @@ struct no_replies : reply_sink {
 };
 
 std::shared_ptr<asking> one_asks() {
-  return std::make_shared<asking>(query_reply{std::make_shared<no_replies>(), 0},
-                                  std::make_shared<std::atomic<bool>>(false));
+  return std::make_shared<asking>(asking{query_reply{std::make_shared<no_replies>(), 0},
+                                         std::make_shared<std::atomic<bool>>(false)});
 }
 
 } // namespace

@@ -133,7 +133,8 @@ struct spool_house {
     tell_from_outside(stats.stats, atom::replayed_v, replay_result{.recovered = events});
     on.run();
   }
-  bool reached = true; ///< what fails from now on is the database's own word
+  bool reached = true;  ///< what fails from now on is the database's own word
+  bool passing = false; ///< and of itself
 
   void answer(error_code error = error_code::none, bool never = false) {
     const auto& batch = *at_store->back();
@@ -141,6 +142,7 @@ struct spool_house {
                       commit_result{.number = batch.number,
                                     .error = error,
                                     .reached = reached,
+                                    .passing = passing,
                                     .never = never,
                                     .requests = {{static_cast<uint32_t>(batch.events), 0}}});
     on.run();

@@ -10,7 +10,7 @@ TEST_CASE("line identities: what has no id gets one behind its brace, all else s
     const char* line;
     const char* sent;
   };
-  for (const auto& [line, sent] : {
+  for (const auto& row : {
          sample{R"({"feature":"a"})", R"({"id":"x","feature":"a"})"},
          sample{R"( { "feature":"a"} )", R"( {"id":"x", "feature":"a"} )"},
          sample{"{}", R"({"id":"x"})"},
@@ -43,8 +43,8 @@ TEST_CASE("line identities: what has no id gets one behind its brace, all else s
          sample{"{", R"({"id":"x")"},
          sample{"{}]]]{\"id\":1}", "{\"id\":\"x\"}]]]{\"id\":1}"},
        }) {
-    CAPTURE(line);
-    CHECK(with_identity(line, "x") == sent);
+    CAPTURE(row.line);
+    CHECK(with_identity(row.line, "x") == row.sent);
   }
 }
 

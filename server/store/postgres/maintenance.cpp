@@ -237,12 +237,12 @@ std::string postgres_maintenance::prune(postgres_connection& db, int32_t first_k
   } const list[] = {{prune_other_events, first_kept * day_us, "events"},
                     {prune_identities, first_kept, "identities"},
                     {prune_batches, defaults::batch_outcome_days, "outcomes of batches"}};
-  for (const auto& [sql, before, what] : list) {
+  for (const auto& old : list) {
     auto gone = in_transaction(db, [&] {
-      return db.run(sql, numbers({before, defaults::prune_rows})).changed();
+      return db.run(old.sql, numbers({old.before, defaults::prune_rows})).changed();
     });
     if (gone > 0)
-      return "deleted " + std::to_string(gone) + " old " + what;
+      return "deleted " + std::to_string(gone) + " old " + old.what;
   }
   return {};
 }

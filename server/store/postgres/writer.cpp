@@ -38,16 +38,20 @@ bool is_of_class(const std::exception& e, classes any_of) {
   return said && std::any_of(any_of.begin(), any_of.end(), fits);
 }
 
+/// Whether the server speaks of itself: the connection (08), no writes (25), deadlocks (40), no
+/// room (53), locks (55), time-outs (57), its disk (58).
+bool is_passing(const std::exception& e) {
+  return is_of_class(e, {"08", "25", "40", "53", "55", "57", "58"});
+}
+
 /// Whether what the server said is about the data of a batch, and the same tomorrow: data
 /// exceptions, constraints (but for the batch's own id: it is committed then), limits, checks of
-/// somebody's own. Of a `suspect` everything is but what the server says of itself: the connection
-/// (08), no writes (25), deadlocks (40), no room (53), locks (55), time-outs (57), its disk (58).
+/// somebody's own. Of a `suspect` everything is but what the server says of itself.
 bool is_about_data(const std::exception& e, bool suspect) {
   const auto* said = dynamic_cast<const postgres_error*>(&e);
   if (!said || said->state().empty() || said->state() == "23505" || needs_new_session(*said))
     return false;
-  return is_of_class(e, {"22", "23", "44", "54", "P0", "42501"})
-         || (suspect && !is_of_class(e, {"08", "25", "40", "53", "55", "57", "58"}));
+  return is_of_class(e, {"22", "23", "44", "54", "P0", "42501"}) || (suspect && !is_passing(e));
 }
 
 /// A batch of the spool is so old that nobody can tell what is stored of it. Somebody must want it.
@@ -147,6 +151,7 @@ private:
     const auto* said = dynamic_cast<const postgres_error*>(&e);
     result.never = dynamic_cast<const aged_out*>(&e) != nullptr;
     result.reached = result.never || (said && !said->state().empty());
+    result.passing = is_passing(e);
     result.detail = e.what();
     result.requests.clear();
     result.refused.clear();

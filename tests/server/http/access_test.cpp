@@ -29,12 +29,12 @@ TEST_CASE("targets: a path, or a whole address whose host is no matter") {
     {"*", "*", ""},
     {"ftp://host/health", "ftp://host/health", ""},
   };
-  for (const auto& [target, path, query] : rows) {
-    CAPTURE(target);
-    auto read = read_target(target);
+  for (const auto& row : rows) {
+    CAPTURE(row.target);
+    auto read = read_target(row.target);
     REQUIRE(read);
-    CHECK(read->path == path);
-    CHECK(read->query == query);
+    CHECK(read->path == row.path);
+    CHECK(read->query == row.query);
   }
   for (std::string_view bad :
        {"http:///health", "http://", "http://:80/", "http://u:p@host/health"}) {

@@ -42,7 +42,10 @@ TEST_CASE("framing: however the bytes are cut, good requests pass whole") {
 }
 
 TEST_CASE("framing: limits and broken bytes are found, however they are cut") {
-  const std::pair<std::string, error_code> rows[] = {
+  struct {
+    std::string text;
+    error_code expected;
+  } const rows[] = {
     {"GET /" + std::string(200, 'a') + " HTTP/1.1\r\nHost: t\r\n\r\n", error_code::uri_too_long},
     {"GET / HTTP/1.1\r\nA: " + std::string(500, 'a') + "\r\n\r\n", error_code::header_too_large},
     {"GET / HTTP/1.1\r\na: 1\r\nb: 1\r\nc: 1\r\nd: 1\r\ne: 1\r\nf: 1\r\n\r\n",
@@ -55,10 +58,10 @@ TEST_CASE("framing: limits and broken bytes are found, however they are cut") {
     {"nonsense\r\n\r\n", error_code::bad_http},
     {"GET / HTTP/1.1\r\nbad name: 1\r\n\r\n", error_code::bad_http},
   };
-  for (const auto& [text, expected] : rows)
-    for (size_t step : {size_t{1}, size_t{7}, text.size()}) {
-      CAPTURE(text);
-      CHECK(feed(text, step).first == expected);
+  for (const auto& row : rows)
+    for (size_t step : {size_t{1}, size_t{7}, row.text.size()}) {
+      CAPTURE(row.text);
+      CHECK(feed(row.text, step).first == row.expected);
     }
 }
 
