@@ -26,7 +26,8 @@ SOAK_MINUTES = 3
 SOAK_SEED = 1  # the same faults at every run; tests/e2e/soak takes others
 
 ASAN = {"ASAN_OPTIONS": "detect_stack_use_after_return=1:abort_on_error=0",
-        "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
+        "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+        "LSAN_OPTIONS": f"suppressions={ROOT}/tests/lsan.supp:print_suppressions=0"}
 TSAN = {"TSAN_OPTIONS": f"suppressions={ROOT}/tests/tsan.supp"}
 # The drills read the service's reports themselves (tests/support/service_process.cpp).
 TSAN_DRILL = {"TSAN_OPTIONS": TSAN["TSAN_OPTIONS"] + ":exitcode=0"}
