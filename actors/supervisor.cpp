@@ -197,7 +197,7 @@ void start_child(self_ptr self, size_t i) {
   child.state = life::starting;
   before_hand_over();
   child.actor = child.spec.start(supervisor_actor{self});
-  self->monitor(child.actor);
+  watch_end(self, child.actor);
   if (child.spec.name == "watchdog")
     self->state.last_pinged = now_of(self);
   if (self->state.adopted) // what it was made with may be older than the last reload

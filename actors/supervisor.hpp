@@ -85,6 +85,7 @@ struct supervisor_state {
   std::string cause;                 ///< of its own death
   bool over = false;                 ///< it leaves as it should
   bool reloading = false;
+  bool dumping = false; ///< one dump at a time: who asks meanwhile sees that one
   service_state after_reload = service_state::ready;
   std::vector<promise_of<reload_report>> reloads_waiting;
 };

@@ -130,8 +130,11 @@ void ask_everybody(self_ptr self, std::function<void(service_status)> then) {
 }
 
 void dump(self_ptr self) {
+  if (std::exchange(self->state.dumping, true))
+    return;
   log_info("supervisor", "dumps the state", {{"state", to_string(self->state.state)}});
   ask_everybody(self, [self](const service_status& status) {
+    self->state.dumping = false;
     for (size_t i = 0; i < status.children.size(); ++i) {
       const auto& child = status.children[i];
       const auto& seen_at = self->state.children[i].spec.seen_at;

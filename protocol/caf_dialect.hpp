@@ -283,6 +283,14 @@ void tell_urgent_from_outside(const Handle& to, Atom atom, Args&&... args) {
   caf::anon_send<caf::message_priority::high>(to, atom, std::forward<Args>(args)...);
 }
 
+/// Has `self` hear of the end of `actor` (`on_down`), behind whatever that actor has sent before as
+/// urgent: with CAF's default priority it would overtake a report that waits among other urgent
+/// messages.
+template <class Self, class Handle>
+void watch_end(Self* self, const Handle& actor) {
+  self->template monitor<caf::message_priority::high>(actor);
+}
+
 /// Sends to `self` after `delay`, on the actor clock (virtual in tests).
 template <class Self, class Atom, class... Args>
 void tell_later(Self* self, duration delay, Atom atom, Args&&... args) {

@@ -6,6 +6,7 @@
 #include "tests/support/load.hpp"
 #include "tests/support/service_process.hpp"
 
+#include <atomic>
 #include <csignal>
 #include <string>
 #include <sys/socket.h>
@@ -460,6 +461,26 @@ TEST_CASE("flaw 16: every way to end has its exit code") {
     CHECK(second.logged("APP_SERVER_PORT"));
   }
   CHECK(first.stop().code == 0);
+}
+
+TEST_CASE("a flood of requests for a dump in the stop: each actor's report is heard, code 0") {
+  for (int i = 0; i < 5; ++i) {
+    temp_dir dir;
+    service_process service{dir.path()};
+    std::atomic<bool> over{false};
+    std::thread flood{[&] {
+      while (!over)
+        service.signal(SIGUSR1);
+    }};
+    std::this_thread::sleep_for(100ms);
+    service.signal(SIGTERM);
+    CHECK(service.wait_for_log("begins to stop"));
+    CHECK(service.wait_for_log("is stopped"));
+    over = true;
+    flood.join();
+    INFO(service.log());
+    CHECK(service.wait().code == 0);
+  }
 }
 
 TEST_CASE("a log that nobody reads holds neither the work nor the exit") {
