@@ -54,12 +54,12 @@ void handle(self_ptr self, const admin_request_ptr& request) {
 
 admin_actor::behavior_type admin_behavior(self_ptr self, child_identity who,
                                           console_port_ptr console,
-                                          std::function<std::string(admin_actor)> attach) {
+                                          std::function<outcome(admin_actor)> attach) {
   set_up_child(self, std::move(who));
   self->state.console = std::move(console);
-  auto trouble = attach(admin_actor{self});
-  if (!trouble.empty())
-    fail_to_start(self, trouble);
+  auto attached = attach(admin_actor{self});
+  if (!attached)
+    fail_to_start(self, attached.why());
   return handlers(
     self, [](atom::stop, const stop_order&) { fault_point("admin.stop"); },
     [self](atom::release, const release_order&) {

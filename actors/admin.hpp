@@ -18,6 +18,6 @@ struct admin_state {
 /// `attach` is called once with this actor; from then on it gets every request line.
 admin_actor::behavior_type admin_behavior(admin_actor::stateful_pointer<admin_state> self,
                                           child_identity who, console_port_ptr console,
-                                          std::function<std::string(admin_actor)> attach);
+                                          std::function<outcome(admin_actor)> attach);
 
 } // namespace phi

@@ -103,16 +103,16 @@ void log_level_of(self_ptr self, const call& now) {
   auto& console = *self->state.console;
   auto before = console.log_level();
   auto wanted = now.text("level");
-  if (auto wrong = wanted.empty() ? std::string{} : console.set_log_level(wanted); !wrong.empty())
-    return now.fail(admin_wire::invalid_params, wrong);
+  if (auto set = wanted.empty() ? outcome{} : console.set_log_level(wanted); !set)
+    return now.fail(admin_wire::invalid_params, set.why());
   now.answer({{"level", console.log_level()}, {"before", before}});
 }
 
 void trace_on(self_ptr self, const call& now) {
-  auto wrong = self->state.console->trace_on(now.flag("log"), now.texts("actors"),
-                                             now.texts("messages"), now.flag("userData"));
-  if (!wrong.empty())
-    return now.fail(admin_wire::refused, wrong);
+  auto traces = self->state.console->trace_on(now.flag("log"), now.texts("actors"),
+                                              now.texts("messages"), now.flag("userData"));
+  if (!traces)
+    return now.fail(admin_wire::refused, traces.why());
   now.answer({{"tracing", true}});
 }
 
@@ -257,8 +257,8 @@ void list_tokens(self_ptr self, const call& now) {
 
 void revoke_token(self_ptr self, const call& now) {
   auto id = now.text("id");
-  if (auto wrong = self->state.console->revoke_token(id); !wrong.empty())
-    return now.fail(admin_wire::refused, wrong);
+  if (auto revoked = self->state.console->revoke_token(id); !revoked)
+    return now.fail(admin_wire::refused, revoked.why());
   log_info("admin", "revokes a token", {{"id", id}});
   now.answer({{"revoked", id}});
 }

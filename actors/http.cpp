@@ -75,10 +75,10 @@ http_actor::behavior_type http_behavior(self_ptr self, child_identity who, http_
   state.port = std::move(port);
   state.who.activity->learn_waits_from([port = state.port] { return port->waits(); });
   fault_point("http.open");
-  auto trouble =
+  auto opened =
     state.port->open([me = http_actor{self}] { tell_from_outside(me, atom::drained_v); });
-  if (!trouble.empty())
-    fail_to_start(self, trouble);
+  if (!opened)
+    fail_to_start(self, opened.why());
   return handlers(
     self, [self](atom::stop, const stop_order& order) { stop_accepting(self, order); },
     [self](atom::release, const release_order& order) {

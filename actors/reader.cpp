@@ -58,13 +58,13 @@ typename Actor::behavior_type answering_behavior(self_of<Actor> self, child_iden
   auto& state = self->state;
   state.port = std::move(port);
   state.query_timeout = query_timeout;
-  std::string trouble;
+  outcome opened;
   {
     activity_scope scope{*state.who.activity, "opening the database"};
-    trouble = state.port->open();
+    opened = state.port->open();
   }
-  if (!trouble.empty())
-    fail_to_start(self, trouble);
+  if (!opened)
+    fail_to_start(self, opened.why());
   return handlers(
     self, [self](atom::stop, const stop_order&) { fault_of(self, ".stop"); },
     [self](atom::release, const release_order&) {

@@ -100,8 +100,8 @@ plan_actions shutdown_plan::on_stopped(size_t child, stopped_report report, time
     return out;
   }
   state.stopped = now;
-  if (!report.trouble.empty())
-    state.trouble = report.trouble;
+  if (!report.ended)
+    state.trouble = report.ended.why();
   state.report = std::move(report);
   return out;
 }
@@ -252,8 +252,9 @@ bool shutdown_plan::died_in_stop() const {
 }
 
 bool shutdown_plan::out_of_reach() const {
-  return std::any_of(states_.begin(), states_.end(),
-                     [](const progress& p) { return p.report && p.report->out_of_reach; });
+  return std::any_of(states_.begin(), states_.end(), [](const progress& p) {
+    return p.report && p.report->ended.how() == outcome::kind::out_of_reach;
+  });
 }
 
 exit_code shutdown_plan::verdict(const std::optional<ledger_counts>& ledger) const {

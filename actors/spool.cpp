@@ -57,8 +57,8 @@ void arm_deferred(self_ptr self) {
 /// False: it is still where it was.
 bool set_aside(self_ptr self, uint64_t number, const std::string& why, bool for_a_while) {
   auto& state = self->state;
-  if (auto trouble = state.port->set_aside(number, why, for_a_while); !trouble.empty()) {
-    log_error("spool", "cannot set a batch aside", {{"batch", number}, {"cause", trouble}});
+  if (auto done = state.port->set_aside(number, why, for_a_while); !done) {
+    log_error("spool", "cannot set a batch aside", {{"batch", number}, {"cause", done.why()}});
     return false;
   }
   if (for_a_while)
@@ -78,9 +78,9 @@ void take_out(self_ptr self) {
   auto& state = self->state;
   activity_scope scope{*state.who.activity, "taking a batch out of the spool"};
   fault_point("spool.committed");
-  if (auto trouble = state.port->remove_front(state.refused); !trouble.empty()) {
+  if (auto removed = state.port->remove_front(state.refused); !removed) {
     // It is replayed once more if the process ends now, and counts once all the same.
-    log_warn("spool", "cannot take a committed batch out yet", {{"cause", trouble}});
+    log_warn("spool", "cannot take a committed batch out yet", {{"cause", removed.why()}});
     return arm(self, state.wait.next());
   }
   state.wait.succeeded();
@@ -204,8 +204,8 @@ void not_committed(self_ptr self, const commit_result& result) {
   auto failed = std::exchange(state.at_store, nullptr);
   log_debug("spool", "cannot replay", {{"cause", result.detail}});
   if (state.was_deferred) {
-    auto trouble = state.port->set_aside(failed->number, result.detail, !result.never);
-    return trouble.empty() ? arm(self, duration::zero()) : try_again_later(self);
+    auto kept = state.port->set_aside(failed->number, result.detail, !result.never);
+    return kept ? arm(self, duration::zero()) : try_again_later(self);
   }
   if (failed->parts.size() > 1)
     return merged_not_committed(self, *failed, result);
@@ -243,13 +243,12 @@ void attach_store(self_ptr self, store_actor store) {
 
 void close_and_leave(self_ptr self) {
   auto& state = self->state;
-  std::string trouble;
-  auto missed = state.port->out_of_reach();
+  outcome closed;
   auto left = state.port->depth();
   {
     activity_scope scope{*state.who.activity, "closing the spool"};
     fault_point("spool.release");
-    trouble = state.port->close();
+    closed = state.port->close();
   }
   if (left.events > 0)
     log_info("spool", "keeps events for the next start",
@@ -258,8 +257,7 @@ void close_and_leave(self_ptr self) {
                        {"replayed", state.replayed},
                        {"left", left.events},
                        {"set_aside", left.set_aside}},
-               .trouble = missed.empty() ? trouble : missed,
-               .out_of_reach = !missed.empty()});
+               .ended = std::move(closed)});
 }
 
 actor_status current_status(self_ptr self) {
@@ -289,14 +287,14 @@ spool_actor::behavior_type spool_behavior(self_ptr self, child_identity who, spo
   state.port = std::move(port);
   state.port->watched_by(state.who.activity);
   state.store = std::move(store);
-  std::string trouble;
+  outcome opened;
   {
     activity_scope scope{*state.who.activity, "opening the spool"};
     fault_point("spool.open");
-    trouble = state.port->open();
+    opened = state.port->open();
   }
-  if (!trouble.empty())
-    fail_to_start(self, trouble);
+  if (!opened)
+    fail_to_start(self, opened.why());
   return handlers(
     self,
     [self](atom::stop, const stop_order&) {

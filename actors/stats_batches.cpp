@@ -66,13 +66,12 @@ bool leave_if_done(self_ptr self) {
   auto dropped = drop_own(self);
   const auto& ledger = state.ledger.counts();
   auto flushed = ledger.stored + ledger.duplicates - state.settled_before_stop;
-  auto trouble = state.queue.empty() ? std::string{}
-                                     : std::to_string(ledger.in_queue)
-                                         + " events could not be stored: " + state.refusal;
   stopped_report words{.did = {{"events_flushed", flushed}},
                        .waits = {{"store", state.waited_for_store}},
-                       .ledger = ledger,
-                       .trouble = trouble};
+                       .ledger = ledger};
+  if (!state.queue.empty())
+    words.ended = outcome::failure(std::to_string(ledger.in_queue)
+                                   + " events could not be stored: " + state.refusal);
   if (dropped > 0)
     words.did.push_back({"own_events_dropped", dropped});
   leave(self, std::move(words));

@@ -30,18 +30,16 @@ void commit(self_ptr self, commit_batch& batch, const commit_listener_actor& lis
 void close_and_leave(self_ptr self) {
   auto& state = self->state;
   auto began = clock::now();
-  std::string trouble;
-  auto missed = state.port->out_of_reach();
+  outcome closed;
   {
     activity_scope scope{*state.who.activity, "closing the database"};
     fault_point("store.release");
-    trouble = state.port->close();
+    closed = state.port->close();
   }
   leave(self, {.did = {{"batches", state.batches}, {"events", state.events}},
                .waits = {{"COMMIT", state.committing_in_stop},
                          {"the database to close", clock::now() - began}},
-               .trouble = missed.empty() ? trouble : missed,
-               .out_of_reach = !missed.empty()});
+               .ended = std::move(closed)});
 }
 
 /// A commit that waits for others gets on, and a stop does not end it.
@@ -64,14 +62,14 @@ store_actor::behavior_type store_behavior(self_ptr self, child_identity who, sto
   auto& state = self->state;
   state.port = std::move(port);
   state.port->watched_by(std::make_shared<steady_progress>(state.who.activity));
-  std::string trouble;
+  outcome opened;
   {
     activity_scope scope{*state.who.activity, "opening the database"};
     fault_point("store.open");
-    trouble = state.port->open();
+    opened = state.port->open();
   }
-  if (!trouble.empty())
-    fail_to_start(self, trouble);
+  if (!opened)
+    fail_to_start(self, opened.why());
   return handlers(
     self,
     [](atom::stop, const stop_order&) {

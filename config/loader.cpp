@@ -1,6 +1,7 @@
 #include "config/loader.hpp"
 
 #include "config/keys.hpp"
+#include "protocol/outcome.hpp"
 #include "protocol/text/rfc3339.hpp"
 
 #include <toml.hpp>
@@ -61,50 +62,51 @@ std::string choices_text(const config_key& key) {
 }
 
 /// Whether `text` may be the value of `key`; else what would be right.
-std::string wrong_text(const config_key& key, const std::string& text) {
+outcome check_text(const config_key& key, const std::string& text) {
   if (!key.choices.empty()
       && std::find(key.choices.begin(), key.choices.end(), text) == key.choices.end())
-    return "expected " + choices_text(key);
+    return outcome::failure("expected " + choices_text(key));
   return {};
 }
 
-std::string wrong_number(const config_key& key, int64_t number) {
+outcome check_number(const config_key& key, int64_t number) {
   if (number < key.min || number > key.max)
-    return "expected " + range_text(key);
+    return outcome::failure("expected " + range_text(key));
   return {};
 }
 
-/// Puts a TOML value in its place. Returns what is wrong with it, or an empty text.
+/// Puts a TOML value in its place, if it may be there.
 struct toml_setter {
   const config_key& key;
   const toml::value& from;
 
-  std::string operator()(bool* to) const {
+  outcome operator()(bool* to) const {
     if (!from.is_boolean())
-      return "expected true or false";
+      return outcome::failure("expected true or false");
     *to = from.as_boolean();
     return {};
   }
-  std::string operator()(int64_t* to) const {
+  outcome operator()(int64_t* to) const {
     if (!from.is_integer())
-      return "expected " + range_text(key);
+      return outcome::failure("expected " + range_text(key));
     *to = from.as_integer();
-    return wrong_number(key, *to);
+    return check_number(key, *to);
   }
-  std::string operator()(std::string* to) const {
+  outcome operator()(std::string* to) const {
     if (!from.is_string())
-      return key.choices.empty() ? "expected a text in quotes" : "expected " + choices_text(key);
+      return outcome::failure(key.choices.empty() ? "expected a text in quotes"
+                                                  : "expected " + choices_text(key));
     *to = from.as_string().str;
-    return wrong_text(key, *to);
+    return check_text(key, *to);
   }
-  std::string operator()(secret* to) const { return (*this)(&to->value); }
-  std::string operator()(std::vector<std::string>* to) const {
+  outcome operator()(secret* to) const { return (*this)(&to->value); }
+  outcome operator()(std::vector<std::string>* to) const {
     if (!from.is_array())
-      return "expected a list of texts, such as [\"a\", \"b\"]";
+      return outcome::failure("expected a list of texts, such as [\"a\", \"b\"]");
     to->clear();
     for (const auto& item : from.as_array()) {
       if (!item.is_string())
-        return "expected a list of texts, such as [\"a\", \"b\"]";
+        return outcome::failure("expected a list of texts, such as [\"a\", \"b\"]");
       to->push_back(item.as_string().str);
     }
     return {};
@@ -116,13 +118,13 @@ struct text_setter {
   const config_key& key;
   const std::string& from;
 
-  std::string operator()(bool* to) const {
+  outcome operator()(bool* to) const {
     if (from != "true" && from != "false" && from != "1" && from != "0")
-      return "expected true or false";
+      return outcome::failure("expected true or false");
     *to = from == "true" || from == "1";
     return {};
   }
-  std::string operator()(int64_t* to) const {
+  outcome operator()(int64_t* to) const {
     size_t used = 0;
     try {
       *to = std::stoll(from, &used);
@@ -130,18 +132,18 @@ struct text_setter {
       used = 0;
     }
     if (from.empty() || used != from.size())
-      return "expected " + range_text(key);
-    return wrong_number(key, *to);
+      return outcome::failure("expected " + range_text(key));
+    return check_number(key, *to);
   }
-  std::string operator()(std::string* to) const {
+  outcome operator()(std::string* to) const {
     *to = from;
-    return wrong_text(key, from);
+    return check_text(key, from);
   }
-  std::string operator()(secret* to) const {
+  outcome operator()(secret* to) const {
     to->value = from;
     return {};
   }
-  std::string operator()(std::vector<std::string>* to) const {
+  outcome operator()(std::vector<std::string>* to) const {
     to->clear();
     for (size_t at = 0; at < from.size();) {
       auto end = std::min(from.find(',', at), from.size());
@@ -236,9 +238,9 @@ private:
 
   void read_key(const std::string& path, const toml::value& value) {
     if (const auto* key = find_key(path)) {
-      auto wrong = std::visit(toml_setter{*key, value}, key->in(out_.values));
-      if (!wrong.empty())
-        return problem(show_place(value, path + ": " + wrong));
+      auto set = std::visit(toml_setter{*key, value}, key->in(out_.values));
+      if (!set)
+        return problem(show_place(value, path + ": " + set.why()));
       auto where = value.location();
       out_.origins[path] = where.file_name() + ":" + std::to_string(where.line());
     } else if (is_reserved(path)) {
@@ -285,11 +287,11 @@ private:
   }
 
   void set_from_text(const config_key& key, const std::string& text, const std::string& origin) {
-    auto wrong = std::visit(text_setter{key, text}, key.in(out_.values));
-    if (wrong.empty())
+    auto set = std::visit(text_setter{key, text}, key.in(out_.values));
+    if (set)
       out_.origins[std::string{key.path}] = origin;
     else
-      problem(origin + ": " + wrong + ", got \"" + (is_secret(key) ? "..." : text) + "\"");
+      problem(origin + ": " + set.why() + ", got \"" + (is_secret(key) ? "..." : text) + "\"");
   }
 
   void set_from_secret_file(const config_key& key, const std::string& file,

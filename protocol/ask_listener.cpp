@@ -66,8 +66,8 @@ bool resolve(const std::string& address, sockaddr_storage& to, socklen_t& size) 
 
 } // namespace
 
-std::string ask_listener(const std::string& address, std::string_view sign, duration limit,
-                         const std::atomic<bool>& given_up) {
+outcome ask_listener(const std::string& address, std::string_view sign, duration limit,
+                     const std::atomic<bool>& given_up) {
   sockaddr_storage to{};
   socklen_t size = 0;
   if (!resolve(address, to, size))
@@ -77,26 +77,26 @@ std::string ask_listener(const std::string& address, std::string_view sign, dura
   if (own.fd < 0)
     return {}; // no descriptor for us: that says nothing about the listener
   if (::connect(own.fd, reinterpret_cast<sockaddr*>(&to), size) != 0 && errno != EINPROGRESS)
-    return address + ": " + std::strerror(errno);
+    return outcome::failure(address + ": " + std::strerror(errno));
   int error = 0;
   socklen_t error_size = sizeof error;
   if (!wait_for(own.fd, POLLOUT, call))
-    return address + " does not accept connections";
+    return outcome::failure(address + " does not accept connections");
   if (::getsockopt(own.fd, SOL_SOCKET, SO_ERROR, &error, &error_size) == 0 && error != 0)
-    return address + ": " + std::strerror(error);
+    return outcome::failure(address + ": " + std::strerror(error));
   auto request = "GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
                  + (sign.empty() ? std::string{} : "X-Phi-Probe: " + std::string{sign} + "\r\n")
                  + "\r\n";
   if (::send(own.fd, request.data(), request.size(), MSG_NOSIGNAL)
       != static_cast<ssize_t>(request.size()))
-    return address + ": cannot send";
+    return outcome::failure(address + ": cannot send");
   char answer[16];
   if (!wait_for(own.fd, POLLIN, call))
-    return address + " does not answer a request";
+    return outcome::failure(address + " does not answer a request");
   auto got = ::recv(own.fd, answer, sizeof answer, 0);
   return got >= 5 && std::memcmp(answer, "HTTP/", 5) == 0
-           ? std::string{}
-           : address + " ends connections without an answer";
+           ? outcome{}
+           : outcome::failure(address + " ends connections without an answer");
 }
 
 } // namespace phi

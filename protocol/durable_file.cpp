@@ -24,17 +24,18 @@ bool write_all(int fd, const std::string& text) {
 
 } // namespace
 
-std::string sync_directory(const std::string& directory) {
+outcome sync_directory(const std::string& directory) {
   int fd = ::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   bool done = fd >= 0 && ::fsync(fd) == 0;
-  auto trouble =
-    done ? std::string{} : "cannot bring " + directory + " to disk: " + std::strerror(errno);
+  auto out =
+    done ? outcome{}
+         : outcome::failure("cannot bring " + directory + " to disk: " + std::strerror(errno));
   if (fd >= 0)
     ::close(fd);
-  return trouble;
+  return out;
 }
 
-std::string write_durably(const std::string& file, const std::string& text) {
+outcome write_durably(const std::string& file, const std::string& text) {
   auto fresh = file + ".new";
   ::unlink(fresh.c_str()); // of a process that was killed here; a link is not followed
   int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -46,7 +47,7 @@ std::string write_durably(const std::string& file, const std::string& text) {
     return sync_directory(std::filesystem::path{file}.parent_path().string());
   error = done ? errno : error;
   ::unlink(fresh.c_str());
-  return "cannot write " + file + ": " + std::strerror(error);
+  return outcome::failure("cannot write " + file + ": " + std::strerror(error));
 }
 
 } // namespace phi

@@ -41,30 +41,30 @@ std::string parent_of(const std::string& file) {
 }
 
 /// Moves, and never onto something.
-std::string move_file(const std::string& from, const std::string& to) {
+outcome move_file(const std::string& from, const std::string& to) {
   if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) != 0)
-    return "cannot move " + from + " to " + to + ": " + std::strerror(errno);
+    return outcome::failure("cannot move " + from + " to " + to + ": " + std::strerror(errno));
   return {};
 }
 
 /// Moves the file first: as long as it is missing, nobody takes what is left for a whole database.
-std::string move_parts(const std::string& from, const std::string& to) {
+outcome move_parts(const std::string& from, const std::string& to) {
   for (const auto* part : database_parts) {
     if (!there(from + part))
       continue;
-    if (auto trouble = move_file(from + part, to + part); !trouble.empty())
-      return trouble;
+    if (auto moved = move_file(from + part, to + part); !moved)
+      return moved;
     fault_point("restore.moved");
   }
   return {};
 }
 
 /// The file last, for the same reason.
-std::string move_parts_back(const std::string& from, const std::string& to) {
+outcome move_parts_back(const std::string& from, const std::string& to) {
   for (size_t i = std::size(database_parts); i-- > 0;)
     if (const auto* part = database_parts[i]; there(from + part))
-      if (auto trouble = move_file(from + part, to + part); !trouble.empty())
-        return trouble;
+      if (auto moved = move_file(from + part, to + part); !moved)
+        return moved;
   return {};
 }
 
@@ -98,28 +98,28 @@ std::optional<restore_plan> restore_under_way(const std::string& state_directory
   return plan;
 }
 
-std::string promise_restore(const std::string& state_directory, const restore_plan& plan) {
+outcome promise_restore(const std::string& state_directory, const restore_plan& plan) {
   if ((plan.database + plan.aside).find('\n') != std::string::npos)
-    return "a path with a line break in it: " + plan.database;
+    return outcome::failure("a path with a line break in it: " + plan.database);
   return write_durably(state_directory + "/" + journal_name,
                        std::string{journal_head} + "\n" + plan.database + "\n" + plan.aside + "\n");
 }
 
-std::string finish_restore(const std::string& state_directory, const restore_plan& plan) {
+outcome finish_restore(const std::string& state_directory, const restore_plan& plan) {
   auto copy = restored_copy(plan.database);
-  std::string trouble;
+  outcome placed;
   if (there(copy)) {
-    trouble = move_parts(plan.database, plan.aside);
-    if (trouble.empty())
-      trouble = move_file(copy, plan.database);
+    placed = move_parts(plan.database, plan.aside);
+    if (placed)
+      placed = move_file(copy, plan.database);
     fault_point("restore.placed");
   } else if (!there(plan.database)) {
-    trouble = move_parts_back(plan.aside, plan.database);
+    placed = move_parts_back(plan.aside, plan.database);
   }
-  if (trouble.empty())
-    trouble = sync_directory(parent_of(plan.database));
-  if (!trouble.empty())
-    return trouble;
+  if (placed)
+    placed = sync_directory(parent_of(plan.database));
+  if (!placed)
+    return placed;
   fault_point("restore.synced");
   ::unlink((state_directory + "/" + journal_name).c_str());
   return sync_directory(state_directory);
@@ -132,7 +132,7 @@ std::string database_place(const std::string& state_directory) {
   return place;
 }
 
-std::string keep_database_place(const std::string& state_directory, const std::string& place) {
+outcome keep_database_place(const std::string& state_directory, const std::string& place) {
   if (database_place(state_directory) == place)
     return {};
   return write_durably(state_directory + "/" + place_name, place + "\n");

@@ -4,6 +4,8 @@
 /// start of the service, or the next `phictl restore`. A file in the state directory says what is
 /// under way.
 
+#include "protocol/outcome.hpp"
+
 #include <optional>
 #include <string>
 
@@ -30,14 +32,12 @@ std::string set_aside_earlier(const std::string& database);
 /// The restore that is under way in a state directory.
 std::optional<restore_plan> restore_under_way(const std::string& state_directory);
 
-/// Promises that the restore will be finished. The copy must be whole, checked and on disk. Returns
-/// what went wrong, or an empty text.
-std::string promise_restore(const std::string& state_directory, const restore_plan& plan);
+/// Promises that the restore will be finished. The copy must be whole, checked and on disk.
+outcome promise_restore(const std::string& state_directory, const restore_plan& plan);
 
 /// Takes the steps that are left and forgets the promise; where the copy is gone, what was set
-/// aside goes back. May be killed and called again at any point. Returns what went wrong, or an
-/// empty text.
-std::string finish_restore(const std::string& state_directory, const restore_plan& plan);
+/// aside goes back. May be killed and called again at any point.
+outcome finish_restore(const std::string& state_directory, const restore_plan& plan);
 
 /// Removes a copy that no promise is about: of a restore that ended before its check.
 void remove_unfinished_copy(const std::string& database);
@@ -49,7 +49,7 @@ inline constexpr const char* postgres_place = "postgres";
 /// `postgres_place`. Empty: it never ran.
 std::string database_place(const std::string& state_directory);
 
-/// Keeps it, for a restore while the service does not run. Returns what went wrong.
-std::string keep_database_place(const std::string& state_directory, const std::string& place);
+/// Keeps it, for a restore while the service does not run.
+outcome keep_database_place(const std::string& state_directory, const std::string& place);
 
 } // namespace phi

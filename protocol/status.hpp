@@ -3,6 +3,7 @@
 
 #include "protocol/ledger.hpp"
 #include "protocol/lifecycle.hpp"
+#include "protocol/outcome.hpp"
 #include "protocol/time.hpp"
 
 #include <cstdint>
@@ -45,8 +46,7 @@ struct stopped_report {
   std::vector<counted> did;
   std::vector<waited> waits;
   std::optional<ledger_counts> ledger; ///< from stats only
-  std::string trouble;                 ///< empty = none
-  bool out_of_reach = false;           ///< what was acknowledged is where nobody will look for it
+  outcome ended;
 };
 
 /// Answer to `status`.

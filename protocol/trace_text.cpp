@@ -25,7 +25,7 @@ std::string trace_text(const stopped_report& report) {
   auto out = report.actor;
   for (const auto& [what, n] : report.did)
     out += ", " + what + " " + std::to_string(n);
-  return report.trouble.empty() ? out : out + ", " + report.trouble;
+  return report.ended ? out : out + ", " + report.ended.why();
 }
 
 std::string trace_text(const actor_status& status) {

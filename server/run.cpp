@@ -33,8 +33,9 @@ exit_code fail_start(state_directory& state, last_resort& resort, systemd::servi
   manager.stopping("cannot start: " + why);
   exit_report report{
     .reason = stop_reason::startup_failed, .code = exit_code::startup_failed, .detail = why};
-  if (state.trouble().empty())
-    state.end_run_within(report, defaults::report_file_limit);
+  if (state.taken())
+    if (auto kept = state.end_run_within(report, defaults::report_file_limit); !kept)
+      log_warn("supervisor", "cannot keep the report", {{"cause", kept.why()}});
   resort.leave_quietly(clock::now() + defaults::teardown_limit, report.code);
   return report.code;
 }
@@ -72,14 +73,16 @@ service_ports ports_on_postgres(const config& settings) {
   return out;
 }
 
-/// Takes the state directory and the database. Empty, or why the service cannot start.
-std::string take_places(const config& settings, state_directory& state,
-                        const systemd::inherited_sockets& inherited, api::token_book& tokens) {
-  for (const auto& trouble : {inherited.error, state.trouble(), tokens.trouble()})
-    if (!trouble.empty())
-      return trouble;
-  if (auto trouble = take_database_place(settings); !trouble.empty())
-    return trouble;
+/// Takes the state directory and the database; else the service cannot start.
+outcome take_places(const config& settings, state_directory& state,
+                    const systemd::inherited_sockets& inherited, api::token_book& tokens) {
+  if (!inherited.error.empty())
+    return outcome::failure(inherited.error);
+  for (const auto& done : {state.taken(), tokens.loaded()})
+    if (!done)
+      return done;
+  if (auto taken = take_database_place(settings); !taken)
+    return taken;
   if (!state.crash_notice().empty())
     log_warn("supervisor", "notices that " + state.crash_notice());
   store::remove_left_copies(settings.resolved.state_dir);
@@ -103,10 +106,10 @@ std::vector<outside_part> inspect_listener(http_port& http, uint64_t max_connect
     frozen |= loops[i].silent_for >= defaults::health_interval;
   }
   bool full = http.counts().connections >= max_connections;
-  out.push_back({"public listener", from_outside.failing_for,
-                 full ? "all " + std::to_string(max_connections) + " connections are taken"
-                      : from_outside.trouble,
-                 full || frozen}); // then it is not the listener that is to blame
+  out.push_back(
+    {"public listener", from_outside.failing_for,
+     full ? "all " + std::to_string(max_connections) + " connections are taken" : from_outside.why,
+     full || frozen}); // then it is not the listener that is to blame
   return out;
 }
 
@@ -143,17 +146,19 @@ exit_code run_service(const settings_source& source, const loaded_config& loaded
   last_words_scope words{resort,
                          {[&](const exit_report& report) { say_last_words(report, manager, log); },
                           [&](const exit_report& report) {
-                            state.end_run(report);
+                            state.end_run(report).ignore("the mark says it");
                             trace.off();
                           }}};
   signal_source signals{[&] { resort.leave_now(); }};
   auto tokens = std::make_shared<api::token_book>(settings.resolved.state_dir + "/tokens.json");
-  if (auto trouble = take_places(settings, state, inherited, *tokens); !trouble.empty())
-    return fail_start(state, resort, manager, trouble);
+  if (auto taken = take_places(settings, state, inherited, *tokens); !taken)
+    return fail_start(state, resort, manager, taken.why());
   auto salt = salt_of(settings, state);
   if (!salt.error.empty())
     return fail_start(state, resort, manager, salt.error);
-  state.begin_run();
+  if (auto begun = state.begin_run(); !begun)
+    log_warn("supervisor", "cannot mark its run: a crash would pass unnoticed",
+             {{"cause", begun.why()}});
   trace_if_asked(trace);
 
   auto current = std::make_shared<const config>(settings);

@@ -2,6 +2,7 @@
 /// What the admin actor needs of the process to answer an operator.
 
 #include "protocol/health.hpp"
+#include "protocol/outcome.hpp"
 #include "protocol/questions.hpp"
 #include "protocol/reply.hpp"
 
@@ -72,12 +73,13 @@ public:
   virtual ~console_port() = default;
 
   virtual std::string log_level() const = 0;
-  /// Until the next reload. Empty, or what is wrong.
-  virtual std::string set_log_level(const std::string& level) = 0;
+  /// Until the next reload. Fails when there is no such level.
+  virtual outcome set_log_level(const std::string& level) = 0;
 
-  /// `where`: "1" for the log, else memory only. Empty sets of names: everything.
-  virtual std::string trace_on(bool to_log, std::vector<std::string> actors,
-                               std::vector<std::string> messages, bool user_data) = 0;
+  /// `to_log`: else in memory only. Empty lists of names: everything. Fails when there is no such
+  /// name.
+  virtual outcome trace_on(bool to_log, std::vector<std::string> actors,
+                           std::vector<std::string> messages, bool user_data) = 0;
   virtual void trace_off() = 0;
   virtual trace_page read_trace(uint64_t from, size_t max_bytes) const = 0;
 
@@ -105,8 +107,8 @@ public:
                                      const std::vector<std::string>& scopes,
                                      std::optional<int64_t> seconds, bool confirmed) = 0;
   virtual std::vector<shown_token> tokens() const = 0;
-  /// Empty, or what is wrong.
-  virtual std::string revoke_token(const std::string& id) = 0;
+  /// Fails when there is no such token, or when that cannot be kept: then it is as it was.
+  virtual outcome revoke_token(const std::string& id) = 0;
 
   /// Time on a processor of a thread of this process, in ms; negative: not known.
   virtual double processor_ms(int thread) const = 0;

@@ -5,6 +5,7 @@
 #include "protocol/health.hpp"
 #include "protocol/ingest.hpp"
 #include "protocol/lifecycle.hpp"
+#include "protocol/outcome.hpp"
 #include "protocol/questions.hpp"
 #include "protocol/status.hpp"
 #include "protocol/time.hpp"
@@ -61,9 +62,9 @@ class http_port {
 public:
   virtual ~http_port() = default;
 
-  /// Starts to serve. Empty: it listens; else what is wrong. Called again after the actor died: the
-  /// connections go on, only `drained` is replaced.
-  virtual std::string open(std::function<void()> drained) = 0;
+  /// Starts to serve; after success it listens. Called again after the actor died: the connections
+  /// go on, only `drained` is replaced.
+  virtual outcome open(std::function<void()> drained) = 0;
 
   virtual void set_ready(bool ready) = 0;
 

@@ -3,6 +3,7 @@
 
 #include "actors/ports/work_watch.hpp"
 #include "config/config.hpp"
+#include "protocol/outcome.hpp"
 #include "protocol/questions.hpp"
 
 #include <memory>
@@ -15,8 +16,7 @@ class reader_port {
 public:
   virtual ~reader_port() = default;
 
-  /// Empty: ready; else what is wrong.
-  virtual std::string open() = 0;
+  virtual outcome open() = 0;
 
   /// Answers, or ends soon after `watch` says so: query_timeout, stopping. Never throws.
   virtual query_answer answer(const reader_query& query, work_watch& watch) = 0;

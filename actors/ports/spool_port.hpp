@@ -4,6 +4,7 @@
 #include "actors/ports/work_watch.hpp"
 #include "config/config.hpp"
 #include "protocol/ingest.hpp"
+#include "protocol/outcome.hpp"
 #include "protocol/questions.hpp"
 
 #include <cstdint>
@@ -30,9 +31,9 @@ public:
   /// actor died.
   virtual void watched_by(work_watch_ptr) {}
 
-  /// Opens it. A damaged file is set aside, and what can be read of it is taken over. Empty: it is
-  /// ready; else what is wrong. Called again after the actor died.
-  virtual std::string open() = 0;
+  /// Opens it. A damaged file is set aside, and what can be read of it is taken over. Called
+  /// again after the actor died.
+  virtual outcome open() = 0;
 
   /// Events that the first opening found; afterwards 0.
   virtual uint64_t recovered() = 0;
@@ -52,12 +53,12 @@ public:
   virtual commit_batch_ptr deferred() = 0;
 
   /// What was read last is committed but for the events that were `refused`, which are kept apart.
-  /// Empty, or what is wrong: then all of it is still there.
-  virtual std::string remove_front(const std::vector<refused_event>& refused) = 0;
+  /// After a failure all of it is still there.
+  virtual outcome remove_front(const std::vector<refused_event>& refused) = 0;
 
   /// Keeps a batch apart, by its number. `try_again`: `deferred` gives it again.
-  /// Empty, or what is wrong: then it is still where it was.
-  virtual std::string set_aside(uint64_t number, const std::string& why, bool try_again) = 0;
+  /// After a failure it is still where it was.
+  virtual outcome set_aside(uint64_t number, const std::string& why, bool try_again) = 0;
 
   /// Never throws.
   virtual query_answer answer(const spool_task& task) = 0;
@@ -67,12 +68,10 @@ public:
   /// Why it is not whole, such as "12 events are set aside"; empty: it is.
   virtual std::string degraded() const = 0;
 
-  /// Why what it has acknowledged may not be found any more; empty: it will be. Asked before
-  /// `close`.
-  virtual std::string out_of_reach() const { return {}; }
-
   virtual void apply_settings(const config& settings) = 0;
-  virtual std::string close() = 0;
+
+  /// `out_of_reach`: what it has acknowledged may not be found any more.
+  virtual outcome close() = 0;
 };
 
 using spool_port_ptr = std::shared_ptr<spool_port>;

@@ -4,6 +4,7 @@
 #include "actors/ports/work_watch.hpp"
 #include "config/config.hpp"
 #include "protocol/ingest.hpp"
+#include "protocol/outcome.hpp"
 
 #include <atomic>
 #include <memory>
@@ -20,9 +21,8 @@ public:
   /// actor died.
   virtual void watched_by(work_watch_ptr) {}
 
-  /// Opens the database, migrates it, and says what was found. Empty: it is ready; else what is
-  /// wrong, for people. Blocks up to the busy time-out.
-  virtual std::string open() = 0;
+  /// Opens the database, migrates it, and says what was found. Blocks up to the busy time-out.
+  virtual outcome open() = 0;
 
   /// One transaction: events, identities and roll-ups. Never throws; blocks up to the busy
   /// time-out. Asks `batch.begin_commit()` right before COMMIT and rolls back when that says no.
@@ -36,10 +36,6 @@ public:
   /// Empty: none was opened yet. Any thread.
   virtual std::string database_id() const { return {}; }
 
-  /// Why what was acknowledged may not be found any more, such as "phi.db has been moved away";
-  /// empty: it will be. Asked before `close`.
-  virtual std::string out_of_reach() const { return {}; }
-
   /// What can be put in order without a batch. About once a second, in the thread that uses it;
   /// takes a fraction of that.
   virtual void tidy_up() {}
@@ -47,8 +43,9 @@ public:
   /// From now on these settings hold, as far as they can change while it is open.
   virtual void apply_settings(const config& settings) = 0;
 
-  /// Writes everything out and closes. Returns what went wrong, or an empty text.
-  virtual std::string close() = 0;
+  /// Writes everything out and closes. `out_of_reach`: what was acknowledged may not be found any
+  /// more, for example because "phi.db has been moved away".
+  virtual outcome close() = 0;
 
   /// What the connection is doing now, such as "COMMIT"; any thread.
   virtual std::string activity() const = 0;

@@ -216,13 +216,14 @@ private:
   std::string output_;
 };
 
-/// What is wrong with the place where the socket shall be; empty: nothing is there, or a socket.
-std::string look_at_place(const std::string& path) {
+/// Whether nothing is where the socket shall be, or a socket.
+outcome check_place(const std::string& path) {
   struct stat there {};
   if (::lstat(path.c_str(), &there) != 0 || S_ISSOCK(there.st_mode))
     return {};
-  return "cannot listen on " + path
-         + ": something that is no socket is there; choose another path with admin.socket";
+  return outcome::failure(
+    "cannot listen on " + path
+    + ": something that is no socket is there; choose another path with admin.socket");
 }
 
 /// Listens with mode 0660. Throws std::system_error.
@@ -263,31 +264,31 @@ public:
     sessions_.clear();
   }
 
-  std::string open(handler_type handler) {
+  outcome open(handler_type handler) {
     {
       std::lock_guard lock{mutex_};
       current_ = std::move(handler);
     }
     if (thread_.joinable())
       return {};
-    if (auto trouble = admin_group_trouble(group_name_); !trouble.empty())
-      return trouble;
-    if (auto trouble = look_at_place(path_); !trouble.empty())
-      return trouble;
+    if (auto usable = check_admin_group(group_name_); !usable)
+      return usable;
+    if (auto usable = check_place(path_); !usable)
+      return usable;
     group_ = number_of_group(group_name_);
     try {
       if (somebody_lives_there())
-        return "cannot listen on " + path_ + ": another process answers there";
+        return outcome::failure("cannot listen on " + path_ + ": another process answers there");
       ::unlink(path_.c_str());
       auto listener = listen_on(path_);
       inode_ = inode_of(path_);
       if (!give_to_group())
-        return "cannot give " + path_ + " to the group " + group_name_ + ": " + std::strerror(errno)
-               + "; see admin.group";
+        return outcome::failure("cannot give " + path_ + " to the group " + group_name_ + ": "
+                                + std::strerror(errno) + "; see admin.group");
       acceptor_.open(std::move(listener));
     } catch (const std::exception& e) {
-      return "cannot listen on " + path_ + ": " + e.what()
-             + "; choose another path with admin.socket";
+      return outcome::failure("cannot listen on " + path_ + ": " + e.what()
+                              + "; choose another path with admin.socket");
     }
     *handler_ = [this](admin_request_ptr request) { submit(std::move(request)); };
     thread_ = std::thread([this] { io_.run(); });
@@ -373,7 +374,7 @@ admin_socket::admin_socket(std::string path, std::string group)
   : server_(std::make_unique<server>(std::move(path), std::move(group))) {}
 admin_socket::~admin_socket() = default;
 
-std::string admin_socket::open(std::function<void(admin_request_ptr)> handler) {
+outcome admin_socket::open(std::function<void(admin_request_ptr)> handler) {
   return server_->open(std::move(handler));
 }
 

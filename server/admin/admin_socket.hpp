@@ -16,9 +16,9 @@ public:
   ~admin_socket() override; ///< ends all connections and removes the socket file
 
   /// Listens, with mode 0660, for root, the own user and the group. `handler` gets each request, in
-  /// this object's thread. A socket file of a dead process is replaced, a live one is not. Empty,
-  /// or what is wrong. Called again after the actor died: only the handler is replaced.
-  std::string open(std::function<void(admin_request_ptr)> handler) override;
+  /// this object's thread. A socket file of a dead process is replaced, a live one is not.
+  /// Called again after the actor died: only the handler is replaced.
+  outcome open(std::function<void(admin_request_ptr)> handler) override;
 
   /// From now on nobody gets requests; when it was never opened it stays so.
   void release_handles() override;

@@ -160,16 +160,17 @@ std::string console::log_level() const {
   return log_.level_name();
 }
 
-std::string console::set_log_level(const std::string& level) {
+outcome console::set_log_level(const std::string& level) {
   auto parsed = parse_log_level(level);
   if (!parsed)
-    return "level \"" + level + "\" is not one of trace, debug, info, warn, error";
+    return outcome::failure("level \"" + level
+                            + "\" is not one of trace, debug, info, warn, error");
   log_.set_level(*parsed);
   return {};
 }
 
-std::string console::trace_on(bool to_log, std::vector<std::string> actors,
-                              std::vector<std::string> messages, bool user_data) {
+outcome console::trace_on(bool to_log, std::vector<std::string> actors,
+                          std::vector<std::string> messages, bool user_data) {
   return trace_.on(to_log ? "1" : "",
                    {as_set(std::move(actors)), as_set(std::move(messages)), user_data});
 }
@@ -271,8 +272,8 @@ void console::ingest(std::string_view lines, std::function<void(query_answer)> t
 
 created_token console::create_token(const std::string& name, const std::vector<std::string>& scopes,
                                     std::optional<int64_t> seconds, bool confirmed) {
-  if (auto wrong = api::wrong_token_name(name); !wrong.empty())
-    return {.error = wrong};
+  if (auto named = api::check_token_name(name); !named)
+    return {.error = named.why()};
   std::vector<api::scope> wanted;
   for (const auto& text : scopes) {
     auto one = api::parse_scope(text);

@@ -38,9 +38,9 @@ public:
       views_(std::move(views)) {}
 
   std::string log_level() const override;
-  std::string set_log_level(const std::string& level) override;
-  std::string trace_on(bool to_log, std::vector<std::string> actors,
-                       std::vector<std::string> messages, bool user_data) override;
+  outcome set_log_level(const std::string& level) override;
+  outcome trace_on(bool to_log, std::vector<std::string> actors, std::vector<std::string> messages,
+                   bool user_data) override;
   void trace_off() override { trace_.off(); }
   trace_page read_trace(uint64_t from, size_t max_bytes) const override {
     return trace_.read(from, max_bytes);
@@ -57,7 +57,7 @@ public:
   created_token create_token(const std::string& name, const std::vector<std::string>& scopes,
                              std::optional<int64_t> seconds, bool confirmed) override;
   std::vector<shown_token> tokens() const override;
-  std::string revoke_token(const std::string& id) override { return tokens_->revoke(id); }
+  outcome revoke_token(const std::string& id) override { return tokens_->revoke(id); }
   double processor_ms(int thread) const override;
   std::string state_directory() const override;
   std::string run_id() const override { return process_.run_id(); }

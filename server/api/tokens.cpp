@@ -60,16 +60,16 @@ std::string_view to_string(scope what) {
   return scope_names[static_cast<size_t>(what)];
 }
 
-std::string wrong_token_name(std::string_view name) {
+outcome check_token_name(std::string_view name) {
   constexpr size_t longest = 64;
   if (name.find_first_not_of(' ') == name.npos)
-    return "a token needs a name, so that you know later whose it is";
+    return outcome::failure("a token needs a name, so that you know later whose it is");
   bool control = std::any_of(name.begin(), name.end(), [](char c) {
     return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
   });
   if (control || name.size() > longest)
-    return "the name of a token may have up to " + std::to_string(longest)
-           + " bytes, none of them a control character";
+    return outcome::failure("the name of a token may have up to " + std::to_string(longest)
+                            + " bytes, none of them a control character");
   return {};
 }
 
@@ -87,8 +87,8 @@ token_book::token_book(std::string file)
       tokens->push_back(from_json(row));
     tokens_ = std::move(tokens);
   } catch (const std::exception& e) {
-    trouble_ = "cannot read the tokens in " + file_ + ": " + e.what()
-               + "; mend the file, or remove it to begin anew";
+    loaded_ = outcome::failure("cannot read the tokens in " + file_ + ": " + e.what()
+                               + "; mend the file, or remove it to begin anew");
   }
 }
 
@@ -109,26 +109,27 @@ token_book::created token_book::create(std::string name, std::vector<scope> scop
   std::lock_guard lock{mutex_};
   auto next = std::make_shared<std::vector<token>>(*tokens_);
   next->push_back(out.what);
-  out.error = save(*next);
-  if (out.error.empty()) {
+  if (auto saved = save(*next); !saved) {
+    out.error = saved.why();
+  } else {
     tokens_ = std::move(next);
     needed_ = true;
   }
   return out;
 }
 
-std::string token_book::revoke(const std::string& id) {
+outcome token_book::revoke(const std::string& id) {
   std::lock_guard lock{mutex_};
   auto next = std::make_shared<std::vector<token>>(*tokens_);
   if (std::erase_if(*next, [&](const token& one) { return one.id == id; }) == 0)
-    return "there is no token " + id + "; see: phictl token list";
-  if (auto trouble = save(*next); !trouble.empty())
-    return trouble;
+    return outcome::failure("there is no token " + id + "; see: phictl token list");
+  if (auto saved = save(*next); !saved)
+    return saved;
   tokens_ = std::move(next);
   return {};
 }
 
-std::string token_book::save(const std::vector<token>& tokens) const {
+outcome token_book::save(const std::vector<token>& tokens) const {
   json rows = json::array();
   for (const auto& one : tokens)
     rows.push_back(to_json(one));

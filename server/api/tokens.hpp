@@ -3,6 +3,8 @@
 /// the state directory as digests only, and in memory, so that they work whatever the database
 /// does.
 
+#include "protocol/outcome.hpp"
+
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -31,16 +33,16 @@ struct token {
   bool expired(int64_t now_us) const { return expires_us && now_us >= *expires_us; }
 };
 
-/// Empty, or what is wrong with the name of a token.
-std::string wrong_token_name(std::string_view name);
+/// Whether a token may have this name.
+outcome check_token_name(std::string_view name);
 
 /// Thread-safe. Readers get a snapshot that does not change.
 class token_book {
 public:
-  /// `file` may not exist yet. What is wrong with it is in `trouble()`; then nobody may enter.
+  /// `file` may not exist yet. When `loaded()` says that it cannot be read, nobody may enter.
   explicit token_book(std::string file);
 
-  const std::string& trouble() const { return trouble_; }
+  const outcome& loaded() const { return loaded_; }
 
   using snapshot = std::shared_ptr<const std::vector<token>>;
   snapshot all() const;
@@ -60,14 +62,14 @@ public:
   };
   created create(std::string name, std::vector<scope> scopes, std::optional<int64_t> expires_us);
 
-  /// Empty, or what is wrong.
-  std::string revoke(const std::string& id);
+  /// Fails when there is no such token, or when that cannot be kept: then it is as it was.
+  outcome revoke(const std::string& id);
 
 private:
-  std::string save(const std::vector<token>& tokens) const;
+  outcome save(const std::vector<token>& tokens) const;
 
   std::string file_;
-  std::string trouble_;
+  outcome loaded_;
   std::atomic<bool> needed_{false};
   mutable std::atomic<uint64_t> anonymous_{0};
   mutable std::mutex mutex_;

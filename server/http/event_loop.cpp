@@ -82,8 +82,8 @@ public:
     links_.shutdown(); // the connections go with the members below, and must not call back
   }
 
-  std::string start(int listener, bool inherited) override {
-    std::promise<std::string> opened;
+  outcome start(int listener, bool inherited) override {
+    std::promise<outcome> opened;
     auto result = opened.get_future();
     thread_ = std::thread([this, &opened, listener, inherited] {
       opened.set_value(open(owned_fd{listener}, inherited));
@@ -175,14 +175,14 @@ public:
 private:
   // -- the listener ------------------------------------------------------------------------------
 
-  std::string open(owned_fd listener, bool inherited) {
+  outcome open(owned_fd listener, bool inherited) {
     auto places = std::max<int64_t>(1, shared_->places / static_cast<int64_t>(shared_->loops));
     try {
       door_.open(std::move(listener), inherited, static_cast<size_t>(places),
                  [this](request_handle_t request) { return take(std::move(request)); });
       return {};
     } catch (const std::exception& e) {
-      return e.what();
+      return outcome::failure(e.what());
     }
   }
 

@@ -4,6 +4,7 @@
 
 #include "actors/ports/http_port.hpp"
 #include "config/config.hpp"
+#include "protocol/outcome.hpp"
 #include "server/http/routes.hpp"
 
 #include <atomic>
@@ -31,9 +32,8 @@ public:
   virtual ~event_loop() = default; ///< ends the thread; every connection still there is cut
 
   /// Starts the thread, which accepts from `listener` and owns it. `inherited`: the service manager
-  /// has it open as well, and what waits in its queue is for our successor. Empty, or what is
-  /// wrong.
-  virtual std::string start(int listener, bool inherited) = 0;
+  /// has it open as well, and what waits in its queue is for our successor.
+  virtual outcome start(int listener, bool inherited) = 0;
 
   // From any thread; none of them blocks.
   virtual void apply_settings(config_ptr settings) = 0;

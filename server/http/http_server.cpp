@@ -24,15 +24,15 @@ public:
       inherited_(!inherited.empty()),
       listeners_(std::move(inherited)) {}
 
-  std::string open(std::function<void()> drained) override {
+  outcome open(std::function<void()> drained) override {
     {
       std::lock_guard lock{mutex_};
       drained_ = std::move(drained);
     }
     if (!loops_.empty())
       return {};
-    if (auto trouble = inherited_ ? check_inherited() : open_own(); !trouble.empty())
-      return trouble;
+    if (auto opened = inherited_ ? check_inherited() : open_own(); !opened)
+      return opened;
     count_places();
     auto threads = static_cast<size_t>(shared_->settings.server.threads);
     shared_->loops = threads * listeners_.size();
@@ -40,8 +40,8 @@ public:
       for (size_t i = 0; i < threads; ++i) {
         loops_.push_back(make_event_loop(shared_));
         auto copy = ::fcntl(listener.get(), F_DUPFD_CLOEXEC, 0);
-        if (auto trouble = loops_.back()->start(copy, inherited_); !trouble.empty())
-          return trouble;
+        if (auto started = loops_.back()->start(copy, inherited_); !started)
+          return started;
       }
       auto at = address_of(listener.get());
       {
@@ -134,24 +134,26 @@ public:
   }
 
 private:
-  std::string open_own() {
+  outcome open_own() {
     const auto& server = shared_->settings.server;
     auto opened = open_listener(server.host, static_cast<uint16_t>(server.port));
-    if (opened.error.empty())
-      listeners_.push_back(std::move(opened.fd));
-    return opened.error;
+    if (!opened.error.empty())
+      return outcome::failure(opened.error);
+    listeners_.push_back(std::move(opened.fd));
+    return {};
   }
 
   /// The rule that check_config applies to server.host, for addresses that a socket unit chose.
-  std::string check_inherited() const {
+  outcome check_inherited() const {
     const auto& auth = shared_->settings.auth;
     for (const auto& listener : listeners_)
       if (auto at = address_of(listener.get());
           !at.loopback && auth.token.empty() && !auth.allow_anonymous && !shared_->tokens->needed())
-        return "the socket unit listens on " + at.host + ":" + std::to_string(at.port)
-               + ", which lets other machines in, and there is no auth.token; set one, or use"
-                 " ListenStream=127.0.0.1:"
-               + std::to_string(at.port) + ", or say auth.allow_anonymous = true";
+        return outcome::failure(
+          "the socket unit listens on " + at.host + ":" + std::to_string(at.port)
+          + ", which lets other machines in, and there is no auth.token; set one, or use"
+            " ListenStream=127.0.0.1:"
+          + std::to_string(at.port) + ", or say auth.allow_anonymous = true");
     return {};
   }
 

@@ -39,18 +39,19 @@ constexpr std::string_view messages_known[]{
 #include "message_names.inc"
   "answer", "down"};
 
-/// What is no name among those known, with the nearest.
+/// Whether all are among the names known; else which one is not, with the nearest.
 template <size_t N>
-std::string unknown_among(const std::set<std::string>& wanted, const std::string_view (&known)[N],
-                          const std::string& what) {
+outcome check_names(const std::set<std::string>& wanted, const std::string_view (&known)[N],
+                    const std::string& what) {
   for (const auto& one : wanted)
     if (std::find(std::begin(known), std::end(known), one) == std::end(known)) {
       auto best = closest(one, std::vector<std::string>{std::begin(known), std::end(known)});
       std::string all;
       for (auto name : known)
         all += (all.empty() ? "" : ", ") + std::string{name};
-      return "there is no " + what + " \"" + one + "\""
-             + (best.empty() ? "" : "; did you mean " + best + "?") + " All: " + all;
+      return outcome::failure("there is no " + what + " \"" + one + "\""
+                              + (best.empty() ? "" : "; did you mean " + best + "?")
+                              + " All: " + all);
     }
   return {};
 }
@@ -66,18 +67,18 @@ trace_recorder::~trace_recorder() {
   off();
 }
 
-std::string trace_recorder::on(const std::string& where, trace_filter filter) {
-  if (auto wrong = unknown_among(filter.actors, actors_known, "actor"); !wrong.empty())
-    return wrong;
-  if (auto wrong = unknown_among(filter.messages, messages_known, "message"); !wrong.empty())
-    return wrong;
+outcome trace_recorder::on(const std::string& where, trace_filter filter) {
+  if (auto known = check_names(filter.actors, actors_known, "actor"); !known)
+    return known;
+  if (auto known = check_names(filter.messages, messages_known, "message"); !known)
+    return known;
   std::lock_guard lock{mutex_};
   close_file();
   to_log_ = where == "1";
   if (!where.empty() && !to_log_) {
     file_ = std::fopen(where.c_str(), "we");
     if (!file_)
-      return "cannot write the trace to " + where + ": " + std::strerror(errno);
+      return outcome::failure("cannot write the trace to " + where + ": " + std::strerror(errno));
     std::fputs("[\n", file_);
     file_bytes_ = 2;
   }

@@ -4,6 +4,7 @@
 /// Perfetto and chrome://tracing load (PHI_TRACE=FILE.json).
 
 #include "actors/ports/console_port.hpp"
+#include "protocol/outcome.hpp"
 #include "protocol/trace.hpp"
 
 #include <nlohmann/json.hpp>
@@ -33,9 +34,9 @@ public:
   trace_recorder() = default;
   ~trace_recorder() override;
 
-  /// Switches it on. `where`: "1" for the log, a path for a file, empty for memory only. Empty, or
-  /// what is wrong.
-  std::string on(const std::string& where, trace_filter filter);
+  /// Switches it on. `where`: "1" for the log, a path for a file, empty for memory only. Fails
+  /// when there is no such name, or the file cannot be written.
+  outcome on(const std::string& where, trace_filter filter);
   /// Switches it off; a file is ended, so that it loads. Any thread, also on a forced exit.
   void off();
   bool is_on() const { return tracing() == this; }

@@ -43,12 +43,13 @@ void trace_if_asked(trace_recorder& trace) {
   if (where && where->empty())
     return;
   const char* content = std::getenv("PHI_TRACE_CONTENT");
-  auto wrong = !where
-                 ? "PHI_TRACE=" + std::string{text} + " is neither 1 nor a file such as trace.json"
-                 : trace.on(*where, {names_in("PHI_TRACE_ACTORS"), names_in("PHI_TRACE_MESSAGES"),
-                                     content && trace_wish(content) == "1"});
-  if (!wrong.empty())
-    log_error("trace", wrong + "; goes on without, see PHI_TRACE");
+  auto traces = where
+                  ? trace.on(*where, {names_in("PHI_TRACE_ACTORS"), names_in("PHI_TRACE_MESSAGES"),
+                                      content && trace_wish(content) == "1"})
+                  : outcome::failure("PHI_TRACE=" + std::string{text}
+                                     + " is neither 1 nor a file such as trace.json");
+  if (!traces)
+    log_error("trace", traces.why() + "; goes on without, see PHI_TRACE");
 }
 
 } // namespace phi

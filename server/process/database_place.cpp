@@ -16,47 +16,55 @@ bool has_bytes(const std::string& file) {
   return !error && size > 0;
 }
 
-/// Why no empty database may begin at a place where there is none.
-std::string what_lies_beside(const std::string& database) {
+/// Whether an empty database may begin at a place, if there is none.
+outcome check_neighbours(const std::string& database) {
   std::error_code ignored;
   if (fs::exists(database, ignored))
     return {};
   if (auto aside = set_aside_earlier(database); !aside.empty())
-    return "the database " + database + " is missing, but " + aside
-           + " lies beside it; put that in its place with: phictl restore " + aside
-           + ", or move it away to begin an empty one";
+    return outcome::failure("the database " + database + " is missing, but " + aside
+                            + " lies beside it; put that in its place with: phictl restore " + aside
+                            + ", or move it away to begin an empty one");
   for (const auto* part : {"-wal", "-journal"})
     if (has_bytes(database + part))
-      return "the database " + database + " is missing, but its log " + database + part
-             + " is there: somebody has moved the file; bring it back, or move the log away to"
-               " begin an empty one";
+      return outcome::failure(
+        "the database " + database + " is missing, but its log " + database + part
+        + " is there: somebody has moved the file; bring it back, or move the log away to"
+          " begin an empty one");
   return {};
+}
+
+/// Without it phictl looks at the configuration: no reason not to start.
+void remember(const std::string& directory, const std::string& place) {
+  if (auto kept = keep_database_place(directory, place); !kept)
+    log_warn("store", "cannot keep for a restore where the database is",
+             {{"database", place}, {"cause", kept.why()}});
 }
 
 } // namespace
 
-std::string take_database_place(const config& settings) {
+outcome take_database_place(const config& settings) {
   const auto& directory = settings.resolved.state_dir;
   if (auto plan = restore_under_way(directory)) {
-    if (auto trouble = finish_restore(directory, *plan); !trouble.empty())
-      return "a restore of " + plan->database
-             + " was interrupted and cannot be finished: " + trouble;
+    if (auto finished = finish_restore(directory, *plan); !finished)
+      return outcome::failure("a restore of " + plan->database
+                              + " was interrupted and cannot be finished: " + finished.why());
     log_warn("store", "finishes a restore that was interrupted",
              {{"database", plan->database}, {"before", plan->aside}});
   }
   if (settings.stats.storage == "postgres") {
-    keep_database_place(directory, postgres_place); // without it phictl looks at the configuration
+    remember(directory, postgres_place);
     return {};
   }
   auto database = fs::absolute(settings.resolved.sqlite_path).lexically_normal().string();
   remove_unfinished_copy(database);
-  if (auto trouble = what_lies_beside(database); !trouble.empty())
-    return trouble;
+  if (auto free = check_neighbours(database); !free)
+    return free;
   std::error_code ignored;
   if (database_place(directory) == database && !fs::exists(database, ignored))
     log_warn("store", "begins an empty database: the one of the last run is gone",
              {{"file", database}});
-  keep_database_place(directory, database);
+  remember(directory, database);
   return {};
 }
 

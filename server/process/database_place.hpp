@@ -2,14 +2,13 @@
 /// The place of the embedded database, before it is opened.
 
 #include "config/config.hpp"
-
-#include <string>
+#include "protocol/outcome.hpp"
 
 namespace phi {
 
 /// Finishes a restore that was interrupted, and refuses to begin an empty database where the events
 /// of the last one lie under another name. Keeps the place for phictl. The state directory must be
-/// locked. Returns why there can be no start, or an empty text.
-std::string take_database_place(const config& settings);
+/// locked. After a failure there can be no start.
+outcome take_database_place(const config& settings);
 
 } // namespace phi

@@ -105,7 +105,7 @@ duration service::watchdog_silence(const config& settings) const {
 prepared_reload service::prepare_reload() {
   auto [error, loaded, merged] = with_.source.consider(*settings_);
   prepared_reload out;
-  out.report.error = error.empty() ? admin_group_trouble(loaded.values.admin.group) : error;
+  out.report.error = error.empty() ? check_admin_group(loaded.values.admin.group).why() : error;
   out.report.warnings = std::move(loaded.warnings);
   if (!out.report.ok())
     return out;
@@ -161,9 +161,8 @@ void service::finished(const exit_report& report) {
   // All is done but for the file, whose disk may hang: from here on only the code is left to tell.
   with_.resort.leave_quietly(clock::now() + defaults::report_file_limit + defaults::teardown_limit,
                              report.code);
-  auto trouble = with_.state.end_run_within(report, defaults::report_file_limit);
-  if (!trouble.empty())
-    log_warn("supervisor", "cannot keep the report", {{"cause", trouble}});
+  if (auto kept = with_.state.end_run_within(report, defaults::report_file_limit); !kept)
+    log_warn("supervisor", "cannot keep the report", {{"cause", kept.why()}});
   with_.manager.status("stopped: " + std::string{describe(report.code)});
   with_.manager.barrier(defaults::manager_barrier_limit);
   // From here on only the actor system has to come down; that it can hang in rare cases

@@ -29,8 +29,8 @@ std::vector<config_problem> check_with_libraries(const config& settings) {
   }
   const auto& stats = settings.stats;
   if (stats.storage == "postgres" && !stats.postgres_url.empty())
-    if (auto wrong = store::wrong_with_postgres_url(stats.postgres_url.value); !wrong.empty())
-      problems.push_back({wrong});
+    if (auto readable = store::check_postgres_url(stats.postgres_url.value); !readable)
+      problems.push_back({readable.why()});
   return problems;
 }
 

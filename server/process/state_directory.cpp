@@ -102,8 +102,8 @@ public:
 
   /// The file as a whole is the old one or the new one.
   void replace(const char* name, const std::string& text) const {
-    if (auto trouble = write_durably(file(name), text); !trouble.empty())
-      throw std::runtime_error(trouble);
+    if (auto written = write_durably(file(name), text); !written)
+      throw std::runtime_error(written.why());
   }
 
   void begin(json mark) {
@@ -122,7 +122,7 @@ public:
   }
 
   /// `summary`: what is to stay of the report when it cannot be kept.
-  std::string end(const std::string& report, const json& summary) noexcept {
+  outcome end(const std::string& report, const json& summary) noexcept {
     try {
       fault_point("report.write");
       auto reserve = file(report_name) + ".new";
@@ -138,7 +138,7 @@ public:
       return {};
     } catch (const std::exception& e) {
       note_end(summary, e.what());
-      return e.what();
+      return outcome::failure(e.what());
     }
   }
 
@@ -180,11 +180,12 @@ state_directory::state_directory(std::string path)
   std::filesystem::create_directories(path_, error);
   lock_.reset(::open(files_->file(lock_name).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!lock_) {
-    trouble_ = "cannot write to the state directory " + path_ + ": " + std::strerror(errno)
-               + "; name another with server.state_dir, or give the user the right to write there";
+    taken_ = outcome::failure(
+      "cannot write to the state directory " + path_ + ": " + std::strerror(errno)
+      + "; name another with server.state_dir, or give the user the right to write there");
   } else if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
-    trouble_ = "another phi-backend uses the state directory " + path_
-               + "; stop it, or name another directory with server.state_dir";
+    taken_ = outcome::failure("another phi-backend uses the state directory " + path_
+                              + "; stop it, or name another directory with server.state_dir");
   } else {
     // Of this kind others can ask whether it is held without taking it: phictl does.
     struct flock held {};
@@ -241,19 +242,20 @@ state_directory::kept_salt state_directory::own_salt() const {
     return out;
   }
   kept_salt out{random_hex(32), {}};
-  if (auto trouble = write_durably(name, out.salt + "\n"); !trouble.empty())
-    return {{}, trouble};
+  if (auto written = write_durably(name, out.salt + "\n"); !written)
+    return {{}, written.why()};
   return out;
 }
 
-void state_directory::begin_run() {
+outcome state_directory::begin_run() {
   try {
     files_->begin({{"pid", ::getpid()},
                    {"runId", run_id_},
                    {"startedAt", started_at_},
                    {"version", PHI_VERSION}});
+    return {};
   } catch (const std::exception& e) {
-    trouble_ = e.what();
+    return outcome::failure(e.what());
   }
 }
 
@@ -277,27 +279,28 @@ json state_directory::report_json(const exit_report& report) const {
   return out;
 }
 
-std::string state_directory::end_run(const exit_report& report) noexcept {
+outcome state_directory::end_run(const exit_report& report) noexcept {
   try {
     auto whole = report_json(report);
     return files_->end(text_of(whole), summary_of(whole));
   } catch (const std::exception& e) {
-    return e.what();
+    return outcome::failure(e.what());
   }
 }
 
-std::string state_directory::end_run_within(const exit_report& report, duration limit) noexcept {
+outcome state_directory::end_run_within(const exit_report& report, duration limit) noexcept {
   try {
-    auto trouble = std::make_shared<std::string>();
-    bool done = done_within(limit, [files = files_, trouble, whole = report_json(report)] {
-      *trouble = files->end(text_of(whole), summary_of(whole));
+    auto ended = std::make_shared<outcome>();
+    bool done = done_within(limit, [files = files_, ended, whole = report_json(report)] {
+      *ended = files->end(text_of(whole), summary_of(whole));
     });
-    return done ? *trouble
-                : "the disk of " + path_ + " has not answered for " + show_duration(limit);
+    return done ? *ended
+                : outcome::failure("the disk of " + path_ + " has not answered for "
+                                   + show_duration(limit));
   } catch (const std::system_error&) {
     return end_run(report); // no thread to be had
   } catch (const std::exception& e) {
-    return e.what();
+    return outcome::failure(e.what());
   }
 }
 

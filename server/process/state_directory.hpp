@@ -2,6 +2,7 @@
 /// The state directory: locked by one process, with a mark of the run and the report of the last.
 
 #include "actors/exit_report.hpp"
+#include "protocol/outcome.hpp"
 #include "server/platform/posix/listener.hpp"
 
 #include <nlohmann/json_fwd.hpp>
@@ -14,11 +15,11 @@ namespace phi {
 
 class state_directory {
 public:
-  /// Creates the directory if need be and locks it. What went wrong is in `trouble()`.
+  /// Creates the directory if need be and locks it. Whether that went well is in `taken()`.
   explicit state_directory(std::string path);
   ~state_directory();
 
-  const std::string& trouble() const { return trouble_; }
+  const outcome& taken() const { return taken_; }
 
   /// What the last run left behind when it ended without a report: a crash or a kill. A sentence
   /// for people; empty after a run that reported.
@@ -37,20 +38,21 @@ public:
   const std::string& run_id() const { return run_id_; }
 
   /// Marks this run as begun, and reserves the room for its report: a disk that is full then takes
-  /// it all the same. From now on an end without `end_run` counts as a crash.
-  void begin_run();
+  /// it all the same. From now on an end without `end_run` counts as a crash; after a failure it
+  /// passes unnoticed.
+  outcome begin_run();
 
   /// Keeps in the mark that the process is given up because of this actor. Any thread; waits for
   /// the disk a little.
   void note_stuck(const std::string& actor);
 
   /// Writes last-exit.json and removes the mark. Any thread; does not throw; takes as long as the
-  /// disk does. Returns what went wrong, or an empty text: a report that cannot be kept is at least
-  /// noted in the mark, so that the end does not pass for a crash.
-  std::string end_run(const exit_report& report) noexcept;
+  /// disk does. A report that cannot be kept is at least noted in the mark, so that the end does
+  /// not pass for a crash.
+  outcome end_run(const exit_report& report) noexcept;
 
   /// The same, in a thread of its own that is left behind when the disk takes longer than `limit`.
-  std::string end_run_within(const exit_report& report, duration limit) noexcept;
+  outcome end_run_within(const exit_report& report, duration limit) noexcept;
 
 private:
   class files;
@@ -59,7 +61,7 @@ private:
   nlohmann::ordered_json report_json(const exit_report& report) const;
 
   std::string path_;
-  std::string trouble_;
+  outcome taken_;
   std::string crash_notice_;
   std::string started_at_;
   std::string run_id_;

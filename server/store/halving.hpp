@@ -3,8 +3,8 @@
 /// knows nothing of any.
 
 #include "protocol/ingest.hpp"
+#include "protocol/outcome.hpp"
 
-#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -39,11 +39,11 @@ bool take_all_but_culprits(std::span<const batch_piece> pieces, bool known_bad, 
   if (pieces.empty())
     return true;
   if (!known_bad || pieces.size() == 1) {
-    std::optional<std::string> why = take(pieces);
-    if (!why)
+    outcome taken = take(pieces);
+    if (taken)
       return true;
     if (pieces.size() == 1) {
-      refused(pieces.front(), *why);
+      refused(pieces.front(), taken.why());
       return false;
     }
   }

@@ -48,11 +48,15 @@ TEST_CASE("verdict: what was acknowledged and is where nobody looks for it is no
   shutdown_plan plan{{{"only", 1s, {}}}, {.timeout = 30s}};
   plan.begin(stop_mode::graceful, stop_reason::terminate, "", t0);
   plan.on_stopped(
-    0, {.actor = "only", .trouble = "phi.db has been moved away", .out_of_reach = true}, t0);
+    0,
+    {.actor = "only",
+     .ended = outcome::failure("phi.db has been moved away", outcome::kind::out_of_reach)},
+    t0);
   CHECK(plan.verdict(ledger_counts{.received = 1, .stored = 1}) == exit_code::unaccounted);
   shutdown_plan harmless{{{"only", 1s, {}}}, {.timeout = 30s}};
   harmless.begin(stop_mode::graceful, stop_reason::terminate, "", t0);
-  harmless.on_stopped(0, {.actor = "only", .trouble = "the log stays as it is"}, t0);
+  harmless.on_stopped(0, {.actor = "only", .ended = outcome::failure("the log stays as it is")},
+                      t0);
   CHECK(harmless.verdict(ledger_counts{.received = 1, .stored = 1}) == exit_code::clean);
 }
 

@@ -85,7 +85,7 @@ TEST_CASE("a batch that cannot be set aside is tried less and less often, and ot
   recorded_log log;
   virtual_system on;
   spool_house h{on};
-  h.disk->aside_trouble = "disk full";
+  h.disk->keeps_apart = outcome::failure("disk full");
   h.append(1);
   on.advance(150ms);
   REQUIRE(h.at_store->size() == 1);
@@ -103,7 +103,7 @@ TEST_CASE("a batch that cannot be set aside is tried less and less often, and ot
   auto first = h.disk->batches.front()->number;
   minute([&] { return h.at_store->back()->number == first; });
   CHECK(h.disk->batches.size() == 1);
-  h.disk->aside_trouble.clear();
+  h.disk->keeps_apart = {};
   minute([] { return true; });
   CHECK(h.disk->batches.empty());
   CHECK(h.disk->aside.size() == 1);
@@ -276,10 +276,10 @@ TEST_CASE("a committed batch that cannot be taken out yet counts once") {
   spool_house h{on};
   h.append();
   on.advance(150ms);
-  h.disk->stuck = "disk full";
+  h.disk->stuck = outcome::failure("disk full");
   h.answer();
   CHECK(h.stats.ledger().spooled == 1);
-  h.disk->stuck.clear();
+  h.disk->stuck = {};
   on.advance(1s);
   CHECK(h.at_store->size() == 1);
   CHECK(h.stats.ledger().stored == 1);

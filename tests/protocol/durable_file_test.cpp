@@ -62,9 +62,9 @@ extern "C" int fsync(int fd) {
 
 TEST_CASE("a durable file: flushed before it has its name, then the name; for its owner only") {
   directory dir;
-  CHECK(write_durably(dir.path("a"), "one\n") == "");
+  CHECK(write_durably(dir.path("a"), "one\n").why() == "");
   CHECK(flushed() == dir.flushes_of("a"));
-  CHECK(write_durably(dir.path("a"), "two\n") == "");
+  CHECK(write_durably(dir.path("a"), "two\n").why() == "");
   CHECK(text_in(dir.path("a")) == "two\n");
   struct stat about {};
   CHECK(::stat(dir.path("a").c_str(), &about) == 0);
@@ -74,14 +74,15 @@ TEST_CASE("a durable file: flushed before it has its name, then the name; for it
 
 TEST_CASE("a durable file that cannot be written: said, the old one stays, no link is followed") {
   directory dir;
-  CHECK(write_durably(dir.path("nowhere/a"), "x")
+  CHECK(write_durably(dir.path("nowhere/a"), "x").why()
         == "cannot write " + dir.path("nowhere/a") + ": No such file or directory");
   fs::create_directories(dir.path("a/b")); // nothing can have this name
-  CHECK(write_durably(dir.path("a"), "x") == "cannot write " + dir.path("a") + ": Is a directory");
+  CHECK(write_durably(dir.path("a"), "x").why()
+        == "cannot write " + dir.path("a") + ": Is a directory");
   CHECK_FALSE(fs::exists(dir.path("a.new")));
   std::ofstream{dir.path("victim")} << "precious";
   fs::create_symlink(dir.path("victim"), dir.path("c.new"));
-  CHECK(write_durably(dir.path("c"), "x") == "");
+  CHECK(write_durably(dir.path("c"), "x").why() == "");
   CHECK(text_in(dir.path("victim")) == "precious");
 }
 
@@ -92,7 +93,7 @@ TEST_CASE("tokens are on disk before anybody has them, and off it before one is 
   CHECK(made.error == "");
   CHECK(flushed() == dir.flushes_of("tokens.json"));
   flushed().clear();
-  CHECK(book.revoke(made.what.id) == "");
+  CHECK(book.revoke(made.what.id).why() == "");
   CHECK(flushed() == dir.flushes_of("tokens.json"));
   CHECK(api::token_book{dir.path("tokens.json")}.all()->empty());
 }
@@ -103,6 +104,6 @@ TEST_CASE("the state directory: the salt and the mark of a run are on disk") {
   CHECK(state.own_salt().error == "");
   CHECK(flushed() == dir.flushes_of("user_hash_salt"));
   flushed().clear();
-  state.begin_run();
+  CHECK(state.begin_run().why() == "");
   CHECK(flushed() == dir.flushes_of("running.json"));
 }

@@ -16,7 +16,7 @@ namespace phi::testing {
 /// A spool in memory.
 class fake_disk : public spool_port {
 public:
-  std::string open() override { return {}; }
+  outcome open() override { return {}; }
   uint64_t recovered() override { return std::exchange(found, 0); }
   spool_result append(const commit_batch& batch) override {
     if (!full.empty())
@@ -54,8 +54,8 @@ public:
     }
     return out;
   }
-  std::string remove_front(const std::vector<refused_event>& refused) override {
-    if (!stuck.empty())
+  outcome remove_front(const std::vector<refused_event>& refused) override {
+    if (!stuck)
       return stuck;
     aside_events += refused.size();
     for (const auto& one : refused)
@@ -67,9 +67,9 @@ public:
     }
     return {};
   }
-  std::string set_aside(uint64_t of, const std::string& why, bool try_again) override {
-    if (!aside_trouble.empty())
-      return aside_trouble;
+  outcome set_aside(uint64_t of, const std::string& why, bool try_again) override {
+    if (!keeps_apart)
+      return keeps_apart;
     for (const auto& one : batches)
       if (one->number == of) {
         aside_events += one->events;
@@ -102,13 +102,14 @@ public:
   }
   std::string degraded() const override { return {}; }
   void apply_settings(const config&) override {}
-  std::string close() override { return {}; }
+  outcome close() override { return {}; }
 
   std::deque<commit_batch_ptr> batches;
   std::deque<commit_batch_ptr> kept; ///< set aside for a while
   std::vector<std::string> aside;
-  std::string full, stuck;
-  std::string aside_trouble; ///< not empty: nothing can be set aside
+  std::string full;    ///< not empty: why there is no room
+  outcome stuck;       ///< of taking batches out
+  outcome keeps_apart; ///< of setting batches aside
   uint64_t aside_events = 0;
   uint64_t put_back = 0;               ///< events, at the next question
   std::vector<commit_batch_ptr> taken; ///< what was read last

@@ -43,6 +43,8 @@ CASES = [
     ("actors/a.cpp", "int x;\n" * 521, "521 lines; at most 520"),
     ("actors/a.cpp", 'auto place = "' + "/ho" + 'me/somebody/x";\n', "a path of one machine"),
     ("actors/a.cpp", "int  x;\n", "not formatted"),
+    ("actors/ports/a.hpp", "/// Empty, or what is in\n/// the way.\nvirtual std::string open() = 0;\n", "returned as an outcome"),
+    ("actors/ports/a.hpp", "/// Else what is wrong.\nvirtual outcome open() = 0;\nstd::string name();\n", "nobody includes this header"),
     ("kitchen/a.cpp", "int x;\n", "no such room: there are"),
 ]
 

@@ -90,8 +90,8 @@ int main(int argc, char** argv) {
   with.copy_from = 1;
   auto by_copy = make_postgres_store(with);
   for (const auto& store : {by_arrays, by_copy})
-    if (auto trouble = store->open(); !trouble.empty()) {
-      std::fprintf(stderr, "%s\n", trouble.c_str());
+    if (auto opened = store->open(); !opened) {
+      std::fprintf(stderr, "%s\n", opened.why().c_str());
       return 1;
     }
   auto now_us = wall_clock_us();
@@ -116,5 +116,5 @@ int main(int argc, char** argv) {
     copy.print(size, "COPY");
   }
   for (const auto& store : {by_arrays, by_copy})
-    store->close();
+    store->close().ignore("all is measured");
 }

@@ -87,7 +87,7 @@ std::string find_admin_socket(const context& with) {
     if (is_socket(place))
       return place;
     else if (may_not_look(place))
-      throw failure{outcome::failed, explain(place, EACCES)};
+      throw failure{exit_status::failed, explain(place, EACCES)};
   if (is_own_socket("data/admin.sock"))
     return "data/admin.sock";
   return {};
@@ -95,27 +95,29 @@ std::string find_admin_socket(const context& with) {
 
 admin_client::admin_client(const context& with) : path_(find_admin_socket(with)) {
   if (path_.empty())
-    throw failure{outcome::not_running,
+    throw failure{exit_status::not_running,
                   "found no admin socket in /run/phi-backend or ./data: the service is not running"
                   " here. Start it with: phictl start; or name the socket with --socket"};
   sockaddr_un at{};
   at.sun_family = AF_UNIX;
   if (path_.size() >= sizeof at.sun_path)
-    throw failure{outcome::usage, "--socket: the path is too long for a Unix socket"};
+    throw failure{exit_status::usage, "--socket: the path is too long for a Unix socket"};
   std::memcpy(at.sun_path, path_.data(), path_.size());
   fd_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd_ < 0 || ::connect(fd_, reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0) {
     int error = errno;
     if (fd_ >= 0)
       ::close(std::exchange(fd_, -1));
-    throw failure{error == EACCES || error == EPERM ? outcome::failed : outcome::not_running,
+    throw failure{error == EACCES || error == EPERM ? exit_status::failed
+                                                    : exit_status::not_running,
                   explain(path_, error)};
   }
   if (!may_be_service(fd_, path_)) {
     ::close(std::exchange(fd_, -1));
-    throw failure{outcome::failed, "at " + path_
-                                     + " a process of another user answers, who is neither root nor"
-                                       " the owner of its directory: that is not trusted"};
+    throw failure{exit_status::failed,
+                  "at " + path_
+                    + " a process of another user answers, who is neither root nor"
+                      " the owner of its directory: that is not trusted"};
   }
 }
 
@@ -132,8 +134,8 @@ int admin_client::take_file() {
 
 failure admin_client::closed() const {
   if (rest_.empty() && !answered_ && may_be_turned_away(fd_))
-    return {outcome::failed, explain(path_, EACCES)};
-  return {outcome::not_running, "the service has closed the connection"};
+    return {exit_status::failed, explain(path_, EACCES)};
+  return {exit_status::not_running, "the service has closed the connection"};
 }
 
 json admin_client::call(std::string_view method, json params, std::chrono::milliseconds limit) {
@@ -150,10 +152,10 @@ json admin_client::call(std::string_view method, json params, std::chrono::milli
   }
   auto answer = read_json(read_line(until));
   if (!answer.is_object())
-    throw failure{outcome::failed, "the service's answer is not JSON; is " + path_
-                                     + " the admin socket of phi-backend?"};
+    throw failure{exit_status::failed, "the service's answer is not JSON; is " + path_
+                                         + " the admin socket of phi-backend?"};
   if (answer.contains("error"))
-    throw failure{outcome::failed, answer["error"].value("message", "unknown error"),
+    throw failure{exit_status::failed, answer["error"].value("message", "unknown error"),
                   answer["error"].value("code", 0) == admin_wire::try_again};
   return answer.value("result", json{});
 }
@@ -199,14 +201,14 @@ std::string admin_client::read_line(steady::time_point until) {
     auto left = std::chrono::ceil<std::chrono::milliseconds>(until - steady::now());
     pollfd waiting{fd_, POLLIN, 0};
     if (left.count() <= 0 || ::poll(&waiting, 1, static_cast<int>(left.count())) <= 0)
-      throw failure{outcome::timed_out, "the service did not answer in time; see --timeout"};
+      throw failure{exit_status::timed_out, "the service did not answer in time; see --timeout"};
     char text[65536];
     auto size = receive(text, sizeof text);
     if (size <= 0)
       throw closed();
     rest_.append(text, static_cast<size_t>(size));
     if (rest_.size() > 64 * admin_wire::max_line_bytes)
-      throw failure{outcome::failed, "the service's answer has no end"};
+      throw failure{exit_status::failed, "the service's answer has no end"};
   }
 }
 

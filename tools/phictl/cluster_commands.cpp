@@ -86,7 +86,7 @@ void check_spool(const context& with, bool forget_missing) {
               << " events: " << verdict_of(answer) << "\n";
   }
   if (!ok)
-    throw failure{outcome::failed, ""};
+    throw failure{exit_status::failed, ""};
 }
 
 void replay_spool(const context& with) {
@@ -111,9 +111,9 @@ void replay_spool(const context& with) {
                               : std::string{"the spool is empty"})
               << "\n";
   if (left > 0)
-    throw failure{outcome::timed_out, ""};
+    throw failure{exit_status::timed_out, ""};
   if (aside > 0)
-    throw failure{outcome::failed, ""};
+    throw failure{exit_status::failed, ""};
 }
 
 // -- the cluster --------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ int run(std::vector<std::string> command) {
   argv.push_back(nullptr);
   pid_t pid = 0;
   if (posix_spawnp(&pid, argv[0], nullptr, nullptr, argv.data(), environ) != 0)
-    throw failure{outcome::failed, "cannot run " + command[0]};
+    throw failure{exit_status::failed, "cannot run " + command[0]};
   int status = 0;
   ::waitpid(pid, &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -188,7 +188,7 @@ void take_turn(const context& with, steady::time_point until) {
       admin_client{with}.call(admin_wire::method_cluster_take_turn, json::object(), 10s);
       return;
     } catch (const failure& e) {
-      bool may_pass = e.again() || e.how() == outcome::not_running;
+      bool may_pass = e.again() || e.how() == exit_status::not_running;
       if (!may_pass || steady::now() > until)
         throw;
       if (said != e.what() && !with.json)
@@ -235,8 +235,8 @@ void in_turn(const context& with, const std::vector<std::string>& command, bool 
   if (!give_of.empty())
     return give_turn_of(with, give_of);
   if (command.empty())
-    throw failure{outcome::usage, "which command? For example: phictl cluster turn -- "
-                                  "systemctl restart phi-backend"};
+    throw failure{exit_status::usage, "which command? For example: phictl cluster turn -- "
+                                      "systemctl restart phi-backend"};
   auto until = steady::now() + with.timeout_or(10min);
   take_turn(with, until);
   auto status = run(command);
@@ -244,11 +244,11 @@ void in_turn(const context& with, const std::vector<std::string>& command, bool 
     "; the turn is kept, so that no other instance goes down. Mend this one, then: "
     "phictl cluster turn --give-back";
   if (status != 0)
-    throw failure{outcome::failed,
+    throw failure{exit_status::failed,
                   command[0] + " ended with status " + std::to_string(status) + kept};
   while (!is_back(with)) {
     if (steady::now() > until)
-      throw failure{outcome::timed_out, std::string{"the service did not become ready"} + kept};
+      throw failure{exit_status::timed_out, std::string{"the service did not become ready"} + kept};
     pause_for(std::chrono::milliseconds{100});
   }
   give_turn(with);

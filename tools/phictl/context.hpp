@@ -8,7 +8,7 @@
 namespace phi::ctl {
 
 /// The exit statuses of phictl.
-enum class outcome : int {
+enum class exit_status : int {
   done = 0,
   failed = 1, ///< refused, or it did not work
   usage = 2,
@@ -20,16 +20,16 @@ enum class outcome : int {
 /// Ends a command: `what()` is for people.
 class failure : public std::runtime_error {
 public:
-  failure(outcome how, const std::string& text, bool again = false)
+  failure(exit_status how, const std::string& text, bool again = false)
     : std::runtime_error(text),
       how_(how),
       again_(again) {}
-  outcome how() const { return how_; }
+  exit_status how() const { return how_; }
   /// Whether the service says that the same request may work later.
   bool again() const { return again_; }
 
 private:
-  outcome how_;
+  exit_status how_;
   bool again_;
 };
 

@@ -114,13 +114,13 @@ public:
                     part_.empty() ? AT_SYMLINK_FOLLOW : 0)
              != 0)
       fail();
-    if (auto trouble = sync_directory(std::filesystem::path{name_}.parent_path()); !trouble.empty())
-      throw failure{outcome::failed, trouble};
+    if (auto synced = sync_directory(std::filesystem::path{name_}.parent_path()); !synced)
+      throw failure{exit_status::failed, synced.why()};
   }
 
 private:
   [[noreturn]] void fail() const {
-    throw failure{outcome::failed, "cannot write " + name_ + ": " + std::strerror(errno)};
+    throw failure{exit_status::failed, "cannot write " + name_ + ": " + std::strerror(errno)};
   }
 
   std::string name_;
@@ -131,18 +131,18 @@ private:
 void backup(const context& with, const std::string& file) {
   std::error_code ignored;
   if (std::filesystem::exists(std::filesystem::symlink_status(file, ignored)))
-    throw failure{outcome::failed, file + " is there already; name another"};
+    throw failure{exit_status::failed, file + " is there already; name another"};
   new_file copy{file}; // before the service takes the trouble
   admin_client client{with};
   auto made = client.call(admin_wire::method_backup, json::object(), with.timeout_or(no_limit));
   // The service hands over the open file: no path of its choosing is opened or removed here.
   int from = client.take_file();
   if (from < 0)
-    throw failure{outcome::failed, "the service has sent no copy; is it of another version?"};
+    throw failure{exit_status::failed, "the service has sent no copy; is it of another version?"};
   auto bytes = copy.fill_from(from);
   ::close(from);
   if (bytes != made.value("bytes", uint64_t{0}))
-    throw failure{outcome::failed, "the copy that the service has sent is not whole"};
+    throw failure{exit_status::failed, "the copy that the service has sent is not whole"};
   copy.put_in_place();
   if (with.json)
     std::cout << show_json({{"file", file}, {"bytes", bytes}, {"events", made["events"]}}) << "\n";
@@ -175,7 +175,7 @@ void verify(const context& with) {
     print_table(rows);
   }
   if (!ok)
-    throw failure{outcome::failed, ""};
+    throw failure{exit_status::failed, ""};
 }
 
 } // namespace

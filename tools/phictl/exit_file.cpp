@@ -23,9 +23,10 @@ using namespace std::chrono_literals;
 json read_once(const std::string& file) {
   std::ifstream in{file};
   if (!in)
-    throw failure{outcome::failed, "cannot read " + file + ": " + std::strerror(errno)
-                                     + "; the service has not ended yet, or phictl must be run as"
-                                       " root or as the service's user"};
+    throw failure{exit_status::failed,
+                  "cannot read " + file + ": " + std::strerror(errno)
+                    + "; the service has not ended yet, or phictl must be run as"
+                      " root or as the service's user"};
   return read_json(in);
 }
 
@@ -125,14 +126,14 @@ json read_exit_report(const std::string& state_directory, const std::optional<ru
     if (!run || std::filesystem::exists(file)) {
       auto report = read_once(file);
       if (!report.is_object())
-        throw failure{outcome::failed, file + " is not a report"};
+        throw failure{exit_status::failed, file + " is not a report"};
       if (!run || is_of(report, *run))
         return report;
     }
     if (std::chrono::steady_clock::now() > until)
-      throw failure{outcome::failed, "process " + std::to_string(run->pid)
-                                       + ", which was to stop, has left no report in "
-                                       + state_directory + "; see the log"};
+      throw failure{exit_status::failed, "process " + std::to_string(run->pid)
+                                           + ", which was to stop, has left no report in "
+                                           + state_directory + "; see the log"};
     pause_for(std::chrono::milliseconds{20}); // it is being written
   }
 }
@@ -142,7 +143,7 @@ std::optional<std::string> running_state_directory(const context& with) {
     auto status = ask(with, admin_wire::method_status, json::object(), 3s);
     return status.value("stateDirectory", "");
   } catch (const failure& gone) {
-    if (gone.how() != outcome::not_running)
+    if (gone.how() != exit_status::not_running)
       throw;
   }
   return {};
@@ -160,9 +161,9 @@ std::string silent_state_directory(const context& with) {
     auto beside = std::filesystem::absolute(with.socket).parent_path().string();
     if (was_used(beside))
       return beside;
-    throw failure{outcome::failed, "nobody answers at " + with.socket
-                                     + ", and no service has kept its state beside it; name the"
-                                       " service's state directory with --state-dir"};
+    throw failure{exit_status::failed, "nobody answers at " + with.socket
+                                         + ", and no service has kept its state beside it; name the"
+                                           " service's state directory with --state-dir"};
   }
   if (const char* named = std::getenv("APP_SERVER_STATE_DIR"); named && *named)
     return named;
@@ -170,7 +171,7 @@ std::string silent_state_directory(const context& with) {
     if (was_used(place))
       return place;
   throw failure{
-    outcome::failed,
+    exit_status::failed,
     "found no state of a service in /var/lib/phi-backend or ./data; name the service's state"
     " directory with --state-dir"};
 }

@@ -75,7 +75,7 @@ private:
         return what();
       } catch (const failure& e) {
         bool may_pass =
-          e.how() == outcome::not_running || e.how() == outcome::timed_out || e.again();
+          e.how() == exit_status::not_running || e.how() == exit_status::timed_out || e.again();
         if (!may_pass || steady::now() + wait > until)
           throw;
         if (!e.again())
@@ -96,8 +96,8 @@ private:
       auto now = database_of(*client);
       // Lines that the old database has are missing in this one: no bookmark may say otherwise.
       if (!now.empty() && now != *database_)
-        throw failure{outcome::failed, "the service has another database than when the import"
-                                       " began; run it again, and it begins at line 1"};
+        throw failure{exit_status::failed, "the service has another database than when the import"
+                                           " began; run it again, and it begins at line 1"};
       database_ = now;
     }
     client_ = std::move(client);
@@ -108,7 +108,7 @@ private:
     auto answer = client.call(admin_wire::method_status, json::object(), with_.timeout_or(10s));
     auto id = answer.value("databaseId", "");
     if (id.empty() && answer.value("state", "") == "starting")
-      throw failure{outcome::failed, "the service is starting", true};
+      throw failure{exit_status::failed, "the service is starting", true};
     return id;
   }
 
@@ -162,7 +162,7 @@ struct event_words {
     put("instance", instance);
     put("status", status);
     if (duration_ms && !std::isfinite(*duration_ms)) // JSON has no such number
-      throw failure{outcome::usage, "--duration-ms: a number of milliseconds, such as 12.5"};
+      throw failure{exit_status::usage, "--duration-ms: a number of milliseconds, such as 12.5"};
     put("durationMs", duration_ms);
     return out;
   }
@@ -266,7 +266,7 @@ private:
 std::string random_id() {
   unsigned char bits[16];
   if (::getentropy(bits, sizeof bits) != 0)
-    throw failure{outcome::failed, "the system gives no random numbers"};
+    throw failure{exit_status::failed, "the system gives no random numbers"};
   std::string out;
   for (auto byte : bits) {
     constexpr auto digits = "0123456789abcdef";
@@ -291,7 +291,7 @@ bool stdin_is_whole_file() {
 void finish(const context& with, const sent& all) {
   print_sent(with, all);
   if (all.rejected > 0)
-    throw failure{outcome::failed, ""};
+    throw failure{exit_status::failed, ""};
 }
 
 void send(const context& with, const event_words& words) {
@@ -301,7 +301,7 @@ void send(const context& with, const event_words& words) {
     for (const auto& [name, value] : event.items())
       if (value.is_string()
           && find_invalid_utf8(value.get_ref<const std::string&>()) != std::string::npos)
-        throw failure{outcome::usage, "--" + name + " is no UTF-8"};
+        throw failure{exit_status::usage, "--" + name + " is no UTF-8"};
     to.add(event.dump(), 1, random_id());
     to.flush();
     return finish(with, to.all());

@@ -115,9 +115,9 @@ void last_exit(const context& with, const std::string& state_directory, bool exp
       std::cout << paint(colour::bold, "- ") << line << "\n";
   }
   if (report.value("crashed", false))
-    throw failure{outcome::failed, ""};
+    throw failure{exit_status::failed, ""};
   if (int code = report.value("exitCode", 0); code != 0)
-    throw failure{static_cast<outcome>(code), ""};
+    throw failure{static_cast<exit_status>(code), ""};
 }
 
 // -- configuration, doctor ----------------------------------------------------------------------
@@ -133,7 +133,7 @@ void config_show(const context& with, const std::string& part) {
     if (auto key = one.value("key", ""); key.find(part) != key.npos)
       rows.push_back({key, one.value("value", ""), one.value("origin", "")});
   if (rows.size() == 1)
-    throw failure{outcome::failed, "no key has \"" + part + "\" in its name"};
+    throw failure{exit_status::failed, "no key has \"" + part + "\" in its name"};
   print_table(rows);
 }
 
@@ -200,7 +200,7 @@ void doctor(const context& with) {
     print_table(rows);
   }
   if (bad)
-    throw failure{outcome::failed, ""};
+    throw failure{exit_status::failed, ""};
 }
 
 // -- trace --------------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ void trace_dump(const context& with, const std::string& file) {
   out << "\n]\n";
   out.close();
   if (!out)
-    throw failure{outcome::failed, "cannot write " + file};
+    throw failure{exit_status::failed, "cannot write " + file};
   std::cout << file << " has " << group_digits(lines) << " lines";
   if (dropped > 0)
     std::cout << "; " << group_digits(dropped) << " older ones were pushed out";

@@ -22,7 +22,7 @@ using file_ptr = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
 file_ptr open(const std::string& name) {
   file_ptr file{std::fopen(name.c_str(), "rbe"), &std::fclose};
   if (!file)
-    throw failure{outcome::failed, "cannot read " + name + ": " + std::strerror(errno)};
+    throw failure{exit_status::failed, "cannot read " + name + ": " + std::strerror(errno)};
   return file;
 }
 
@@ -52,7 +52,7 @@ class gzip_source : public line_reader::source {
 public:
   explicit gzip_source(const std::string& name) : name_(name), file_(::gzopen(name.c_str(), "rb")) {
     if (!file_)
-      throw failure{outcome::failed, "cannot read " + name + ": " + std::strerror(errno)};
+      throw failure{exit_status::failed, "cannot read " + name + ": " + std::strerror(errno)};
   }
   ~gzip_source() override { ::gzclose(file_); }
 
@@ -61,7 +61,7 @@ public:
     int error = Z_OK;
     const char* text = ::gzerror(file_, &error);
     if (got < 0 || (got == 0 && error == Z_BUF_ERROR))
-      throw failure{outcome::failed, name_ + " is damaged: " + text};
+      throw failure{exit_status::failed, name_ + " is damaged: " + text};
     return static_cast<size_t>(got);
   }
   double position() const override { return static_cast<double>(::gzoffset(file_)); }
@@ -87,13 +87,13 @@ public:
         read_ += in_.size;
         if (in_.size == 0) {
           if (left_ != 0)
-            throw failure{outcome::failed, name_ + " is damaged: it ends too early"};
+            throw failure{exit_status::failed, name_ + " is damaged: it ends too early"};
           return 0;
         }
       }
       left_ = ::ZSTD_decompressStream(stream_.get(), &out, &in_);
       if (::ZSTD_isError(left_))
-        throw failure{outcome::failed, name_ + " is damaged: " + ::ZSTD_getErrorName(left_)};
+        throw failure{exit_status::failed, name_ + " is damaged: " + ::ZSTD_getErrorName(left_)};
     }
     return out.pos;
   }
@@ -120,7 +120,7 @@ public:
       got = ::read(fd_, to, size);
     while (got < 0 && errno == EINTR);
     if (got < 0)
-      throw failure{outcome::failed,
+      throw failure{exit_status::failed,
                     std::string{"cannot read the events: "} + std::strerror(errno)};
     return static_cast<size_t>(got);
   }

@@ -91,16 +91,16 @@ int main(int argc, char** argv) {
       tell(app, e);
     else
       std::cerr << name << ": " << unknown << "\n";
-    return static_cast<int>(outcome::usage);
+    return static_cast<int>(exit_status::usage);
   } catch (const CLI::ParseError& e) {
-    return tell(app, e) == 0 ? 0 : static_cast<int>(outcome::usage);
+    return tell(app, e) == 0 ? 0 : static_cast<int>(exit_status::usage);
   } catch (const failure& e) {
     if (*e.what() != '\0')
       std::cerr << name << ": " << phi::printable(e.what()) << "\n";
     return static_cast<int>(e.how());
   } catch (const std::exception& e) { // a defect, or an argument that is no UTF-8
     std::cerr << name << ": " << phi::printable(what_went_wrong(argc, argv, e)) << "\n";
-    return static_cast<int>(outcome::usage);
+    return static_cast<int>(exit_status::usage);
   }
   return 0;
 }

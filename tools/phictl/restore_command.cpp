@@ -29,12 +29,12 @@ namespace {
 namespace fs = std::filesystem;
 
 [[noreturn]] void fail(const std::string& what) {
-  throw failure{outcome::failed, what};
+  throw failure{exit_status::failed, what};
 }
 
-void fail_if(const std::string& trouble) {
-  if (!trouble.empty())
-    fail(trouble);
+void fail_unless(const outcome& done) {
+  if (!done)
+    fail(done.why());
 }
 
 class open_file {
@@ -204,7 +204,7 @@ void finish_earlier(const std::string& directory) {
   auto earlier = restore_under_way(directory);
   if (!earlier)
     return;
-  fail_if(finish_restore(directory, *earlier));
+  fail_unless(finish_restore(directory, *earlier));
   std::cerr << "finished an earlier restore of " << printable(earlier->database)
             << " that was interrupted\n";
 }
@@ -239,11 +239,11 @@ void restore(const context& with, const std::string& file, const restore_words& 
   }
   fault_point("restore.copied");
   auto found = check_copy(program, copy, file);
-  fail_if(sync_directory(fs::path{plan.database}.parent_path()));
+  fail_unless(sync_directory(fs::path{plan.database}.parent_path()));
   fault_point("restore.checked");
-  fail_if(promise_restore(directory, plan));
+  fail_unless(promise_restore(directory, plan));
   fault_point("restore.promised");
-  fail_if(finish_restore(directory, plan));
+  fail_unless(finish_restore(directory, plan));
   auto aside = set_aside_earlier(plan.database) == plan.aside ? plan.aside : std::string{};
   if (with.json)
     std::cout << show_json({{"database", plan.database}, {"before", aside}}) << "\n";

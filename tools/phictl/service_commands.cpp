@@ -15,7 +15,7 @@ namespace {
 void systemctl(std::vector<std::string> words) {
   words.insert(words.begin(), "systemctl");
   if (run(words) != 0)
-    throw failure{outcome::failed, "systemctl has failed; see: phictl logs"};
+    throw failure{exit_status::failed, "systemctl has failed; see: phictl logs"};
 }
 
 void start(const context& with) {
@@ -40,7 +40,7 @@ void enable(const context& with, bool on) {
 
 void logs(const context& with, bool follow, int lines) {
   if (!unit_installed(with))
-    throw failure{outcome::failed,
+    throw failure{exit_status::failed,
                   "there is no unit " + with.unit
                     + " here, so there is no journal of it: phi-backend writes its log to stderr"};
   std::vector<std::string> command{"journalctl", "--unit=" + with.unit,
@@ -49,7 +49,7 @@ void logs(const context& with, bool follow, int lines) {
     command.push_back("--output=json");
   command.push_back(follow ? "--follow" : "--no-pager");
   if (run(command) != 0)
-    throw failure{outcome::failed, "journalctl has failed"};
+    throw failure{exit_status::failed, "journalctl has failed"};
 }
 
 } // namespace

@@ -65,14 +65,15 @@ void status(const context& with) {
     else
       print_status(with, now);
   } catch (const failure& gone) {
-    if (gone.how() != outcome::not_running || with.json || !with.socket.empty()
+    if (gone.how() != exit_status::not_running || with.json || !with.socket.empty()
         || !unit_installed(with))
       throw;
     std::cout << with.unit << "  "
               << paint(colour_of_state(unit_property(with, "ActiveState")),
                        unit_property(with, "ActiveState"))
               << "  " << unit_property(with, "StatusText") << "\n";
-    throw failure{outcome::not_running, "the service is not running. Start it with: phictl start"};
+    throw failure{exit_status::not_running,
+                  "the service is not running. Start it with: phictl start"};
   }
 }
 
@@ -98,9 +99,9 @@ void watch(const context& with) {
 void ask_listeners(const json& listeners, std::vector<std::string>& troubles) {
   for (const auto& listener : listeners) {
     std::atomic<bool> never{false};
-    auto trouble = ask_listener(listener.get<std::string>(), "", 3s, never);
-    if (!trouble.empty())
-      troubles.push_back("public listener: " + trouble);
+    auto answered = ask_listener(listener.get<std::string>(), "", 3s, never);
+    if (!answered)
+      troubles.push_back("public listener: " + answered.why());
   }
 }
 
@@ -140,7 +141,7 @@ void health(const context& with) {
       std::cout << "  " << trouble << "\n";
   }
   if (!well)
-    throw failure{outcome::failed, ""};
+    throw failure{exit_status::failed, ""};
 }
 
 void reload(const context& with) {

@@ -120,9 +120,9 @@ void follow(admin_client& client, steady::time_point until) {
       client.wait_for_end(std::min(until, steady::now() + 250ms));
     }
   } catch (const failure& gone) {
-    if (gone.how() == outcome::not_running)
+    if (gone.how() == exit_status::not_running)
       return;
-    if (gone.how() != outcome::timed_out)
+    if (gone.how() != exit_status::timed_out)
       throw;
   }
 }
@@ -141,13 +141,13 @@ void wait_until_gone(const context& with, const run_key& run, steady::time_point
         return;
       follow(connection, until);
     } catch (const failure& gone) {
-      if (gone.how() == outcome::not_running)
+      if (gone.how() == exit_status::not_running)
         return;
-      if (gone.how() != outcome::timed_out)
+      if (gone.how() != exit_status::timed_out)
         throw;
     }
   }
-  throw failure{outcome::timed_out, "the service has not stopped yet; see: phictl status"};
+  throw failure{exit_status::timed_out, "the service has not stopped yet; see: phictl status"};
 }
 
 /// The exit status is the service's own.
@@ -157,14 +157,14 @@ void print_end(const context& with, const json& began) {
   if (with.json)
     std::cout << report.dump(2) << "\n";
   if (report.value("crashed", false))
-    throw failure{outcome::failed, "the service (process " + std::to_string(run.pid)
-                                     + ") was killed, or crashed, before its stop was over: it"
-                                       " left no report"};
+    throw failure{exit_status::failed, "the service (process " + std::to_string(run.pid)
+                                         + ") was killed, or crashed, before its stop was over: it"
+                                           " left no report"};
   if (!with.json)
     std::cout << "The service has stopped: " << report.value("exitText", "?") << ", in "
               << show_seconds(report.value("tookMs", 0.0) / 1000) << "\n";
   if (int code = report.value("exitCode", 0); code != 0)
-    throw failure{static_cast<outcome>(code), ""};
+    throw failure{static_cast<exit_status>(code), ""};
 }
 
 void stop_by_socket(const context& with, const stop_wishes& wishes) {
@@ -190,7 +190,7 @@ void stop_by_systemd(const context& with, const stop_wishes& wishes) {
   std::vector<std::string> command{"systemctl", "stop", socket_unit(with), with.unit};
   if (!wishes.wait) {
     if (run(command) != 0)
-      throw failure{outcome::failed, "systemctl has failed; see: phictl logs"};
+      throw failure{exit_status::failed, "systemctl has failed; see: phictl logs"};
     std::cout << with.unit << " is stopped\n";
     return;
   }
@@ -198,7 +198,7 @@ void stop_by_systemd(const context& with, const stop_wishes& wishes) {
   auto status = client.call(admin_wire::method_status, json::object(), with.timeout_or(5s));
   command.insert(command.begin() + 2, "--no-block");
   if (run(command) != 0)
-    throw failure{outcome::failed, "systemctl has failed; see: phictl logs"};
+    throw failure{exit_status::failed, "systemctl has failed; see: phictl logs"};
   auto until = steady::now() + with.timeout_or(1h);
   follow(client, until);
   wait_until_gone(with, run_in(status), until);

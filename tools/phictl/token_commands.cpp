@@ -53,7 +53,7 @@ void create(const context& with, const token_wishes& wishes) {
   if (!wishes.expires.empty()) {
     auto seconds = seconds_of(wishes.expires);
     if (!seconds)
-      throw failure{outcome::usage, "--expires: expected a time such as 90d, 12h, 30m or 45s"};
+      throw failure{exit_status::usage, "--expires: expected a time such as 90d, 12h, 30m or 45s"};
     params["expiresInSeconds"] = *seconds;
   }
   auto made = ask(with, admin_wire::method_token_create, params);

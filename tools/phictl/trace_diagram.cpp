@@ -82,14 +82,14 @@ std::string stop_diagram(const std::string& file) {
   std::ifstream in{file};
   auto events = read_json(in);
   if (!events.is_array())
-    throw failure{outcome::failed,
+    throw failure{exit_status::failed,
                   file + " is not a whole trace; was the service still writing it?"};
   auto arrows = arrows_of(events);
   auto first = std::find_if(arrows.begin(), arrows.end(),
                             [](const arrow& one) { return one.text.starts_with("terminate"); });
   if (first == arrows.end())
-    throw failure{outcome::failed, "there is no stop in " + file
-                                     + "; trace one with PHI_TRACE=FILE.json phi-backend ..."};
+    throw failure{exit_status::failed, "there is no stop in " + file
+                                         + "; trace one with PHI_TRACE=FILE.json phi-backend ..."};
   std::string out = "sequenceDiagram\n";
   std::vector<std::string> known;
   auto introduce = [&](const std::string& who) {

@@ -79,9 +79,9 @@ std::string socket_unit(const context& with) {
 }
 
 void no_unit(const context& with, const std::string& verb) {
-  throw failure{outcome::failed, "there is no unit " + with.unit + " here to " + verb
-                                   + "; install it with deploy/install.sh, or run phi-backend"
-                                     " yourself"};
+  throw failure{exit_status::failed, "there is no unit " + with.unit + " here to " + verb
+                                       + "; install it with deploy/install.sh, or run phi-backend"
+                                         " yourself"};
 }
 
 } // namespace phi::ctl

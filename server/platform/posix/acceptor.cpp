@@ -96,9 +96,9 @@ void acceptor::take_some() {
     if (!who_.has_room())
       return hold();
     switch (take_one()) {
-      case outcome::taken: break;
-      case outcome::nothing_there: return wait();
-      case outcome::shortage: return;
+      case attempt::taken: break;
+      case attempt::nothing_there: return wait();
+      case attempt::shortage: return;
     }
   }
   wait();
@@ -114,32 +114,32 @@ void acceptor::hold() {
 bool acceptor::take_all() {
   for (;;)
     switch (take_one()) {
-      case outcome::taken: break;
-      case outcome::nothing_there: return true;
-      case outcome::shortage: return false;
+      case attempt::taken: break;
+      case attempt::nothing_there: return true;
+      case attempt::shortage: return false;
     }
 }
 
-acceptor::outcome acceptor::take_one() {
+acceptor::attempt acceptor::take_one() {
   taken_connection one;
   socklen_t size = sizeof one.peer;
   one.fd.reset(::accept4(native_handle(), reinterpret_cast<sockaddr*>(&one.peer), &size,
                          SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (one.fd) {
     submit(std::move(one));
-    return outcome::taken;
+    return attempt::taken;
   }
   int error = errno;
   if (error == EAGAIN || error == EWOULDBLOCK)
-    return outcome::nothing_there;
+    return attempt::nothing_there;
   counts_.failed.fetch_add(1, std::memory_order_relaxed);
   counts_.last_failure_at = ticks(clock::now());
   if (is_of_one_connection(error))
-    return outcome::taken;
+    return attempt::taken;
   if (!is_shortage(error) && !said_)
     log_error(who_.name, "cannot accept connections", {{"cause", std::strerror(error)}});
   begin_shortage(error);
-  return outcome::shortage;
+  return attempt::shortage;
 }
 
 void acceptor::submit(taken_connection one) {

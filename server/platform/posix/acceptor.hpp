@@ -65,12 +65,12 @@ public:
   const accept_counts& counts() const { return counts_; }
 
 private:
-  enum class outcome : uint8_t { taken, nothing_there, shortage };
+  enum class attempt : uint8_t { taken, nothing_there, shortage };
 
   void wait();
   void take_some();
   void hold();
-  outcome take_one();
+  attempt take_one();
   void submit(taken_connection one);
   void begin_shortage(int error);
   void arm_retry();

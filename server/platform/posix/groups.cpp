@@ -53,18 +53,19 @@ bool is_peer_allowed(int peer, std::optional<gid_t> group) {
          && (who.uid == 0 || who.uid == ::geteuid() || (group && is_member(peer, who, *group)));
 }
 
-std::string admin_group_trouble(const std::string& name) {
+outcome check_admin_group(const std::string& name) {
   if (name.empty())
     return {};
   auto number = number_of_group(name);
   if (!number)
-    return "admin.group = \"" + name + "\": there is no such group";
+    return outcome::failure("admin.group = \"" + name + "\": there is no such group");
   if (may_give_to(*number))
     return {};
-  return "admin.group = \"" + name
-         + "\": the service may not give its socket to this group. Under systemd let it run in the"
-           " group: systemctl edit phi-backend, and add [Service] Group="
-         + name + ", then systemctl restart phi-backend";
+  return outcome::failure(
+    "admin.group = \"" + name
+    + "\": the service may not give its socket to this group. Under systemd let it run in the"
+      " group: systemctl edit phi-backend, and add [Service] Group="
+    + name + ", then systemctl restart phi-backend");
 }
 
 } // namespace phi

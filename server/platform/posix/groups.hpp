@@ -1,6 +1,8 @@
 #pragma once
 /// Groups of users: who may use what the service offers on this machine.
 
+#include "protocol/outcome.hpp"
+
 #include <optional>
 #include <string>
 #include <sys/types.h>
@@ -14,7 +16,7 @@ std::optional<gid_t> number_of_group(const std::string& name);
 /// or in the group.
 bool is_peer_allowed(int peer, std::optional<gid_t> group);
 
-/// Why this process cannot open its admin socket to a group, and what to do; empty: it can.
-std::string admin_group_trouble(const std::string& group);
+/// Whether this process can open its admin socket to a group; else why not, and what to do.
+outcome check_admin_group(const std::string& group);
 
 } // namespace phi

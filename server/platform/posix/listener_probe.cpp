@@ -33,24 +33,24 @@ void listener_probe::rest() {
 
 listener_probe::result listener_probe::last() const {
   std::lock_guard lock{mutex_};
-  if (trouble_.empty())
+  if (answered_)
     return {};
-  return {clock::now() - well_at_, trouble_};
+  return {clock::now() - well_at_, answered_.why()};
 }
 
 void listener_probe::run() {
   std::unique_lock lock{mutex_};
   while (!wake_.wait_for(lock, defaults::probe_interval, [this] { return resting_.load(); })) {
     lock.unlock();
-    std::string trouble;
+    outcome answered;
     for (const auto& address : addresses_())
-      if (trouble.empty())
-        trouble = ask_listener(address, probe_sign(), defaults::probe_timeout, resting_);
+      if (answered)
+        answered = ask_listener(address, probe_sign(), defaults::probe_timeout, resting_);
     lock.lock();
     if (resting_)
       return;
-    trouble_ = trouble;
-    if (trouble.empty())
+    answered_ = answered;
+    if (answered)
       well_at_ = clock::now();
   }
 }

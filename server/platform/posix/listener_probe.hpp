@@ -1,6 +1,7 @@
 #pragma once
 /// Asks the public listener from outside, as a client does: whether it accepts and answers.
 
+#include "protocol/outcome.hpp"
 #include "protocol/time.hpp"
 
 #include <atomic>
@@ -24,7 +25,7 @@ public:
 
   struct result {
     duration failing_for{}; ///< since it last answered; zero: it has, or was never asked
-    std::string trouble;
+    std::string why;        ///< empty: it has not failed
   };
   result last() const;
 
@@ -39,7 +40,7 @@ private:
   std::condition_variable wake_;
   std::atomic<bool> resting_{false};
   time_point well_at_{}; ///< when it last answered, or the first question
-  std::string trouble_;
+  outcome answered_;     ///< what came of the last question
   std::thread thread_;
 };
 

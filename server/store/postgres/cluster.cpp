@@ -35,8 +35,8 @@ public:
         if (!said.step())
           throw postgres_error{"this instance has lost its name", {}};
       }
-      if (auto wrong = clocks_differ(said.integer(1), wall_clock_us()); !wrong.empty())
-        return {.error = wrong};
+      if (auto agree = compare_clocks(said.integer(1), wall_clock_us()); !agree)
+        return {.error = agree.why()};
       begin();
       auto duty = db_.run(
         take_duty, {value::text(with_.instance), value::number(defaults::duty_lease.count())});

@@ -55,8 +55,8 @@ struct value_arrays {
 
 void postgres_connection::connect(const postgres_access& with) {
   close();
-  if (auto wrong = wrong_with_postgres_url(with.url); !wrong.empty())
-    throw postgres_misfit{wrong};
+  if (auto readable = check_postgres_url(with.url); !readable)
+    throw postgres_misfit{readable.why()};
   secrets_ = secret_words{with.url};
   auto connect_timeout = std::to_string(with.connect_timeout.count());
   // Later keywords override earlier ones: what the URL says goes before our defaults.

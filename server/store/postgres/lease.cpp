@@ -149,13 +149,14 @@ int64_t database_now_us(postgres_connection& db) {
   return rows.integer(0);
 }
 
-std::string clocks_differ(int64_t theirs_us, int64_t ours_us) {
+outcome compare_clocks(int64_t theirs_us, int64_t ours_us) {
   using std::chrono::microseconds;
   auto apart = microseconds{ours_us - theirs_us};
   if (std::chrono::abs(apart) <= microseconds{defaults::clock_tolerance})
     return {};
-  return "the clock of this machine says " + format_rfc3339(ours_us) + " and that of the database "
-         + format_rfc3339(theirs_us) + ": set the one that is wrong, or events get wrong times";
+  return outcome::failure("the clock of this machine says " + format_rfc3339(ours_us)
+                          + " and that of the database " + format_rfc3339(theirs_us)
+                          + ": set the one that is wrong, or events get wrong times");
 }
 
 } // namespace phi::store

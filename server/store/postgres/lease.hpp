@@ -2,6 +2,7 @@
 /// An instance's name among those that share a database. One running process has it: its roll-ups,
 /// its turn and its duties go by it.
 
+#include "protocol/outcome.hpp"
 #include "server/store/postgres/connection.hpp"
 #include "server/store/postgres/ports.hpp"
 
@@ -31,8 +32,8 @@ void claim_name(postgres_connection& db, const postgres_settings& with,
 /// Now, by the database's clock: all instances agree on it. In microseconds since 1970.
 int64_t database_now_us(postgres_connection& db);
 
-/// Empty, or by how much the clock of this machine is wrong, when the database's says `theirs_us`
-/// and ours `ours_us`: the times of events would be.
-std::string clocks_differ(int64_t theirs_us, int64_t ours_us);
+/// Whether the clocks of the database, which says `theirs_us`, and of this machine, which says
+/// `ours_us`, agree well enough: else the times of events would be wrong.
+outcome compare_clocks(int64_t theirs_us, int64_t ours_us);
 
 } // namespace phi::store

@@ -26,7 +26,7 @@ public:
   explicit postgres_reader(postgres_settings with) : with_(std::move(with)) {}
 
   /// Connects with the first question: neither the start nor ingest waits for it.
-  std::string open() override { return {}; }
+  outcome open() override { return {}; }
 
   query_answer answer(const reader_query& query, work_watch& watch) override {
     return try_answer(watch, with_.query_timeout, [&] {

@@ -162,8 +162,8 @@ void migrate(postgres_connection& db) {
 void connect_and_migrate(postgres_connection& db, const postgres_access& with) {
   db.connect(with);
   try {
-    if (auto wrong = clocks_differ(database_now_us(db), wall_clock_us()); !wrong.empty())
-      throw postgres_misfit{wrong};
+    if (auto agree = compare_clocks(database_now_us(db), wall_clock_us()); !agree)
+      throw postgres_misfit{agree.why()};
     migrate(db);
   } catch (...) {
     db.close();

@@ -58,11 +58,12 @@ constexpr auto how_to_write =
 
 } // namespace
 
-std::string wrong_with_postgres_url(const std::string& url) {
+outcome check_postgres_url(const std::string& url) {
   auto read = parse(url);
   if (!read.list) {
     auto why = harmless(url, read.error);
-    return "stats.postgres_url cannot be read: " + (why.empty() ? how_to_write : why);
+    return outcome::failure("stats.postgres_url cannot be read: "
+                            + (why.empty() ? how_to_write : why));
   }
   // A raw @ or / cuts a password in two, and libpq takes the pieces for a host, a port, a database.
   auto first = url.find('@'); // a ? before it is of the password
@@ -73,8 +74,10 @@ std::string wrong_with_postgres_url(const std::string& url) {
   auto port = read.value("port");
   cut |= !std::all_of(port.begin(), port.end(),
                       [](unsigned char c) { return std::isdigit(c) || c == ','; });
-  return cut ? std::string{"stats.postgres_url does not say what it is meant to: "} + how_to_write
-             : "";
+  if (!cut)
+    return {};
+  return outcome::failure(std::string{"stats.postgres_url does not say what it is meant to: "}
+                          + how_to_write);
 }
 
 secret_words::secret_words(const std::string& url) {

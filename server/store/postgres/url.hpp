@@ -2,14 +2,16 @@
 /// The text that says where PostgreSQL is. It may hold a password: whatever is told of it, or of
 /// what libpq says about it, goes through here.
 
+#include "protocol/outcome.hpp"
+
 #include <string>
 #include <vector>
 
 namespace phi::store {
 
-/// Empty: libpq understands the text as its writer meant it. Else what is wrong, for people,
-/// without any part of the text that may be a piece of the password.
-std::string wrong_with_postgres_url(const std::string& url);
+/// Whether libpq understands the text as its writer meant it. The reason why not is without any
+/// part of the text that may be a piece of the password.
+outcome check_postgres_url(const std::string& url);
 
 /// Strikes the secrets of a URL out of texts.
 class secret_words {

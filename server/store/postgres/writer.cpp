@@ -75,19 +75,19 @@ public:
     db_.watched_by(watch_.get()); // to wait for a lock or for a standby is no standstill
   }
 
-  std::string open() override {
+  outcome open() override {
     try {
       connect(defaults::lease + defaults::heartbeat_interval);
       return {};
     } catch (const postgres_misfit& e) {
       activity_ = "not connected";
       db_.close();
-      return e.what();
+      return outcome::failure(e.what());
     } catch (const std::exception& e) {
       activity_ = "not connected";
       db_.close();
       if (!with_.may_be_away)
-        return e.what();
+        return outcome::failure(e.what());
       log_warn("store", "starts without the database; events go to the spool",
                {{"cause", e.what()}});
       return {};
@@ -112,7 +112,7 @@ public:
     return result;
   }
 
-  std::string close() override {
+  outcome close() override {
     db_.close();
     activity_ = "closed";
     return {};
@@ -184,7 +184,7 @@ private:
       activity_ = "looking for what is refused";
       event plain{.time_us = database_now_us(db_), .feature = "phi.probe"};
       plain.identity = batch.parts.front().id;
-      if (!refusal_of({&plain}, batch.suspect).empty())
+      if (!try_to_write({&plain}, batch.suspect))
         return; // nothing of the data's making
       auto culprits = find_culprits(batch);
       // None: whatever it was has passed, or each is taken alone and together they are not.
@@ -206,15 +206,14 @@ private:
 
   std::vector<culprit> find_culprits(const commit_batch& batch) {
     std::vector<culprit> out;
-    auto take = [&](std::span<const batch_piece> pieces) -> std::optional<std::string> {
+    auto take = [&](std::span<const batch_piece> pieces) {
       if (batch.abandoned())
         throw postgres_error{"abandoned", {}};
       std::vector<const event*> events;
       for (const auto& piece : pieces)
         for (const auto& e : events_of(batch, piece))
           events.push_back(&e);
-      auto why = refusal_of(events, batch.suspect);
-      return why.empty() ? std::optional<std::string>{} : why;
+      return try_to_write(events, batch.suspect);
     };
     auto refused = [&](const batch_piece& piece, const std::string& why) {
       out.emplace_back(piece, why);
@@ -230,8 +229,9 @@ private:
     return std::span{batch.requests[piece.request].events}.subspan(piece.first, piece.events);
   }
 
-  /// Writes these events and takes them back: empty, or what the server has against them.
-  std::string refusal_of(const std::vector<const event*>& events, bool suspect) {
+  /// Writes these events and takes them back. Fails when the server has something against them;
+  /// throws when the data are not at fault.
+  outcome try_to_write(const std::vector<const event*>& events, bool suspect) {
     try {
       begin_limited(db_, with_.commit_timeout);
       digest_set added;
@@ -257,7 +257,7 @@ private:
       if (!is_about_data(e, suspect))
         throw;
       db_.recover(e);
-      return e.what();
+      return outcome::failure(e.what());
     }
   }
 

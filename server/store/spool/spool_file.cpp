@@ -53,7 +53,7 @@ class sqlite_spool : public spool_port {
 public:
   explicit sqlite_spool(spool_settings with) : with_(std::move(with)) {}
 
-  std::string open() override {
+  outcome open() override {
     try {
       open_all();
       recovered_ = std::exchange(opened_, true) ? 0 : count_all();
@@ -63,7 +63,7 @@ public:
       return {};
     } catch (const std::exception& e) {
       db_.close();
-      return with_.file + ": " + e.what();
+      return outcome::failure(with_.file + ": " + e.what());
     }
   }
 
@@ -72,25 +72,25 @@ public:
   spool_result append(const commit_batch& batch) override {
     // Packing costs milliseconds, and a full spool is asked again and again: what cannot fit
     // however small it gets is not packed.
-    auto no_room = why_no_room(with_, depth_.bytes, packed_at_least(batch));
-    if (!no_room.empty())
-      return {batch.number, error_code::spool_full, no_room};
+    auto room = check_room(with_, depth_.bytes, packed_at_least(batch));
+    if (!room)
+      return {batch.number, error_code::spool_full, room.why()};
     auto body = pack_events(batch);
-    if (no_room = why_no_room(with_, depth_.bytes, body.size()); !no_room.empty())
-      return {batch.number, error_code::spool_full, no_room};
+    if (room = check_room(with_, depth_.bytes, body.size()); !room)
+      return {batch.number, error_code::spool_full, room.why()};
     const auto& id = batch.parts.front().id;
     kept_batch kept{.id = {reinterpret_cast<const char*>(id.data()), id.size()},
                     .taken_us = wall_clock_us(),
                     .events = static_cast<int64_t>(batch.events),
                     .body = std::move(body)};
     kept.checksum = hex_digest(kept.body);
-    auto trouble = safely([&] { put(kept); });
-    if (trouble.empty())
+    auto written = safely([&] { put(kept); });
+    if (written)
       return {batch.number};
     auto why = out_of_room_ ? error_code::spool_full : error_code::spool_failed;
     // Its COMMIT may have failed behind the point of no return: see that it is not there.
     auto undo = safely([&] { take_back(kept.id); });
-    return {batch.number, undo.empty() ? why : error_code::outcome_unknown, trouble};
+    return {batch.number, undo ? why : error_code::outcome_unknown, written.why()};
   }
 
   commit_batch_ptr front(size_t most, size_t skip) override {
@@ -101,18 +101,20 @@ public:
     return read("WHERE tried_us > 0 ORDER BY tried_us, seq LIMIT ?1 OFFSET ?2", 1, 0);
   }
 
-  std::string remove_front(const std::vector<refused_event>& refused) override {
-    auto trouble = delete_front(refused);
-    if (!trouble.empty()) { // others have filled the disk: the log may give some of it back
-      safely([&] { db_.run("PRAGMA wal_checkpoint(TRUNCATE)"); });
-      trouble = delete_front(refused);
+  outcome remove_front(const std::vector<refused_event>& refused) override {
+    auto removed = delete_front(refused);
+    if (!removed) { // others have filled the disk: the log may give some of it back
+      safely([&] {
+        db_.run("PRAGMA wal_checkpoint(TRUNCATE)");
+      }).ignore("the second try tells whether it was of use");
+      removed = delete_front(refused);
     }
-    if (trouble.empty() && depth_.batches + depth_.set_aside == 0)
-      safely([&] { start_over(); });
-    return trouble;
+    if (removed && depth_.batches + depth_.set_aside == 0)
+      safely([&] { start_over(); }).ignore("large files are no harm; next time they get small");
+    return removed;
   }
 
-  std::string set_aside(uint64_t number, const std::string& why, bool try_again) override {
+  outcome set_aside(uint64_t number, const std::string& why, bool try_again) override {
     return safely([&] {
       statement put{db_, "UPDATE batch SET aside = ?2, tried_us = ?3 WHERE seq = ?1"};
       put.bind(1, static_cast<int64_t>(number)).bind(2, std::string_view{why});
@@ -125,7 +127,7 @@ public:
 
   query_answer answer(const spool_task& task) override {
     json body;
-    auto trouble = safely([&] {
+    auto answered = safely([&] {
       body = std::visit([this](const auto& one) { return execute(one); }, task);
       body["file"] = with_.file;
       body["maxBytes"] = with_.max_bytes;
@@ -135,16 +137,16 @@ public:
     db_.watched_by(nullptr);
     if (ended != end_cause::none)
       return ended_answer(ended);
-    if (!trouble.empty())
-      return {error_code::store_unavailable, trouble, {}};
+    if (!answered)
+      return {error_code::store_unavailable, answered.why(), {}};
     return {.body = body.dump()};
   }
 
   spool_depth depth() const override { return depth_; }
 
   std::string degraded() const override {
-    if (auto moved = watched_.trouble(); !moved.empty())
-      return moved;
+    if (auto there = watched_.in_place(); !there)
+      return there.why();
     if (!missing_.empty())
       return std::to_string(events_of(missing_)) + " events are missing from the spool; see"
              + " phictl spool fsck";
@@ -156,20 +158,19 @@ public:
 
   void apply_settings(const config& settings) override { with_ = spool_settings_of(settings); }
 
-  std::string out_of_reach() const override {
-    return depth_.batches + depth_.set_aside > 0 ? watched_.trouble() : std::string{};
-  }
-
-  std::string close() override {
-    if (!db_.is_open())
-      return {};
-    auto written = safely([&] {
-      in_index([] {}); // one that stays behind calls what has gone a loss
-      db_.run("PRAGMA wal_checkpoint(TRUNCATE)");
-    });
+  outcome close() override {
+    bool holds_some = depth_.batches + depth_.set_aside > 0;
+    outcome written;
+    if (db_.is_open())
+      written = safely([&] {
+        in_index([] {}); // one that stays behind calls what has gone a loss
+        db_.run("PRAGMA wal_checkpoint(TRUNCATE)");
+      });
     db_.close();
-    auto moved = watched_.trouble();
-    return moved.empty() ? written : moved;
+    auto there = watched_.in_place();
+    if (there)
+      return written;
+    return holds_some ? there : outcome::failure(there.why());
   }
 
 private:
@@ -201,9 +202,8 @@ private:
   void open_and_compare() {
     auto repaired = finish_repair(with_.file);
     auto held = index_.open(index_file());
-    auto damage = open_spool(db_, with_.file);
-    if (!damage.empty())
-      repaired = repair(damage);
+    if (auto opened = open_spool(db_, with_.file); !opened)
+      repaired = repair(opened.why());
     else if (repaired)
       log_error("spool", "ends a repair that was cut short", {{"kept_as", *repaired}});
     watched_ = watched_file{with_.file};
@@ -214,8 +214,8 @@ private:
   std::string repair(const std::string& damage) {
     db_.close();
     auto kept_as = repair_spool(with_.file);
-    if (auto again = open_spool(db_, with_.file); !again.empty())
-      throw std::runtime_error(again);
+    if (auto again = open_spool(db_, with_.file); !again)
+      throw std::runtime_error(again.why());
     count();
     log_error("spool", "was damaged; what could be read is taken over",
               {{"cause", damage},
@@ -254,9 +254,9 @@ private:
     in_index([] {});
   }
 
-  /// Runs it; a file that turns out to be damaged is repaired. Empty, or what is wrong.
+  /// Runs it; a file that turns out to be damaged is repaired, and that is a failure as well.
   template <class What>
-  std::string safely(What what) {
+  outcome safely(What what) {
     out_of_room_ = false;
     try {
       if (!db_.is_open())
@@ -270,21 +270,21 @@ private:
       // After an error of the disk a connection is not to be trusted (SQLite, "How To Corrupt").
       if ((e.code() & 0xff) == SQLITE_IOERR)
         db_.close();
-      return e.what();
+      return outcome::failure(e.what());
     } catch (const std::exception& e) {
-      return e.what();
+      return outcome::failure(e.what());
     }
   }
 
-  std::string repair_safely(const std::string& damage) {
+  outcome repair_safely(const std::string& damage) {
     try {
       db_.close();
       repair(damage);
       db_.close(); // the next use compares
-      return "the spool was damaged (" + damage + "); try again";
+      return outcome::failure("the spool was damaged (" + damage + "); try again");
     } catch (const std::exception& e) {
       db_.close();
-      return e.what();
+      return outcome::failure(e.what());
     }
   }
 
@@ -304,8 +304,8 @@ private:
     next_ = kept.seq + is_new;
     if (!is_new && !number_of(db_, kept.id))
       throw std::runtime_error("the number of a batch is taken by another");
-    if (auto moved = watched_.trouble(); !moved.empty())
-      throw std::runtime_error(moved);
+    if (auto there = watched_.in_place(); !there)
+      throw std::runtime_error(there.why());
     if (!is_new)
       return; // it is there already
     in_index([&] { index_.add({kept.seq, kept.events}); });
@@ -355,7 +355,7 @@ private:
   // -- batches that go --------------------------------------------------------------------------
 
   /// May be done again, whatever an earlier try has left: what was read stays known.
-  std::string delete_front(const std::vector<refused_event>& refused) {
+  outcome delete_front(const std::vector<refused_event>& refused) {
     return safely([&] {
       db_.run("BEGIN IMMEDIATE");
       undo_unless_committed guard{db_};
@@ -411,9 +411,9 @@ private:
     bool damaged = true;
     while (!out && damaged) {
       damaged = false;
-      auto trouble = safely([&] { out = read_some(which, most, skip, damaged); });
-      if (!trouble.empty())
-        log_error("spool", "cannot read", {{"cause", trouble}});
+      auto done = safely([&] { out = read_some(which, most, skip, damaged); });
+      if (!done)
+        log_error("spool", "cannot read", {{"cause", done.why()}});
     }
     return out;
   }
@@ -433,18 +433,18 @@ private:
           break;
         auto kept = read_row(ask);
         out->suspect |= kept.tried_us > 0;
-        if (auto damage = kept.damage(); damage.empty())
+        if (auto whole = kept.check(); whole)
           take_into(*out, kept);
         else
-          broken = {kept.seq, damage};
+          broken = {kept.seq, whole.why()};
       }
     }
     if (broken) {
       log_error("spool", "sets a damaged batch aside", {{"cause", broken->second}});
-      auto trouble = set_aside(static_cast<uint64_t>(broken->first), broken->second, false);
-      damaged = trouble.empty(); // else it is read again later: this must not spin
+      auto kept = set_aside(static_cast<uint64_t>(broken->first), broken->second, false);
+      damaged = static_cast<bool>(kept); // else it is read again later: this must not spin
       if (!damaged)
-        log_error("spool", "cannot set it aside", {{"cause", trouble}});
+        log_error("spool", "cannot set it aside", {{"cause", kept.why()}});
     }
     return front_.empty() ? nullptr : out;
   }

@@ -67,8 +67,8 @@ json check_spool(sqlite_connection& db, const std::vector<indexed_batch>& missin
     auto kept = read_row(all);
     ++batches;
     events += kept.events;
-    if (auto damage = kept.damage(); !damage.empty())
-      damaged.push_back({{"batch", kept.seq}, {"events", kept.events}, {"why", damage}});
+    if (auto whole = kept.check(); !whole)
+      damaged.push_back({{"batch", kept.seq}, {"events", kept.events}, {"why", whole.why()}});
   }
   json gone = json::array();
   for (size_t i = 0; i < std::min(missing.size(), most_named); ++i)

@@ -1,6 +1,7 @@
 #pragma once
 /// Whether the spool may grow.
 
+#include "protocol/outcome.hpp"
 #include "server/store/spool/spool_file.hpp"
 
 #include <cstdint>
@@ -8,8 +9,8 @@
 
 namespace phi::store {
 
-/// Empty: a spool that holds `held` bytes of events may take so many `more`; else what is in the
+/// Whether a spool that holds `held` bytes of events may take so many `more`; else what is in the
 /// way.
-std::string why_no_room(const spool_settings& with, uint64_t held, uint64_t more);
+outcome check_room(const spool_settings& with, uint64_t held, uint64_t more);
 
 } // namespace phi::store

@@ -82,7 +82,7 @@ void copy_rows(sqlite_connection& from, sqlite_connection& to, const std::string
   };
   while (auto kept = next()) {
     fault_point("spool.repair.row");
-    if (kept->damage().empty())
+    if (kept->check())
       write_row(to, *kept);
   }
 }
@@ -122,16 +122,18 @@ bool is_damage(const sqlite_error& e) {
   return code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
 }
 
-std::string kept_batch::damage() const {
+outcome kept_batch::check() const {
   if (hex_digest(body) != checksum)
-    return "its checksum is wrong";
+    return outcome::failure("its checksum is wrong");
   if (id.size() != sizeof(digest))
-    return "its id is wrong";
+    return outcome::failure("its id is wrong");
   try {
     auto held = unpack_events(body).size();
-    return held == static_cast<size_t>(events) ? "" : "it holds another number of events";
+    return held == static_cast<size_t>(events)
+             ? outcome{}
+             : outcome::failure("it holds another number of events");
   } catch (const std::exception& e) {
-    return e.what();
+    return outcome::failure(e.what());
   }
 }
 
@@ -149,7 +151,7 @@ void write_row(sqlite_connection& db, const kept_batch& kept) {
   put.bind_or_null(7, kept.aside).bind(8, kept.tried_us).execute();
 }
 
-std::string open_spool(sqlite_connection& db, const std::string& file) {
+outcome open_spool(sqlite_connection& db, const std::string& file) {
   auto folder = fs::path{file}.parent_path();
   if (!folder.empty())
     fs::create_directories(folder);
@@ -166,17 +168,17 @@ std::string open_spool(sqlite_connection& db, const std::string& file) {
     }
     statement sound{db, "PRAGMA quick_check(1)"};
     if (!sound.step() || sound.text(0) != "ok")
-      return sound.text(0);
+      return outcome::failure(sound.text(0));
     sound.reset();
     bool is_new = first_number(db, "SELECT count(*) FROM sqlite_schema") == 0;
     if (id != spool_application_id && !is_new)
-      return "it is no spool of phi-backend";
+      return outcome::failure("it is no spool of phi-backend");
     set_up(db, is_new);
     return {};
   } catch (const sqlite_error& e) {
     if (!is_damage(e))
       throw;
-    return e.what();
+    return outcome::failure(e.what());
   }
 }
 
@@ -185,8 +187,8 @@ std::string repair_spool(const std::string& file) {
   {
     sqlite_connection from;
     sqlite_connection to;
-    if (auto wrong = open_spool(to, in_repair(file)); !wrong.empty())
-      throw std::runtime_error(wrong);
+    if (auto opened = open_spool(to, in_repair(file)); !opened)
+      throw std::runtime_error(opened.why());
     to.run("PRAGMA journal_mode = DELETE"); // one file, so that one rename is enough
     to.run("BEGIN");
     from.open(file, sqlite_connection::access::read_write);

@@ -2,6 +2,7 @@
 /// The file of the spool: its schema, its rows, each with a checksum, and what can be saved of a
 /// file that is damaged.
 
+#include "protocol/outcome.hpp"
 #include "server/store/sqlite/connection.hpp"
 
 #include <cstdint>
@@ -24,8 +25,8 @@ struct kept_batch {
   /// As `tried_us` of one that waits: somebody wants it stored whatever its age.
   static constexpr int64_t wanted = -1;
 
-  /// Empty, or what is wrong.
-  std::string damage() const;
+  /// Whether it is whole.
+  outcome check() const;
 };
 
 /// Whether the file itself is damaged.
@@ -40,9 +41,9 @@ kept_batch read_row(const statement& row);
 void write_row(sqlite_connection& db, const kept_batch& kept);
 
 /// Opens the spool at `file`, makes it if it is not there, and brings it to the form of today.
-/// Empty; or why it is damaged and cannot be used. Throws when it is sound and cannot be used all
-/// the same: a newer version has written it; then it is untouched.
-std::string open_spool(sqlite_connection& db, const std::string& file);
+/// Fails when it is damaged and cannot be used. Throws when it is sound and cannot be used all the
+/// same: a newer version has written it; then it is untouched.
+outcome open_spool(sqlite_connection& db, const std::string& file);
 
 /// Makes a new file of all that can be read of the damaged one, in steps that a kill may end
 /// anywhere: the next `finish_repair` does the rest. The damaged file is kept under another name,

@@ -20,7 +20,7 @@ class sqlite_reader : public reader_port, private statistics::row_source {
 public:
   explicit sqlite_reader(sqlite_settings with) : with_(std::move(with)) {}
 
-  std::string open() override {
+  outcome open() override {
     try {
       statements_.clear();
       db_.open(with_.file, sqlite_connection::access::read_only);
@@ -28,7 +28,7 @@ public:
       db_.run("PRAGMA cache_size = -8192");
       return {};
     } catch (const std::exception& e) {
-      return e.what();
+      return outcome::failure(e.what());
     }
   }
 
@@ -93,8 +93,8 @@ private:
   query_answer try_watched(work_watch& watch, Work work) {
     try {
       if (!db_.is_open())
-        if (auto trouble = open(); !trouble.empty())
-          return {error_code::questions_unavailable, trouble, {}};
+        if (auto opened = open(); !opened)
+          return {error_code::questions_unavailable, opened.why(), {}};
       db_.watched_by(&watch);
       return work();
     } catch (const sqlite_error& e) {

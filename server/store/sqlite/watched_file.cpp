@@ -18,15 +18,18 @@ watched_file::watched_file(std::string path) : path_(std::move(path)) {
   number_ = found.st_ino;
 }
 
-std::string watched_file::trouble() const {
+outcome watched_file::in_place() const {
   if (path_.empty())
     return {};
+  auto lost = [&](const char* how) {
+    return outcome::failure(path_ + how, outcome::kind::out_of_reach);
+  };
   struct stat found {};
   if (::stat(path_.c_str(), &found) != 0)
-    return errno == ENOENT || errno == ENOTDIR ? path_ + " has been moved away or deleted"
-                                               : path_ + " cannot be looked at any more";
+    return lost(errno == ENOENT || errno == ENOTDIR ? " has been moved away or deleted"
+                                                    : " cannot be looked at any more");
   if (found.st_dev != device_ || found.st_ino != number_)
-    return path_ + " has been replaced by another file";
+    return lost(" has been replaced by another file");
   return {};
 }
 

@@ -2,6 +2,8 @@
 /// Whether a file that is open is still the one at its path. An open file that has been moved or
 /// deleted takes writes as before, and whoever looks at the path later finds none of them.
 
+#include "protocol/outcome.hpp"
+
 #include <cstdint>
 #include <string>
 
@@ -13,8 +15,8 @@ public:
   /// Remembers which file is at `path` now. Throws std::runtime_error when there is none.
   explicit watched_file(std::string path);
 
-  /// Empty: it is where it was; else what has happened to it, for people.
-  std::string trouble() const;
+  /// Whether it is where it was; else what has happened to it, `out_of_reach`.
+  outcome in_place() const;
 
   const std::string& path() const { return path_; }
 

@@ -64,16 +64,16 @@ public:
 
   void watched_by(work_watch_ptr watch) override { watch_ = std::move(watch); }
 
-  std::string open() override {
+  outcome open() override {
     try {
       // After the actor died: never another file than the one that was there.
-      if (auto moved = file_.trouble(); !moved.empty())
-        throw std::runtime_error(moved);
+      if (auto there = file_.in_place(); !there)
+        throw std::runtime_error(there.why());
       open_file();
       return {};
     } catch (const std::exception& e) {
       close_file();
-      return with_.file + ": " + e.what();
+      return outcome::failure(with_.file + ": " + e.what());
     }
   }
 
@@ -93,32 +93,31 @@ public:
   }
 
   std::string degraded() const override {
-    if (auto moved = what_has_moved(); !moved.empty())
-      return moved;
+    if (auto there = in_place(); !there)
+      return there.why();
     auto log = size_of_file(with_.file + "-wal");
     return log < large_log_bytes ? std::string{}
                                  : "the write-ahead log has grown to " + std::to_string(log >> 20)
                                      + " MiB: somebody has been reading the database for long";
   }
 
-  std::string out_of_reach() const override { return what_has_moved(); }
-
   void tidy_up() override { cut_log(); }
 
-  std::string close() override {
+  outcome close() override {
+    auto out = in_place(); // the log goes with the last connection
     activity_ = "checkpoint";
-    std::string trouble;
     try {
       statements_.reset();
       if (db_.is_open() && with_.wal)
         db_.run("PRAGMA wal_checkpoint(TRUNCATE)");
     } catch (const std::exception& e) {
       // Nothing is lost: the next opening reads the write-ahead log.
-      trouble = e.what();
+      if (out)
+        out = outcome::failure(e.what());
     }
     db_.close();
     activity_ = "closed";
-    return trouble;
+    return out;
   }
 
   void apply_settings(const config& settings) override {
@@ -157,15 +156,15 @@ private:
     activity_ = "idle";
   }
 
-  /// Empty, or which file is not where it was. What is written to it now will not be found.
-  std::string what_has_moved() const {
-    auto moved = file_.trouble();
-    return moved.empty() ? log_.trouble() : moved;
+  /// Whether the files are where they were. Else what is written to them now will not be found.
+  outcome in_place() const {
+    auto there = file_.in_place();
+    return there ? log_.in_place() : there;
   }
 
   void stay_where_it_was() const {
-    if (auto moved = what_has_moved(); !moved.empty())
-      throw std::runtime_error(moved);
+    if (auto there = in_place(); !there)
+      throw std::runtime_error(there.why());
   }
 
   /// With COMMIT begun nobody knows, and the connection is not to be trusted: the transaction may
@@ -254,11 +253,11 @@ private:
     std::vector<batch_piece> whole;
     for (uint32_t i = 0; i < batch.requests.size(); ++i)
       whole.push_back({i, 0, static_cast<uint32_t>(batch.requests[i].events.size())});
-    auto why = try_to_take(batch, whole, result);
-    if (!why)
+    auto taken = try_to_take(batch, whole, result);
+    if (taken)
       return;
     if (refuses_a_plain_event(batch))
-      throw std::runtime_error(*why); // nothing of the data's making
+      throw std::runtime_error(taken.why()); // nothing of the data's making
     auto pieces = pieces_of(batch);
     auto take = [&](std::span<const batch_piece> some) {
       if (batch.abandoned())
@@ -283,18 +282,17 @@ private:
     ignored.requests.resize(1);
     std::vector<batch_piece> one{{0, 0, 1}};
     statements_->savepoint.execute();
-    auto why = try_to_take(plain, one, ignored);
+    auto taken = try_to_take(plain, one, ignored);
     statements_->undo.execute();
     statements_->keep.execute();
-    return why.has_value();
+    return !taken;
   }
 
   /// Takes these pieces, or none of them and says why not. Throws when the data are not at fault.
-  std::optional<std::string> try_to_take(const commit_batch& batch,
-                                         std::span<const batch_piece> pieces,
-                                         commit_result& result) {
+  outcome try_to_take(const commit_batch& batch, std::span<const batch_piece> pieces,
+                      commit_result& result) {
     statements_->savepoint.execute();
-    std::optional<std::string> why;
+    outcome taken;
     std::vector<commit_result::counts> counts(pieces.size());
     try {
       activity_ = "INSERT";
@@ -306,15 +304,15 @@ private:
       if (!is_about_data(e))
         throw;
       statements_->undo.execute();
-      why = e.what();
+      taken = outcome::failure(e.what());
     }
     sums_.clear();
     statements_->keep.execute();
-    for (size_t i = 0; i < pieces.size() && !why; ++i) {
+    for (size_t i = 0; i < pieces.size() && taken; ++i) {
       result.requests[pieces[i].request].stored += counts[i].stored;
       result.requests[pieces[i].request].duplicates += counts[i].duplicates;
     }
-    return why;
+    return taken;
   }
 
   commit_result::counts insert(const commit_batch& batch, const batch_piece& piece) {

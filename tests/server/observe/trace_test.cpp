@@ -21,7 +21,7 @@ using phi::testing::recorded_log;
 
 TEST_CASE("a long trace keeps the last lines, and the names of all tracks") {
   trace_recorder trace;
-  REQUIRE(trace.on("", {}) == "");
+  REQUIRE(trace.on("", {}).why() == "");
   constexpr size_t handlings = defaults::trace_max_lines + 1000;
   for (size_t i = 0; i < handlings; ++i)
     trace.handled(
@@ -54,7 +54,7 @@ bool has(const std::string& text, const std::string& part) {
 
 TEST_CASE("the message that an actor is stuck in is in the trace, and only while it is") {
   trace_recorder trace;
-  REQUIRE(trace.on("", {}) == "");
+  REQUIRE(trace.on("", {}).why() == "");
   uint64_t stuck = 0;
   std::thread store{[&] {
     stuck = trace.began({.message = {.to = 7, .what = caf::atom("commit")}, .name = "store"});
@@ -70,7 +70,7 @@ TEST_CASE("the message that an actor is stuck in is in the trace, and only while
   }
   SUBCASE("and it does not: a file has it too") {
     auto file = std::filesystem::temp_directory_path() / "phi-trace-test.json";
-    REQUIRE(trace.on(file.string(), {}) == "");
+    REQUIRE(trace.on(file.string(), {}).why() == "");
     std::thread again{
       [&] { trace.began({.message = {.to = 7, .what = caf::atom("commit")}, .name = "store"}); }};
     again.join();
@@ -86,7 +86,7 @@ TEST_CASE("the message that an actor is stuck in is in the trace, and only while
 TEST_CASE("the log of a trace tells a cause before its effects") {
   recorded_log log;
   trace_recorder trace;
-  REQUIRE(trace.on("1", {}) == "");
+  REQUIRE(trace.on("1", {}).why() == "");
   std::thread one{[&] {
     auto cause = trace.began({.message = {.to = 1, .what = caf::atom("flush")}, .name = "stats"});
     trace.sent({.from = 1, .to = 2, .what = caf::atom("commit")}, 1);
@@ -106,9 +106,9 @@ TEST_CASE("the log of a trace tells a cause before its effects") {
 
 TEST_CASE("a trace of what does not exist is refused, with what does") {
   trace_recorder trace;
-  CHECK(has(trace.on("", {.actors = {"stor"}}), "did you mean store?"));
-  CHECK(has(trace.on("", {.messages = {"comit"}}), "did you mean commit?"));
-  CHECK(trace.on("", {.actors = {"store"}, .messages = {"commit", "down", "stop"}}) == "");
+  CHECK(has(trace.on("", {.actors = {"stor"}}).why(), "did you mean store?"));
+  CHECK(has(trace.on("", {.messages = {"comit"}}).why(), "did you mean commit?"));
+  CHECK(trace.on("", {.actors = {"store"}, .messages = {"commit", "down", "stop"}}).why() == "");
   trace.off();
 }
 
@@ -159,7 +159,7 @@ TEST_CASE("urgent and delayed messages have their arrows, each its own") {
   trace_recorder trace;
   testing::virtual_system on;
   auto actor = on.keep(on.system.spawn(busy));
-  REQUIRE(trace.on("", {}) == "");
+  REQUIRE(trace.on("", {}).why() == "");
   tell_from_outside(actor, atom::flush_v, uint64_t{0});
   on.advance(std::chrono::seconds{10});
   auto page = trace.read(0, 1 << 20);
@@ -185,7 +185,7 @@ TEST_CASE("a message that was sent and never handled is in the trace, and only w
   recorded_log log;
   trace_recorder trace;
   name_actor(4711, "store"); // it is stuck already, and handles nothing while it is traced
-  REQUIRE(trace.on("1", {}) == "");
+  REQUIRE(trace.on("1", {}).why() == "");
   const traced_message commit{.from = 0, .to = 4711, .what = caf::atom("commit")};
   trace.sent(commit, 0);
   trace.sent(commit, 0);

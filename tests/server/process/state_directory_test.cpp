@@ -15,16 +15,16 @@ TEST_CASE("the state directory: one owner, a report, and the notice of a crash")
   std::string path = std::string{name} + "/deeper";
   {
     state_directory first{path};
-    CHECK(first.trouble().empty());
+    CHECK(first.taken().why() == "");
     CHECK(first.crash_notice().empty());
-    CHECK(state_directory{path}.trouble().find("another phi-backend") != std::string::npos);
-    first.begin_run();
+    CHECK(state_directory{path}.taken().why().find("another phi-backend") != std::string::npos);
+    CHECK(first.begin_run().why() == "");
   } // ended without a report
   {
     state_directory second{path};
     CHECK(second.crash_notice().find("ended without a report") != std::string::npos);
-    second.begin_run();
-    CHECK(second.end_run(exit_report{}).empty());
+    CHECK(second.begin_run().why() == "");
+    CHECK(second.end_run(exit_report{}).why() == "");
   }
   CHECK(state_directory{path}.crash_notice().empty());
   std::filesystem::remove_all(name);
@@ -40,7 +40,7 @@ TEST_CASE("the state directory: room for the report is reserved, and a run that 
     state_directory first{path};
     id = first.run_id();
     CHECK(id.size() == 16);
-    first.begin_run();
+    CHECK(first.begin_run().why() == "");
     CHECK(std::filesystem::file_size(path + "/last-exit.json.new") == 32 * 1024);
     first.note_stuck("store");
   }
@@ -49,11 +49,22 @@ TEST_CASE("the state directory: room for the report is reserved, and a run that 
     CHECK(second.run_id() != id);
     CHECK(second.crash_notice().find("the watchdog had given it up because of store")
           != std::string::npos);
-    second.begin_run();
-    CHECK(second.end_run_within(exit_report{}, std::chrono::seconds{5}).empty());
+    CHECK(second.begin_run().why() == "");
+    CHECK(second.end_run_within(exit_report{}, std::chrono::seconds{5}).why() == "");
     CHECK_FALSE(std::filesystem::exists(path + "/last-exit.json.new"));
     CHECK_FALSE(std::filesystem::exists(path + "/running.json"));
     CHECK(std::filesystem::file_size(path + "/last-exit.json") < 4096); // not the reserve
   }
+  std::filesystem::remove_all(name);
+}
+
+TEST_CASE("the state directory: a run that cannot be marked is said") {
+  char name[] = "/tmp/phi-state-XXXXXX";
+  REQUIRE(::mkdtemp(name) != nullptr);
+  std::string path = name;
+  state_directory state{path};
+  REQUIRE(state.taken().why() == "");
+  std::filesystem::create_directories(path + "/running.json/in the way");
+  CHECK(state.begin_run().why() == "cannot write " + path + "/running.json: Is a directory");
   std::filesystem::remove_all(name);
 }

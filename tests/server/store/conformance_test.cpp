@@ -141,7 +141,7 @@ std::vector<event> random_events(std::mt19937& random, int count) {
 TEST_CASE("events of several requests are committed in one transaction, each counted once") {
   each_store([](tested_database& db) {
     auto store = db.store();
-    REQUIRE(store->open() == "");
+    REQUIRE(store->open().why() == "");
     auto result = store->commit(
       *batch_of({{make_event(1), make_event(2)}, {make_event(2), make_event(3)}, {make_event(1)}}));
     INFO(result.detail);
@@ -152,7 +152,7 @@ TEST_CASE("events of several requests are committed in one transaction, each cou
     CHECK(result.requests[1].duplicates == 1);
     CHECK(result.requests[2].duplicates == 1);
     CHECK(store->commit(*batch_of({{make_event(3)}})).requests[0].duplicates == 1);
-    CHECK(store->close() == "");
+    CHECK(store->close().why() == "");
     CHECK(db.number("SELECT count(*) FROM event") == 3);
     CHECK(db.mismatch() == "");
   });
@@ -162,20 +162,20 @@ TEST_CASE("a database has one id, whoever opens it and however often; another ha
   each_store([](tested_database& db) {
     auto store = db.store();
     CHECK(store->database_id() == "");
-    REQUIRE(store->open() == "");
+    REQUIRE(store->open().why() == "");
     auto id = store->database_id();
     CHECK(id.size() >= 16);
     auto other = db.store("two");
-    REQUIRE(other->open() == "");
+    REQUIRE(other->open().why() == "");
     CHECK(other->database_id() == id);
-    CHECK(store->close() == "");
-    CHECK(other->close() == "");
+    CHECK(store->close().why() == "");
+    CHECK(other->close().why() == "");
     auto again = db.store();
-    REQUIRE(again->open() == "");
+    REQUIRE(again->open().why() == "");
     CHECK(again->database_id() == id);
-    CHECK(again->close() == "");
+    CHECK(again->close().why() == "");
     db.forget_id();
-    REQUIRE(again->open() == "");
+    REQUIRE(again->open().why() == "");
     CHECK(again->database_id() != id);
     CHECK(again->database_id().size() >= 16);
   });
@@ -184,7 +184,7 @@ TEST_CASE("a database has one id, whoever opens it and however often; another ha
 TEST_CASE("an abandoned batch leaves no trace, and can be committed when it is opened again") {
   each_store([](tested_database& db) {
     auto store = db.store();
-    REQUIRE(store->open() == "");
+    REQUIRE(store->open().why() == "");
     auto batch = batch_of({{make_event(1)}});
     REQUIRE(batch->abandon());
     CHECK(store->commit(*batch).error == error_code::store_unavailable);
@@ -198,7 +198,7 @@ TEST_CASE("an abandoned batch leaves no trace, and can be committed when it is o
 TEST_CASE("a batch that the database refuses leaves no trace; the next one goes through, twice") {
   each_store([](tested_database& db) {
     auto store = db.store();
-    REQUIRE(store->open() == "");
+    REQUIRE(store->open().why() == "");
     REQUIRE(store->commit(*batch_of({{make_event(1)}})).error == error_code::none);
     for (uint32_t i = 0; i < 2; ++i) {
       db.run("ALTER TABLE rollup_count RENAME TO away");
@@ -210,7 +210,7 @@ TEST_CASE("a batch that the database refuses leaves no trace; the next one goes 
       REQUIRE(result.error == error_code::none);
       CHECK(result.requests[0].stored == 1);
     }
-    CHECK(store->close() == "");
+    CHECK(store->close().why() == "");
     CHECK(db.number("SELECT count(*) FROM event") == 3);
     CHECK(db.mismatch() == "");
   });
@@ -219,7 +219,7 @@ TEST_CASE("a batch that the database refuses leaves no trace; the next one goes 
 TEST_CASE("roll-ups say what the rows say, for random events in batches small and large") {
   each_store([](tested_database& db) {
     auto store = db.store();
-    REQUIRE(store->open() == "");
+    REQUIRE(store->open().why() == "");
     std::mt19937 random{42};
     for (int round = 0; round < 20; ++round) {
       auto result = store->commit(*batch_of({random_events(random, round % 2 ? 50 : 700)}));
@@ -229,7 +229,7 @@ TEST_CASE("roll-ups say what the rows say, for random events in batches small an
     CHECK(db.number("SELECT count(*) FROM event") > 3000);
     CHECK(db.mismatch() == "");
     auto reader = db.reader();
-    REQUIRE(reader->open() == "");
+    REQUIRE(reader->open().why() == "");
     auto verified = ask(reader, verification);
     INFO(verified.detail);
     CHECK(json::parse(verified.body)["ok"] == true);
@@ -242,11 +242,11 @@ TEST_CASE("the same ids sent to three writers at once are stored once") {
     std::atomic<uint64_t> stored{0};
     std::atomic<uint64_t> duplicates{0};
     std::atomic<uint64_t> failed{0};
-    REQUIRE(db.store()->open() == "");
+    REQUIRE(db.store()->open().why() == "");
     for (int writer = 0; writer < 3; ++writer)
       writers.emplace_back([&, writer] {
         auto store = db.store("writer " + std::to_string(writer));
-        failed += store->open() != "";
+        failed += store->open().why() != "";
         std::mt19937 random{static_cast<uint32_t>(writer)};
         for (uint32_t round = 0; round < 20; ++round) {
           std::vector<event> events;
@@ -275,7 +275,7 @@ TEST_CASE("the same ids sent to three writers at once are stored once") {
 TEST_CASE("unique users of a day are exact in any zone") {
   each_store([](tested_database& db) {
     auto store = db.store();
-    REQUIRE(store->open() == "");
+    REQUIRE(store->open().why() == "");
     std::vector<event> events;
     // One user an hour over two UTC days; user 0 comes in every hour.
     constexpr int64_t midnight = 1'767'312'000'000'000; // 2026-01-02T00:00:00Z
@@ -288,7 +288,7 @@ TEST_CASE("unique users of a day are exact in any zone") {
       }
     store->commit(*batch_of({std::move(events)}));
     auto reader = db.reader();
-    REQUIRE(reader->open() == "");
+    REQUIRE(reader->open().why() == "");
     auto users = [&](const char* zone, int32_t day) {
       auto date = format_date(day);
       auto answer =
@@ -308,10 +308,10 @@ TEST_CASE("unique users of a day are exact in any zone") {
 TEST_CASE("an answer is never stale, whatever was asked before") {
   each_store([](tested_database& db) {
     auto store = db.store();
-    REQUIRE(store->open() == "");
+    REQUIRE(store->open().why() == "");
     REQUIRE(store->commit(*batch_of({{make_event(1)}})).error == error_code::none);
     auto reader = db.reader();
-    REQUIRE(reader->open() == "");
+    REQUIRE(reader->open().why() == "");
     auto total = [&] {
       auto answer = ask(reader, summary("include=latency"));
       INFO(answer.detail);
@@ -334,13 +334,13 @@ TEST_CASE("an answer is never stale, whatever was asked before") {
 TEST_CASE("a question that takes too long is ended and told so") {
   each_store([](tested_database& db) {
     auto store = db.store();
-    REQUIRE(store->open() == "");
+    REQUIRE(store->open().why() == "");
     std::vector<event> events;
     for (uint32_t i = 0; i < 20'000; ++i)
       events.push_back(make_event(i, "f" + std::to_string(i)));
     REQUIRE(store->commit(*batch_of({std::move(events)})).error == error_code::none);
     auto reader = db.reader();
-    REQUIRE(reader->open() == "");
+    REQUIRE(reader->open().why() == "");
     alarm_watch watch{1ms, end_cause::out_of_time};
     auto answer = reader->answer(summary("include=routes,actions"), watch);
     INFO(answer.detail);
@@ -358,12 +358,12 @@ TEST_CASE("both stores give the same answer to the same question about the same 
     else
       db = std::make_unique<postgres_database>();
     auto store = db->store();
-    REQUIRE(store->open() == "");
+    REQUIRE(store->open().why() == "");
     std::mt19937 random{7};
     for (int round = 0; round < 5; ++round)
       REQUIRE(store->commit(*batch_of({random_events(random, 300)})).error == error_code::none);
     auto reader = db->reader();
-    REQUIRE(reader->open() == "");
+    REQUIRE(reader->open().why() == "");
     auto day = static_cast<int32_t>(1'767'323'045'000'000 / 86'400'000'000);
     std::string all;
     for (const char* zone : {"UTC", "Asia/Kathmandu"})
@@ -388,13 +388,13 @@ TEST_CASE(
   postgres_database server;
   tested_database& db = server;
   auto store = db.store();
-  REQUIRE(store->open() == "");
+  REQUIRE(store->open().why() == "");
   std::thread locker{[&] {
     db.run("BEGIN; LOCK TABLE rollup_count IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(4); COMMIT");
   }};
   std::this_thread::sleep_for(1s);
   auto reader = db.reader();
-  REQUIRE(reader->open() == "");
+  REQUIRE(reader->open().why() == "");
   for (auto [why, error] : {std::pair{end_cause::stopping, error_code::stopping},
                             std::pair{end_cause::out_of_time, error_code::query_timeout}}) {
     alarm_watch watch{500ms, why};
@@ -417,9 +417,9 @@ TEST_CASE("PostgreSQL: a session that was ended while it was idle costs no quest
   postgres_database server;
   tested_database& db = server;
   auto store = db.store();
-  REQUIRE(store->open() == "");
+  REQUIRE(store->open().why() == "");
   auto reader = db.reader();
-  REQUIRE(reader->open() == "");
+  REQUIRE(reader->open().why() == "");
   CHECK(ask(reader, summary()).error == error_code::none);
   CHECK(db.number("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE"
                   " application_name LIKE '%reader'")
@@ -432,12 +432,12 @@ TEST_CASE("SQLite: a question, a check and a copy end when they are told to, and
   sqlite_database file_database;
   tested_database& db = file_database;
   auto store = db.store();
-  REQUIRE(store->open() == "");
+  REQUIRE(store->open().why() == "");
   std::mt19937 random{3};
   for (int round = 0; round < 10; ++round)
     REQUIRE(store->commit(*batch_of({random_events(random, 1000)})).error == error_code::none);
   auto reader = db.reader();
-  REQUIRE(reader->open() == "");
+  REQUIRE(reader->open().why() == "");
   temp_dir dir;
   auto file = dir.path("copy.db");
   auto ends_at_once = [&](const auto& question) {
@@ -456,9 +456,9 @@ TEST_CASE("SQLite: a question, a check and a copy end when they are told to, and
   // Put in place by whatever means it is another database: it lacks what came after it.
   std::filesystem::copy_file("/proc/self/fd/" + std::to_string(*whole.file), dir.path("back.db"));
   auto put_back = make_sqlite_store({.file = dir.path("back.db"), .busy_timeout = 2s});
-  REQUIRE(put_back->open() == "");
+  REQUIRE(put_back->open().why() == "");
   CHECK(put_back->database_id().size() >= 16);
   CHECK(put_back->database_id() != store->database_id());
-  CHECK(put_back->close() == "");
+  CHECK(put_back->close().why() == "");
   CHECK(ask(reader, summary()).error == error_code::none);
 }

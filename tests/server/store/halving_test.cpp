@@ -23,14 +23,14 @@ struct picky_database {
     std::vector<batch_piece> pieces;
     for (uint32_t i = 0; i < count; ++i)
       pieces.push_back({0, i, 1});
-    auto take = [&](std::span<const batch_piece> some) -> std::optional<std::string> {
+    auto take = [&](std::span<const batch_piece> some) -> outcome {
       ++tries;
       for (const auto& piece : some)
         if (bad.contains(piece.first))
-          return "bad " + std::to_string(piece.first);
+          return outcome::failure("bad " + std::to_string(piece.first));
       for (const auto& piece : some)
         taken.push_back(piece.first);
-      return std::nullopt;
+      return {};
     };
     auto refuse = [&](const batch_piece& piece, const std::string& why) {
       CHECK(why == "bad " + std::to_string(piece.first));

@@ -29,7 +29,7 @@ struct replayed {
 TEST_CASE("PostgreSQL: a batch that is tried again names the same events as refused") {
   replayed db;
   auto& store = db.store;
-  REQUIRE(store->open() == "");
+  REQUIRE(store->open().why() == "");
   db.run("ALTER TABLE event ADD CHECK (feature <> 'poison')");
   auto batch = batch_of({{make_event(1), make_event(2, "poison"), make_event(3)},
                          {make_event(4), make_event(5), make_event(6, "poison")}});
@@ -85,7 +85,7 @@ TEST_CASE("PostgreSQL: a spooled batch from before the identities that are kept 
           "itself: its events may count already") {
   replayed db;
   auto& store = db.store;
-  REQUIRE(store->open() == "");
+  REQUIRE(store->open().why() == "");
   const int64_t day_us = 86'400'000'000;
   // Sent here and to an instance that spooled it on day 100; then the identity aged out.
   REQUIRE(store->commit(*batch_of({{make_event(1)}})).error == error_code::none);

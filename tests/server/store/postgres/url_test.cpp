@@ -20,7 +20,7 @@ TEST_CASE(
          "host=127.0.0.1 password='geheim dbname=db",
        }) {
     CAPTURE(url);
-    auto why = wrong_with_postgres_url(url);
+    auto why = check_postgres_url(url).why();
     CHECK(why != "");
     CHECK(why.find("heim") == why.npos);
     CHECK(why.find("ge%") == why.npos);
@@ -38,10 +38,11 @@ TEST_CASE("URLs that are right are taken; a wrong parameter is named") {
          "postgresql://phi:ge#h:e?im@127.0.0.1/db?application_name=a@b",
        }) {
     CAPTURE(url);
-    CHECK(wrong_with_postgres_url(url) == "");
+    CHECK(check_postgres_url(url).why() == "");
   }
-  CHECK(wrong_with_postgres_url("postgresql://phi:geheim@127.0.0.1/db?schema=public").find("schema")
-        != std::string::npos);
+  CHECK(
+    check_postgres_url("postgresql://phi:geheim@127.0.0.1/db?schema=public").why().find("schema")
+    != std::string::npos);
 }
 
 TEST_CASE("a password is struck out of what libpq says, decoded or not") {

@@ -19,11 +19,11 @@ TEST_CASE("a removal whose COMMIT fails and is whole all the same is counted onc
     spool_dir dir;
     recorded_log log;
     auto spool = dir.spool();
-    REQUIRE(spool->open() == "");
+    REQUIRE(spool->open().why() == "");
     fill(*spool, 0, batches);
     REQUIRE(spool->front(1, 0));
     disk.fail_flush_of_log(1, 2); // of the COMMIT, and when the log is written back
-    CHECK(spool->remove_front({}) == "");
+    CHECK(spool->remove_front({}).why() == "");
     CHECK(disk.failed() > 0);
     CHECK(spool->depth().batches == batches - 1);
     CHECK(spool->depth().events == 10 * (batches - 1));
@@ -32,9 +32,9 @@ TEST_CASE("a removal whose COMMIT fails and is whole all the same is counted onc
     auto next = spool->front(1, 0);
     CHECK(bool{next} == (batches > 1));
     CHECK(ask(*spool, spool_check{})["batches"] == batches - 1);
-    CHECK(spool->close() == "");
+    CHECK(spool->close().why() == "");
     spool = dir.spool();
-    REQUIRE(spool->open() == "");
+    REQUIRE(spool->open().why() == "");
     CHECK(spool->depth().events == 10 * (batches - 1));
     CHECK(spool->degraded() == "");
     CHECK_FALSE(log.contains("has lost batches"));
@@ -46,21 +46,21 @@ TEST_CASE("refused events are kept once, although the COMMIT that kept them has 
   spool_dir dir;
   recorded_log log;
   auto spool = dir.spool();
-  REQUIRE(spool->open() == "");
+  REQUIRE(spool->open().why() == "");
   fill(*spool, 0, 3);
   REQUIRE(spool->front(2, 0)->parts.size() == 2);
   std::vector<refused_event> refused{{.request = 0, .at = 2, .detail = "too long"},
                                      {.request = 1, .at = 9, .detail = "too wide"}};
   disk.fail_flush_of_log(1, 2);
-  CHECK(spool->remove_front(refused) == "");
+  CHECK(spool->remove_front(refused).why() == "");
   CHECK(disk.failed() > 0);
   CHECK(spool->depth().batches == 1);
   CHECK(spool->depth().events == 10);
   CHECK(spool->depth().set_aside == 2);
   CHECK(spool->depth().aside_events == 2);
-  CHECK(spool->close() == "");
+  CHECK(spool->close().why() == "");
   spool = dir.spool();
-  REQUIRE(spool->open() == "");
+  REQUIRE(spool->open().why() == "");
   CHECK(ask(*spool, spool_check{})["ok"] == true);
   CHECK(spool->depth().aside_events == 2);
   CHECK_FALSE(log.contains("has lost batches"));
@@ -73,16 +73,16 @@ TEST_CASE("a batch that was not acknowledged, though its COMMIT was whole, is ta
   spool_dir dir;
   recorded_log log;
   auto spool = dir.spool();
-  REQUIRE(spool->open() == "");
+  REQUIRE(spool->open().why() == "");
   fill(*spool, 0, 2);
   disk.fail_flush_of_log(1, 2);
   auto said = spool->append(*batch_of({{make_event(1), make_event(2)}}));
   CHECK(said.error == error_code::spool_failed);
   CHECK(said.detail.find("disk I/O error") != std::string::npos);
   CHECK(spool->depth().events == 20);
-  CHECK(spool->close() == "");
+  CHECK(spool->close().why() == "");
   spool = dir.spool();
-  REQUIRE(spool->open() == "");
+  REQUIRE(spool->open().why() == "");
   CHECK(spool->degraded() == "");
   CHECK(spool->depth().events == 20);
   CHECK(ask(*spool, spool_check{})["missingEvents"] == 0);
@@ -101,7 +101,7 @@ TEST_CASE("a full spool is asked again and again: it says so without packing any
   CHECK(packed_at_least(*batch) <= packed);
   CHECK(packed_at_least(*batch) > packed / 2);
   auto spool = make_sqlite_spool({dir.file(), packed_at_least(*batch) - 1, 0});
-  REQUIRE(spool->open() == "");
+  REQUIRE(spool->open().why() == "");
   began = std::chrono::steady_clock::now();
   for (int i = 0; i < 10; ++i) {
     auto said = spool->append(*batch);
@@ -110,6 +110,6 @@ TEST_CASE("a full spool is asked again and again: it says so without packing any
   }
   CHECK(std::chrono::steady_clock::now() - began < packing);
   auto roomy = make_sqlite_spool({dir.file(), packed, 0});
-  REQUIRE(roomy->open() == "");
+  REQUIRE(roomy->open().why() == "");
   CHECK(roomy->append(*batch).error == error_code::none);
 }

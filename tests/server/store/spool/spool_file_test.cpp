@@ -32,7 +32,7 @@ void flip_byte(const std::string& file, double where) {
 TEST_CASE("a flipped byte in the spool's log after a kill: how much is missing is known and said") {
   spool_dir before;
   auto spool = before.spool();
-  REQUIRE(spool->open() == "");
+  REQUIRE(spool->open().why() == "");
   fill(*spool, 0, 40);
   CHECK(spool->degraded() == "");
   spool_dir after;
@@ -43,7 +43,7 @@ TEST_CASE("a flipped byte in the spool's log after a kill: how much is missing i
   flip_byte(after.file("-wal"), 0.5);
   recorded_log log;
   auto again = after.spool();
-  REQUIRE(again->open() == "");
+  REQUIRE(again->open().why() == "");
   auto left = again->depth().events;
   REQUIRE(left > 0);
   REQUIRE(left < 400);
@@ -59,23 +59,23 @@ TEST_CASE("a flipped byte in the spool's log after a kill: how much is missing i
 
   // It goes on, also about the next start, until somebody has seen it.
   fill(*again, 100, 1);
-  CHECK(again->close() == "");
+  CHECK(again->close().why() == "");
   again = after.spool();
-  REQUIRE(again->open() == "");
+  REQUIRE(again->open().why() == "");
   CHECK(again->depth().events == left + 10);
   auto forgotten = ask(*again, spool_check{.forget_missing = true});
   CHECK(forgotten["missingEvents"] == 400 - left); // told this once more
   CHECK(forgotten["ok"] == true);
   CHECK(again->degraded() == "");
   CHECK(ask(*again, spool_check{})["ok"] == true);
-  again->close();
+  CHECK(again->close().why() == "");
   again = after.spool();
-  REQUIRE(again->open() == "");
+  REQUIRE(again->open().why() == "");
   CHECK(ask(*again, spool_check{})["ok"] == true);
   CHECK(again->depth().events == left + 10);
 
   auto whole = sound.spool(); // the same kill without the flip
-  REQUIRE(whole->open() == "");
+  REQUIRE(whole->open().why() == "");
   CHECK(whole->depth().events == 400);
   CHECK(whole->degraded() == "");
 }
@@ -83,12 +83,12 @@ TEST_CASE("a flipped byte in the spool's log after a kill: how much is missing i
 TEST_CASE("the spool's file has gone, its index has not: all of it is missing, and said so") {
   spool_dir dir;
   auto spool = dir.spool();
-  REQUIRE(spool->open() == "");
+  REQUIRE(spool->open().why() == "");
   fill(*spool, 0, 3);
-  spool->close();
+  CHECK(spool->close().why() == "");
   fs::remove(dir.file());
   spool = dir.spool();
-  REQUIRE(spool->open() == "");
+  REQUIRE(spool->open().why() == "");
   CHECK(spool->depth().events == 0);
   CHECK(ask(*spool, spool_check{})["missingEvents"] == 30);
 }
@@ -96,7 +96,7 @@ TEST_CASE("the spool's file has gone, its index has not: all of it is missing, a
 TEST_CASE("batches that came or went right before a kill are no loss") {
   spool_dir dir;
   auto spool = dir.spool();
-  REQUIRE(spool->open() == "");
+  REQUIRE(spool->open().why() == "");
   fill(*spool, 0, 3);
   auto index = dir.file(".index");
   spool_dir came; // the batch is in the file, not yet in the index
@@ -105,21 +105,21 @@ TEST_CASE("batches that came or went right before a kill are no loss") {
   dir.copy_to(came);
   fs::rename(came.file(".index.old"), came.file(".index"));
   auto again = came.spool();
-  REQUIRE(again->open() == "");
+  REQUIRE(again->open().why() == "");
   CHECK(again->depth().events == 40);
   CHECK(again->degraded() == "");
   spool_dir went; // the index knows that it goes, the file has it still
   dir.copy_to(went);
   REQUIRE(spool->front(1, 0));
-  REQUIRE(spool->remove_front({}) == "");
+  REQUIRE(spool->remove_front({}).why() == "");
   fs::copy_file(index, went.file(".index"), fs::copy_options::overwrite_existing);
   again = went.spool();
-  REQUIRE(again->open() == "");
+  REQUIRE(again->open().why() == "");
   CHECK(again->depth().events == 40);
   CHECK(again->degraded() == "");
-  again->close();
+  CHECK(again->close().why() == "");
   again = went.spool();
-  REQUIRE(again->open() == "");
+  REQUIRE(again->open().why() == "");
   CHECK(again->degraded() == "");
 }
 
@@ -129,14 +129,14 @@ TEST_CASE("a damaged spool is repaired while it is in use: numbers stay, what is
   recorded_log log;
   {
     auto spool = dir.spool();
-    REQUIRE(spool->open() == "");
+    REQUIRE(spool->open().why() == "");
     fill(*spool, 0, 60, 1000); // more than is kept in memory
     REQUIRE(spool->front(2, 0));
-    REQUIRE(spool->remove_front({}) == ""); // numbers no longer begin at 1
-    spool->close();
+    REQUIRE(spool->remove_front({}).why() == ""); // numbers no longer begin at 1
+    CHECK(spool->close().why() == "");
   }
   auto spool = dir.spool();
-  REQUIRE(spool->open() == "");
+  REQUIRE(spool->open().why() == "");
   auto front = spool->front(2, 0);
   REQUIRE(front->parts.size() == 2);
   REQUIRE(front->number == 3);
@@ -152,7 +152,7 @@ TEST_CASE("a damaged spool is repaired while it is in use: numbers stay, what is
   CHECK(lost > 0);
   CHECK(lost < 20);
   CHECK(said["batches"] == 58 - lost);
-  CHECK(spool->remove_front({}) == ""); // of what was read before
+  CHECK(spool->remove_front({}).why() == ""); // of what was read before
   auto next = spool->front(1, 0);
   CHECK(next->number == 5);
   CHECK(ask(*spool, spool_check{})["batches"] == 56 - lost);
@@ -165,9 +165,9 @@ TEST_CASE(
   spool_dir dir;
   {
     auto spool = dir.spool();
-    REQUIRE(spool->open() == "");
+    REQUIRE(spool->open().why() == "");
     fill(*spool, 0, 2);
-    spool->close();
+    CHECK(spool->close().why() == "");
   }
   auto run = [&](const std::string& sql) {
     sqlite_connection db;
@@ -177,15 +177,15 @@ TEST_CASE(
   run("PRAGMA user_version = 99");
   std::ifstream in{dir.file(), std::ios::binary};
   std::string bytes{std::istreambuf_iterator<char>{in}, {}};
-  auto trouble = dir.spool()->open();
-  CHECK(trouble.find("newer version (format 99, this program knows 2)") != std::string::npos);
+  auto refused = dir.spool()->open().why();
+  CHECK(refused.find("newer version (format 99, this program knows 2)") != std::string::npos);
   std::ifstream in_again{dir.file(), std::ios::binary};
   CHECK(bytes == std::string{std::istreambuf_iterator<char>{in_again}, {}});
   CHECK_FALSE(fs::exists(dir.file(".repaired")));
   run("PRAGMA user_version = 0; ALTER TABLE batch DROP COLUMN tried_us");
   fs::remove(dir.file(".index"));
   auto spool = dir.spool();
-  REQUIRE(spool->open() == "");
+  REQUIRE(spool->open().why() == "");
   CHECK(spool->depth().events == 20);
   CHECK(spool->degraded() == "");
   CHECK(ask_database(dir.file(), "SELECT user_version FROM pragma_user_version") == 2);
@@ -194,7 +194,7 @@ TEST_CASE(
 TEST_CASE("events that the database refuses are kept apart in the spool, and can be put back") {
   spool_dir dir;
   auto spool = dir.spool();
-  REQUIRE(spool->open() == "");
+  REQUIRE(spool->open().why() == "");
   fill(*spool, 0, 3);
   auto first = spool->front(10, 0);
   REQUIRE(first->parts.size() == 3);
@@ -202,7 +202,7 @@ TEST_CASE("events that the database refuses are kept apart in the spool, and can
   std::vector<refused_event> refused{{.request = 0, .at = 2, .detail = "too long"},
                                      {.request = 0, .at = 9, .detail = "too long"},
                                      {.request = 2, .at = 0, .detail = "too wide"}};
-  REQUIRE(spool->remove_front(refused) == "");
+  REQUIRE(spool->remove_front(refused).why() == "");
   CHECK(spool->depth().batches == 0);
   CHECK(spool->depth().set_aside == 2);
   CHECK(spool->depth().aside_events == 3);
@@ -222,23 +222,23 @@ TEST_CASE("events that the database refuses are kept apart in the spool, and can
   CHECK(again->requests[0].events[0].identity == make_event(2).identity);
   CHECK(again->requests[0].events[1].identity == make_event(9).identity);
   CHECK(again->requests[1].events[0].identity == make_event(200).identity);
-  CHECK(spool->remove_front({}) == "");
+  CHECK(spool->remove_front({}).why() == "");
   CHECK(spool->depth().aside_events == 0);
   CHECK(spool->degraded() == "");
-  spool->close();
+  CHECK(spool->close().why() == "");
   spool = dir.spool();
-  REQUIRE(spool->open() == "");
+  REQUIRE(spool->open().why() == "");
   CHECK(ask(*spool, spool_check{})["ok"] == true);
 }
 
 TEST_CASE("a batch set aside for a while is given again, those that were tried longest ago first") {
   spool_dir dir;
   auto spool = dir.spool();
-  REQUIRE(spool->open() == "");
+  REQUIRE(spool->open().why() == "");
   fill(*spool, 0, 3);
   CHECK_FALSE(spool->deferred());
-  spool->set_aside(1, "locked", true);
-  spool->set_aside(3, "too long", false);
+  REQUIRE(spool->set_aside(1, "locked", true).why() == "");
+  REQUIRE(spool->set_aside(3, "too long", false).why() == "");
   CHECK(spool->front(10, 0)->number == 2);
   CHECK_FALSE(spool->front(10, 1));
   CHECK(spool->depth().deferred == 1);
@@ -246,7 +246,7 @@ TEST_CASE("a batch set aside for a while is given again, those that were tried l
   REQUIRE(one);
   CHECK(one->number == 1);
   CHECK(one->suspect);
-  REQUIRE(spool->remove_front({}) == "");
+  REQUIRE(spool->remove_front({}).why() == "");
   CHECK(spool->depth().deferred == 0);
   CHECK(spool->depth().set_aside == 1);
   CHECK(spool->depth().aside_events == 10);
@@ -258,7 +258,7 @@ TEST_CASE(
   failing_disk disk;
   spool_dir dir;
   auto spool = dir.spool();
-  REQUIRE(spool->open() == "");
+  REQUIRE(spool->open().why() == "");
   fill(*spool, 0, 2);
   auto batch = batch_of({{make_event(1), make_event(2)}});
   disk.fail_flush_of_log();
@@ -267,7 +267,7 @@ TEST_CASE(
   disk.heal();
   CHECK(spool->append(*batch).error == error_code::none);
   CHECK(ask_database(dir.file(), "SELECT count(*) FROM batch") == 3);
-  CHECK(spool->close() == "");
+  CHECK(spool->close().why() == "");
 }
 
 TEST_CASE(
@@ -276,7 +276,7 @@ TEST_CASE(
   failing_disk disk;
   spool_dir dir;
   auto spool = dir.spool();
-  REQUIRE(spool->open() == "");
+  REQUIRE(spool->open().why() == "");
   fill(*spool, 0, 2);
   auto batch = batch_of({{make_event(1), make_event(2)}});
   disk.fail_write_of_log(1, SQLITE_FULL);
@@ -287,9 +287,9 @@ TEST_CASE(
   disk.heal();
   CHECK(spool->append(*batch).error == error_code::none);
   CHECK(spool->depth().events == 22);
-  spool->close();
+  CHECK(spool->close().why() == "");
   spool = dir.spool();
-  REQUIRE(spool->open() == "");
+  REQUIRE(spool->open().why() == "");
   CHECK(spool->depth().events == 22);
   CHECK(spool->degraded() == "");
 }
@@ -297,12 +297,12 @@ TEST_CASE(
 TEST_CASE("a batch that was put back while it was tried again is counted right") {
   spool_dir dir;
   auto spool = dir.spool();
-  REQUIRE(spool->open() == "");
+  REQUIRE(spool->open().why() == "");
   fill(*spool, 0, 2);
-  spool->set_aside(1, "locked", true);
+  REQUIRE(spool->set_aside(1, "locked", true).why() == "");
   REQUIRE(spool->deferred());
   CHECK(ask(*spool, spool_requeue{})["requeued"] == 1);
-  REQUIRE(spool->remove_front({}) == "");
+  REQUIRE(spool->remove_front({}).why() == "");
   CHECK(spool->depth().batches == 1);
   CHECK(spool->depth().set_aside == 0);
   CHECK(spool->depth().aside_events == 0);
@@ -312,18 +312,19 @@ TEST_CASE("a batch that was put back while it was tried again is counted right")
 TEST_CASE("the spool's file is moved away: nothing more is taken, and it is said") {
   spool_dir dir;
   auto spool = dir.spool();
-  REQUIRE(spool->open() == "");
+  REQUIRE(spool->open().why() == "");
   fill(*spool, 0, 1);
   fs::rename(dir.file(), dir.file(".away"));
   CHECK(spool->degraded() == dir.file() + " has been moved away or deleted");
   auto said = spool->append(*batch_of({{make_event(7)}}));
   CHECK(said.error == error_code::spool_failed);
   CHECK(said.detail.find("moved away") != std::string::npos);
-  CHECK(spool->out_of_reach() == dir.file() + " has been moved away or deleted");
-  spool->close();
+  auto closed = spool->close();
+  CHECK(closed.why() == dir.file() + " has been moved away or deleted");
+  CHECK(closed.how() == outcome::kind::out_of_reach);
   fs::rename(dir.file(".away"), dir.file());
   spool = dir.spool();
-  REQUIRE(spool->open() == "");
+  REQUIRE(spool->open().why() == "");
   CHECK(spool->depth().events == 10); // and not what was refused
 }
 
@@ -385,7 +386,7 @@ TEST_CASE("a check of the spool shows that it gets on, and ends when it is told 
   auto watch = std::make_shared<ending_watch>();
   auto spool = dir.spool();
   spool->watched_by(watch);
-  REQUIRE(spool->open() == "");
+  REQUIRE(spool->open().why() == "");
   fill(*spool, 0, 500);
   CHECK(watch->looks == 0); // an append is not watched: a stop must not end it
   CHECK(json::parse(spool->answer(spool_task{spool_check{}}).body)["batches"] == 500);

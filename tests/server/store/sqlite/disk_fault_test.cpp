@@ -47,7 +47,7 @@ TEST_CASE("a flush that fails in COMMIT: nobody knows, the connection is made an
   failing_disk disk;
   database_dir dir;
   auto db = dir.store();
-  REQUIRE(db->open() == "");
+  REQUIRE(db->open().why() == "");
   REQUIRE(db->commit(*batch_of({{make_event(1)}})).error == error_code::none);
   auto batch = batch_of({{make_event(2), make_event(3)}});
   disk.fail_flush_of_log();
@@ -62,7 +62,7 @@ TEST_CASE("a flush that fails in COMMIT: nobody knows, the connection is made an
   REQUIRE(again.error == error_code::none);
   CHECK(again.requests[0].stored + again.requests[0].duplicates == 2);
   CHECK(db->commit(*batch_of({{make_event(2), make_event(5)}})).requests[0].duplicates == 1);
-  CHECK(db->close() == "");
+  CHECK(db->close().why() == "");
   CHECK(dir.events() >= 4);
   CHECK(ask_database(dir.file(), "SELECT count(*) - count(DISTINCT identity) FROM event") == 0);
   CHECK(ask_database(dir.file(), "SELECT sum(n) - (SELECT count(*) FROM event) FROM rollup_count")
@@ -73,7 +73,7 @@ TEST_CASE("a disk that is full in COMMIT: refused for certain, and stored when t
   failing_disk disk;
   database_dir dir;
   auto db = dir.store();
-  REQUIRE(db->open() == "");
+  REQUIRE(db->open().why() == "");
   REQUIRE(db->commit(*batch_of({{make_event(1)}})).error == error_code::none);
   for (int nth = 1; nth < 6; ++nth) {
     disk.fail_write_of_log(nth, SQLITE_FULL);
@@ -85,7 +85,7 @@ TEST_CASE("a disk that is full in COMMIT: refused for certain, and stored when t
     CHECK(ask_database(dir.file(), "SELECT count(*) FROM event") == 1);
   }
   CHECK(db->commit(*batch_of({{make_event(2), make_event(3)}})).requests.at(0).stored == 2);
-  CHECK(db->close() == "");
+  CHECK(db->close().why() == "");
   CHECK(dir.events() == 3);
 }
 
@@ -93,7 +93,7 @@ TEST_CASE("a write that fails before COMMIT: refused for certain, and not there"
   failing_disk disk;
   database_dir dir;
   auto db = dir.store();
-  REQUIRE(db->open() == "");
+  REQUIRE(db->open().why() == "");
   {
     // Without COMMIT nothing is written to the log: a batch that nobody wants is rolled back.
     auto batch = batch_of({{make_event(1)}});
@@ -103,7 +103,7 @@ TEST_CASE("a write that fails before COMMIT: refused for certain, and not there"
     disk.heal();
   }
   CHECK(db->commit(*batch_of({{make_event(1)}})).requests[0].stored == 1);
-  CHECK(db->close() == "");
+  CHECK(db->close().why() == "");
   CHECK(dir.events() == 1);
 }
 
@@ -114,7 +114,7 @@ TEST_CASE(
     CAPTURE(what);
     database_dir dir;
     auto db = dir.store();
-    REQUIRE(db->open() == "");
+    REQUIRE(db->open().why() == "");
     REQUIRE(db->commit(*batch_of({{make_event(1)}})).error == error_code::none);
     CHECK(db->degraded() == "");
     auto victim = dir.file(what == "deleted log" ? "-wal" : "");
@@ -133,7 +133,7 @@ TEST_CASE(
     fs::rename(victim + ".away", victim);
     CHECK(db->degraded() == "");
     CHECK(db->commit(*batch_of({{make_event(4)}})).requests.at(0).stored == 1);
-    CHECK(db->close() == "");
+    CHECK(db->close().why() == "");
     CHECK(dir.events() == 2);
   }
 }
@@ -141,19 +141,21 @@ TEST_CASE(
 TEST_CASE("a database that is moved away at the end is missed at the close") {
   database_dir dir;
   auto db = dir.store();
-  REQUIRE(db->open() == "");
+  REQUIRE(db->open().why() == "");
   REQUIRE(db->commit(*batch_of({{make_event(1)}})).error == error_code::none);
   fs::rename(dir.file(), dir.file(".away"));
-  CHECK(db->out_of_reach() == dir.file() + " has been moved away or deleted");
+  auto closed = db->close();
+  CHECK(closed.why() == dir.file() + " has been moved away or deleted");
+  CHECK(closed.how() == outcome::kind::out_of_reach);
   fs::rename(dir.file(".away"), dir.file());
-  CHECK(db->out_of_reach() == "");
-  CHECK(db->close() == "");
+  REQUIRE(db->open().why() == "");
+  CHECK(db->close().why() == "");
 }
 
 TEST_CASE("a log that cannot be written back is said to be large") {
   database_dir dir;
   auto db = dir.store();
-  REQUIRE(db->open() == "");
+  REQUIRE(db->open().why() == "");
   REQUIRE(db->commit(*batch_of({{make_event(1)}})).error == error_code::none);
   fs::resize_file(dir.file("-wal"), uint64_t{300} << 20); // sparse
   CHECK(db->degraded()
@@ -212,7 +214,7 @@ TEST_CASE("while one reader follows upon another the log is made to begin anew")
   constexpr uint64_t limit = uint64_t{4} << 20;
   database_dir dir;
   auto db = dir.store(limit);
-  REQUIRE(db->open() == "");
+  REQUIRE(db->open().why() == "");
   int cuts = 0;
   {
     endless_readers readers{dir.file(), std::chrono::milliseconds{20}};
@@ -232,7 +234,7 @@ TEST_CASE("the log is cut when a reader that has stayed for long ends, also when
   constexpr uint64_t limit = uint64_t{4} << 20;
   database_dir dir;
   auto db = dir.store(limit);
-  REQUIRE(db->open() == "");
+  REQUIRE(db->open().why() == "");
   commit_much(*db, 0);
   {
     sqlite_connection reader;
@@ -252,7 +254,7 @@ TEST_CASE("the log is cut when a reader that has stayed for long ends, also when
   }
   CHECK(log_size(dir) == 0);
   CHECK(db->commit(*batch_of({{make_event(5000)}})).error == error_code::none);
-  CHECK(db->close() == "");
+  CHECK(db->close().why() == "");
   CHECK(dir.events() == 8 * 256 + 1);
 }
 
@@ -263,7 +265,7 @@ TEST_CASE(
   database_dir dir;
   small_disk disk{dir.path(), "40m"};
   auto db = dir.store();
-  REQUIRE(db->open() == "");
+  REQUIRE(db->open().why() == "");
   commit_much(*db, 0);
   sqlite_connection reader; // so that the log grows
   reader.open(dir.file(), sqlite_connection::access::read_only);
@@ -292,6 +294,6 @@ TEST_CASE(
   CHECK(ask_database(dir.file(), "PRAGMA mmap_size") == 0); // no other file is mapped
   disk.clear();
   reader.close();
-  CHECK(db->close() == "");
+  CHECK(db->close().why() == "");
   CHECK(dir.events() == stored);
 }

@@ -48,7 +48,7 @@ private:
 TEST_CASE("a commit that cannot be made says why, and changes nothing; the next one works") {
   database_dir dir;
   auto db = make_sqlite_store(dir.settings());
-  REQUIRE(db->open() == "");
+  REQUIRE(db->open().why() == "");
   {
     sqlite_connection other;
     other.open(dir.file(), sqlite_connection::access::read_write);
@@ -64,7 +64,7 @@ TEST_CASE("a commit that cannot be made says why, and changes nothing; the next 
 TEST_CASE("events that the database refuses are found, the others of the batch are stored") {
   database_dir dir;
   auto db = make_sqlite_store(dir.settings());
-  REQUIRE(db->open() == "");
+  REQUIRE(db->open().why() == "");
   auto poison = [](uint32_t number) {
     auto e = make_event(number);
     e.action = "poison";
@@ -105,7 +105,7 @@ TEST_CASE("events that the database refuses are found, the others of the batch a
   CHECK(result.refused[5].request == 4);
   CHECK(result.refused[5].detail.find("no poison here") != std::string::npos);
   CHECK(db->commit(*batch).requests.at(3).duplicates == 2); // the next one is not disturbed
-  CHECK(db->close() == "");
+  CHECK(db->close().why() == "");
   CHECK(ask_database(dir.file(), "SELECT count(*) FROM event") == 3001);
   CHECK(ask_database(dir.file(), "SELECT count(*) FROM identity") == 3001);
   CHECK(ask_database(dir.file(), "SELECT sum(n) FROM rollup_count") == 3001);
@@ -114,7 +114,7 @@ TEST_CASE("events that the database refuses are found, the others of the batch a
 TEST_CASE("sums of durations never overflow: the counts go on, summary and verify answer") {
   database_dir dir;
   auto db = make_sqlite_store(dir.settings());
-  REQUIRE(db->open() == "");
+  REQUIRE(db->open().why() == "");
   auto slow = [](uint32_t number, int64_t us) {
     auto e = make_event(number);
     e.route = "/r";
@@ -124,7 +124,7 @@ TEST_CASE("sums of durations never overflow: the counts go on, summary and verif
   constexpr auto huge = std::numeric_limits<int64_t>::max();
   auto ask = [&](const auto& question) {
     auto reader = make_sqlite_reader(dir.settings());
-    REQUIRE(reader->open() == "");
+    REQUIRE(reader->open().why() == "");
     auto answer = testing::ask(reader, question);
     INFO(answer.detail);
     REQUIRE(answer.error == error_code::none);
@@ -150,21 +150,21 @@ TEST_CASE("sums of durations never overflow: the counts go on, summary and verif
 TEST_CASE(
   "a new file gets the schema of today; another's file and a newer schema are refused untouched") {
   database_dir dir;
-  { REQUIRE(make_sqlite_store(dir.settings())->open() == ""); }
+  { REQUIRE(make_sqlite_store(dir.settings())->open().why() == ""); }
   CHECK(ask_database(dir.file(), "PRAGMA user_version") == current_schema());
   {
     sqlite_connection db;
     db.open(dir.file(), sqlite_connection::access::read_write);
     db.run("PRAGMA user_version = 99");
   }
-  CHECK(make_sqlite_store(dir.settings())->open().find("newer version") != std::string::npos);
+  CHECK(make_sqlite_store(dir.settings())->open().why().find("newer version") != std::string::npos);
   database_dir foreign;
   {
     sqlite_connection db;
     db.open(foreign.file(), sqlite_connection::access::read_write);
     db.run("CREATE TABLE theirs (x)");
   }
-  CHECK(make_sqlite_store(foreign.settings())->open().find("not one of phi-backend")
+  CHECK(make_sqlite_store(foreign.settings())->open().why().find("not one of phi-backend")
         != std::string::npos);
   CHECK(ask_database(foreign.file(), "SELECT count(*) FROM sqlite_schema") == 1);
 }
@@ -175,9 +175,9 @@ TEST_CASE("sqlite_wal decides about the journal, and can be changed for a databa
     auto with = dir.settings();
     with.wal = wal;
     auto db = make_sqlite_store(with);
-    REQUIRE(db->open() == "");
+    REQUIRE(db->open().why() == "");
     CHECK(db->commit(*batch_of({{make_event(1)}})).error == error_code::none);
-    CHECK(db->close() == "");
+    CHECK(db->close().why() == "");
     CHECK(ask_database(dir.file(), "SELECT journal_mode = 'wal' FROM pragma_journal_mode") == wal);
   }
 }

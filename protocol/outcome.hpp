@@ -1,0 +1,46 @@
+#pragma once
+/// How something ended that can fail: the one form in which errors are returned.
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+namespace phi {
+
+/// Success, or why not. Whoever gets one looks at it, hands it on, or says why nobody need know.
+class [[nodiscard]] outcome {
+public:
+  /// What callers act upon; everything else is in the text.
+  enum class kind : uint8_t {
+    success,
+    failure,
+    out_of_reach, ///< what was acknowledged is where nobody will look for it
+  };
+
+  /// Success.
+  outcome() = default;
+
+  /// `why`: for people; without one it says at least that there is none.
+  static outcome failure(std::string why, kind how = kind::failure) {
+    outcome out;
+    out.kind_ = how;
+    out.why_ = why.empty() ? "for an unknown reason" : std::move(why);
+    return out;
+  }
+
+  explicit operator bool() const noexcept { return kind_ == kind::success; }
+  kind how() const noexcept { return kind_; }
+
+  /// Empty after success.
+  const std::string& why() const& noexcept { return why_; }
+  std::string why() && { return std::move(why_); }
+
+  /// Says that a failure changes nothing here, and because of what.
+  void ignore(const char* /*because*/) const noexcept {}
+
+private:
+  kind kind_ = kind::success;
+  std::string why_;
+};
+
+} // namespace phi
