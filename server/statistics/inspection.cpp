@@ -21,10 +21,10 @@ struct comparison {
   bool wide = false; ///< a sum in two columns
 };
 
-// ?1: the first UTC day whose rows are all there. Older rows may be deleted; their roll-ups stay.
-#define PHI_ALL_ROWS " FROM event WHERE time_us >= ?1 * 86400000000"
+// $1: the first UTC day whose rows are all there. Older rows may be deleted; their roll-ups stay.
+#define PHI_ALL_ROWS " FROM event WHERE time_us >= $1 * 86400000000"
 #define PHI_ROWS PHI_ALL_ROWS " AND action IS DISTINCT FROM '" PHI_OWN_REQUEST "'"
-#define PHI_SLOTS " WHERE slot >= ?1 * 96"
+#define PHI_SLOTS " WHERE slot >= $1 * 96"
 
 constexpr std::array comparisons{
   comparison{"events", "SELECT count(*)" PHI_ROWS,
@@ -40,7 +40,7 @@ constexpr std::array comparisons{
   comparison{"microseconds", "SELECT" PHI_WIDE_SUM("duration_us") PHI_ROWS,
              "SELECT" PHI_WIDE_SUM("sum_us") " FROM rollup_count" PHI_SLOTS, true},
   comparison{"users", "SELECT count(DISTINCT user_hash)" PHI_ROWS,
-             "SELECT count(DISTINCT user_hash) FROM rollup_user WHERE day >= ?1"},
+             "SELECT count(DISTINCT user_hash) FROM rollup_user WHERE day >= $1"},
   comparison{"identities", "SELECT count(*)" PHI_ALL_ROWS,
              "SELECT count(*)" PHI_ALL_ROWS " AND identity IN (SELECT digest FROM identity)"},
 };
@@ -66,17 +66,24 @@ json shown(wide_number of) {
 #undef PHI_SLOTS
 
 json shown(const row_cursor& row) {
-  json out{{"seq", row.integer(0)}, {"time", format_rfc3339(row.integer(1))}};
-  constexpr std::array names{"feature", "action", "route", "method"};
-  for (size_t i = 0; i < names.size(); ++i)
-    if (auto column = static_cast<int>(i) + 2; !row.null(column))
-      out[names[i]] = row.text(column);
-  if (!row.null(6))
-    out["status"] = row.integer(6);
-  if (!row.null(7))
-    out["durationMs"] = static_cast<double>(row.integer(7)) / 1000;
-  if (!row.null(8))
-    out["instance"] = row.text(8);
+  int64_t seq = 0;
+  int64_t time_us = 0;
+  std::optional<std::string> feature, action, route, method, instance;
+  std::optional<int64_t> status, duration_us;
+  read_columns(row, seq, time_us, feature, action, route, method, status, duration_us, instance);
+  json out{{"seq", seq}, {"time", format_rfc3339(time_us)}};
+  auto add = [&](const char* name, const auto& value) {
+    if (value)
+      out[name] = *value;
+  };
+  add("feature", feature);
+  add("action", action);
+  add("route", route);
+  add("method", method);
+  add("status", status);
+  if (duration_us)
+    out["durationMs"] = static_cast<double>(*duration_us) / 1000;
+  add("instance", instance);
   return out;
 }
 

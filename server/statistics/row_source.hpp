@@ -29,14 +29,39 @@ public:
   virtual bool null(int column) const = 0;
 };
 
-/// One connection that answers questions. The statements are those of statements.hpp, whose
-/// parameters are written `?1`.
+/// One connection that answers questions. The parameters of a statement are written `$1`, `$2`; it
+/// need not use all of the values that it is given.
 class row_source {
 public:
   virtual ~row_source() = default;
   /// Good until the same statement is asked again.
   virtual row_cursor& ask(std::string_view sql, const std::vector<parameter>& values) = 0;
 };
+
+inline void read_column(const row_cursor& from, int column, int64_t& into) {
+  into = from.integer(column);
+}
+inline void read_column(const row_cursor& from, int column, uint64_t& into) {
+  into = static_cast<uint64_t>(from.integer(column));
+}
+inline void read_column(const row_cursor& from, int column, std::string& into) {
+  into = from.text(column);
+}
+/// NULL becomes nothing.
+template <class T>
+void read_column(const row_cursor& from, int column, std::optional<T>& into) {
+  if (from.null(column))
+    into.reset();
+  else
+    read_column(from, column, into.emplace());
+}
+
+/// Reads the columns of a row in the order in which its statement names them.
+template <class... Values>
+void read_columns(const row_cursor& from, Values&... into) {
+  int column = 0;
+  (read_column(from, column++, into), ...);
+}
 
 /// A sum that came in two columns, from `column` on (PHI_WIDE_SUM).
 inline double wide_sum(const row_cursor& from, int column) {

@@ -1,5 +1,5 @@
 #pragma once
-/// The SQL of the questions, in the SQLite dialect with `?N`; the same text serves PostgreSQL.
+/// The SQL of the questions; the same text serves SQLite and PostgreSQL, and pastes into psql.
 
 #include <string_view>
 
@@ -9,19 +9,19 @@ namespace phi::statistics::sql {
 
 inline constexpr std::string_view events_after =
   "SELECT seq, time_us, feature, action, route, method, status, duration_us, instance FROM event"
-  " WHERE seq > ?1 AND seq <= ?4 AND (?3 IS NULL OR feature = ?3) ORDER BY seq LIMIT ?2";
+  " WHERE seq > $1 AND seq <= $4 AND ($3 IS NULL OR feature = $3) ORDER BY seq LIMIT $2";
 
-/// The number before the first that is missing behind ?1; NULL: none is.
+/// The number before the first that is missing behind $1; NULL: none is.
 inline constexpr std::string_view first_gap =
-  "SELECT min(before) FROM (SELECT seq, lag(seq, 1, ?1) OVER (ORDER BY seq) AS before FROM event"
-  " WHERE seq > ?1) AS numbered WHERE seq <> before + 1";
+  "SELECT min(before) FROM (SELECT seq, lag(seq, 1, $1) OVER (ORDER BY seq) AS before FROM event"
+  " WHERE seq > $1) AS numbered WHERE seq <> before + 1";
 
 inline constexpr std::string_view last_events =
   "SELECT * FROM (SELECT seq, time_us, feature, action, route, method, status, duration_us,"
-  " instance FROM event WHERE seq > ?1 AND (?3 IS NULL OR feature = ?3) ORDER BY seq DESC LIMIT ?2)"
+  " instance FROM event WHERE seq > $1 AND ($3 IS NULL OR feature = $3) ORDER BY seq DESC LIMIT $2)"
   " AS latest ORDER BY seq";
 
-// -- questions: ?1 first slot, ?2 end slot (half-open), ?3 feature, ?4 route, ?5 method (NULL =
+// -- questions: $1 first slot, $2 end slot (half-open), $3 feature, $4 route, $5 method (NULL =
 // any) --
 
 /// A sum of 64-bit numbers that cannot overflow, in two columns: its multiples of 2^32, and the
@@ -29,8 +29,8 @@ inline constexpr std::string_view last_events =
 #define PHI_WIDE_SUM(column)                                                                       \
   " coalesce(sum(" column " >> 32), 0), coalesce(sum(" column " & 4294967295), 0)"
 
-#define PHI_SLOTS "slot >= ?1 AND slot < ?2 AND (?3 IS NULL OR feature = ?3)"
-#define PHI_SLOTS_ROUTES PHI_SLOTS " AND (?4 IS NULL OR route = ?4) AND (?5 IS NULL OR method = ?5)"
+#define PHI_SLOTS "slot >= $1 AND slot < $2 AND ($3 IS NULL OR feature = $3)"
+#define PHI_SLOTS_ROUTES PHI_SLOTS " AND ($4 IS NULL OR route = $4) AND ($5 IS NULL OR method = $5)"
 
 inline constexpr std::string_view counts_by_route =
   "SELECT feature, route, method, sum(n), sum(errors) FROM rollup_count WHERE " PHI_SLOTS_ROUTES
@@ -50,46 +50,46 @@ inline constexpr std::string_view totals =
 
 inline constexpr std::string_view top_routes =
   "SELECT route, sum(n) FROM rollup_count WHERE " PHI_SLOTS
-  " AND route <> '' GROUP BY route ORDER BY 2 DESC, 1 LIMIT ?4";
+  " AND route <> '' GROUP BY route ORDER BY 2 DESC, 1 LIMIT $4";
 
 inline constexpr std::string_view top_methods =
   "SELECT method, sum(n) FROM rollup_count WHERE " PHI_SLOTS
-  " AND method <> '' GROUP BY method ORDER BY 2 DESC, 1 LIMIT ?4";
+  " AND method <> '' GROUP BY method ORDER BY 2 DESC, 1 LIMIT $4";
 
 inline constexpr std::string_view top_actions =
   "SELECT action, sum(n) FROM rollup_count WHERE " PHI_SLOTS
-  " AND action <> '' GROUP BY action ORDER BY 2 DESC, 1 LIMIT ?4";
+  " AND action <> '' GROUP BY action ORDER BY 2 DESC, 1 LIMIT $4";
 
 inline constexpr std::string_view top_statuses =
   "SELECT CAST(status AS TEXT), sum(n) FROM rollup_status WHERE " PHI_SLOTS
-  " GROUP BY status ORDER BY 2 DESC, 1 LIMIT ?4";
+  " GROUP BY status ORDER BY 2 DESC, 1 LIMIT $4";
 
 inline constexpr std::string_view top_instances =
   "SELECT instance, sum(n) FROM rollup_instance WHERE " PHI_SLOTS
-  " GROUP BY instance ORDER BY 2 DESC, 1 LIMIT ?4";
+  " GROUP BY instance ORDER BY 2 DESC, 1 LIMIT $4";
 
 inline constexpr std::string_view latency_buckets =
   "SELECT bucket, sum(n) FROM rollup_latency WHERE " PHI_SLOTS " GROUP BY bucket ORDER BY bucket";
 
-// -- users and addresses: ?1 first day, ?2 last day (whole UTC days), ?3 feature,
-//    ?4 ?5 low and high slots of the first day, ?6 ?7 of the last --------------------------------
+// -- users and addresses: $1 first day, $2 last day (whole UTC days), $3 feature,
+//    $4 $5 low and high slots of the first day, $6 $7 of the last --------------------------------
 
 #define PHI_ACTIVE                                                                                 \
-  "day >= ?1 AND day <= ?2"                                                                        \
-  " AND (day > ?1 OR (slots_low & ?4) <> 0 OR (slots_high & ?5) <> 0)"                             \
-  " AND (day < ?2 OR (slots_low & ?6) <> 0 OR (slots_high & ?7) <> 0)"
+  "day >= $1 AND day <= $2"                                                                        \
+  " AND (day > $1 OR (slots_low & $4) <> 0 OR (slots_high & $5) <> 0)"                             \
+  " AND (day < $2 OR (slots_low & $6) <> 0 OR (slots_high & $7) <> 0)"
 
 inline constexpr std::string_view users_by_feature =
   "SELECT feature, count(DISTINCT user_hash) FROM rollup_user WHERE " PHI_ACTIVE
-  " AND (?3 IS NULL OR feature = ?3) GROUP BY feature";
+  " AND ($3 IS NULL OR feature = $3) GROUP BY feature";
 
 inline constexpr std::string_view users_by_kind =
   "SELECT user_kind, count(DISTINCT user_hash) FROM rollup_user WHERE " PHI_ACTIVE
-  " AND (?3 IS NULL OR feature = ?3) GROUP BY user_kind ORDER BY 2 DESC, 1";
+  " AND ($3 IS NULL OR feature = $3) GROUP BY user_kind ORDER BY 2 DESC, 1";
 
 inline constexpr std::string_view users_total =
   "SELECT count(DISTINCT user_hash) FROM rollup_user WHERE " PHI_ACTIVE
-  " AND (?3 IS NULL OR feature = ?3)";
+  " AND ($3 IS NULL OR feature = $3)";
 
 inline constexpr std::string_view addresses_total =
   "SELECT count(DISTINCT address_hash) FROM rollup_address WHERE " PHI_ACTIVE;

@@ -387,12 +387,4 @@ void begin_limited(postgres_connection& db, std::chrono::milliseconds limit,
   db.run_queued();
 }
 
-std::string in_postgres(std::string_view sql) {
-  std::string out{sql};
-  for (auto& c : out)
-    if (c == '?')
-      c = '$';
-  return out;
-}
-
 } // namespace phi::store

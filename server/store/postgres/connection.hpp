@@ -155,7 +155,4 @@ void queue_begin(postgres_connection& db, std::chrono::milliseconds limit,
 void begin_limited(postgres_connection& db, std::chrono::milliseconds limit,
                    std::chrono::milliseconds lock = {});
 
-/// "SELECT ?1" as PostgreSQL writes it: "SELECT $1".
-std::string in_postgres(std::string_view sql);
-
 } // namespace phi::store

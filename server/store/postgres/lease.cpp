@@ -78,12 +78,10 @@ std::optional<holder> holder_of(postgres_connection& db, const std::string& name
   auto rows = db.run(holder_of_name, {value::text(name)});
   if (!rows.step())
     return {};
-  return holder{.run = {.number = rows.integer(0),
-                        .host = rows.text(1),
-                        .pid = rows.integer(2),
-                        .where = rows.text(3)},
-                .started_us = rows.integer(4),
-                .lease_until_us = rows.integer(5)};
+  holder out;
+  statistics::read_columns(rows, out.run.number, out.run.host, out.run.pid, out.run.where,
+                           out.started_us, out.lease_until_us);
+  return out;
 }
 
 [[noreturn]] void refuse(const std::string& name, const holder& other) {

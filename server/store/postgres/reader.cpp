@@ -131,21 +131,26 @@ private:
 
   nlohmann::ordered_json cluster() {
     auto list = nlohmann::ordered_json::array();
-    auto time = [](const statistics::row_cursor& row, int column) {
-      return row.null(column) ? nlohmann::ordered_json{}
-                              : nlohmann::ordered_json(format_rfc3339(row.integer(column)));
+    auto time = [](std::optional<int64_t> at_us) {
+      return at_us ? nlohmann::ordered_json(format_rfc3339(*at_us)) : nlohmann::ordered_json{};
     };
-    for (auto& row = ask(postgres_sql::instances, {}); row.step();)
-      list.push_back({{"instance", row.text(0)},
-                      {"version", row.text(1)},
-                      {"state", row.text(2)},
-                      {"startedAt", time(row, 3)},
-                      {"lastCommitAt", time(row, 4)},
-                      {"spooled", row.integer(5)},
-                      {"maintains", row.text(6) == "t"},
-                      {"hasTurn", row.text(7) == "t"},
-                      {"wanted", row.text(8)},
-                      {"self", row.text(0) == with_.instance}});
+    for (auto& row = ask(postgres_sql::instances, {}); row.step();) {
+      std::string name, version, state, maintains, has_turn, wanted;
+      std::optional<int64_t> started_us, committed_us;
+      int64_t spooled = 0;
+      statistics::read_columns(row, name, version, state, started_us, committed_us, spooled,
+                               maintains, has_turn, wanted);
+      list.push_back({{"instance", name},
+                      {"version", version},
+                      {"state", state},
+                      {"startedAt", time(started_us)},
+                      {"lastCommitAt", time(committed_us)},
+                      {"spooled", spooled},
+                      {"maintains", maintains == "t"},
+                      {"hasTurn", has_turn == "t"},
+                      {"wanted", wanted},
+                      {"self", name == with_.instance}});
+    }
     return {{"storage", "postgres"}, {"instances", std::move(list)}};
   }
 
@@ -154,7 +159,7 @@ private:
     std::vector<postgres_value> given;
     for (const auto& value : values)
       given.push_back(postgres_value::of(value));
-    auto rows = db_.run(in_postgres(sql), given);
+    auto rows = db_.run(std::string{sql}, given);
     return rows_.insert_or_assign(sql, std::move(rows)).first->second;
   }
 

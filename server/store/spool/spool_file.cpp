@@ -428,10 +428,10 @@ private:
       statement ask{db_, select_kept + which};
       ask.bind(1, static_cast<int64_t>(most)).bind(2, static_cast<int64_t>(skip));
       while (!broken && ask.step()) {
-        if (!front_.empty()
-            && out->events + static_cast<size_t>(ask.integer(3)) > defaults::replay_events)
-          break;
         auto kept = read_row(ask);
+        if (!front_.empty()
+            && out->events + static_cast<size_t>(kept.events) > defaults::replay_events)
+          break;
         out->suspect |= kept.tried_us > 0;
         if (auto whole = kept.check(); whole)
           take_into(*out, kept);

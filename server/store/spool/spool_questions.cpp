@@ -22,39 +22,49 @@ constexpr auto totals = "SELECT count(*) FILTER (WHERE aside IS NULL),"
                         " count(*) FILTER (WHERE tried_us > 0),"
                         " min(taken_us) FILTER (WHERE aside IS NULL) FROM batch";
 
+struct whole_spool {
+  spool_depth depth;
+  std::optional<int64_t> oldest_us;
+};
+
+whole_spool totals_of(sqlite_connection& db) {
+  statement ask{db, totals};
+  ask.step();
+  whole_spool out;
+  auto& depth = out.depth;
+  statistics::read_columns(ask, depth.batches, depth.events, depth.bytes, depth.set_aside,
+                           depth.aside_events, depth.deferred, out.oldest_us);
+  return out;
+}
+
 } // namespace
 
 spool_depth depth_of(sqlite_connection& db) {
-  statement ask{db, totals};
-  ask.step();
-  auto number = [&](int column) { return static_cast<uint64_t>(ask.integer(column)); };
-  return {.batches = number(0),
-          .events = number(1),
-          .bytes = number(2),
-          .set_aside = number(3),
-          .aside_events = number(4),
-          .deferred = number(5)};
+  return totals_of(db).depth;
 }
 
 json show_spool(sqlite_connection& db) {
-  statement ask{db, totals};
-  ask.step();
+  auto [depth, oldest_us] = totals_of(db);
   json aside = json::array();
   statement list{db, "SELECT seq, taken_us, events, aside, tried_us FROM batch"
                      " WHERE aside IS NOT NULL ORDER BY seq LIMIT ?1"};
   list.bind(1, static_cast<int64_t>(most_named));
-  while (list.step())
-    aside.push_back({{"batch", list.integer(0)},
-                     {"takenAt", format_rfc3339(list.integer(1))},
-                     {"events", list.integer(2)},
-                     {"why", list.text(3)},
-                     {"triedAgain", list.integer(4) > 0}});
-  return {{"batches", ask.integer(0)},
-          {"events", ask.integer(1)},
-          {"bytes", ask.integer(2)},
-          {"oldestAt", ask.null(6) ? json{} : json(format_rfc3339(ask.integer(6)))},
-          {"setAsideBatches", ask.integer(3)},
-          {"setAsideEvents", ask.integer(4)},
+  while (list.step()) {
+    int64_t seq = 0, taken_us = 0, events = 0, tried_us = 0;
+    std::string why;
+    statistics::read_columns(list, seq, taken_us, events, why, tried_us);
+    aside.push_back({{"batch", seq},
+                     {"takenAt", format_rfc3339(taken_us)},
+                     {"events", events},
+                     {"why", why},
+                     {"triedAgain", tried_us > 0}});
+  }
+  return {{"batches", depth.batches},
+          {"events", depth.events},
+          {"bytes", depth.bytes},
+          {"oldestAt", oldest_us ? json(format_rfc3339(*oldest_us)) : json{}},
+          {"setAsideBatches", depth.set_aside},
+          {"setAsideEvents", depth.aside_events},
           {"setAside", std::move(aside)}};
 }
 

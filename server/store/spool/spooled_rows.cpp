@@ -138,8 +138,10 @@ outcome kept_batch::check() const {
 }
 
 kept_batch read_row(const statement& row) {
-  return {row.integer(0), row.text(1), row.integer(2), row.integer(3),
-          row.text(4),    row.text(5), row.text(6),    row.integer(7)};
+  kept_batch out;
+  statistics::read_columns(row, out.seq, out.id, out.taken_us, out.events, out.body, out.checksum,
+                           out.aside, out.tried_us);
+  return out;
 }
 
 void write_row(sqlite_connection& db, const kept_batch& kept) {

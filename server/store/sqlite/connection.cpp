@@ -120,16 +120,23 @@ statement& statement::bind_or_null(int at, std::string_view text) {
 }
 
 void statement::bind_all(const std::vector<statistics::parameter>& values) {
-  auto count = std::min(static_cast<int>(values.size()), sqlite3_bind_parameter_count(handle_));
-  for (int i = 0; i < count; ++i) {
-    const auto& value = values[static_cast<size_t>(i)];
+  int bound = 0;
+  for (size_t i = 0; i < values.size(); ++i) {
+    // A name to SQLite, which numbers its parameters as it comes to them.
+    auto at = sqlite3_bind_parameter_index(handle_, ("$" + std::to_string(i + 1)).c_str());
+    if (at == 0)
+      continue;
+    ++bound;
+    const auto& value = values[i];
     if (const auto* whole = std::get_if<int64_t>(&value))
-      bind(i + 1, *whole);
+      bind(at, *whole);
     else if (const auto* text = std::get_if<std::string_view>(&value))
-      bind(i + 1, *text);
+      bind(at, *text);
     else
-      bind_null(i + 1);
+      bind_null(at);
   }
+  if (bound != sqlite3_bind_parameter_count(handle_))
+    throw std::logic_error(std::string{"values are missing for "} + sqlite3_sql(handle_));
 }
 
 bool statement::step() {

@@ -87,7 +87,8 @@ public:
   /// An empty text becomes NULL.
   statement& bind_or_null(int at, std::string_view text);
 
-  /// Binds as many of them as it has parameters.
+  /// Binds the parameters `$1`, `$2` ... Those values that it does not use are left out; throws
+  /// std::logic_error when it uses more than there are.
   void bind_all(const std::vector<statistics::parameter>& values);
 
   /// True while there is a row.

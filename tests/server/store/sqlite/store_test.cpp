@@ -203,3 +203,24 @@ TEST_CASE("slots and days, also before 1970") {
   CHECK(slots_between(0, 96).high == 0xffffffff);
   CHECK(slots_between(64, 65).high == 1);
 }
+
+TEST_CASE("values are bound to the parameters by number, and columns read in their order") {
+  sqlite_connection db;
+  db.open(":memory:", sqlite_connection::access::read_write);
+  statement ask{db, "SELECT $3, $1, $2 IS NULL, NULL, $3"};
+  ask.bind_all({int64_t{7}, {}, std::string_view{"a"}, int64_t{9}}); // the last is not used
+  REQUIRE(ask.step());
+  std::string first;
+  int64_t second = 0;
+  uint64_t third = 0;
+  std::optional<int64_t> fourth = 1;
+  std::optional<std::string> fifth;
+  statistics::read_columns(ask, first, second, third, fourth, fifth);
+  CHECK(first == "a");
+  CHECK(second == 7);
+  CHECK(third == 1);
+  CHECK_FALSE(fourth.has_value());
+  CHECK(fifth.value_or("") == "a");
+  ask.reset();
+  CHECK_THROWS_AS(ask.bind_all({int64_t{7}, {}}), std::logic_error);
+}
