@@ -140,9 +140,9 @@ void show_settings(self_ptr self, const call& now) {
 
 void show_difference(self_ptr self, const call& now) {
   auto found = self->state.console->difference();
-  if (!found.error.empty())
-    return now.fail(admin_wire::refused, found.error);
-  now.answer({{"live", found.live}, {"needsRestart", found.needs_restart}});
+  if (!found)
+    return now.fail(admin_wire::refused, found.why());
+  now.answer({{"live", found->live}, {"needsRestart", found->needs_restart}});
 }
 
 void examine(self_ptr self, const call& now) {
@@ -238,13 +238,13 @@ void create_token(self_ptr self, const call& now) {
   auto seconds = now.whole("expiresInSeconds", 1, admin_wire::longest_token_life_s);
   auto made = self->state.console->create_token(now.text("name"), now.texts("scopes"), seconds,
                                                 now.flag("confirmed"));
-  if (!made.error.empty())
-    return now.fail(admin_wire::invalid_params, made.error);
-  log_info("admin", "creates a token", {{"id", made.what.id}, {"name", made.what.name}});
-  auto out = to_json(made.what);
-  out["secret"] = made.secret;
-  if (!made.notice.empty())
-    out["notice"] = made.notice;
+  if (!made)
+    return now.fail(admin_wire::invalid_params, made.why());
+  log_info("admin", "creates a token", {{"id", made->what.id}, {"name", made->what.name}});
+  auto out = to_json(made->what);
+  out["secret"] = made->secret;
+  if (!made->notice.empty())
+    out["notice"] = made->notice;
   now.answer(std::move(out));
 }
 

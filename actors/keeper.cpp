@@ -30,17 +30,17 @@ void beat(self_ptr self, const service_status& status) {
     how.committed = settled > std::exchange(state.settled, settled);
   }
   auto heard = state.port->beat(how);
-  if (!heard.error.empty()) {
-    if (std::exchange(state.away, heard.error) != heard.error)
-      log_warn("keeper", "cannot reach the other instances", {{"cause", heard.error}});
+  if (!heard) {
+    if (std::exchange(state.away, heard.why()) != heard.why())
+      log_warn("keeper", "cannot reach the other instances", {{"cause", heard.why()}});
     state.leads = false;
     return;
   }
   ++state.beats;
   state.away.clear();
-  if (heard.leads != std::exchange(state.leads, heard.leads))
-    log_info("keeper", heard.leads ? "takes over the maintenance" : "leaves the maintenance");
-  execute(self, heard.wanted);
+  if (heard->leads != std::exchange(state.leads, heard->leads))
+    log_info("keeper", heard->leads ? "takes over the maintenance" : "leaves the maintenance");
+  execute(self, heard->wanted);
 }
 
 void maintain_if_due(self_ptr self) {

@@ -2,6 +2,7 @@
 /// How something ended that can fail: the one form in which errors are returned.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -41,6 +42,31 @@ public:
 private:
   kind kind_ = kind::success;
   std::string why_;
+};
+
+/// A value, or why there is none.
+template <class T>
+class [[nodiscard]] result {
+public:
+  result(T value) : value_(std::move(value)) {}
+  /// Of a failure; success without a value is one as well.
+  result(outcome failed) : failed_(failed ? outcome::failure("") : std::move(failed)) {}
+
+  explicit operator bool() const noexcept { return value_.has_value(); }
+
+  /// Empty when there is a value.
+  const std::string& why() const& noexcept { return failed_.why(); }
+  std::string why() && { return std::move(failed_).why(); }
+
+  // Only after success.
+  T& operator*() { return value_.value(); }
+  const T& operator*() const { return value_.value(); }
+  T* operator->() { return &value_.value(); }
+  const T* operator->() const { return &value_.value(); }
+
+private:
+  std::optional<T> value_;
+  outcome failed_;
 };
 
 } // namespace phi

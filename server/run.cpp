@@ -74,10 +74,7 @@ service_ports ports_on_postgres(const config& settings) {
 }
 
 /// Takes the state directory and the database; else the service cannot start.
-outcome take_places(const config& settings, state_directory& state,
-                    const systemd::inherited_sockets& inherited, api::token_book& tokens) {
-  if (!inherited.error.empty())
-    return outcome::failure(inherited.error);
+outcome take_places(const config& settings, state_directory& state, api::token_book& tokens) {
   for (const auto& done : {state.taken(), tokens.loaded()})
     if (!done)
       return done;
@@ -90,14 +87,14 @@ outcome take_places(const config& settings, state_directory& state,
 }
 
 /// The configured one, or our own of the state directory.
-state_directory::kept_salt salt_of(const config& settings, state_directory& state) {
+result<std::string> salt_of(const config& settings, state_directory& state) {
   const auto& configured = settings.stats.user_hash_salt.value;
-  return configured.empty() ? state.own_salt() : state_directory::kept_salt{configured, {}};
+  return configured.empty() ? state.own_salt() : result<std::string>{configured};
 }
 
 /// The parts of the service that are no actors. `from_outside`: how the listener is to a client.
 std::vector<outside_part> inspect_listener(http_port& http, uint64_t max_connections,
-                                           const listener_probe::result& from_outside) {
+                                           const listener_probe::finding& from_outside) {
   std::vector<outside_part> out;
   auto loops = http.loops_alive();
   bool frozen = false;
@@ -151,11 +148,13 @@ exit_code run_service(const settings_source& source, const loaded_config& loaded
                           }}};
   signal_source signals{[&] { resort.leave_now(); }};
   auto tokens = std::make_shared<api::token_book>(settings.resolved.state_dir + "/tokens.json");
-  if (auto taken = take_places(settings, state, inherited, *tokens); !taken)
+  if (!inherited)
+    return fail_start(state, resort, manager, inherited.why());
+  if (auto taken = take_places(settings, state, *tokens); !taken)
     return fail_start(state, resort, manager, taken.why());
   auto salt = salt_of(settings, state);
-  if (!salt.error.empty())
-    return fail_start(state, resort, manager, salt.error);
+  if (!salt)
+    return fail_start(state, resort, manager, salt.why());
   if (auto begun = state.begin_run(); !begun)
     log_warn("supervisor", "cannot mark its run: a crash would pass unnoticed",
              {{"cause", begun.why()}});
@@ -169,8 +168,7 @@ exit_code run_service(const settings_source& source, const loaded_config& loaded
     settings.stats.storage == "postgres" ? ports_on_postgres(settings) : ports_on_sqlite(settings);
   auto actors = std::make_shared<current_actors>();
   auto to_actors = std::make_shared<backend>(actors, &watch.board());
-  auto http =
-    http::make_http_server(settings, salt.salt, to_actors, tokens, std::move(inherited.listeners));
+  auto http = http::make_http_server(settings, *salt, to_actors, tokens, std::move(*inherited));
   console console{
     process,
     log,
@@ -179,7 +177,7 @@ exit_code run_service(const settings_source& source, const loaded_config& loaded
     watch,
     to_actors,
     tokens,
-    salt.salt,
+    *salt,
     {[http] { return http->addresses(); }, [store = ports.store] { return store->database_id(); }}};
   admin_socket admin{settings.resolved.admin_socket, settings.admin.group};
   listener_probe probe{[&] { return http->addresses(); }};

@@ -3,6 +3,7 @@
 
 #include "actors/ports/work_watch.hpp"
 #include "config/config.hpp"
+#include "protocol/outcome.hpp"
 #include "protocol/questions.hpp"
 
 #include <cstdint>
@@ -27,13 +28,12 @@ public:
     bool committed = false; ///< something, since the last beat
   };
   struct heard {
-    std::string error;  ///< not empty: the database is away
     std::string wanted; ///< of this instance: "", "drain" or "ready"
     bool leads = false; ///< maintenance is this instance's duty now
   };
 
-  /// Renews the lease of this instance and tells how it is.
-  virtual heard beat(const report& how) = 0;
+  /// Renews the lease of this instance and tells how it is. Fails when the database is away.
+  virtual result<heard> beat(const report& how) = 0;
 
   struct maintained {
     std::string did;     ///< for the log; empty: nothing was to be done

@@ -26,7 +26,6 @@ struct shown_setting {
 
 /// What the file and the environment say now, against what is in effect.
 struct settings_difference {
-  std::string error; ///< not empty: they are wrong; what and where
   std::vector<std::string> live;
   std::vector<std::string> needs_restart;
 };
@@ -58,7 +57,6 @@ struct shown_token {
 };
 
 struct created_token {
-  std::string error;  ///< not empty: nothing was created
   std::string secret; ///< kept nowhere
   shown_token what;
   std::string notice; ///< what else it changes; empty: nothing
@@ -84,7 +82,8 @@ public:
   virtual trace_page read_trace(uint64_t from, size_t max_bytes) const = 0;
 
   virtual std::vector<shown_setting> settings() const = 0;
-  virtual settings_difference difference() const = 0;
+  /// Else what is wrong with them, and where.
+  virtual result<settings_difference> difference() const = 0;
   virtual std::vector<examined> examine() const = 0;
 
   /// Answers a question in the words of the HTTP interface: path behind the prefix, query string.
@@ -103,9 +102,9 @@ public:
 
   /// `scopes` of ingest, read and admin; `seconds` until it expires, or nothing. The first one ends
   /// the time when clients need none: when some have come without, that must be `confirmed`.
-  virtual created_token create_token(const std::string& name,
-                                     const std::vector<std::string>& scopes,
-                                     std::optional<int64_t> seconds, bool confirmed) = 0;
+  virtual result<created_token> create_token(const std::string& name,
+                                             const std::vector<std::string>& scopes,
+                                             std::optional<int64_t> seconds, bool confirmed) = 0;
   virtual std::vector<shown_token> tokens() const = 0;
   /// Fails when there is no such token, or when that cannot be kept: then it is as it was.
   virtual outcome revoke_token(const std::string& id) = 0;

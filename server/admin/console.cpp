@@ -197,11 +197,12 @@ std::vector<shown_setting> console::settings() const {
   return out;
 }
 
-settings_difference console::difference() const {
+result<settings_difference> console::difference() const {
   auto [error, loaded, merged] = source_.consider(*process_.settings());
   if (!error.empty())
-    return {.error = error};
-  return {.live = std::move(merged.changed), .needs_restart = std::move(merged.needs_restart)};
+    return outcome::failure(error);
+  return settings_difference{.live = std::move(merged.changed),
+                             .needs_restart = std::move(merged.needs_restart)};
 }
 
 std::vector<examined> console::examine() const {
@@ -270,32 +271,36 @@ void console::ingest(std::string_view lines, std::function<void(query_answer)> t
   backend_->submit(std::move(turn));
 }
 
-created_token console::create_token(const std::string& name, const std::vector<std::string>& scopes,
-                                    std::optional<int64_t> seconds, bool confirmed) {
+result<created_token> console::create_token(const std::string& name,
+                                            const std::vector<std::string>& scopes,
+                                            std::optional<int64_t> seconds, bool confirmed) {
   if (auto named = api::check_token_name(name); !named)
-    return {.error = named.why()};
+    return named;
   std::vector<api::scope> wanted;
   for (const auto& text : scopes) {
     auto one = api::parse_scope(text);
     if (!one)
-      return {.error = "scope \"" + text + "\" is not one of ingest, read, admin"};
+      return outcome::failure("scope \"" + text + "\" is not one of ingest, read, admin");
     if (std::find(wanted.begin(), wanted.end(), *one) == wanted.end())
       wanted.push_back(*one);
   }
   if (wanted.empty())
-    return {.error = "a token needs a scope: ingest, read or admin"};
+    return outcome::failure("a token needs a scope: ingest, read or admin");
   std::optional<int64_t> expires;
   if (seconds)
     expires = wall_clock_us() + *seconds * 1'000'000;
   bool first = !tokens_->needed() && process_.settings()->auth.token.empty();
   if (first && !confirmed && tokens_->anonymous() > 0)
-    return {.error = std::to_string(tokens_->anonymous())
-                     + " requests have come without a token; from the first token on such requests"
-                       " are refused with 401, and there is no way back while the service runs."
-                       " Say --yes (\"confirmed\": true) when your clients can have theirs"};
+    return outcome::failure(
+      std::to_string(tokens_->anonymous())
+      + " requests have come without a token; from the first token on such requests"
+        " are refused with 401, and there is no way back while the service runs."
+        " Say --yes (\"confirmed\": true) when your clients can have theirs");
   auto made = tokens_->create(name, std::move(wanted), expires);
-  created_token out{made.error, made.secret, shown(made.what), {}};
-  if (first && made.error.empty()) {
+  if (!made)
+    return outcome::failure(made.why());
+  created_token out{made->secret, shown(made->what), {}};
+  if (first) {
     out.notice = "this is the first token: from now on requests without a token are refused with"
                  " 401, also when it is revoked or has expired";
     log_warn("http", "asks for tokens from now on");

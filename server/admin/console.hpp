@@ -46,7 +46,7 @@ public:
     return trace_.read(from, max_bytes);
   }
   std::vector<shown_setting> settings() const override;
-  settings_difference difference() const override;
+  result<settings_difference> difference() const override;
   std::vector<examined> examine() const override;
   void ask(const std::string& path, const std::string& query_string, gone_flag asker_gone,
            std::function<void(query_answer)> then) override;
@@ -54,8 +54,9 @@ public:
            std::function<void(query_answer)> then) override;
   health_view health() const override { return backend_->health(); }
   void ingest(std::string_view lines, std::function<void(query_answer)> then) override;
-  created_token create_token(const std::string& name, const std::vector<std::string>& scopes,
-                             std::optional<int64_t> seconds, bool confirmed) override;
+  result<created_token> create_token(const std::string& name,
+                                     const std::vector<std::string>& scopes,
+                                     std::optional<int64_t> seconds, bool confirmed) override;
   std::vector<shown_token> tokens() const override;
   outcome revoke_token(const std::string& id) override { return tokens_->revoke(id); }
   double processor_ms(int thread) const override;

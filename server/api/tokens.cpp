@@ -97,8 +97,8 @@ token_book::snapshot token_book::all() const {
   return tokens_;
 }
 
-token_book::created token_book::create(std::string name, std::vector<scope> scopes,
-                                       std::optional<int64_t> expires_us) {
+result<token_book::created> token_book::create(std::string name, std::vector<scope> scopes,
+                                               std::optional<int64_t> expires_us) {
   created out{.secret = "phi_" + random_hex(32)};
   out.what = {.id = random_hex(4),
               .name = std::move(name),
@@ -109,12 +109,10 @@ token_book::created token_book::create(std::string name, std::vector<scope> scop
   std::lock_guard lock{mutex_};
   auto next = std::make_shared<std::vector<token>>(*tokens_);
   next->push_back(out.what);
-  if (auto saved = save(*next); !saved) {
-    out.error = saved.why();
-  } else {
-    tokens_ = std::move(next);
-    needed_ = true;
-  }
+  if (auto saved = save(*next); !saved)
+    return saved;
+  tokens_ = std::move(next);
+  needed_ = true;
   return out;
 }
 

@@ -58,9 +58,9 @@ public:
   struct created {
     std::string secret; ///< shown once, kept nowhere
     token what;
-    std::string error; ///< not empty: nothing was created
   };
-  created create(std::string name, std::vector<scope> scopes, std::optional<int64_t> expires_us);
+  result<created> create(std::string name, std::vector<scope> scopes,
+                         std::optional<int64_t> expires_us);
 
   /// Fails when there is no such token, or when that cannot be kept: then it is as it was.
   outcome revoke(const std::string& id);

@@ -137,9 +137,9 @@ private:
   outcome open_own() {
     const auto& server = shared_->settings.server;
     auto opened = open_listener(server.host, static_cast<uint16_t>(server.port));
-    if (!opened.error.empty())
-      return outcome::failure(opened.error);
-    listeners_.push_back(std::move(opened.fd));
+    if (!opened)
+      return outcome::failure(opened.why());
+    listeners_.push_back(std::move(*opened));
     return {};
   }
 

@@ -14,7 +14,7 @@ std::vector<std::string> what_would_end_a_start(const config& settings,
       out.push_back(why);
   };
   if (!unit || unit->socket.empty()) // any port will do: the service that runs has its own
-    add(open_listener(settings.server.host, 0).error);
+    add(open_listener(settings.server.host, 0).why());
   if (!unit) // what another user may is not seen from here; systemd::examine_group looks at the
              // unit
     add(check_admin_group(settings.admin.group).why());

@@ -228,23 +228,23 @@ void state_directory::look_for_crash() {
   }
 }
 
-state_directory::kept_salt state_directory::own_salt() const {
+result<std::string> state_directory::own_salt() const {
   auto name = path_ + "/" + salt_name;
   std::error_code error;
   if (std::filesystem::exists(name, error)) {
-    kept_salt out;
-    std::ifstream{name} >> out.salt;
-    if (out.salt.size() < least_salt)
-      out.error =
+    std::string kept;
+    std::ifstream{name} >> kept;
+    if (kept.size() < least_salt)
+      return outcome::failure(
         "cannot read the salt of the users' hashes in " + name
         + "; restore the file, or set stats.user_hash_salt; without the old one every user"
-          " counts as a new one";
-    return out;
+          " counts as a new one");
+    return kept;
   }
-  kept_salt out{random_hex(32), {}};
-  if (auto written = write_durably(name, out.salt + "\n"); !written)
-    return {{}, written.why()};
-  return out;
+  auto fresh = random_hex(32);
+  if (auto written = write_durably(name, fresh + "\n"); !written)
+    return written;
+  return fresh;
 }
 
 outcome state_directory::begin_run() {

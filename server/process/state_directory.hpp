@@ -28,11 +28,7 @@ public:
   /// The key of the hashes of users, where the configuration has none: made at the first start and
   /// kept in the file user_hash_salt, for its owner only. A file that cannot be read is an error:
   /// with another salt everybody would be counted anew.
-  struct kept_salt {
-    std::string salt;
-    std::string error; ///< not empty: there is none
-  };
-  kept_salt own_salt() const;
+  result<std::string> own_salt() const;
 
   /// Names this run among all others, also where every process has the same number.
   const std::string& run_id() const { return run_id_; }

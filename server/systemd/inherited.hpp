@@ -4,17 +4,11 @@
 
 #include "server/platform/posix/listener.hpp"
 
-#include <string>
 #include <vector>
 
 namespace phi::systemd {
 
-struct inherited_sockets {
-  std::vector<owned_fd> listeners;
-  std::string error; ///< not empty: a socket that we cannot serve, and what to change
-};
-
-/// Takes them over; a second call gives none.
-inherited_sockets take_inherited_sockets();
+/// Takes them over; a second call gives none. Fails when one is a socket that we cannot serve.
+result<std::vector<owned_fd>> take_inherited_sockets();
 
 } // namespace phi::systemd

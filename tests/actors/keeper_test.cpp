@@ -35,7 +35,7 @@ supervisor_actor::behavior_type quiet_boss(supervisor_actor::pointer, int) {
 class told_database : public cluster_port {
 public:
   explicit told_database(virtual_system& on) : on_(on) {}
-  heard beat(const report&) override { return says; }
+  result<heard> beat(const report&) override { return says; }
   maintained maintain() override {
     rounds.push_back(on_.now());
     return step;
@@ -44,7 +44,7 @@ public:
   void apply_settings(const config&) override {}
   void leave() override {}
 
-  heard says{.leads = true};
+  result<heard> says = heard{.leads = true};
   maintained step;
   std::vector<time_point> rounds;
 
@@ -98,7 +98,7 @@ TEST_CASE(
   keeping k;
   k.on.advance(5s, 100ms);
   CHECK(k.database->rounds.size() == 1);
-  k.database->says = {.error = "the clock of this machine says 2027"};
+  k.database->says = outcome::failure("the clock of this machine says 2027");
   k.on.advance(300s, 100ms);
   CHECK(k.database->rounds.size() == 1);
   CHECK(log.count("the clock of this machine says 2027") == 1); // once, not with every beat

@@ -90,10 +90,10 @@ TEST_CASE("tokens are on disk before anybody has them, and off it before one is 
   directory dir;
   api::token_book book{dir.path("tokens.json")};
   auto made = book.create("n", {api::scope::read}, std::nullopt);
-  CHECK(made.error == "");
+  CHECK(made.why() == "");
   CHECK(flushed() == dir.flushes_of("tokens.json"));
   flushed().clear();
-  CHECK(book.revoke(made.what.id).why() == "");
+  CHECK(book.revoke(made->what.id).why() == "");
   CHECK(flushed() == dir.flushes_of("tokens.json"));
   CHECK(api::token_book{dir.path("tokens.json")}.all()->empty());
 }
@@ -101,7 +101,7 @@ TEST_CASE("tokens are on disk before anybody has them, and off it before one is 
 TEST_CASE("the state directory: the salt and the mark of a run are on disk") {
   directory dir;
   state_directory state{dir.path()};
-  CHECK(state.own_salt().error == "");
+  CHECK(state.own_salt().why() == "");
   CHECK(flushed() == dir.flushes_of("user_hash_salt"));
   flushed().clear();
   CHECK(state.begin_run().why() == "");

@@ -20,3 +20,18 @@ TEST_CASE("an outcome: success has no reason, a failure always one, and its kind
   CHECK_FALSE(static_cast<bool>(outcome::failure("")));
   CHECK(outcome::failure("").why() == "for an unknown reason");
 }
+
+TEST_CASE("a result: a value, or why there is none") {
+  result<std::string> value{"salt"};
+  CHECK(static_cast<bool>(value));
+  CHECK(*value == "salt");
+  CHECK(value->size() == 4);
+  CHECK(value.why() == "");
+  result<std::string> none = outcome::failure("disk full");
+  CHECK_FALSE(static_cast<bool>(none));
+  CHECK(none.why() == "disk full");
+  CHECK_THROWS_AS((void)none->size(), std::bad_optional_access);
+  result<std::string> nothing = outcome{};
+  CHECK_FALSE(static_cast<bool>(nothing));
+  CHECK(nothing.why() == "for an unknown reason");
+}

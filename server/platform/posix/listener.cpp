@@ -52,7 +52,7 @@ void owned_fd::reset(int fd) {
   fd_ = fd;
 }
 
-opened_listener open_listener(const std::string& host, uint16_t port) {
+result<owned_fd> open_listener(const std::string& host, uint16_t port) {
   auto where = host + ":" + std::to_string(port);
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
@@ -60,16 +60,16 @@ opened_listener open_listener(const std::string& host, uint16_t port) {
   addrinfo* list = nullptr;
   if (int error = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &list);
       error != 0)
-    return {.error =
-              "cannot listen on " + where + ": " + ::gai_strerror(error) + ", see server.host"};
+    return outcome::failure("cannot listen on " + where + ": " + ::gai_strerror(error)
+                            + ", see server.host");
   std::unique_ptr<addrinfo, void (*)(addrinfo*)> guard{list, &::freeaddrinfo};
   owned_fd fd{::socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
   int yes = 1;
   if (!fd || ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0
       || ::bind(fd.get(), list->ai_addr, list->ai_addrlen) != 0
       || ::listen(fd.get(), listen_queue) != 0)
-    return {.error = explain(where, errno)};
-  return {.fd = std::move(fd)};
+    return outcome::failure(explain(where, errno));
+  return fd;
 }
 
 bound_address address_of(int fd) {

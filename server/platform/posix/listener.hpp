@@ -1,6 +1,8 @@
 #pragma once
 /// The listening socket.
 
+#include "protocol/outcome.hpp"
+
 #include <cstdint>
 #include <string>
 
@@ -31,13 +33,9 @@ private:
   int fd_ = -1;
 };
 
-struct opened_listener {
-  owned_fd fd;
-  std::string error; ///< not empty: what is wrong and what would help
-};
-
-/// Binds and listens on `host` (a name or an address) and `port`.
-opened_listener open_listener(const std::string& host, uint16_t port);
+/// Binds and listens on `host` (a name or an address) and `port`; else what is wrong
+/// and what would help.
+result<owned_fd> open_listener(const std::string& host, uint16_t port);
 
 struct bound_address {
   std::string host; ///< numeric

@@ -31,7 +31,7 @@ void listener_probe::rest() {
   wake_.notify_all();
 }
 
-listener_probe::result listener_probe::last() const {
+listener_probe::finding listener_probe::last() const {
   std::lock_guard lock{mutex_};
   if (answered_)
     return {};

@@ -23,11 +23,11 @@ public:
   ~listener_probe();
   listener_probe(const listener_probe&) = delete;
 
-  struct result {
+  struct finding {
     duration failing_for{}; ///< since it last answered; zero: it has, or was never asked
     std::string why;        ///< empty: it has not failed
   };
-  result last() const;
+  finding last() const;
 
   /// A stop has begun: nothing is asked any more. Does not wait for a request under way.
   void rest();

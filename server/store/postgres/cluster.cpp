@@ -25,7 +25,7 @@ public:
 
   void watched_by(work_watch_ptr watch) override { watch_ = std::move(watch); }
 
-  heard beat(const report& how) override {
+  result<heard> beat(const report& how) override {
     try {
       connect();
       auto said = renew(how);
@@ -36,17 +36,17 @@ public:
           throw postgres_error{"this instance has lost its name", {}};
       }
       if (auto agree = compare_clocks(said.integer(1), wall_clock_us()); !agree)
-        return {.error = agree.why()};
+        return agree;
       begin();
       auto duty = db_.run(
         take_duty, {value::text(with_.instance), value::number(defaults::duty_lease.count())});
       auto limit = std::max<std::chrono::milliseconds>(with_.commit_timeout * 2, defaults::lease);
       db_.run(end_silent_sessions, {value::number(limit.count())});
       db_.commit();
-      return {.wanted = said.text(0), .leads = duty.step()};
+      return heard{.wanted = said.text(0), .leads = duty.step()};
     } catch (const postgres_error& e) {
       recover(e);
-      return {.error = e.what()};
+      return outcome::failure(e.what());
     }
   }
 

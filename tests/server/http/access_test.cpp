@@ -87,8 +87,8 @@ TEST_CASE("access: who may come in without a token is no administrator") {
   CHECK(at.administrator("bearer S3cret"));
   CHECK_FALSE(at.administrator("Bearer x"));
   CHECK_FALSE(at.administrator(""));
-  auto reads = at.book.create("reader", {scope::read}, std::nullopt).secret;
-  auto rules = at.book.create("ruler", {scope::admin}, std::nullopt).secret;
+  auto reads = at.book.create("reader", {scope::read}, std::nullopt)->secret;
+  auto rules = at.book.create("ruler", {scope::admin}, std::nullopt)->secret;
   CHECK(at.ask("bearer " + reads) == error_code::none);
   CHECK_FALSE(at.administrator("Bearer " + reads));
   CHECK(at.administrator("Bearer " + rules));
