@@ -91,6 +91,34 @@ TEST_CASE("restore over what a crash left: its log goes aside with it, nothing o
   CHECK(events_in(database + ".before-restore-2") == in_backup);
 }
 
+TEST_CASE("a copy that was made with cp is another database once it is restored") {
+  temp_dir dir;
+  auto id_in = [](const std::string& file) {
+    auto ids = in_file(file)("SELECT value FROM about WHERE name = 'database_id'");
+    return ids.empty() ? std::string{} : ids.front();
+  };
+  {
+    service_process service{dir.path(), quiet};
+    send_events(dir, "a", 1);
+    CHECK(service.stop().code == 0);
+  }
+  auto database = dir.path("phi.db");
+  auto copy = dir.path("copy.db");
+  fs::copy_file(database, copy);
+  auto before = id_in(copy);
+  CHECK(before.size() == 32);
+  CHECK(restore(copy, dir.path()).code == 0);
+  CHECK(id_in(database) == "");
+  CHECK(id_in(copy) == before); // a copy is read only
+  {
+    service_process again{dir.path(), quiet};
+    CHECK(again.stop().code == 0);
+  }
+  CHECK(id_in(database).size() == 32);
+  CHECK(id_in(database) != before);
+  CHECK(events_in(database) == 1);
+}
+
 TEST_CASE("restore killed at every step: the old events or the new ones, and never none"
           * doctest::skip(!has_faults())) {
   crashed_service left;
