@@ -101,8 +101,12 @@ std::optional<restore_plan> restore_under_way(const std::string& state_directory
 outcome promise_restore(const std::string& state_directory, const restore_plan& plan) {
   if ((plan.database + plan.aside).find('\n') != std::string::npos)
     return outcome::failure("a path with a line break in it: " + plan.database);
-  return write_durably(state_directory + "/" + journal_name,
-                       std::string{journal_head} + "\n" + plan.database + "\n" + plan.aside + "\n");
+  auto promised =
+    write_durably(state_directory + "/" + journal_name,
+                  std::string{journal_head} + "\n" + plan.database + "\n" + plan.aside + "\n");
+  if (!promised)
+    remove_unfinished_copy(plan.database);
+  return promised;
 }
 
 outcome finish_restore(const std::string& state_directory, const restore_plan& plan) {
@@ -135,7 +139,8 @@ std::string database_place(const std::string& state_directory) {
 outcome keep_database_place(const std::string& state_directory, const std::string& place) {
   if (database_place(state_directory) == place)
     return {};
-  return write_durably(state_directory + "/" + place_name, place + "\n");
+  // A hint: one that a power cut may take is better than that of another database.
+  return write_durably(state_directory + "/" + place_name, place + "\n", when_unsure::keep);
 }
 
 void remove_unfinished_copy(const std::string& database) {

@@ -32,7 +32,9 @@ std::string set_aside_earlier(const std::string& database);
 /// The restore that is under way in a state directory.
 std::optional<restore_plan> restore_under_way(const std::string& state_directory);
 
-/// Promises that the restore will be finished. The copy must be whole, checked and on disk.
+/// Promises that the restore will be finished. The copy must be whole, checked and on disk. After
+/// a failure nothing is promised, and the copy is removed: so a promise that comes back with the
+/// power is about nothing, and changes nothing.
 outcome promise_restore(const std::string& state_directory, const restore_plan& plan);
 
 /// Takes the steps that are left and forgets the promise; where the copy is gone, what was set

@@ -100,9 +100,10 @@ public:
     return in ? json::parse(in, nullptr, false) : json{};
   }
 
-  /// The file as a whole is the old one or the new one.
+  /// The file as a whole is the old one or the new one. A mark or a report is better than none,
+  /// also where a power cut may take it.
   void replace(const char* name, const std::string& text) const {
-    if (auto written = write_durably(file(name), text); !written)
+    if (auto written = write_durably(file(name), text, when_unsure::keep); !written)
       throw std::runtime_error(written.why());
   }
 

@@ -35,7 +35,7 @@ public:
 
   /// Marks this run as begun, and reserves the room for its report: a disk that is full then takes
   /// it all the same. From now on an end without `end_run` counts as a crash; after a failure it
-  /// passes unnoticed.
+  /// may pass unnoticed.
   outcome begin_run();
 
   /// Keeps in the mark that the process is given up because of this actor. Any thread; waits for

@@ -1,11 +1,13 @@
 // What is written durably is on disk, text and name, before anybody is told.
 
 #include "protocol/durable_file.hpp"
+#include "protocol/restore_journal.hpp"
 #include "server/api/tokens.hpp"
 #include "server/process/state_directory.hpp"
 #include "tests/support/doctest.hpp"
 #include "tests/support/places.hpp"
 
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -24,6 +26,12 @@ std::vector<std::string>& flushed() {
   return files;
 }
 
+/// The flush of this directory fails, as on a disk that is about to die; empty: none.
+std::string& failing_directory() {
+  static std::string path;
+  return path;
+}
+
 class directory {
 public:
   directory() {
@@ -31,8 +39,14 @@ public:
     path_ = ::mkdtemp(name);
     flushed().clear();
   }
-  ~directory() { fs::remove_all(path_); }
+  ~directory() {
+    failing_directory().clear();
+    fs::remove_all(path_);
+  }
   directory(const directory&) = delete;
+  void fails() const { failing_directory() = path_; }
+  /// What is said then.
+  std::string trouble() const { return "cannot bring " + path_ + " to disk: Input/output error"; }
   std::string path(const std::string& name = "") const {
     return name.empty() ? path_ : path_ + "/" + name;
   }
@@ -57,6 +71,10 @@ std::string text_in(const std::string& file) {
 extern "C" int fsync(int fd) {
   std::error_code ignored;
   flushed().push_back(fs::read_symlink("/proc/self/fd/" + std::to_string(fd), ignored).string());
+  if (failing_directory() == flushed().back()) {
+    errno = EIO;
+    return -1;
+  }
   return static_cast<int>(::syscall(SYS_fsync, fd));
 }
 
@@ -106,4 +124,84 @@ TEST_CASE("the state directory: the salt and the mark of a run are on disk") {
   flushed().clear();
   CHECK(state.begin_run().why() == "");
   CHECK(flushed() == dir.flushes_of("running.json"));
+}
+
+TEST_CASE("a name that does not come to disk: what was there before is there again, or what is "
+          "better than nothing stays") {
+  directory dir;
+  auto file = dir.path("a");
+  SUBCASE("there was nothing") {
+    dir.fails();
+    CHECK(write_durably(file, "new").why() == dir.trouble());
+    CHECK_FALSE(fs::exists(file));
+  }
+  SUBCASE("there was something") {
+    CHECK(write_durably(file, "old").why() == "");
+    dir.fails();
+    CHECK(write_durably(file, "new").why() == dir.trouble());
+    CHECK(text_in(file) == "old");
+  }
+  SUBCASE("kept all the same") {
+    CHECK(write_durably(file, "old").why() == "");
+    dir.fails();
+    CHECK(write_durably(file, "new", when_unsure::keep).why() == dir.trouble());
+    CHECK(text_in(file) == "new");
+  }
+  CHECK_FALSE(fs::exists(file + ".new"));
+}
+
+TEST_CASE("a restore whose promise does not come to disk is none: nothing is there to finish") {
+  directory dir;
+  directory state;
+  restore_plan plan{.database = dir.path("phi.db"), .aside = dir.path("phi.db.before-restore")};
+  std::ofstream{plan.database} << "old";
+  std::ofstream{restored_copy(plan.database)} << "new";
+  state.fails();
+  CHECK(promise_restore(state.path(), plan).why() == state.trouble());
+  CHECK_FALSE(restore_under_way(state.path()).has_value());
+  CHECK_FALSE(fs::exists(restored_copy(plan.database)));
+  // Should it come back after all, it changes nothing.
+  failing_directory().clear();
+  CHECK(promise_restore(state.path(), plan).why() == "");
+  CHECK(finish_restore(state.path(), plan).why() == "");
+  CHECK(text_in(plan.database) == "old");
+  CHECK_FALSE(fs::exists(plan.aside));
+}
+
+TEST_CASE("a token that does not come to disk is nobody's, also at the next start; one that does "
+          "not leave it stays good") {
+  directory dir;
+  auto file = dir.path("tokens.json");
+  api::token_book book{file};
+  SUBCASE("the first") {
+    dir.fails();
+    CHECK(book.create("n", {api::scope::read}, std::nullopt).why() == dir.trouble());
+    CHECK_FALSE(book.needed());
+    CHECK_FALSE(api::token_book{file}.needed()); // nobody is shut out for it
+  }
+  SUBCASE("one more, and one less") {
+    auto made = book.create("n", {api::scope::read}, std::nullopt);
+    dir.fails();
+    CHECK(book.create("m", {api::scope::read}, std::nullopt).why() == dir.trouble());
+    CHECK(book.revoke(made->what.id).why() == dir.trouble());
+    REQUIRE(book.all()->size() == 1);
+    auto next = api::token_book{file}.all();
+    REQUIRE(next->size() == 1);
+    CHECK(next->front().id == made->what.id);
+  }
+}
+
+TEST_CASE("the state directory on a disk that fails: no salt that may go with the power, but the "
+          "mark of a run") {
+  directory dir;
+  {
+    state_directory state{dir.path()};
+    dir.fails();
+    CHECK(state.own_salt().why() == dir.trouble());
+    CHECK_FALSE(fs::exists(dir.path("user_hash_salt")));
+    CHECK(state.begin_run().why() == dir.trouble());
+    CHECK(fs::exists(dir.path("running.json")));
+  }
+  state_directory next{dir.path()};
+  CHECK(next.crash_notice().find("ended without a report") != std::string::npos);
 }
