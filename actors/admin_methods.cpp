@@ -162,8 +162,10 @@ std::function<void(query_answer)> passed_on(const call& now) {
     now.request->file = answer.file;
     if (answer.error == error_code::none)
       return now.answer(json::parse(answer.body, nullptr, false));
-    bool later = facts(answer.error).http_status == 503;
-    now.fail(later ? admin_wire::try_again : admin_wire::refused,
+    auto status = facts(answer.error).http_status;
+    now.fail(status == 503   ? admin_wire::try_again
+             : status == 413 ? admin_wire::too_much
+                             : admin_wire::refused,
              std::string{facts(answer.error).title}
                + (answer.detail.empty() ? "" : ": " + answer.detail));
   };

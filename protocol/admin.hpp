@@ -63,6 +63,8 @@ inline constexpr int internal_error = -32603;
 inline constexpr int refused = -32000;
 /// Our own: it cannot be done now; the same request may work later.
 inline constexpr int try_again = -32001;
+/// Our own: nothing of it was done; less of it at a time may work.
+inline constexpr int too_much = -32002;
 
 } // namespace admin_wire
 

@@ -128,6 +128,31 @@ TEST_CASE("import: plain, gzip and zstd, each once however often") {
   CHECK(rollup_mismatch(in_file(service.database())) == "");
 }
 
+TEST_CASE("import and send: a service that takes few events a request gets few at a time") {
+  temp_dir dir;
+  auto with = quiet;
+  auto file = dir.path("events.ndjson");
+  write_events(file, 2500);
+  std::ofstream{file, std::ios::app} << R"({"feture":"x"})"
+                                     << "\n"; // line 2501
+  for (const auto* most : {"7", "1", "10000"}) {
+    CAPTURE(most);
+    with["APP_STATS_MAX_EVENTS_PER_REQUEST"] = most;
+    service_process service{dir.path(), with};
+    auto all = ctl(dir, {"import", file, "--again", most});
+    CHECK(all.code == 1);
+    CHECK(all.out == "2 500 stored, 0 known already, 1 rejected\n");
+    CHECK(has(all.err, "line 2501: unknown_field"));
+    CHECK(has(ctl(dir, {"import", file, "--again", most}).out,
+              "0 stored, 2 500 known already, 1 rejected\n"));
+    auto sent = shell("head -n 20 " + file + " | " + phictl() + " --socket "
+                      + dir.path("admin.sock") + " send");
+    CHECK(sent.out == "20 stored, 0 known already, 0 rejected\n");
+    CHECK(service.stop().code == 0);
+  }
+  CHECK(ask_database(dir.path("phi.db"), "SELECT count(*) FROM event") == 3 * 2520);
+}
+
 TEST_CASE("import: a file that has grown counts its new lines only") {
   temp_dir dir;
   service_process service{dir.path(), quiet};

@@ -154,9 +154,13 @@ json admin_client::call(std::string_view method, json params, std::chrono::milli
   if (!answer.is_object())
     throw failure{exit_status::failed, "the service's answer is not JSON; is " + path_
                                          + " the admin socket of phi-backend?"};
-  if (answer.contains("error"))
+  if (answer.contains("error")) {
+    auto code = answer["error"].value("code", 0);
     throw failure{exit_status::failed, answer["error"].value("message", "unknown error"),
-                  answer["error"].value("code", 0) == admin_wire::try_again};
+                  code == admin_wire::try_again  ? remedy::later
+                  : code == admin_wire::too_much ? remedy::less
+                                                 : remedy::none};
+  }
   return answer.value("result", json{});
 }
 

@@ -188,7 +188,7 @@ void take_turn(const context& with, steady::time_point until) {
       admin_client{with}.call(admin_wire::method_cluster_take_turn, json::object(), 10s);
       return;
     } catch (const failure& e) {
-      bool may_pass = e.again() || e.how() == exit_status::not_running;
+      bool may_pass = e.helps() == remedy::later || e.how() == exit_status::not_running;
       if (!may_pass || steady::now() > until)
         throw;
       if (said != e.what() && !with.json)

@@ -17,20 +17,26 @@ enum class exit_status : int {
   // `stop --wait` ends with the service's own exit status (protocol/lifecycle.hpp) instead.
 };
 
+/// What the service says may help.
+enum class remedy {
+  none,
+  later, ///< the same request may work later
+  less,  ///< nothing was done; less at a time may work
+};
+
 /// Ends a command: `what()` is for people.
 class failure : public std::runtime_error {
 public:
-  failure(exit_status how, const std::string& text, bool again = false)
+  failure(exit_status how, const std::string& text, remedy helps = remedy::none)
     : std::runtime_error(text),
       how_(how),
-      again_(again) {}
+      helps_(helps) {}
   exit_status how() const { return how_; }
-  /// Whether the service says that the same request may work later.
-  bool again() const { return again_; }
+  remedy helps() const { return helps_; }
 
 private:
   exit_status how_;
-  bool again_;
+  remedy helps_;
 };
 
 struct context {

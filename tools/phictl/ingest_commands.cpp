@@ -9,6 +9,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -49,9 +50,16 @@ class sender {
 public:
   explicit sender(const context& with) : with_(with) {}
 
-  json send(const std::string& lines) {
-    return insist([&] {
-      return client_->call(admin_wire::method_ingest, {{"lines", lines}}, with_.timeout_or(60s));
+  /// Nothing: that is more than the service takes at a time.
+  std::optional<json> send(const std::string& lines) {
+    return insist([&]() -> std::optional<json> {
+      try {
+        return client_->call(admin_wire::method_ingest, {{"lines", lines}}, with_.timeout_or(60s));
+      } catch (const failure& e) {
+        if (e.helps() != remedy::less)
+          throw;
+        return std::nullopt;
+      }
     });
   }
 
@@ -74,11 +82,12 @@ private:
         connect();
         return what();
       } catch (const failure& e) {
+        bool later = e.helps() == remedy::later;
         bool may_pass =
-          e.how() == exit_status::not_running || e.how() == exit_status::timed_out || e.again();
+          e.how() == exit_status::not_running || e.how() == exit_status::timed_out || later;
         if (!may_pass || steady::now() + wait > until)
           throw;
-        if (!e.again())
+        if (!later)
           client_.reset();
         if (!std::exchange(waits_said_, true))
           std::cerr << "waits for the service and tries again (see --timeout): "
@@ -108,7 +117,7 @@ private:
     auto answer = client.call(admin_wire::method_status, json::object(), with_.timeout_or(10s));
     auto id = answer.value("databaseId", "");
     if (id.empty() && answer.value("state", "") == "starting")
-      throw failure{exit_status::failed, "the service is starting", true};
+      throw failure{exit_status::failed, "the service is starting", remedy::later};
     return id;
   }
 
@@ -186,23 +195,32 @@ size_t bytes_in_json(std::string_view text) {
 class batch {
 public:
   bool has_room_for(size_t bytes) const { return bytes_ + bytes <= batch_bytes; }
-  bool full() const { return numbers_.size() >= batch_lines || bytes_ >= enough_bytes; }
-  bool empty() const { return numbers_.empty(); }
+  bool full() const { return lines() >= batch_lines || bytes_ >= enough_bytes; }
+  bool empty() const { return lines_.empty(); }
+  size_t lines() const { return lines_.size(); }
   void add(const std::string& line, uint64_t number) {
     text_ += line;
     text_ += '\n';
     bytes_ += bytes_in_json(line) + 2;
-    numbers_.push_back(number);
+    lines_.push_back({number, text_.size()});
   }
-  const std::string& text() const { return text_; }
-  /// Of its nth line.
-  uint64_t number(uint64_t n) const { return n < numbers_.size() ? numbers_[n] : 0; }
-  void clear() { *this = {}; }
+  /// So many lines from its nth on; `n + count` is at most `lines()`.
+  std::string text(size_t n, size_t count) const {
+    auto begin = n == 0 ? 0 : lines_[n - 1].end;
+    return text_.substr(begin, lines_[n + count - 1].end - begin);
+  }
+  /// Of its nth line in the file.
+  uint64_t number(uint64_t n) const { return n < lines() ? lines_[n].number : 0; }
 
 private:
+  struct line {
+    uint64_t number;
+    size_t end; ///< in the text
+  };
+
   std::string text_;
   size_t bytes_ = 0;
-  std::vector<uint64_t> numbers_;
+  std::vector<line> lines_;
 };
 
 /// Puts lines into batches and batches on their way. Every event has an id before it is sent for
@@ -235,14 +253,9 @@ public:
   void flush() {
     if (now_.empty())
       return;
-    auto answer = to_.send(now_.text());
-    for (const auto& one : answer["rejected"])
-      std::cerr << "line " << now_.number(one.value("index", uint64_t{0})) << ": "
-                << printable(one.value("code", "?") + " " + one.value("pointer", "") + " "
-                             + one.value("message", ""))
-                << "\n";
-    all_.add(answer);
-    now_.clear();
+    auto gathered = std::exchange(now_, {});
+    for (size_t n = 0; n < gathered.lines();)
+      n += deliver(gathered, n, std::min(gathered.lines() - n, most_lines_));
     if (delivered)
       delivered();
   }
@@ -257,9 +270,30 @@ public:
   bool knows_database() const { return to_.knows_database(); }
 
 private:
+  /// Sends so many lines from the nth on; gives how many have gone. None, when the service does not
+  /// take so many at a time: from now on half of them are. Its settings may be others each time.
+  size_t deliver(const batch& from, size_t n, size_t count) {
+    auto answer = to_.send(from.text(n, count));
+    if (!answer && count > 1) {
+      most_lines_ = count / 2;
+      return 0;
+    }
+    if (!answer)
+      throw failure{exit_status::failed, "the service does not take line "
+                                           + std::to_string(from.number(n)) + ", not even alone"};
+    for (const auto& one : (*answer)["rejected"])
+      std::cerr << "line " << from.number(n + one.value("index", uint64_t{0})) << ": "
+                << printable(one.value("code", "?") + " " + one.value("pointer", "") + " "
+                             + one.value("message", ""))
+                << "\n";
+    all_.add(*answer);
+    return count;
+  }
+
   sender to_;
   sent all_;
   batch now_;
+  size_t most_lines_ = batch_lines; ///< at a time
 };
 
 /// 128 random bits in hex.
