@@ -241,6 +241,40 @@ void attach_store(self_ptr self, store_actor store) {
   arm(self, duration::zero());
 }
 
+/// Takes a step of what an operator has asked; what is not done then goes on behind everything that
+/// has come meanwhile, so that nobody's events wait for it.
+void answer_some(self_ptr self, spool_state::question now) {
+  auto& state = self->state;
+  if (now.asked->abandoned())
+    return;
+  std::optional<query_answer> answer;
+  {
+    activity_scope scope{*state.who.activity, "answering a question"};
+    answer = state.port->answer(now.asked->question, now.so_far);
+  }
+  if (!answer) {
+    state.questions.push_back(std::move(now));
+    if (state.questions.size() == 1)
+      tell(self, spool_actor{self}, atom::check_v);
+    return;
+  }
+  now.asked->reply.answer(std::move(*answer));
+  if (std::holds_alternative<spool_requeue>(now.asked->question)) {
+    state.wait.succeeded();
+    tell_aside(self);
+    replay(self);
+  }
+}
+
+void answer_next(self_ptr self) {
+  auto& questions = self->state.questions;
+  auto now = std::move(questions.front());
+  questions.pop_front();
+  if (!questions.empty())
+    tell(self, spool_actor{self}, atom::check_v);
+  answer_some(self, std::move(now));
+}
+
 void close_and_leave(self_ptr self) {
   auto& state = self->state;
   outcome closed;
@@ -328,17 +362,9 @@ spool_actor::behavior_type spool_behavior(self_ptr self, child_identity who, spo
     },
     [self](atom::replay) { replay(self); },
     [self](atom::ask, const asked_ptr<spool_task>& asked) {
-      auto& state = self->state;
-      {
-        activity_scope scope{*state.who.activity, "answering a question"};
-        asked->reply.answer(state.port->answer(asked->question));
-      }
-      if (std::holds_alternative<spool_requeue>(asked->question)) {
-        state.wait.succeeded();
-        tell_aside(self);
-        replay(self);
-      }
-    });
+      answer_some(self, {asked, {}});
+    },
+    [self](atom::check) { answer_next(self); });
 }
 
 } // namespace phi

@@ -7,12 +7,19 @@
 #include "actors/ports/spool_port.hpp"
 #include "actors/retry_wait.hpp"
 
+#include <deque>
 #include <optional>
 #include <vector>
 
 namespace phi {
 
 struct spool_state {
+  /// What an operator has asked, and takes long.
+  struct question {
+    asked_ptr<spool_task> asked;
+    spool_progress so_far;
+  };
+
   child_identity who;
   spool_port_ptr port;
   store_actor store;
@@ -34,6 +41,7 @@ struct spool_state {
   size_t merged_fails = 0; ///< of several batches together, since that went well
   bool was_deferred = false;             ///< the batch that the store has had been set aside
   std::optional<time_point> deferred_at; ///< when the next of these is tried
+  std::deque<question> questions;        ///< a step of one, then a step of the next
   bool timer_armed = false;
   bool stopping = false;
   uint64_t appended = 0; ///< events

@@ -136,7 +136,9 @@ using spool_actor = child_actor::extend_with<commit_listener_actor>::extend<
   // Own timer, and an operator's wish: try the oldest batch now.
   accepts<atom::replay>,
   // Do what an operator asks about what is in it.
-  accepts<atom::ask, asked_ptr<spool_task>>>;
+  accepts<atom::ask, asked_ptr<spool_task>>,
+  // Own message: the next step of what takes long.
+  accepts<atom::check>>;
 
 /// Keeps this instance's place among those that share a database, and maintains the database.
 using keeper_actor = child_actor::extend<

@@ -9,7 +9,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace phi {
 
@@ -20,6 +22,21 @@ struct spool_depth {
   uint64_t set_aside = 0; ///< batches that no further try would store, or that are damaged
   uint64_t aside_events = 0;
   uint64_t deferred = 0; ///< batches of these that are tried again by themselves
+};
+
+/// How far a check of all batches has come.
+struct spool_progress {
+  struct damaged_batch {
+    int64_t number = 0;
+    int64_t events = 0;
+    std::string why;
+  };
+
+  int64_t last = -1;   ///< the number of the last batch that it is about; -1: it has not begun
+  int64_t checked = 0; ///< all up to this number are read
+  int64_t batches = 0; ///< of those that were there
+  int64_t events = 0;
+  std::vector<damaged_batch> damaged;
 };
 
 /// A durable queue of batches. Used by one thread.
@@ -60,8 +77,10 @@ public:
   /// After a failure it is still where it was.
   virtual outcome set_aside(uint64_t number, const std::string& why, bool try_again) = 0;
 
-  /// Never throws.
-  virtual query_answer answer(const spool_task& task) = 0;
+  /// Does a step of the task, of some 20 ms at the most, so that batches which come and go
+  /// meanwhile have their turn. Nothing: there is more to do; called again with the same `so_far`,
+  /// it goes on. Never throws.
+  virtual std::optional<query_answer> answer(const spool_task& task, spool_progress& so_far) = 0;
 
   virtual spool_depth depth() const = 0;
 

@@ -306,3 +306,34 @@ TEST_CASE("a new store gets the batch that the old one had") {
   on.advance(10ms);
   CHECK(h.at_store->size() == 2);
 }
+
+TEST_CASE("events that come while an operator's check goes on do not wait for it, nor does another "
+          "question") {
+  virtual_system on;
+  spool_house h{on};
+  h.disk->check_steps = 1000;
+  h.disk->on_step = [&](int64_t step) {
+    if (step != 10)
+      return;
+    h.hand_over(1); // comes in the middle of it, and so does the next
+    h.ask(spool_show{}, "show");
+  };
+  h.ask(spool_check{}, "check");
+  on.run();
+  CHECK(h.said == std::vector<std::string>{"show", "check"});
+  CHECK(h.disk->batches.size() == 1);
+  CHECK(h.disk->steps_at_append <= 12);
+}
+
+TEST_CASE("two checks go on side by side; one whose asker has gone ends") {
+  virtual_system on;
+  spool_house h{on};
+  h.disk->check_steps = 100;
+  auto gone = std::make_shared<std::atomic<bool>>(false);
+  h.disk->on_step = [&](int64_t step) { *gone = *gone || step == 50; };
+  h.ask(spool_check{}, "abandoned", gone);
+  h.ask(spool_check{}, "whole");
+  on.run();
+  CHECK(h.said == std::vector<std::string>{"abandoned", "whole"}); // the first is given back early
+  CHECK(h.disk->steps < 160);
+}

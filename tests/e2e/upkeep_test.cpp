@@ -7,8 +7,11 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <atomic>
 #include <fstream>
 #include <memory>
+#include <thread>
 
 using namespace phi::testing;
 using json = nlohmann::json;
@@ -243,6 +246,45 @@ TEST_CASE(
   CHECK(has(forgotten.out, "1 batches with 1 events are missing; this is forgotten now"));
   CHECK(words(forgotten) == "2 batches, 2 events: sound\n");
   CHECK(ctl(dir, {"spool", "fsck"}).out == "2 batches, 2 events: sound\n");
+}
+
+TEST_CASE("phictl spool fsck of a large spool keeps no events waiting") {
+  postgres_server server;
+  temp_dir dir;
+  service_process service{dir.path(),
+                          on_postgres(server.url(), {{"APP_STATS_TRACK_REQUESTS", "false"}})};
+  server.stop();
+  std::string lines;
+  for (int i = 0; i < 2000; ++i)
+    lines += one_event + "\n";
+  using steady = std::chrono::steady_clock;
+  steady::duration alone{}; // that a check takes
+  auto check = [&] {
+    auto began = steady::now();
+    CHECK(has(ctl(dir, {"spool", "fsck"}).out, "sound"));
+    alone = steady::now() - began;
+  };
+  for (int i = 0; i < 50 && alone < 2s; ++i) {
+    for (int k = 0; k < 20; ++k)
+      CHECK(post(service.port(), "/api/v1/events", lines, "application/x-ndjson").status == 202);
+    check();
+  }
+  std::atomic<bool> done{false};
+  std::thread checker{[&] {
+    check();
+    done = true;
+  }};
+  steady::duration longest{};
+  int answered = 0;
+  for (; !done; ++answered) {
+    auto began = steady::now();
+    CHECK(post(service.port(), "/api/v1/events", one_event).status == 202);
+    longest = std::max(longest, steady::now() - began);
+  }
+  checker.join();
+  CHECK(answered > 10);
+  CHECK(longest < alone / 4);
+  CHECK(service.stop().code == 0);
 }
 
 TEST_CASE("without a spool: 503 while PostgreSQL is away, then 200 again; no start without it") {

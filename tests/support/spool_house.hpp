@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -21,6 +22,7 @@ public:
   spool_result append(const commit_batch& batch) override {
     if (!full.empty())
       return {batch.number, error_code::spool_full, full};
+    steps_at_append = steps;
     auto copy = std::make_shared<commit_batch>();
     copy->number = ++number;
     copy->parts = {{{}, 1}};
@@ -28,12 +30,17 @@ public:
     copy->requests = batch.requests;
     copy->parts.front().id[0] = static_cast<uint8_t>(number);
     batches.push_back(copy);
-    return {};
+    return {batch.number};
   }
   commit_batch_ptr front(size_t most, size_t skip) override {
     taken.clear();
-    for (auto i = skip; i < batches.size() && taken.size() < most; ++i)
+    size_t events = 0;
+    for (auto i = skip; i < batches.size() && taken.size() < most; ++i) {
+      events += batches[i]->events;
+      if (!taken.empty() && events > defaults::replay_events)
+        break;
       taken.push_back(batches[i]);
+    }
     return joined();
   }
   commit_batch_ptr deferred() override {
@@ -50,7 +57,7 @@ public:
     for (const auto& one : taken) {
       out->parts.push_back(one->parts.front());
       out->events += one->events;
-      out->requests.push_back({.events = std::vector<event>(one->events)});
+      out->requests.push_back({.awaited = false, .events = std::vector<event>(one->events)});
     }
     return out;
   }
@@ -81,7 +88,15 @@ public:
     std::erase_if(batches, [&](const auto& one) { return one->number == of; });
     return {};
   }
-  query_answer answer(const spool_task&) override {
+  std::optional<query_answer> answer(const spool_task& task, spool_progress& so_far) override {
+    if (std::holds_alternative<spool_check>(task)) {
+      ++steps;
+      ++so_far.batches;
+      if (on_step)
+        on_step(so_far.batches);
+      if (so_far.batches < check_steps)
+        return std::nullopt;
+    }
     if (put_back > 0) {
       aside.clear();
       aside_events -= put_back;
@@ -89,7 +104,7 @@ public:
       again.events = std::exchange(put_back, 0);
       append(again);
     }
-    return {};
+    return query_answer{};
   }
   spool_depth depth() const override {
     spool_depth out{.batches = batches.size(),
@@ -111,8 +126,12 @@ public:
   outcome stuck;       ///< of taking batches out
   outcome keeps_apart; ///< of setting batches aside
   uint64_t aside_events = 0;
-  uint64_t put_back = 0;               ///< events, at the next question
-  std::vector<commit_batch_ptr> taken; ///< what was read last
+  int64_t check_steps = 1;              ///< that a check takes
+  std::function<void(int64_t)> on_step; ///< of a check
+  int64_t steps = 0;                    ///< of all checks
+  int64_t steps_at_append = 0;          ///< when a batch came last
+  uint64_t put_back = 0;                ///< events, at the next question
+  std::vector<commit_batch_ptr> taken;  ///< what was read last
   uint64_t number = 0;
   uint64_t found = 0;
 };
@@ -126,14 +145,38 @@ struct spool_house {
     on.run();
   }
   void append(size_t events = 1) {
-    auto batch = std::make_shared<commit_batch>();
-    batch->events = events;
-    batch->requests.push_back({.events = std::vector<event>(events)});
-    tell_from_outside(spool, atom::append_v, batch, spool_listener_actor{stats.stats});
+    hand_over(events);
     // In the ledger they were received and spooled.
     tell_from_outside(stats.stats, atom::replayed_v, replay_result{.recovered = events});
     on.run();
   }
+  void hand_over(size_t events) {
+    auto batch = std::make_shared<commit_batch>();
+    batch->events = events;
+    batch->requests.push_back({.events = std::vector<event>(events)});
+    tell_from_outside(spool, atom::append_v, batch, spool_listener_actor{stats.stats});
+  }
+
+  /// Its answer, whatever it is, goes to `said` under this name.
+  void ask(spool_task what, const std::string& name, gone_flag gone = {}) {
+    class named_sink : public reply_sink {
+    public:
+      named_sink(std::vector<std::string>& said, std::string name)
+        : said_(said),
+          name_(std::move(name)) {}
+      void deliver(std::vector<ingest_answer>) noexcept override {}
+      void deliver(ticket, query_answer) noexcept override { said_.push_back(name_); }
+
+    private:
+      std::vector<std::string>& said_;
+      std::string name_;
+    };
+    query_reply to{std::make_shared<named_sink>(said, name), 0};
+    tell_from_outside(spool, atom::ask_v,
+                      std::make_shared<asked<spool_task>>(std::move(what), std::move(to), gone));
+  }
+  std::vector<std::string> said;
+
   bool reached = true;  ///< what fails from now on is the database's own word
   bool passing = false; ///< and of itself
 

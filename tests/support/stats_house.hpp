@@ -74,6 +74,7 @@ inline spool_actor::behavior_type fake_spool(fake_spool_ptr, batches_ptr batches
     [](atom::attach, const spool_listener_actor&) {},
     [](atom::replay) {},
     [](atom::ask, const asked_ptr<spool_task>&) {},
+    [](atom::check) {},
   };
 }
 

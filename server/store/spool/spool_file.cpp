@@ -21,7 +21,6 @@
 #include <cstring>
 #include <filesystem>
 #include <optional>
-#include <span>
 #include <sqlite3.h>
 
 namespace phi::store {
@@ -72,11 +71,11 @@ public:
   spool_result append(const commit_batch& batch) override {
     // Packing costs milliseconds, and a full spool is asked again and again: what cannot fit
     // however small it gets is not packed.
-    auto room = check_room(with_, depth_.bytes, packed_at_least(batch));
+    auto room = check_room_for(packed_at_least(batch));
     if (!room)
       return {batch.number, error_code::spool_full, room.why()};
     auto body = pack_events(batch);
-    if (room = check_room(with_, depth_.bytes, body.size()); !room)
+    if (room = check_room_for(body.size()); !room)
       return {batch.number, error_code::spool_full, room.why()};
     const auto& id = batch.parts.front().id;
     kept_batch kept{.id = {reinterpret_cast<const char*>(id.data()), id.size()},
@@ -98,7 +97,7 @@ public:
   }
 
   commit_batch_ptr deferred() override {
-    return read("WHERE tried_us > 0 ORDER BY tried_us, seq LIMIT ?1 OFFSET ?2", 1, 0);
+    return read("WHERE " + is_deferred + " ORDER BY abs(tried_us), seq LIMIT ?1 OFFSET ?2", 1, 0);
   }
 
   outcome remove_front(const std::vector<refused_event>& refused) override {
@@ -116,7 +115,10 @@ public:
 
   outcome set_aside(uint64_t number, const std::string& why, bool try_again) override {
     return safely([&] {
-      statement put{db_, "UPDATE batch SET aside = ?2, tried_us = ?3 WHERE seq = ?1"};
+      // Whoever wants it stored whatever its age wants so until it is stored, or set aside for
+      // good.
+      statement put{db_, "UPDATE batch SET aside = ?2, tried_us = iif(tried_us < 0, -?3, ?3)"
+                         " WHERE seq = ?1"};
       put.bind(1, static_cast<int64_t>(number)).bind(2, std::string_view{why});
       put.bind(3, try_again ? wall_clock_us() : 0).execute();
       count();
@@ -125,21 +127,22 @@ public:
 
   void watched_by(work_watch_ptr watch) override { watch_ = std::move(watch); }
 
-  query_answer answer(const spool_task& task) override {
-    json body;
-    auto answered = safely([&] {
-      body = std::visit([this](const auto& one) { return execute(one); }, task);
-      body["file"] = with_.file;
-      body["maxBytes"] = with_.max_bytes;
-      body.emplace("missingEvents", events_of(missing_));
-    });
+  std::optional<query_answer> answer(const spool_task& task, spool_progress& so_far) override {
+    std::optional<json> body;
+    auto answered = safely(
+      [&] { body = std::visit([&](const auto& one) { return execute(one, so_far); }, task); });
     auto ended = db_.ended();
     db_.watched_by(nullptr);
     if (ended != end_cause::none)
       return ended_answer(ended);
     if (!answered)
-      return {error_code::store_unavailable, answered.why(), {}};
-    return {.body = body.dump()};
+      return query_answer{error_code::store_unavailable, answered.why(), {}};
+    if (!body)
+      return std::nullopt;
+    (*body)["file"] = with_.file;
+    (*body)["maxBytes"] = with_.max_bytes;
+    body->emplace("missingEvents", events_of(missing_));
+    return query_answer{.body = body->dump()};
   }
 
   spool_depth depth() const override { return depth_; }
@@ -174,12 +177,16 @@ public:
   }
 
 private:
-  json execute(const spool_show&) { return show_spool(db_); }
-  json execute(const spool_requeue&) { return requeue(); }
-  json execute(const spool_check& task) {
-    db_.watched_by(watch_.get()); // of a large spool it takes long
-    auto body = check_spool(db_, missing_);
+  /// Nothing: there is more to do.
+  std::optional<json> execute(const spool_show&, spool_progress&) { return show_spool(db_); }
+  std::optional<json> execute(const spool_requeue&, spool_progress&) { return requeue(); }
+  std::optional<json> execute(const spool_check& task, spool_progress& so_far) {
+    db_.watched_by(watch_.get()); // a stop ends it
+    bool done = check_some(db_, next_ - 1, so_far);
     db_.watched_by(nullptr);
+    if (!done)
+      return std::nullopt;
+    auto body = show_check(so_far, missing_);
     if (task.forget_missing) {
       forget();
       body["ok"] = body["damaged"].empty(); // as it is from now on, what was missing being told
@@ -245,8 +252,7 @@ private:
                  {"mend", "phictl spool fsck says more"}});
     if (index_.damaged_lines() > 0)
       log_warn("spool", "finds damaged lines in its index", {{"lines", index_.damaged_lines()}});
-    auto last = std::max(index_.last(), there.empty() ? 0 : there.back().number);
-    next_ = last + 1;
+    next_ = std::max(index_.last(), last_number(db_)) + 1;
     // With batches that came or went right before a crash, of which nobody has been told.
     std::vector<indexed_batch> all;
     std::set_union(held.begin(), held.end(), there.begin(), there.end(), std::back_inserter(all));
@@ -295,6 +301,17 @@ private:
 
   // -- batches that come ------------------------------------------------------------------------
 
+  outcome check_room_for(uint64_t bytes) {
+    return check_room(with_, depth_.bytes, bytes, [this] {
+      uint64_t out = 0;
+      safely([&] {
+        db_.run("PRAGMA wal_checkpoint(TRUNCATE)");
+        out = free_bytes(db_);
+      }).ignore("then only the disk counts");
+      return out;
+    });
+  }
+
   void put(kept_batch& kept) {
     kept.seq = next_;
     write_row(db_, kept);
@@ -302,8 +319,11 @@ private:
     fault_point("spool.put");
     // Also when this batch fails below: what stays of it must not have the number of another.
     next_ = kept.seq + is_new;
-    if (!is_new && !number_of(db_, kept.id))
+    if (!is_new && !number_of(db_, kept.id)) { // somebody else has written here
+      next_ = last_number(db_) + 1;
+      count();
       throw std::runtime_error("the number of a batch is taken by another");
+    }
     if (auto there = watched_.in_place(); !there)
       throw std::runtime_error(there.why());
     if (!is_new)
@@ -359,7 +379,7 @@ private:
     return safely([&] {
       db_.run("BEGIN IMMEDIATE");
       undo_unless_committed guard{db_};
-      auto kept = rows_of_refused(refused);
+      auto kept = rows_of_refused(db_, front_, refused, next_);
       auto gone = delete_rows(db_, front_);
       std::vector<int64_t> numbers;
       for (const auto& one : front_)
@@ -385,23 +405,6 @@ private:
     db_.run("PRAGMA incremental_vacuum");
     index_behind_ |= index_.size() > large_index_bytes;
     in_index([] {});
-  }
-
-  /// The refused events of each batch: a batch of their own that is to be set aside.
-  std::vector<kept_batch> rows_of_refused(std::span<const refused_event> refused) {
-    std::vector<kept_batch> out;
-    while (!refused.empty()) {
-      auto of = refused.front().request;
-      auto next = std::find_if(refused.begin(), refused.end(),
-                               [&](const auto& one) { return one.request != of; });
-      auto some = refused.first(static_cast<size_t>(next - refused.begin()));
-      if (auto row = row_of_refused(db_, front_.at(of), some)) {
-        row->seq = next_++;
-        out.push_back(std::move(*row));
-      }
-      refused = refused.subspan(some.size());
-    }
-    return out;
   }
 
   // -- reading ----------------------------------------------------------------------------------
@@ -432,7 +435,7 @@ private:
         if (!front_.empty()
             && out->events + static_cast<size_t>(kept.events) > defaults::replay_events)
           break;
-        out->suspect |= kept.tried_us > 0;
+        out->suspect |= kept.is_deferred();
         if (auto whole = kept.check(); whole)
           take_into(*out, kept);
         else
@@ -455,7 +458,7 @@ private:
     front_.push_back({kept.seq, kept.id, static_cast<uint64_t>(kept.events), kept.body.size(),
                       !kept.aside.empty()});
     commit_batch::part part{.requests = 1};
-    if (kept.tried_us != kept_batch::wanted)
+    if (!kept.is_wanted())
       part.taken_us = kept.taken_us;
     std::memcpy(part.id.data(), kept.id.data(), part.id.size());
     batch.parts.push_back(part);

@@ -4,6 +4,7 @@
 #include "server/platform/digest.hpp"
 #include "server/store/spool/packed_events.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace phi::store {
@@ -15,26 +16,8 @@ std::string id_of_refused(const std::string& id) {
   return {reinterpret_cast<const char*>(out.data()), out.size()};
 }
 
-} // namespace
-
-std::optional<int64_t> number_of(sqlite_connection& db, const std::string& id) {
-  statement there{db, "SELECT seq FROM batch WHERE id = ?1"};
-  if (!there.bind_blob(1, id.data(), id.size()).step())
-    return std::nullopt;
-  return there.integer(0);
-}
-
-std::vector<front_batch> delete_rows(sqlite_connection& db, const std::vector<front_batch>& front) {
-  std::vector<front_batch> out;
-  statement gone{db, "DELETE FROM batch WHERE seq = ?1"};
-  for (const auto& one : front) {
-    gone.bind(1, one.seq).execute();
-    if (db.changes() > 0)
-      out.push_back(one);
-  }
-  return out;
-}
-
+/// The row that keeps what the database has `refused` of one batch, by their places in it; it has
+/// no number yet. Nothing when an earlier try has written it, or when the batch has gone.
 std::optional<kept_batch> row_of_refused(sqlite_connection& db, const front_batch& of,
                                          std::span<const refused_event> refused) {
   auto id = id_of_refused(of.id);
@@ -60,6 +43,44 @@ std::optional<kept_batch> row_of_refused(sqlite_connection& db, const front_batc
                  .aside = why};
   row.checksum = hex_digest(row.body);
   return row;
+}
+
+} // namespace
+
+std::optional<int64_t> number_of(sqlite_connection& db, const std::string& id) {
+  statement there{db, "SELECT seq FROM batch WHERE id = ?1"};
+  if (!there.bind_blob(1, id.data(), id.size()).step())
+    return std::nullopt;
+  return there.integer(0);
+}
+
+std::vector<front_batch> delete_rows(sqlite_connection& db, const std::vector<front_batch>& front) {
+  std::vector<front_batch> out;
+  statement gone{db, "DELETE FROM batch WHERE seq = ?1"};
+  for (const auto& one : front) {
+    gone.bind(1, one.seq).execute();
+    if (db.changes() > 0)
+      out.push_back(one);
+  }
+  return out;
+}
+
+std::vector<kept_batch> rows_of_refused(sqlite_connection& db,
+                                        const std::vector<front_batch>& front,
+                                        std::span<const refused_event> refused, int64_t& next) {
+  std::vector<kept_batch> out;
+  while (!refused.empty()) {
+    auto of = refused.front().request;
+    auto end = std::find_if(refused.begin(), refused.end(),
+                            [&](const auto& one) { return one.request != of; });
+    auto some = refused.first(static_cast<size_t>(end - refused.begin()));
+    if (auto row = row_of_refused(db, front.at(of), some)) {
+      row->seq = next++;
+      out.push_back(std::move(*row));
+    }
+    refused = refused.subspan(some.size());
+  }
+  return out;
 }
 
 std::optional<spool_depth> depth_without(spool_depth depth, const std::vector<front_batch>& gone) {

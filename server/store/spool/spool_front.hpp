@@ -27,10 +27,11 @@ std::optional<int64_t> number_of(sqlite_connection& db, const std::string& id);
 /// Deletes the rows of these; gives those that were there.
 std::vector<front_batch> delete_rows(sqlite_connection& db, const std::vector<front_batch>& front);
 
-/// The row that keeps what the database has `refused` of one batch, by their places in it; it has
-/// no number yet. Nothing when an earlier try has written it, or when the batch has gone.
-std::optional<kept_batch> row_of_refused(sqlite_connection& db, const front_batch& of,
-                                         std::span<const refused_event> refused);
+/// The rows that keep what the database has `refused` of these, a row a batch, with numbers from
+/// `next` on, which is counted up. None where an earlier try has written it, or the batch has gone.
+std::vector<kept_batch> rows_of_refused(sqlite_connection& db,
+                                        const std::vector<front_batch>& front,
+                                        std::span<const refused_event> refused, int64_t& next);
 
 /// What is left without these; nothing when that must be counted: what was set aside may have been
 /// put back meanwhile, and never is more gone than was there.

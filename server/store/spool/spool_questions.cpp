@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <chrono>
 
 namespace phi::store {
 namespace {
@@ -15,12 +16,12 @@ using json = nlohmann::ordered_json;
 /// Of what is missing, or set aside, so many are named.
 constexpr size_t most_named = 100;
 
-constexpr auto totals = "SELECT count(*) FILTER (WHERE aside IS NULL),"
-                        " coalesce(sum(events) FILTER (WHERE aside IS NULL), 0),"
-                        " coalesce(sum(length(body)), 0), count(aside),"
-                        " coalesce(sum(events) FILTER (WHERE aside IS NOT NULL), 0),"
-                        " count(*) FILTER (WHERE tried_us > 0),"
-                        " min(taken_us) FILTER (WHERE aside IS NULL) FROM batch";
+const auto totals = "SELECT count(*) FILTER (WHERE aside IS NULL),"
+                    " coalesce(sum(events) FILTER (WHERE aside IS NULL), 0),"
+                    " coalesce(sum(length(body)), 0), count(aside),"
+                    " coalesce(sum(events) FILTER (WHERE aside IS NOT NULL), 0),"
+                    " count(*) FILTER (WHERE "
+                    + is_deferred + "), min(taken_us) FILTER (WHERE aside IS NULL) FROM batch";
 
 struct whole_spool {
   spool_depth depth;
@@ -57,7 +58,7 @@ json show_spool(sqlite_connection& db) {
                      {"takenAt", format_rfc3339(taken_us)},
                      {"events", events},
                      {"why", why},
-                     {"triedAgain", tried_us > 0}});
+                     {"triedAgain", tried_us != 0}});
   }
   return {{"batches", depth.batches},
           {"events", depth.events},
@@ -68,24 +69,35 @@ json show_spool(sqlite_connection& db) {
           {"setAside", std::move(aside)}};
 }
 
-json check_spool(sqlite_connection& db, const std::vector<indexed_batch>& missing) {
-  json damaged = json::array();
-  int64_t batches = 0;
-  int64_t events = 0;
-  statement all{db, select_kept + "ORDER BY seq"};
-  while (all.step()) {
-    auto kept = read_row(all);
-    ++batches;
-    events += kept.events;
+bool check_some(sqlite_connection& db, int64_t last, spool_progress& so_far) {
+  if (so_far.last < 0)
+    so_far.last = last; // what comes later is not waited for
+  auto until = std::chrono::steady_clock::now() + work_watch::interval;
+  statement next{db, select_kept + "WHERE seq > ?1 AND seq <= ?2 ORDER BY seq"};
+  next.bind(1, so_far.checked).bind(2, so_far.last);
+  while (next.step()) {
+    auto kept = read_row(next);
+    so_far.checked = kept.seq;
+    ++so_far.batches;
+    so_far.events += kept.events;
     if (auto whole = kept.check(); !whole)
-      damaged.push_back({{"batch", kept.seq}, {"events", kept.events}, {"why", whole.why()}});
+      so_far.damaged.push_back({kept.seq, kept.events, whole.why()});
+    if (std::chrono::steady_clock::now() >= until)
+      return false;
   }
+  return true;
+}
+
+json show_check(const spool_progress& all, const std::vector<indexed_batch>& missing) {
+  json damaged = json::array();
+  for (const auto& one : all.damaged)
+    damaged.push_back({{"batch", one.number}, {"events", one.events}, {"why", one.why}});
   json gone = json::array();
   for (size_t i = 0; i < std::min(missing.size(), most_named); ++i)
     gone.push_back({{"batch", missing[i].number}, {"events", missing[i].events}});
   bool sound = damaged.empty() && missing.empty();
-  return {{"batches", batches},
-          {"events", events},
+  return {{"batches", all.batches},
+          {"events", all.events},
           {"ok", sound},
           {"damaged", std::move(damaged)},
           {"missingBatches", missing.size()},

@@ -44,6 +44,9 @@ void set_up(sqlite_connection& db, bool is_new) {
   db.run("PRAGMA journal_mode = WAL");
   db.run("PRAGMA synchronous = FULL");
   db.run("PRAGMA journal_size_limit = 16777216");
+  // Debian's default writes zeros over all that leaves, which needs as much room as it had come
+  // with: a full spool could not get empty.
+  db.run("PRAGMA secure_delete = FAST");
   auto version = first_number(db, "PRAGMA user_version");
   if (version == spool_version)
     return;
@@ -151,6 +154,15 @@ void write_row(sqlite_connection& db, const kept_batch& kept) {
   put.bind(3, kept.taken_us).bind(4, kept.events);
   put.bind_blob(5, kept.body.data(), kept.body.size()).bind(6, std::string_view{kept.checksum});
   put.bind_or_null(7, kept.aside).bind(8, kept.tried_us).execute();
+}
+
+int64_t last_number(sqlite_connection& db) {
+  return first_number(db, "SELECT max(seq) FROM sqlite_sequence WHERE name = 'batch'");
+}
+
+uint64_t free_bytes(sqlite_connection& db) {
+  return static_cast<uint64_t>(first_number(db, "PRAGMA freelist_count")
+                               * first_number(db, "PRAGMA page_size"));
 }
 
 outcome open_spool(sqlite_connection& db, const std::string& file) {

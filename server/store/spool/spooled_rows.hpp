@@ -19,11 +19,16 @@ struct kept_batch {
   int64_t events = 0;
   std::string body;
   std::string checksum;
-  std::string aside;    ///< why it was set aside; empty: it waits
-  int64_t tried_us = 0; ///< with `aside`: tried again by itself, last then; 0: not by itself
+  std::string aside; ///< why it was set aside; empty: it waits
+  /// Of one that was set aside: tried again by itself, last then; 0: not by itself. Below 0
+  /// somebody wants it stored whatever its age: `wanted` while it waits, the time negated while it
+  /// is aside.
+  int64_t tried_us = 0;
 
-  /// As `tried_us` of one that waits: somebody wants it stored whatever its age.
   static constexpr int64_t wanted = -1;
+  bool is_wanted() const { return tried_us < 0; }
+  /// Set aside, and tried again by itself.
+  bool is_deferred() const { return !aside.empty() && tried_us != 0; }
 
   /// Whether it is whole.
   outcome check() const;
@@ -32,6 +37,9 @@ struct kept_batch {
 /// Whether the file itself is damaged.
 bool is_damage(const sqlite_error& e);
 
+/// For SQL: `kept_batch::is_deferred`.
+inline const std::string is_deferred = "aside IS NOT NULL AND tried_us <> 0";
+
 /// For read_row.
 inline const std::string select_kept =
   "SELECT seq, id, taken_us, events, body, checksum, aside, tried_us FROM batch ";
@@ -39,6 +47,12 @@ inline const std::string select_kept =
 kept_batch read_row(const statement& row);
 /// Does nothing when a batch with this id, or of this number, is there already.
 void write_row(sqlite_connection& db, const kept_batch& kept);
+
+/// The highest number that was ever given away in this file; 0: none.
+int64_t last_number(sqlite_connection& db);
+
+/// In pages that nothing is kept in any more, and that are filled before the file grows.
+uint64_t free_bytes(sqlite_connection& db);
 
 /// Opens the spool at `file`, makes it if it is not there, and brings it to the form of today.
 /// Fails when it is damaged and cannot be used. Throws when it is sound and cannot be used all the

@@ -5,6 +5,8 @@
 #include "tests/support/doctest.hpp"
 #include "tests/support/failing_disk.hpp"
 #include "tests/support/recorded_log.hpp"
+#include "tests/support/small_disk.hpp"
+#include "tests/support/stored.hpp"
 
 #include <chrono>
 
@@ -112,4 +114,78 @@ TEST_CASE("a full spool is asked again and again: it says so without packing any
   auto roomy = make_sqlite_spool({dir.file(), packed, 0});
   REQUIRE(roomy->open().why() == "");
   CHECK(roomy->append(*batch).error == error_code::none);
+}
+
+TEST_CASE(
+  "a number is given once: also when the spool was empty in between and its index is lost") {
+  spool_dir dir;
+  for (uint64_t number : {1, 2, 3}) {
+    auto spool = dir.spool();
+    REQUIRE(spool->open().why() == "");
+    fill(*spool, 0, 1);
+    CHECK(spool->front(1, 0)->number == number);
+    REQUIRE(spool->remove_front({}).why() == "");
+    CHECK(spool->close().why() == "");
+    if (number == 2)
+      fs::remove(dir.file(".index"));
+  }
+}
+
+TEST_CASE("a number that somebody else has taken: the batch is refused, the next try has another "
+          "number, and nothing is written over") {
+  spool_dir dir;
+  auto spool = dir.spool();
+  REQUIRE(spool->open().why() == "");
+  fill(*spool, 0, 2);
+  in_file(dir.file())("INSERT INTO batch(seq, id, taken_us, events, body, checksum)"
+                      " SELECT 3, randomblob(length(id)), taken_us, events, body, checksum"
+                      " FROM batch WHERE seq = 1");
+  auto batch = batch_of({{make_event(1), make_event(2)}});
+  auto said = spool->append(*batch);
+  CHECK(said.error == error_code::spool_failed);
+  CHECK(said.detail == "the number of a batch is taken by another");
+  CHECK(spool->depth().events == 30);
+  CHECK(spool->append(*batch).error == error_code::none);
+  CHECK(spool->depth().events == 32);
+  CHECK(ask_database(dir.file(), "SELECT seq FROM batch WHERE events = 2") == 4);
+  CHECK(ask_database(dir.file(), "SELECT count(*) FROM batch") == 4);
+  CHECK(spool->close().why() == "");
+  spool = dir.spool();
+  REQUIRE(spool->open().why() == "");
+  CHECK(ask(*spool, spool_check{})["ok"] == true);
+  CHECK(spool->depth().events == 32);
+}
+
+TEST_CASE("a spool that was full and half replayed takes as much again, in the room that it has "
+          "itself"
+          * doctest::skip(may_not_mount())) {
+  spool_dir dir;
+  small_disk disk{dir.file(".disk"), "24m"};
+  auto file = dir.file(".disk/spool.db");
+  auto spool = make_sqlite_spool({file, 1U << 30, 0});
+  REQUIRE(spool->open().why() == "");
+  std::vector<event> many;
+  for (uint32_t i = 0; i < 4000; ++i)
+    many.push_back(make_event(i));
+  auto fill_up = [&] {
+    int taken = 0;
+    for (; taken < 1000; ++taken) {
+      auto said = spool->append(*batch_of({many}));
+      if (said.error != error_code::none) {
+        CHECK(said.error == error_code::spool_full);
+        break;
+      }
+    }
+    return taken;
+  };
+  auto first = fill_up();
+  CHECK(first > 10);
+  auto size = fs::file_size(file);
+  for (int i = 0; i < first / 2; ++i) {
+    REQUIRE(spool->front(1, 0));
+    REQUIRE(spool->remove_front({}).why() == "");
+  }
+  CHECK(fill_up() >= first / 2);
+  CHECK(fs::file_size(file) <= size + size / 20); // without the disk
+  CHECK(spool->close().why() == "");
 }

@@ -145,7 +145,7 @@ TEST_CASE("a damaged spool is repaired while it is in use: numbers stay, what is
   out.seekp(static_cast<std::streamoff>(fs::file_size(dir.file()) / 2 / 4096 * 4096));
   out << std::string(8192, '\xa5') << std::flush;
   for (int i = 0; i < 3 && !log.contains("was damaged"); ++i)
-    spool->answer(spool_task{spool_check{}});
+    answer_whole(*spool, spool_check{});
   REQUIRE(log.contains("was damaged"));
   auto said = ask(*spool, spool_check{});
   auto lost = said["missingBatches"].get<int>();
@@ -251,6 +251,36 @@ TEST_CASE("a batch set aside for a while is given again, those that were tried l
   CHECK(spool->depth().set_aside == 1);
   CHECK(spool->depth().aside_events == 10);
   CHECK(spool->depth().events == 10);
+}
+
+TEST_CASE(
+  "a batch that somebody put back is wanted whatever its age, also when it is set aside for "
+  "a while once more, and until it is stored") {
+  spool_dir dir;
+  auto spool = dir.spool();
+  REQUIRE(spool->open().why() == "");
+  fill(*spool, 0, 2);
+  CHECK(spool->set_aside(1, "too old", false).why() == "");
+  CHECK(ask(*spool, spool_requeue{})["requeued"] == 1);
+  CHECK(spool->set_aside(1, "locked", true).why() == "");
+  CHECK(spool->set_aside(2, "locked", true).why() == "");
+  CHECK(spool->depth().deferred == 2);
+  CHECK(ask(*spool, spool_show{})["setAside"][0]["triedAgain"] == true);
+  for (uint64_t number : {1, 2, 1}) { // in turn: who was tried the longest ago
+    CHECK(spool->close().why() == "");
+    spool = dir.spool();
+    REQUIRE(spool->open().why() == "");
+    auto one = spool->deferred();
+    REQUIRE(one);
+    CHECK(one->number == number);
+    CHECK(one->suspect);
+    CHECK((one->parts[0].taken_us == 0) == (number == 1));
+    CHECK(spool->set_aside(number, "locked", true).why() == "");
+  }
+  // Set aside for good: the next word about it is somebody's again.
+  CHECK(spool->set_aside(1, "too long", false).why() == "");
+  CHECK(spool->depth().deferred == 1);
+  CHECK(ask(*spool, spool_show{})["setAside"][0]["triedAgain"] == false);
 }
 
 TEST_CASE(
@@ -389,11 +419,11 @@ TEST_CASE("a check of the spool shows that it gets on, and ends when it is told 
   REQUIRE(spool->open().why() == "");
   fill(*spool, 0, 500);
   CHECK(watch->looks == 0); // an append is not watched: a stop must not end it
-  CHECK(json::parse(spool->answer(spool_task{spool_check{}}).body)["batches"] == 500);
+  CHECK(ask(*spool, spool_check{})["batches"] == 500);
   CHECK(watch->looks > 0);
   watch->why = end_cause::stopping;
-  CHECK(spool->answer(spool_task{spool_check{}}).error == error_code::stopping);
+  CHECK(answer_whole(*spool, spool_check{}).error == error_code::stopping);
   fill(*spool, 500, 1); // nothing else is ended by it
   watch->why = end_cause::none;
-  CHECK(json::parse(spool->answer(spool_task{spool_check{}}).body)["batches"] == 501);
+  CHECK(ask(*spool, spool_check{})["batches"] == 501);
 }

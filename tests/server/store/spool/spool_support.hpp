@@ -51,8 +51,16 @@ inline void fill(spool_port& spool, uint32_t first, uint32_t batches, uint32_t e
   }
 }
 
+/// With all its steps.
+inline query_answer answer_whole(spool_port& spool, const spool_task& task) {
+  spool_progress so_far;
+  for (;;)
+    if (auto answer = spool.answer(task, so_far))
+      return *answer;
+}
+
 inline json ask(spool_port& spool, const spool_task& task) {
-  auto answer = spool.answer(task);
+  auto answer = answer_whole(spool, task);
   INFO(answer.detail);
   REQUIRE(answer.error == error_code::none);
   return json::parse(answer.body);
