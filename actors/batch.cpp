@@ -24,13 +24,14 @@ void batch_queue::push(ingest_request request, reply_sink_ptr waiting, time_poin
   queue_.push_back({std::move(request), std::move(waiting), now});
 }
 
-cut_batch batch_queue::cut() {
+cut_batch batch_queue::cut(size_t most) {
+  most = std::min(most, with_.batch_events);
   cut_batch out{std::make_shared<commit_batch>(), {}, {}};
   auto& batch = *out.batch;
   batch.number = next_number_++;
   while (!queue_.empty()) {
     auto& next = queue_.front();
-    if (batch.events > 0 && batch.events + next.request.events.size() > with_.batch_events)
+    if (batch.events > 0 && batch.events + next.request.events.size() > most)
       break;
     batch.events += next.request.events.size();
     awaited_ -= next.waiting != nullptr;

@@ -5,6 +5,7 @@
 #include "protocol/caf_dialect.hpp"
 #include "protocol/ingest.hpp"
 
+#include <cstdint>
 #include <deque>
 #include <optional>
 #include <vector>
@@ -53,8 +54,12 @@ public:
 
   void push(ingest_request request, reply_sink_ptr waiting, time_point now);
 
-  /// Cuts the next batch. It counts against the bounds until `done`.
-  cut_batch cut();
+  /// Cuts the next batch, of `most` events if the first request is not larger. It counts against
+  /// the bounds until `done`.
+  cut_batch cut(size_t most = SIZE_MAX);
+
+  /// Events of the first request; 0 when there is none.
+  size_t first_events() const { return queue_.empty() ? 0 : queue_.front().request.events.size(); }
 
   /// The batch has left: its events no longer count against the bounds.
   void done(const commit_batch& batch);

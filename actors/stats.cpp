@@ -144,6 +144,8 @@ std::string what_it_does(self_ptr self, bool in_full) {
   if (state.under_way)
     what += ", " + std::to_string(state.under_way->cut.batch->events) + " of them at the store for "
             + show_duration(now_of(self) - state.under_way->since);
+  if (!state.under_way && backlog > 0 && credit_holds(self))
+    what += ", held back while the spool is being emptied";
   if (state.away)
     what += ", the database is away: events go to the spool";
   else if (state.store_refuses)

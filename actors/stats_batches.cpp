@@ -1,6 +1,7 @@
 #include "actors/stats_parts.hpp"
 
 #include "actors/exit_report.hpp"
+#include "config/defaults.hpp"
 
 #include <algorithm>
 #include <iterator>
@@ -25,10 +26,30 @@ void hand_to_store(self_ptr self) {
   arm_overdue_timer(self, state.spool ? state.with.spool_after : state.with.commit_overdue);
 }
 
+/// Until when the next batch waits for more to leave the spool; nothing: it does not.
+std::optional<time_point> held_back_until(self_ptr self) {
+  auto& state = self->state;
+  auto most = state.with.queue.batch_events;
+  if (!credit_holds(self)
+      || state.credit.left(most) >= std::min(most, state.queue.first_events())) {
+    state.held_since.reset();
+    return std::nullopt;
+  }
+  auto now = now_of(self);
+  if (!state.held_since)
+    state.held_since = now;
+  auto until = std::min(state.credit.until(),
+                        *state.held_since + defaults::drain_hold * state.with.spool_after);
+  return now < until ? std::optional{until} : std::nullopt;
+}
+
 void commit_next(self_ptr self) {
   auto& state = self->state;
+  auto now = now_of(self);
+  state.held_since.reset();
+  auto most = credit_holds(self) ? state.credit.left(state.with.queue.batch_events) : SIZE_MAX;
   state.under_way.emplace(
-    stats_state::commit_under_way{.cut = state.queue.cut(), .since = now_of(self)});
+    stats_state::commit_under_way{.cut = state.queue.cut(most), .since = now});
   if (state.spool && state.away)
     hand_to_spool(self, stage::at_spool);
   else
@@ -155,6 +176,11 @@ ingest_outcome refusal(const stats_state& state, error_code why) {
   return {.error = why, .retry_after_s = state.rate.retry_after_s(state.queue.events())};
 }
 
+bool credit_holds(self_ptr self) {
+  const auto& state = self->state;
+  return state.spool && !state.stop_at && !state.releasing && state.credit.holds(now_of(self));
+}
+
 void maybe_commit(self_ptr self) {
   auto& state = self->state;
   if (state.under_way)
@@ -169,6 +195,8 @@ void maybe_commit(self_ptr self) {
     due = now;
   if (state.retry_at)
     due = std::max(due, *state.retry_at);
+  if (auto until = held_back_until(self))
+    return arm_flush_timer(self, *until);
   if (state.queue.someone_waits() || (state.queue.full_batch() && !state.retry_at) || now >= due)
     commit_next(self);
   else if (!leave_if_done(self))
@@ -209,6 +237,8 @@ void settle_batch(self_ptr self, const commit_result& result) {
   // A batch that was abandoned leaves the store as it was: that says nothing about the database.
   if (committed || !state.spool || under_way.cut.batch->abandoned())
     return end_batch(self, result);
+  if (!result.reached)
+    state.credit.over();
   divert_to_spool(self, result.detail);
   hand_to_spool(self, stage::at_spool);
 }

@@ -36,6 +36,10 @@ inline uint32_t event_count(const ingest_request& request) {
 /// With the time after which it is worth to try again.
 ingest_outcome refusal(const stats_state& state, error_code why);
 
+/// Whether live events wait until there is credit for them: the spool is being emptied, and no stop
+/// has begun.
+bool credit_holds(self_ptr self);
+
 /// Commits at once when somebody waits, a batch is full, or it is time; else sets the timer. Leaves
 /// when that is all there was to do.
 void maybe_commit(self_ptr self);

@@ -1,5 +1,7 @@
 #include "actors/stats_parts.hpp"
 
+#include "config/defaults.hpp"
+
 namespace phi::counting {
 namespace {
 
@@ -10,6 +12,7 @@ void batch_spooled(self_ptr self) {
   for (size_t i = 0; i < cut.fates.size(); ++i) {
     auto events = event_count(cut.batch->requests[i]);
     state.ledger.spool(events);
+    state.credit.spooled(events, now_of(self));
     if (cut.fates[i] == fate::awaited)
       out.add(cut.waiting[i], cut.batch->requests[i].to, {.stored = events, .spooled = true});
   }
@@ -66,10 +69,17 @@ void take_replayed(self_ptr self, const replay_result& result) {
   state.ledger.replay(result.stored, result.duplicates);
   state.ledger.requeue(result.requeued);
   state.ledger.set_aside(result.set_aside);
-  // Only what the database took, and quickly, says that it is back.
-  if (result.stored + result.duplicates == 0 || result.took > state.with.spool_after)
+  auto taken = result.stored + result.duplicates;
+  if (taken == 0)
     return;
-  state.away = false;
+  state.credit.replayed(taken, result.took, defaults::drain_patience * state.with.spool_after,
+                        now_of(self));
+  if (state.ledger.counts().spooled == 0)
+    state.credit.refill(state.with.queue.batch_events);
+  // Only what the database took, and quickly, says that it is back.
+  if (result.took <= state.with.spool_after)
+    state.away = false;
+  maybe_commit(self); // it may have waited for that
 }
 
 void attach_spool(self_ptr self, spool_actor spool) {

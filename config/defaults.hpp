@@ -146,6 +146,12 @@ inline constexpr auto replay_wait_max = 5000ms;
 /// it: it must take a fraction of spool.after_ms.
 inline constexpr size_t replay_batches = 1000;
 inline constexpr size_t replay_events = 2000;
+/// While the spool is being emptied it takes live events only as fast as it loses others, until the
+/// database has taken nothing out of it for so many times spool.after_ms: another batch, which is
+/// late, may keep the database busy meanwhile.
+inline constexpr int drain_patience = 3;
+/// No request waits for that longer than so many times spool.after_ms.
+inline constexpr int drain_hold = 10;
 /// Between two signs of life of an instance among those that share a database, and how long one
 /// holds: an instance that is silent for longer counts as gone.
 inline constexpr auto heartbeat_interval = 2000ms;

@@ -350,6 +350,31 @@ TEST_CASE("the spool is full: refused, nothing that was acknowledged is lost") {
   check_exactly_once(server, seen);
 }
 
+TEST_CASE("the spool gets empty under more load than PostgreSQL takes"
+          * doctest::skip(!has_faults())) {
+  postgres_server server;
+  temp_dir dir;
+  // A commit takes so long that live events which wait behind a replay are late each time.
+  service_process service{
+    dir.path(), without_own(server.url(), {{"APP_SPOOL_AFTER_MS", "250"},
+                                           {"PHI_FAULTS", "store.commit=block:150@1*1000000"}})};
+  server.stop();
+  std::string lines;
+  for (int i = 0; i < 2000; ++i)
+    lines += one_event + "\n";
+  for (int i = 0; i < 10; ++i)
+    CHECK(post(service.port(), "/api/v1/events", lines, "application/x-ndjson").status == 202);
+  load clients{service.port(), "load", 8, 100};
+  server.start();
+  CHECK(eventually([&] { return spooled(service) == 0; }, 90s));
+  auto seen = clients.finish();
+  drain_and_stop(service);
+  say("more load than it takes", seen);
+  CHECK(seen.refused.empty());
+  CHECK(server.number("SELECT count(*) FROM event WHERE feature = 'f'") == 20'000);
+  check_exactly_once(server, seen);
+}
+
 TEST_CASE("the disk of the spool is full: refused, nothing that was acknowledged is lost"
           * doctest::skip(may_not_mount())) {
   postgres_server server;
