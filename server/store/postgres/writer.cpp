@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <initializer_list>
 #include <iterator>
 #include <optional>
@@ -161,6 +162,8 @@ private:
   void try_to_commit(commit_batch& batch, commit_result& result) {
     if (!db_.is_open())
       connect();
+    if (batch.parts.empty())
+      try_plain_event();
     activity_ = "BEGIN";
     fault_point("store.begin");
     begin(batch);
@@ -175,6 +178,21 @@ private:
     fault_point("store.after_commit");
   }
 
+  event plain_event(const digest& identity) {
+    event out{.time_us = database_now_us(db_), .feature = "phi.probe"};
+    out.identity = identity;
+    return out;
+  }
+
+  /// For a trial, which has no events: throws why a plain one could not be written.
+  void try_plain_event() {
+    activity_ = "trying a plain event";
+    digest own{};
+    std::memcpy(own.data(), &run_of_process::own().number, sizeof(int64_t));
+    auto plain = plain_event(own);
+    write_and_take_back({&plain});
+  }
+
   /// The batch as a whole was refused: finds the events that are at fault, and commits the others.
   /// Whether an event is at fault shows by its failing alone where a plain one does not.
   void commit_without_culprits(commit_batch& batch, commit_result& result) {
@@ -182,8 +200,7 @@ private:
       if (!db_.is_open())
         connect();
       activity_ = "looking for what is refused";
-      event plain{.time_us = database_now_us(db_), .feature = "phi.probe"};
-      plain.identity = batch.parts.front().id;
+      auto plain = plain_event(batch.parts.front().id);
       if (!try_to_write({&plain}, batch.suspect))
         return; // nothing of the data's making
       auto culprits = find_culprits(batch);
@@ -233,25 +250,7 @@ private:
   /// throws when the data are not at fault.
   outcome try_to_write(const std::vector<const event*>& events, bool suspect) {
     try {
-      begin_limited(db_, with_.commit_timeout);
-      digest_set added;
-      postgres_array digests{postgres_array::of::uuid};
-      postgres_array days{postgres_array::of::int4};
-      for (const auto* e : events)
-        if (added.insert(e->identity).second) {
-          digests.add(e->identity);
-          days.add(statistics::day_of_slot(statistics::slot_of(e->time_us)));
-        }
-      added = new_identities(digests, days);
-      fresh_.clear();
-      for (const auto* e : events)
-        if (added.erase(e->identity) > 0)
-          fresh_.push_back(e);
-      if (!fresh_.empty()) { // else all of them are there already
-        queue_rows();
-        db_.run_queued();
-      }
-      db_.run("ROLLBACK");
+      write_and_take_back(events);
       return {};
     } catch (const postgres_error& e) {
       if (!is_about_data(e, suspect))
@@ -259,6 +258,28 @@ private:
       db_.recover(e);
       return outcome::failure(e.what());
     }
+  }
+
+  void write_and_take_back(const std::vector<const event*>& events) {
+    begin_limited(db_, with_.commit_timeout);
+    digest_set added;
+    postgres_array digests{postgres_array::of::uuid};
+    postgres_array days{postgres_array::of::int4};
+    for (const auto* e : events)
+      if (added.insert(e->identity).second) {
+        digests.add(e->identity);
+        days.add(statistics::day_of_slot(statistics::slot_of(e->time_us)));
+      }
+    added = new_identities(digests, days);
+    fresh_.clear();
+    for (const auto* e : events)
+      if (added.erase(e->identity) > 0)
+        fresh_.push_back(e);
+    if (!fresh_.empty()) { // else all of them are there already
+      queue_rows();
+      db_.run_queued();
+    }
+    db_.run("ROLLBACK");
   }
 
   /// Opens the transaction, and looks which parts of the batch an earlier try has committed.
