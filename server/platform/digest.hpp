@@ -23,6 +23,20 @@ struct digest_hash {
   }
 };
 
+/// 64 bits that all depend on all bits of a digest and of `key`, for tables whose size is a power
+/// of two: of two UUIDv7 of one millisecond only a few bits differ, in the middle. (The finalizer
+/// of MurmurHash3, twice.)
+inline uint64_t mixed(const digest& of, uint64_t key) {
+  auto mix = [](uint64_t x) {
+    x = (x ^ x >> 33) * 0xff51afd7ed558ccdULL;
+    x = (x ^ x >> 33) * 0xc4ceb9fe1a85ec53ULL;
+    return x ^ x >> 33;
+  };
+  uint64_t halves[2];
+  std::memcpy(halves, of.data(), sizeof halves);
+  return mix(mix(halves[0] ^ key) ^ halves[1]);
+}
+
 /// The identity of an event: 128 bits of SHA-256 over (source, id). One instance a thread.
 class identity_digest {
 public:

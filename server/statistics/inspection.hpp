@@ -7,6 +7,10 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
 namespace phi::statistics {
 
 /// `{events: [...], last}`: those behind `query.after`, or the last `query.limit` ones without it;
@@ -15,8 +19,19 @@ nlohmann::ordered_json recent_events(row_source& db, const recent_events_query& 
 
 inline constexpr int64_t all_days = -1'000'000;
 
+/// 128 bits: 2^31 of 2^32 for each of 2^64 rows.
+using wide_number = __int128;
+
+/// Something that was counted both in the rows and in what is derived from them.
+struct compared {
+  std::string_view what;
+  wide_number rows = 0;
+  wide_number derived = 0;
+};
+
 /// `{checks: [{what, rows, rollups, ok}], ok}`: each roll-up against the raw rows, from the first
-/// UTC day on whose rows are all there.
-nlohmann::ordered_json verify(row_source& db, int64_t raw_from_day = all_days);
+/// UTC day on whose rows are all there; and what the store compares by itself.
+nlohmann::ordered_json verify(row_source& db, const std::vector<compared>& more,
+                              int64_t raw_from_day = all_days);
 
 } // namespace phi::statistics

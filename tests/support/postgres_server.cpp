@@ -167,6 +167,8 @@ question postgres_server::asked() const {
 
 std::string postgres_server::rollup_mismatch() const {
   return testing::rollup_mismatch(asked())
+         + difference(asked(), "identities", "SELECT count(*) FROM event",
+                      "SELECT count(*) FROM identity")
          + difference(asked(), "batches", "SELECT count(*) FROM event",
                       "SELECT coalesce(sum(stored), 0) FROM batch");
 }

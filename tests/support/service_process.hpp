@@ -2,6 +2,7 @@
 /// The real program, started in a directory of its own, driven by signals and watched by its log.
 
 #include "tests/support/places.hpp"
+#include "tests/support/temp_dir.hpp"
 
 #include <chrono>
 #include <filesystem>
@@ -14,20 +15,6 @@
 namespace phi::testing {
 
 using settings = std::map<std::string, std::string>; ///< environment of the service
-
-/// A directory that is removed with all that is in it.
-class temp_dir {
-public:
-  temp_dir();
-  ~temp_dir();
-  temp_dir(const temp_dir&) = delete;
-  std::string path(const std::string& name = "") const {
-    return name.empty() ? path_ : path_ + "/" + name;
-  }
-
-private:
-  std::string path_;
-};
 
 struct ended {
   int code = -1;                    ///< exit status, or -1

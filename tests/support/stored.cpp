@@ -65,7 +65,7 @@ std::string rollup_mismatch(const question& ask) {
      "SELECT coalesce(sum(sum_us), 0) FROM rollup_count"},
     {"users", "SELECT count(DISTINCT user_hash) FROM " USERS,
      "SELECT count(DISTINCT user_hash) FROM rollup_user"},
-    {"identities", "SELECT count(*) FROM event", "SELECT count(*) FROM identity"},
+    {"identities", "SELECT count(*) FROM event", "SELECT count(DISTINCT identity) FROM event"},
   };
   std::string out;
   for (const auto& c : comparisons)

@@ -40,8 +40,14 @@ public:
               "the events are in PostgreSQL: back it up with pg_dump or its own means",
               {}};
     return try_answer(watch, defaults::inspection_timeout, [&] {
-      return statistics::verify(*this, statistics::number(*this, postgres_sql::raw_from_day))
-        .dump();
+      auto from = statistics::number(*this, postgres_sql::raw_from_day);
+      auto of = [&](std::string_view sql) {
+        auto& row = ask(sql, {from});
+        return row.step() ? row.integer(0) : 0;
+      };
+      statistics::compared identities{"identities", of(postgres_sql::rows_kept),
+                                      of(postgres_sql::rows_with_identity)};
+      return statistics::verify(*this, {identities}, from).dump();
     });
   }
 

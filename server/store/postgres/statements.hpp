@@ -368,6 +368,13 @@ inline constexpr const char* instances =
 
 inline constexpr const char* raw_from_day = "SELECT value FROM state WHERE name = 'raw_from_day'";
 
+/// To compare: $1 the first day whose rows are all there.
+#define PHI_ROWS_KEPT "SELECT count(*) FROM event WHERE time_us >= $1 * 86400000000"
+inline constexpr const char* rows_kept = PHI_ROWS_KEPT;
+inline constexpr const char* rows_with_identity =
+  PHI_ROWS_KEPT " AND identity IN (SELECT digest FROM identity)";
+#undef PHI_ROWS_KEPT
+
 /// What retention remembers: name and value.
 inline constexpr const char* retention =
   "SELECT name, value FROM state WHERE name IN ('raw_from_day', 'keep_days', 'moved_at_us')";

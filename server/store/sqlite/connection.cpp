@@ -173,6 +173,12 @@ std::string statement::text(int column) const {
               : std::string{};
 }
 
+std::string_view statement::blob(int column) const {
+  const auto* data = static_cast<const char*>(sqlite3_column_blob(handle_, column));
+  return data ? std::string_view{data, static_cast<size_t>(sqlite3_column_bytes(handle_, column))}
+              : std::string_view{};
+}
+
 bool statement::null(int column) const {
   return sqlite3_column_type(handle_, column) == SQLITE_NULL;
 }

@@ -100,6 +100,8 @@ public:
   int64_t integer(int column) const override;
   std::string text(int column) const override;
   bool null(int column) const override;
+  /// Good until the next step or reset.
+  std::string_view blob(int column) const;
 
 private:
   sqlite_connection& on_;

@@ -12,6 +12,18 @@
 
 namespace phi::store {
 
+/// What is known of identities in memory, and on disk. Smaller ones are for tests.
+struct identity_limits {
+  /// Identities that become a run together.
+  size_t generation = 1 << 18;
+  /// Runs of a level that become one.
+  size_t fan_in = 8;
+  /// So much is sorted at a time: well below a millisecond.
+  size_t sorted_at_once = 4096;
+  /// Filters that are held in memory; those of the largest runs are read when they are needed.
+  size_t filter_bytes = 24 << 20;
+};
+
 struct sqlite_settings {
   std::string file;
   std::string instance; ///< of this service
@@ -21,6 +33,7 @@ struct sqlite_settings {
   std::chrono::milliseconds query_timeout{};
   std::optional<int64_t> start_at_us; ///< nothing before it is counted
   uint64_t log_limit = 64 << 20;      ///< a larger write-ahead log is made to begin anew
+  identity_limits identities{};
 };
 
 sqlite_settings sqlite_settings_of(const config& settings);

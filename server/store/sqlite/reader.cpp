@@ -4,6 +4,7 @@
 #include "server/statistics/inspection.hpp"
 #include "server/store/sqlite/connection.hpp"
 #include "server/store/sqlite/database_file.hpp"
+#include "server/store/sqlite/identities.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -43,7 +44,8 @@ public:
     return try_answer(watch, [&]() -> query_answer {
       if (const auto* backup = std::get_if<backup_task>(&task))
         return copied(backup->file, watch); // VACUUM INTO is a transaction of its own
-      return in_transaction([&] { return statistics::verify(*this).dump(); });
+      return in_transaction(
+        [&] { return statistics::verify(*this, compare_identities(db_)).dump(); });
     });
   }
 

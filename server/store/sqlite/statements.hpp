@@ -96,6 +96,29 @@ CREATE TABLE rollup_address (
   PRIMARY KEY (day, address_hash)
 ) STRICT, WITHOUT ROWID;
 )",
+  // Identities are derived from the rows now: the runs are made from them when it is opened.
+  R"(
+CREATE TABLE identity_run (
+  run      INTEGER PRIMARY KEY,
+  level    INTEGER NOT NULL,
+  digests  INTEGER NOT NULL,
+  last_seq INTEGER NOT NULL,
+  fences   BLOB NOT NULL
+) STRICT;
+
+-- id: the run << 32 | the number of the block, or of the first block that the filters are of.
+CREATE TABLE identity_block (
+  id   INTEGER PRIMARY KEY,
+  body BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE identity_filter (
+  id   INTEGER PRIMARY KEY,
+  body BLOB NOT NULL
+) STRICT;
+
+DROP TABLE identity;
+)",
 };
 
 // -- which database this is: no step of a migration, for older programs need not know it ---------
@@ -110,13 +133,10 @@ inline constexpr const char* forget_id = "DELETE FROM about WHERE name = 'databa
 
 // -- writing ------------------------------------------------------------------------------------
 
-inline constexpr std::string_view insert_identity =
-  "INSERT OR IGNORE INTO identity(digest, day) VALUES (?1, ?2)";
-
 inline constexpr std::string_view insert_event =
-  "INSERT INTO event(time_us, identity, feature, action, route, method, status, duration_us,"
+  "INSERT INTO event(seq, time_us, identity, feature, action, route, method, status, duration_us,"
   " user_hash, user_kind, address_hash, instance, extra)"
-  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+  " VALUES (?14, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
 
 inline constexpr std::string_view add_count =
   "INSERT INTO rollup_count(slot, feature, action, route, method, class, n, errors, first_us,"
@@ -153,5 +173,57 @@ inline constexpr std::string_view add_address =
   "INSERT INTO rollup_address(day, address_hash, slots_low, slots_high)"
   " VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET"
   " slots_low = slots_low | excluded.slots_low, slots_high = slots_high | excluded.slots_high";
+
+// -- identities: derived, see identity_run.hpp. ?1 of those that name a shift: of ids of blocks
+// ----
+
+inline constexpr std::string_view identities_after =
+  "SELECT seq, identity FROM event WHERE seq > ?1 ORDER BY seq";
+
+inline constexpr std::string_view identity_runs =
+  "SELECT run, level, digests, last_seq, fences FROM identity_run ORDER BY run";
+
+inline constexpr std::string_view add_identity_run =
+  "INSERT INTO identity_run(run, level, digests, last_seq, fences) VALUES (?1, ?2, ?3, ?4, ?5)";
+
+inline constexpr std::string_view remove_identity_run = "DELETE FROM identity_run WHERE run = ?1";
+
+inline constexpr const char* remove_identity_runs = "DELETE FROM identity_run";
+
+inline constexpr std::string_view last_identity_run =
+  "SELECT max(coalesce((SELECT max(run) FROM identity_run), 0),"
+  " coalesce((SELECT max(id) FROM identity_block), 0) >> ?1)";
+
+inline constexpr std::string_view identity_block = "SELECT body FROM identity_block WHERE id = ?1";
+
+inline constexpr std::string_view add_identity_block =
+  "INSERT INTO identity_block(id, body) VALUES (?1, ?2)";
+
+inline constexpr std::string_view identity_filters =
+  "SELECT body FROM identity_filter WHERE id = ?1";
+
+inline constexpr std::string_view add_identity_filters =
+  "INSERT INTO identity_filter(id, body) VALUES (?1, ?2)";
+
+// A run that has blocks and is not on the list; from run to run without looking at all blocks.
+#define PHI_ORPHANS(table)                                                                         \
+  "WITH RECURSIVE found(run) AS (SELECT min(id) >> ?1 FROM " table                                 \
+  " UNION ALL SELECT (SELECT min(id) >> ?1 FROM " table " WHERE id >= (found.run + 1) << ?1)"      \
+  " FROM found WHERE found.run IS NOT NULL)"                                                       \
+  " SELECT run FROM found WHERE run IS NOT NULL AND run NOT IN (SELECT run FROM identity_run)"     \
+  " LIMIT 1"
+
+inline constexpr std::string_view orphaned_blocks = PHI_ORPHANS("identity_block");
+inline constexpr std::string_view orphaned_filters = PHI_ORPHANS("identity_filter");
+
+#undef PHI_ORPHANS
+
+inline constexpr std::string_view remove_blocks =
+  "DELETE FROM identity_block WHERE id IN"
+  " (SELECT id FROM identity_block WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT ?3)";
+
+inline constexpr std::string_view remove_filters =
+  "DELETE FROM identity_filter WHERE id IN"
+  " (SELECT id FROM identity_filter WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT ?3)";
 
 } // namespace phi::store::sql

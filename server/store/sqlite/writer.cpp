@@ -7,8 +7,9 @@
 #include "server/store/database_id.hpp"
 #include "server/store/halving.hpp"
 #include "server/store/sqlite/connection.hpp"
+#include "server/store/sqlite/identities.hpp"
+#include "server/store/sqlite/row_writer.hpp"
 #include "server/store/sqlite/schema.hpp"
-#include "server/store/sqlite/statements.hpp"
 #include "server/store/sqlite/watched_file.hpp"
 
 #include <algorithm>
@@ -20,26 +21,21 @@
 namespace phi::store {
 namespace {
 
-/// The statements of the writing connection; they live as long as it is open.
-struct writer_statements {
-  explicit writer_statements(sqlite_connection& db)
-    : identity(db, sql::insert_identity),
-      event(db, sql::insert_event),
-      count(db, sql::add_count),
-      status(db, sql::add_status),
-      instance(db, sql::add_instance),
-      latency(db, sql::add_latency),
-      user(db, sql::add_user),
-      address(db, sql::add_address),
-      begin(db, "BEGIN IMMEDIATE"),
+/// What belongs to the connection, as long as it is open.
+struct open_database {
+  open_database(sqlite_connection& db, const identity_limits& limits)
+    : begin(db, "BEGIN IMMEDIATE"),
       commit(db, "COMMIT"),
       rollback(db, "ROLLBACK"),
       savepoint(db, "SAVEPOINT pieces"),
       keep(db, "RELEASE pieces"),
-      undo(db, "ROLLBACK TO pieces") {}
+      undo(db, "ROLLBACK TO pieces"),
+      rows(db),
+      known(db, limits) {}
 
-  statement identity, event, count, status, instance, latency, user, address, begin, commit,
-    rollback, savepoint, keep, undo;
+  statement begin, commit, rollback, savepoint, keep, undo;
+  row_writer rows;
+  identities known; ///< last: it may write when it is made
 };
 
 /// While one reader follows upon another there is no moment in which the log could begin anew: once
@@ -48,6 +44,9 @@ struct writer_statements {
 constexpr auto cut_log_patience = std::chrono::milliseconds{100};
 constexpr uint64_t cut_log_most_patience = 5;
 constexpr int cut_log_share = 10;
+
+/// After the runs of identities could not be written on: the disk is nearly full.
+constexpr auto make_runs_pause = std::chrono::seconds{10};
 
 /// A log of this size is not written back, for somebody reads what was there before it.
 constexpr uint64_t large_log_bytes = uint64_t{256} << 20;
@@ -101,13 +100,16 @@ public:
                                      + " MiB: somebody has been reading the database for long";
   }
 
-  void tidy_up() override { cut_log(); }
+  void tidy_up() override {
+    make_runs_at_rest();
+    cut_log();
+  }
 
   outcome close() override {
     auto out = in_place(); // the log goes with the last connection
     activity_ = "checkpoint";
     try {
-      statements_.reset();
+      database_.reset();
       if (db_.is_open() && with_.wal)
         db_.run("PRAGMA wal_checkpoint(TRUNCATE)");
     } catch (const std::exception& e) {
@@ -134,7 +136,7 @@ private:
     auto folder = std::filesystem::path{with_.file}.parent_path();
     if (!folder.empty())
       std::filesystem::create_directories(folder);
-    statements_.reset();
+    database_.reset();
     db_.open(with_.file, sqlite_connection::access::read_write);
     db_.set_busy_timeout(with_.busy_timeout);
     db_.watched_by(watch_.get()); // to wait for a lock is no standstill
@@ -150,7 +152,10 @@ private:
       log_info("store", found == 0 ? "creates the database" : "migrates the database",
                {{"file", with_.file}, {"from_schema", found}, {"to_schema", current_schema()}});
     id_.set(id_of(db_));
-    statements_.emplace(db_);
+    data_version_ = version_of_data(); // before they are read: what comes meanwhile is seen later
+    activity_ = "reading identities";
+    database_.emplace(db_, with_.identities);
+    last_seq_ = database_->known.last_seq();
     file_ = watched_file{with_.file};
     log_ = with_.wal ? watched_file{with_.file + "-wal"} : watched_file{};
     activity_ = "idle";
@@ -173,11 +178,14 @@ private:
     result.detail = e.what();
     result.requests.clear();
     result.refused.clear();
+    bool damaged = dynamic_cast<const damaged_run*>(&e) != nullptr;
     bool certain = !batch.committing() || says_not_committed(e);
     result.error = certain ? error_code::store_unavailable : error_code::outcome_unknown;
     if (certain)
       roll_back();
-    else
+    if (damaged && database_)
+      make_identities_anew(e.what());
+    if (damaged || !certain)
       close_file();
     if (certain)
       batch.reopen();
@@ -195,7 +203,7 @@ private:
   /// are waited for. One that stays is waited for in vain: the log grows until it ends.
   void cut_log() {
     auto now = std::chrono::steady_clock::now();
-    if (!with_.wal || !statements_ || now < cut_log_at_)
+    if (!with_.wal || !database_ || now < cut_log_at_)
       return;
     auto times = size_of_file(log_.path()) / with_.log_limit;
     if (times == 0)
@@ -214,20 +222,21 @@ private:
   }
 
   void close_file() noexcept {
-    statements_.reset();
+    database_.reset();
     log_ = {}; // goes with the last connection
     db_.close();
   }
 
   void run_transaction(commit_batch& batch, commit_result& result) {
-    if (!statements_)
+    if (!database_)
       open_again();
     stay_where_it_was();
-    activity_ = "BEGIN";
-    statements_->begin.execute();
+    begin();
     if (batch.requests.empty()) // somebody wants to know whether it could be written
       db_.run("PRAGMA user_version = " + std::to_string(current_schema()));
     take_in(batch, result);
+    if (batch.events > 0)
+      make_runs(batch.events);
     fault_point("store.before_commit");
     if (!batch.begin_commit()) {
       roll_back();
@@ -236,9 +245,85 @@ private:
       return;
     }
     activity_ = "COMMIT";
-    statements_->commit.execute();
+    database_->commit.execute();
     fault_point("store.after_commit");
+    database_->known.settled(last_seq_);
     stay_where_it_was();
+  }
+
+  /// A slice of what identities need, in the transaction that is open. Events do not suffer when
+  /// there is no room for it.
+  void make_runs(size_t events) {
+    if (std::chrono::steady_clock::now() < make_runs_at_)
+      return;
+    activity_ = "writing identities";
+    database_->savepoint.execute();
+    try {
+      database_->known.make_runs(events);
+    } catch (const sqlite_error& e) {
+      if (db_.autocommit())
+        throw; // all of it was rolled back
+      database_->undo.execute();
+      database_->known.give_up_run();
+      make_runs_at_ = std::chrono::steady_clock::now() + make_runs_pause;
+      log_warn("store", "cannot write identities for now; they stay in memory",
+               {{"cause", e.what()}});
+    }
+    database_->keep.execute();
+  }
+
+  /// While no events come, what is under way goes on, in a transaction of its own.
+  void make_runs_at_rest() {
+    if (!database_ || !database_->known.is_making_runs() || !in_place())
+      return;
+    try {
+      begin();
+      make_runs(0);
+      database_->commit.execute();
+      database_->known.settled(last_seq_);
+    } catch (const damaged_run& e) {
+      roll_back();
+      make_identities_anew(e.what());
+      close_file();
+    } catch (const std::exception& e) {
+      log_debug("store", "cannot write identities at rest", {{"cause", e.what()}});
+      close_file(); // nobody knows what of it is committed
+    }
+    activity_ = "idle";
+  }
+
+  void make_identities_anew(const char* why) noexcept {
+    log_error("store", "makes what it knows of identities anew, from the rows", {{"cause", why}});
+    try {
+      throw_runs_away(db_);
+    } catch (const std::exception& e) {
+      log_error("store", "cannot throw the runs of identities away", {{"cause", e.what()}});
+    }
+  }
+
+  /// What is known of identities holds for the rows that we have written. There is one writer, but
+  /// for a moment: one that was given up and is still at it.
+  void begin() {
+    activity_ = "BEGIN";
+    database_->begin.execute();
+    if (version_of_data() == data_version_)
+      return;
+    log_warn("store", "finds that somebody else has written to the database");
+    if (!database_->known.catch_up()) {
+      roll_back();
+      open_again();
+      database_->begin.execute();
+      if (version_of_data() != data_version_)
+        throw std::runtime_error("somebody else writes to the database");
+    }
+    data_version_ = version_of_data();
+    last_seq_ = database_->known.last_seq();
+  }
+
+  /// Changes when another connection has committed something.
+  int64_t version_of_data() {
+    statement ask{db_, "PRAGMA data_version"};
+    return ask.step() ? ask.integer(0) : 0;
   }
 
   /// After an error. Never another file than the one that was there: it may be an empty one.
@@ -281,17 +366,23 @@ private:
     commit_result ignored;
     ignored.requests.resize(1);
     std::vector<batch_piece> one{{0, 0, 1}};
-    statements_->savepoint.execute();
+    database_->savepoint.execute();
+    auto added = database_->known.added();
+    auto last_seq = last_seq_;
     auto taken = try_to_take(plain, one, ignored);
-    statements_->undo.execute();
-    statements_->keep.execute();
+    database_->undo.execute();
+    database_->known.take_back(added);
+    last_seq_ = last_seq;
+    database_->keep.execute();
     return !taken;
   }
 
   /// Takes these pieces, or none of them and says why not. Throws when the data are not at fault.
   outcome try_to_take(const commit_batch& batch, std::span<const batch_piece> pieces,
                       commit_result& result) {
-    statements_->savepoint.execute();
+    database_->savepoint.execute();
+    auto added = database_->known.added();
+    auto last_seq = last_seq_;
     outcome taken;
     std::vector<commit_result::counts> counts(pieces.size());
     try {
@@ -299,15 +390,17 @@ private:
       for (size_t i = 0; i < pieces.size(); ++i)
         counts[i] = insert(batch, pieces[i]);
       activity_ = "roll-ups";
-      write_rollups();
+      database_->rows.add(sums_);
     } catch (const sqlite_error& e) {
       if (!is_about_data(e))
         throw;
-      statements_->undo.execute();
+      database_->undo.execute();
+      database_->known.take_back(added);
+      last_seq_ = last_seq;
       taken = outcome::failure(e.what());
     }
     sums_.clear();
-    statements_->keep.execute();
+    database_->keep.execute();
     for (size_t i = 0; i < pieces.size() && taken; ++i) {
       result.requests[pieces[i].request].stored += counts[i].stored;
       result.requests[pieces[i].request].duplicates += counts[i].duplicates;
@@ -320,77 +413,25 @@ private:
     auto events =
       std::span{batch.requests[piece.request].events}.subspan(piece.first, piece.events);
     for (const auto& e : events) {
-      auto day = statistics::day_of_slot(statistics::slot_of(e.time_us));
-      statements_->identity.bind_blob(1, e.identity.data(), e.identity.size())
-        .bind(2, day)
-        .execute();
-      if (db_.changes() == 0) {
+      if (!database_->known.add(e.identity)) {
         ++counts.duplicates;
         continue;
       }
-      insert_row(e);
+      database_->rows.put(e, ++last_seq_);
       sums_.add(e);
       ++counts.stored;
     }
     return counts;
   }
 
-  void insert_row(const event& e) {
-    auto& row = statements_->event;
-    row.bind(1, e.time_us).bind_blob(2, e.identity.data(), e.identity.size());
-    row.bind_or_null(3, e.feature).bind_or_null(4, e.action).bind_or_null(5, e.route);
-    row.bind_or_null(6, e.method).bind_or_null(9, e.user_hash).bind_or_null(10, e.user_kind);
-    row.bind_or_null(11, e.address_hash).bind_or_null(12, e.instance).bind_or_null(13, e.extra);
-    e.status != 0 ? row.bind(7, int64_t{e.status}) : row.bind_null(7);
-    e.duration_us >= 0 ? row.bind(8, e.duration_us) : row.bind_null(8);
-    row.execute();
-  }
-
-  void write_rollups() {
-    for (const auto& [key, sums] : sums_.counts)
-      write_count(key, sums);
-    for (const auto& [key, n] : sums_.statuses)
-      statements_->status.bind(1, key.slot).bind(2, key.a).bind(3, key.number).bind(4, n).execute();
-    for (const auto& [key, n] : sums_.instances)
-      statements_->instance.bind(1, key.slot).bind(2, key.a).bind(3, key.b).bind(4, n).execute();
-    for (const auto& [key, n] : sums_.latencies)
-      statements_->latency.bind(1, key.slot)
-        .bind(2, key.a)
-        .bind(3, key.b)
-        .bind(4, key.c)
-        .bind(5, key.number)
-        .bind(6, n)
-        .execute();
-    for (const auto& [key, slots] : sums_.users)
-      statements_->user.bind(1, key.slot)
-        .bind(2, key.a)
-        .bind(3, key.b)
-        .bind(4, key.c)
-        .bind(5, static_cast<int64_t>(slots.low))
-        .bind(6, static_cast<int64_t>(slots.high))
-        .execute();
-    for (const auto& [key, slots] : sums_.addresses)
-      statements_->address.bind(1, key.slot)
-        .bind(2, key.a)
-        .bind(3, static_cast<int64_t>(slots.low))
-        .bind(4, static_cast<int64_t>(slots.high))
-        .execute();
-  }
-
-  void write_count(const statistics::rollup_key& key, const statistics::count_sums& sums) {
-    auto& row = statements_->count;
-    row.bind(1, key.slot).bind(2, key.a).bind(3, key.b).bind(4, key.c).bind(5, key.d);
-    row.bind(6, key.number).bind(7, sums.n).bind(8, sums.errors).bind(9, sums.first_us);
-    row.bind(10, sums.last_us).bind(11, sums.timed).bind(12, sums.sum_us);
-    sums.timed > 0 ? row.bind(13, sums.min_us) : row.bind_null(13);
-    sums.timed > 0 ? row.bind(14, sums.max_us) : row.bind_null(14);
-    row.execute();
-  }
-
   void roll_back() noexcept {
     try {
-      if (db_.is_open() && !db_.autocommit())
-        statements_->rollback.execute();
+      if (!database_)
+        return;
+      if (!db_.autocommit())
+        database_->rollback.execute();
+      database_->known.forgotten();
+      last_seq_ = database_->known.last_seq();
     } catch (const std::exception& e) {
       log_error("store", "cannot roll back; opens the database anew", {{"cause", e.what()}});
       close_file();
@@ -401,11 +442,14 @@ private:
   work_watch_ptr watch_;
   sqlite_connection db_;
   store::database_id id_;
-  std::optional<writer_statements> statements_;
+  std::optional<open_database> database_;
   watched_file file_;
   watched_file log_;
+  int64_t last_seq_ = 0; ///< of the rows, with those of the transaction that is open
+  int64_t data_version_ = 0;
   statistics::rollup sums_;
-  std::chrono::steady_clock::time_point cut_log_at_{}; ///< not before
+  std::chrono::steady_clock::time_point cut_log_at_{};   ///< not before
+  std::chrono::steady_clock::time_point make_runs_at_{}; ///< not before
   std::atomic<const char*> activity_{"closed"};
 };
 

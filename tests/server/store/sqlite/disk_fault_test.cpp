@@ -75,16 +75,20 @@ TEST_CASE("a disk that is full in COMMIT: refused for certain, and stored when t
   auto db = dir.store();
   REQUIRE(db->open().why() == "");
   REQUIRE(db->commit(*batch_of({{make_event(1)}})).error == error_code::none);
-  for (int nth = 1; nth < 6; ++nth) {
+  int nth = 1;
+  for (;; ++nth) { // each write of a commit, until one has no more of them
     disk.fail_write_of_log(nth, SQLITE_FULL);
-    auto batch = batch_of({{make_event(2), make_event(3)}});
-    auto refused = db->commit(*batch);
-    CHECK(refused.error == error_code::store_unavailable);
-    CHECK(refused.detail.find("full") != std::string::npos);
+    auto tried = db->commit(*batch_of({{make_event(2), make_event(3)}}));
     disk.heal();
+    if (tried.error == error_code::none) {
+      CHECK(tried.requests.at(0).stored == 2);
+      break;
+    }
+    CHECK(tried.error == error_code::store_unavailable);
+    CHECK(tried.detail.find("full") != std::string::npos);
     CHECK(ask_database(dir.file(), "SELECT count(*) FROM event") == 1);
   }
-  CHECK(db->commit(*batch_of({{make_event(2), make_event(3)}})).requests.at(0).stored == 2);
+  CHECK(nth > 3);
   CHECK(db->close().why() == "");
   CHECK(dir.events() == 3);
 }

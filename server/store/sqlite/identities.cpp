@@ -1,0 +1,295 @@
+#include "server/store/sqlite/identities.hpp"
+
+#include "actors/log.hpp"
+#include "server/store/sqlite/statements.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <set>
+
+namespace phi::store {
+namespace {
+
+/// What is read and written of runs for each event that comes. An identity is sorted and written
+/// once, and then once for each level: with eight runs a level four are enough for 10^9.
+constexpr size_t work_an_event = 6;
+/// And at least, so that single events make progress too.
+constexpr size_t least_work = 64;
+/// And at most: about 5 ms.
+constexpr size_t most_work = 16 * digests_a_block;
+
+/// Blocks that are deleted for one that could have been written.
+constexpr int64_t sweep_ratio = 4;
+
+/// Full sets that wait for being written while rows are read at the start.
+constexpr size_t most_full = 2;
+/// Slices in a transaction of its own then.
+constexpr int slices_at_once = 16;
+/// Between two reports of a long start.
+constexpr int64_t report_rows = 1'000'000;
+
+/// Behind it are all.
+constexpr int64_t all_rows = std::numeric_limits<int64_t>::min();
+
+digest digest_of(const statement& row, int column) {
+  auto bytes = row.blob(column);
+  digest out{};
+  std::copy_n(bytes.begin(), std::min(bytes.size(), out.size()), out.begin());
+  return out;
+}
+
+constexpr auto older = [](const auto& a, const auto& b) { return a.last_seq < b.last_seq; };
+
+} // namespace
+
+identities::identities(sqlite_connection& db, identity_limits limits)
+  : db_(db),
+    limits_(limits),
+    tables_(db) {
+  try {
+    runs_ = tables_.runs();
+    std::stable_sort(runs_.begin(), runs_.end(), older);
+    hold_filters();
+  } catch (const damaged_run& e) {
+    log_error("store", "makes what it knows of identities anew, from the rows",
+              {{"cause", e.what()}});
+    runs_.clear();
+    throw_runs_away(db);
+  }
+  for (const auto& run : runs_)
+    last_seq_ = std::max(last_seq_, run.last_seq);
+  load_rows_behind(last_seq_);
+}
+
+void throw_runs_away(sqlite_connection& db) {
+  db.run(sql::remove_identity_runs);
+}
+
+/// Mostly few; all of them when the runs are made anew. Each full set but the last becomes a run at
+/// once, so that memory is bounded and a kill loses little of the work.
+void identities::load_rows_behind(int64_t seq) {
+  statement rows{db_, sql::identities_after};
+  rows.bind(1, seq);
+  int64_t read = 0;
+  for (; rows.step(); ++read) {
+    newest_.add(digest_of(rows, 1));
+    settled(rows.integer(0));
+    if (full_.size() > most_full)
+      make_run_now();
+    if ((read + 1) % report_rows == 0)
+      log_info("store", "reads the identities of its rows", {{"rows", read + 1}});
+  }
+}
+
+void identities::make_run_now() {
+  auto before = full_.size();
+  while (full_.size() == before) {
+    db_.run("BEGIN IMMEDIATE");
+    try {
+      for (int i = 0; i < slices_at_once && !whole_; ++i)
+        make_runs(most_work);
+      db_.run("COMMIT");
+    } catch (...) {
+      if (!db_.autocommit())
+        db_.run("ROLLBACK");
+      throw;
+    }
+    settled(last_seq_);
+  }
+}
+
+std::vector<statistics::compared> compare_identities(sqlite_connection& db) {
+  statistics::compared number{"identities"};
+  statistics::compared sum{"sum of identities"};
+  auto take = [](const digest& one, auto& counted, auto& added) {
+    uint64_t half = 0;
+    std::memcpy(&half, one.data() + sizeof half, sizeof half);
+    ++counted;
+    added += half >> 1;
+  };
+  identity_tables tables{db};
+  int64_t last_seq = 0;
+  for (const auto& run : tables.runs()) {
+    last_seq = std::max(last_seq, run.last_seq);
+    for (size_t i = 0; i < run.blocks(); ++i)
+      for (const auto& one : tables.block(run, i))
+        take(one, number.derived, sum.derived);
+  }
+  statement rows{db, sql::identities_after};
+  rows.bind(1, all_rows);
+  while (rows.step()) {
+    auto one = digest_of(rows, 1);
+    take(one, number.rows, sum.rows);
+    if (rows.integer(0) > last_seq) // known in memory
+      take(one, number.derived, sum.derived);
+  }
+  return {number, sum};
+}
+
+bool identities::add(const digest& one) {
+  if (known(one) || !newest_.add(one))
+    return false;
+  added_.push_back(one);
+  return true;
+}
+
+bool identities::known(const digest& one) {
+  auto in_generation = [&](const auto& full) { return full.digests.contains(one); };
+  auto in_run = [&](const auto& run) { return tables_.contains(run, one); };
+  return newest_.contains(one) || std::any_of(full_.begin(), full_.end(), in_generation)
+         || std::any_of(runs_.rbegin(), runs_.rend(), in_run);
+}
+
+void identities::take_back(size_t kept) {
+  for (; added_.size() > kept; added_.pop_back())
+    newest_.erase(added_.back());
+}
+
+void identities::settled(int64_t last_seq) {
+  added_.clear();
+  last_seq_ = std::max(last_seq_, last_seq);
+  if (whole_)
+    replace_inputs();
+  if (newest_.size() >= limits_.generation)
+    full_.push_back({std::exchange(newest_, {}), last_seq_});
+}
+
+void identities::forgotten() {
+  take_back(0);
+  give_up_run();
+}
+
+/// What earlier transactions wrote of it is swept up.
+void identities::give_up_run() {
+  sweeping_ |= merge_.has_value();
+  merge_.reset();
+  whole_ = false;
+}
+
+bool identities::catch_up() {
+  give_up_run(); // it may have been swept up
+  auto numbers = [](const std::vector<identity_run>& of) {
+    std::set<int64_t> out;
+    for (const auto& run : of)
+      out.insert(run.number);
+    return out;
+  };
+  if (numbers(runs_) != numbers(tables_.runs()))
+    return false;
+  statement rows{db_, sql::identities_after};
+  rows.bind(1, last_seq_);
+  for (size_t read = 0; rows.step(); ++read) {
+    if (read == limits_.generation)
+      return false;
+    newest_.add(digest_of(rows, 1));
+    last_seq_ = rows.integer(0);
+  }
+  return true;
+}
+
+void identities::make_runs(size_t events) {
+  auto work = std::clamp(events * work_an_event, least_work, most_work);
+  if (!merge_ && !begin_merge() && !sweeping_)
+    return;
+  if (merge_ && !whole_ && merge_->step(work))
+    finish_merge();
+  else if (!merge_)
+    sweeping_ = tables_.sweep(
+      std::max<int64_t>(1, sweep_ratio * static_cast<int64_t>(work / digests_a_block)));
+}
+
+bool identities::begin_merge() {
+  return begin_run_of_generation() || (!sweeping_ && begin_run_of_level());
+}
+
+bool identities::begin_run_of_generation() {
+  if (full_.empty())
+    return false;
+  auto all = full_.front().digests.all();
+  std::vector<std::unique_ptr<sorted_digests>> parts;
+  for (size_t at = 0; at < all.size(); at += limits_.sorted_at_once) {
+    auto end = std::min(all.size(), at + limits_.sorted_at_once);
+    parts.push_back(sorted_in_memory(
+      {all.begin() + static_cast<ptrdiff_t>(at), all.begin() + static_cast<ptrdiff_t>(end)}));
+  }
+  inputs_.clear();
+  merge_.emplace(
+    tables_, identity_run{.number = tables_.unused_number(), .last_seq = full_.front().last_seq},
+    std::move(parts));
+  return true;
+}
+
+/// The lowest level that has enough runs.
+bool identities::begin_run_of_level() {
+  std::vector<size_t> count;
+  for (const auto& run : runs_) {
+    auto level = static_cast<size_t>(run.level);
+    count.resize(std::max(count.size(), level + 1));
+    ++count[level];
+  }
+  auto level =
+    std::find_if(count.begin(), count.end(), [&](size_t n) { return n >= limits_.fan_in; });
+  if (level == count.end())
+    return false;
+  identity_run into{.number = tables_.unused_number(), .level = level - count.begin() + 1};
+  std::vector<std::unique_ptr<sorted_digests>> parts;
+  inputs_.clear();
+  for (const auto& run : runs_)
+    if (run.level == into.level - 1 && inputs_.size() < limits_.fan_in) {
+      parts.push_back(sorted_in_run(tables_, run));
+      inputs_.push_back(run.number);
+      into.last_seq = std::max(into.last_seq, run.last_seq);
+    }
+  merge_.emplace(tables_, std::move(into), std::move(parts));
+  return true;
+}
+
+/// On disk. In memory nothing changes until that is committed.
+void identities::finish_merge() {
+  for (auto number : inputs_)
+    tables_.remove_run(number);
+  whole_ = true;
+}
+
+void identities::replace_inputs() {
+  if (inputs_.empty())
+    full_.pop_front();
+  std::erase_if(runs_, [&](const auto& run) {
+    return std::find(inputs_.begin(), inputs_.end(), run.number) != inputs_.end();
+  });
+  auto made = std::move(merge_->made());
+  runs_.insert(std::upper_bound(runs_.begin(), runs_.end(), made, older), std::move(made));
+  sweeping_ |= !inputs_.empty();
+  merge_.reset();
+  whole_ = false;
+  hold_filters();
+}
+
+/// Of the smallest runs, which are the newest.
+void identities::hold_filters() {
+  std::vector<identity_run*> by_size;
+  for (auto& run : runs_)
+    by_size.push_back(&run);
+  std::stable_sort(by_size.begin(), by_size.end(),
+                   [](const auto* a, const auto* b) { return a->digests < b->digests; });
+  size_t held = 0;
+  for (auto* run : by_size) {
+    held += run->blocks() * sizeof(block_filter);
+    if (held > limits_.filter_bytes)
+      run->filters = {};
+    else if (run->filters.empty())
+      tables_.load_filters(*run);
+  }
+}
+
+size_t identities::bytes() const {
+  auto out = newest_.bytes();
+  for (const auto& full : full_)
+    out += full.digests.bytes();
+  for (const auto& run : runs_)
+    out += run.bytes();
+  return out;
+}
+
+} // namespace phi::store

@@ -1,0 +1,90 @@
+#pragma once
+/// Which events are stored already: each identity once. The newest are a set in memory, the older
+/// ones are in runs (identity_run.hpp). All of it is derived from the rows: after a kill the set is
+/// made again from the rows behind the last run.
+///
+/// Every function but `settled` and `forgotten` belongs into a transaction of the writer, which
+/// says how that has ended. Throws sqlite_error, and `damaged_run` for runs that must be made anew.
+
+#include "server/statistics/inspection.hpp"
+#include "server/store/sqlite/digest_set.hpp"
+#include "server/store/sqlite/ports.hpp"
+#include "server/store/sqlite/run_merge.hpp"
+
+#include <deque>
+#include <optional>
+
+namespace phi::store {
+
+/// Has the runs made anew, from the rows, when it is opened next.
+void throw_runs_away(sqlite_connection& db);
+
+/// Their number and their sum: of the rows, and of the runs with the rows behind them. For any
+/// connection, within a transaction.
+std::vector<statistics::compared> compare_identities(sqlite_connection& db);
+
+class identities {
+public:
+  /// Reads the runs, and the rows behind them: of a few generations, or all when there are no runs.
+  identities(sqlite_connection& db, identity_limits limits);
+
+  /// True: it is new, and from now on it is not.
+  bool add(const digest& one);
+
+  /// How many were added in this transaction; and takes back those behind the first `kept`.
+  size_t added() const { return added_.size(); }
+  void take_back(size_t kept);
+
+  /// Makes runs of what has gathered, in proportion to `events` that came: a slice of a few
+  /// milliseconds at most.
+  void make_runs(size_t events);
+
+  /// The transaction is committed, and its last row is `last_seq`.
+  void settled(int64_t last_seq);
+  /// It was rolled back.
+  void forgotten();
+  /// What `make_runs` wrote was rolled back, the rest of the transaction was not.
+  void give_up_run();
+
+  /// Another connection has written: takes in its rows, within the transaction that is open. False:
+  /// it has to be read anew.
+  bool catch_up();
+
+  bool is_making_runs() const { return merge_.has_value() || sweeping_; }
+  int64_t last_seq() const { return last_seq_; }
+  /// In memory.
+  size_t bytes() const;
+
+private:
+  /// A set that is full, and what of it is being written.
+  struct generation {
+    digest_set digests;
+    int64_t last_seq = 0;
+  };
+
+  void load_rows_behind(int64_t seq);
+  void make_run_now();
+  bool known(const digest& one);
+  bool begin_merge();
+  bool begin_run_of_generation();
+  bool begin_run_of_level();
+  void finish_merge();
+  void replace_inputs();
+  void hold_filters();
+
+  sqlite_connection& db_;
+  identity_limits limits_;
+  identity_tables tables_;
+  digest_set newest_;
+  std::deque<generation> full_;    ///< oldest first
+  std::vector<identity_run> runs_; ///< oldest first
+  std::vector<digest> added_;      ///< by the transaction that is open
+  int64_t last_seq_ = 0;
+
+  std::optional<run_merge> merge_;
+  std::vector<int64_t> inputs_; ///< the runs that it replaces; empty: the oldest full generation
+  bool whole_ = false;          ///< the merge is done, in the transaction that is open
+  bool sweeping_ = true;        ///< there may be blocks of runs that are gone
+};
+
+} // namespace phi::store

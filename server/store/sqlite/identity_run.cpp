@@ -1,0 +1,240 @@
+#include "server/store/sqlite/identity_run.hpp"
+
+#include "server/platform/digest.hpp"
+#include "server/store/sqlite/statements.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <zlib.h>
+
+namespace phi::store {
+namespace {
+
+/// Ids of blocks and of rows of filters: the run, then the number within it.
+constexpr int run_shift = 32;
+
+int64_t row_id(int64_t run, size_t number) {
+  return (run << run_shift) | static_cast<int64_t>(number);
+}
+
+uint32_t checksum(std::string_view body) {
+  return static_cast<uint32_t>(
+    ::crc32(0, reinterpret_cast<const Bytef*>(body.data()), static_cast<uInt>(body.size())));
+}
+
+/// With its checksum behind it.
+std::string sealed(std::string_view body) {
+  auto sum = checksum(body);
+  std::string out{body};
+  out.append(reinterpret_cast<const char*>(&sum), sizeof sum);
+  return out;
+}
+
+/// What `sealed` was given. Good until the statement is reset.
+std::string_view unsealed(const statement& row, int column, const char* kind) {
+  auto whole = row.blob(column);
+  uint32_t sum = 0;
+  if (whole.size() < sizeof sum)
+    throw damaged_run{std::string{"the "} + kind + " of a run of identities is cut off"};
+  auto body = whole.substr(0, whole.size() - sizeof sum);
+  std::memcpy(&sum, body.data() + body.size(), sizeof sum);
+  if (sum != checksum(body))
+    throw damaged_run{std::string{"the "} + kind + " of a run of identities is damaged"};
+  return body;
+}
+
+template <class T>
+std::string_view bytes_of(std::span<const T> of) {
+  return {reinterpret_cast<const char*>(of.data()), of.size_bytes()};
+}
+
+template <class T>
+std::vector<T> copied(std::string_view bytes) {
+  std::vector<T> out(bytes.size() / sizeof(T));
+  std::memcpy(out.data(), bytes.data(), out.size() * sizeof(T));
+  return out;
+}
+
+struct reset_at_end {
+  statement& of;
+  ~reset_at_end() { of.reset(); }
+};
+
+/// Where a digest belongs: in which part of a filter, and which bits of it.
+struct filter_key {
+  explicit filter_key(const digest& key) {
+    auto all = mixed(key, 0);
+    part = static_cast<size_t>(((all >> 32) * block_filter::parts) >> 32);
+    low = static_cast<uint32_t>(all);
+  }
+  uint32_t bit(size_t word) const {
+    constexpr uint32_t salts[8] = {0x47b6137bU, 0x44974d91U, 0x8824ad5bU, 0xa2b7289dU,
+                                   0x705495c7U, 0x2df1424bU, 0x9efc4947U, 0x5c6bfb31U};
+    return 1U << ((low * salts[word]) >> 27);
+  }
+  size_t part;
+  uint32_t low;
+};
+
+} // namespace
+
+void block_filter::add(const digest& key) {
+  filter_key at{key};
+  for (size_t i = 0; i < 8; ++i)
+    words[at.part][i] |= at.bit(i);
+}
+
+bool block_filter::may_contain(const digest& key) const {
+  filter_key at{key};
+  for (size_t i = 0; i < 8; ++i)
+    if ((words[at.part][i] & at.bit(i)) == 0)
+      return false;
+  return true;
+}
+
+identity_tables::identity_tables(sqlite_connection& db)
+  : db_(db),
+    get_block_(db, sql::identity_block),
+    put_block_(db, sql::add_identity_block),
+    get_filters_(db, sql::identity_filters),
+    put_filters_(db, sql::add_identity_filters),
+    put_run_(db, sql::add_identity_run),
+    remove_run_(db, sql::remove_identity_run) {}
+
+std::vector<identity_run> identity_tables::runs() {
+  std::vector<identity_run> out;
+  statement ask{db_, sql::identity_runs};
+  while (ask.step()) {
+    identity_run run{.number = ask.integer(0),
+                     .level = ask.integer(1),
+                     .digests = ask.integer(2),
+                     .last_seq = ask.integer(3),
+                     .fences = copied<digest>(unsealed(ask, 4, "index"))};
+    auto blocks = (static_cast<size_t>(run.digests) + digests_a_block - 1) / digests_a_block;
+    if (run.digests < 1 || run.blocks() != blocks)
+      throw damaged_run{"the index of a run of identities does not fit its size"};
+    out.push_back(std::move(run));
+  }
+  return out;
+}
+
+void identity_tables::load_filters(identity_run& into) {
+  std::vector<block_filter> all;
+  all.reserve(into.blocks());
+  for (size_t first = 0; first < into.blocks(); first += filters_a_row) {
+    reset_at_end reset{get_filters_};
+    get_filters_.bind(1, row_id(into.number, first));
+    if (!get_filters_.step())
+      throw damaged_run{"a filter of a run of identities is missing"};
+    auto some = copied<block_filter>(unsealed(get_filters_, 0, "filter"));
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  if (all.size() != into.blocks())
+    throw damaged_run{"the filters of a run of identities do not fit its size"};
+  into.filters = std::move(all);
+}
+
+bool identity_tables::contains(const identity_run& run, const digest& key) {
+  auto behind = std::upper_bound(run.fences.begin(), run.fences.end(), key);
+  if (behind == run.fences.begin())
+    return false;
+  auto number = static_cast<size_t>(behind - run.fences.begin()) - 1;
+  return filter_passes(run, number, key) && block_contains(run, number, key);
+}
+
+bool identity_tables::filter_passes(const identity_run& run, size_t number, const digest& key) {
+  if (!run.filters.empty())
+    return run.filters[number].may_contain(key);
+  reset_at_end reset{get_filters_};
+  auto first = number - number % filters_a_row;
+  get_filters_.bind(1, row_id(run.number, first));
+  if (!get_filters_.step())
+    throw damaged_run{"a filter of a run of identities is missing"};
+  auto some = unsealed(get_filters_, 0, "filter");
+  auto offset = (number - first) * sizeof(block_filter);
+  if (offset + sizeof(block_filter) > some.size())
+    throw damaged_run{"a filter of a run of identities is cut off"};
+  block_filter one;
+  std::memcpy(&one, some.data() + offset, sizeof one);
+  return one.may_contain(key);
+}
+
+bool identity_tables::block_contains(const identity_run& run, size_t number, const digest& key) {
+  reset_at_end reset{get_block_};
+  auto body = body_of(run, number);
+  auto at = [&](size_t i) {
+    return std::memcmp(body.data() + i * key.size(), key.data(), key.size());
+  };
+  size_t first = 0;
+  for (size_t left = body.size() / key.size(); left > 0;) {
+    auto half = left / 2;
+    auto order = at(first + half);
+    if (order == 0)
+      return true;
+    first = order < 0 ? first + half + 1 : first;
+    left = order < 0 ? left - half - 1 : half;
+  }
+  return false;
+}
+
+/// Good until the statement is reset.
+std::string_view identity_tables::body_of(const identity_run& run, size_t number) {
+  get_block_.bind(1, row_id(run.number, number));
+  if (!get_block_.step())
+    throw damaged_run{"a block of a run of identities is missing"};
+  return unsealed(get_block_, 0, "block");
+}
+
+std::vector<digest> identity_tables::block(const identity_run& run, size_t number) {
+  reset_at_end reset{get_block_};
+  return copied<digest>(body_of(run, number));
+}
+
+int64_t identity_tables::unused_number() {
+  statement last{db_, sql::last_identity_run};
+  last.bind(1, int64_t{run_shift});
+  return last.step() ? last.integer(0) + 1 : 1;
+}
+
+void identity_tables::put_block(int64_t run, size_t number, std::span<const digest> digests) {
+  auto body = sealed(bytes_of(digests));
+  put_block_.bind(1, row_id(run, number)).bind_blob(2, body.data(), body.size()).execute();
+}
+
+void identity_tables::put_filters(int64_t run, size_t first_block,
+                                  std::span<const block_filter> filters) {
+  auto body = sealed(bytes_of(filters));
+  put_filters_.bind(1, row_id(run, first_block)).bind_blob(2, body.data(), body.size()).execute();
+}
+
+void identity_tables::put_run(const identity_run& run) {
+  auto fences = sealed(bytes_of(std::span{run.fences}));
+  put_run_.bind(1, run.number)
+    .bind(2, run.level)
+    .bind(3, run.digests)
+    .bind(4, run.last_seq)
+    .bind_blob(5, fences.data(), fences.size())
+    .execute();
+}
+
+void identity_tables::remove_run(int64_t number) {
+  remove_run_.bind(1, number).execute();
+}
+
+bool identity_tables::sweep(int64_t rows) {
+  for (auto [find, remove] : {std::pair{sql::orphaned_blocks, sql::remove_blocks},
+                              std::pair{sql::orphaned_filters, sql::remove_filters}}) {
+    statement runs{db_, find};
+    runs.bind(1, int64_t{run_shift});
+    if (!runs.step())
+      continue;
+    auto run = runs.integer(0);
+    runs.reset();
+    statement some{db_, remove};
+    some.bind(1, run << run_shift).bind(2, (run + 1) << run_shift).bind(3, rows).execute();
+    return true;
+  }
+  return false;
+}
+
+} // namespace phi::store

@@ -1,0 +1,87 @@
+#pragma once
+/// A run of identities: immutable, sorted, in blocks of the database, each with a filter that says
+/// of most digests that they are not in it. Runs are made from the rows and can be made again.
+
+#include "protocol/event.hpp"
+#include "server/store/sqlite/connection.hpp"
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace phi::store {
+
+/// Digests of a block: 16 KiB, read as a whole.
+inline constexpr size_t digests_a_block = 1024;
+
+/// Filters that are stored in one row.
+inline constexpr size_t filters_a_row = 11;
+
+/// A split-block Bloom filter (Putze, Sanders, Singler 2007; the salts are those of Apache
+/// Parquet's specification) over the digests of one block: 11 bits for each, under 1 % wrong.
+struct block_filter {
+  static constexpr size_t parts = 44;
+
+  void add(const digest& key);
+  bool may_contain(const digest& key) const;
+
+  uint32_t words[parts][8] = {};
+};
+
+/// A run, and as much of it as is held in memory.
+struct identity_run {
+  int64_t number = 0;
+  int64_t level = 0; ///< merged so many times
+  int64_t digests = 0;
+  int64_t last_seq = 0;              ///< rows up to here are in this run, or in another one
+  std::vector<digest> fences;        ///< what each block begins with
+  std::vector<block_filter> filters; ///< of each block; empty: they are read when they are needed
+
+  size_t blocks() const { return fences.size(); }
+  size_t bytes() const {
+    return fences.size() * sizeof(digest) + filters.size() * sizeof(block_filter);
+  }
+};
+
+/// A block, a filter or a run that does not hold what was written. It is derived: the rows are the
+/// truth.
+class damaged_run : public std::runtime_error {
+public:
+  using std::runtime_error::runtime_error;
+};
+
+/// The tables of the runs. Every function throws sqlite_error, those that read `damaged_run`.
+class identity_tables {
+public:
+  explicit identity_tables(sqlite_connection& db);
+
+  /// Those that are complete, oldest first, without filters.
+  std::vector<identity_run> runs();
+  void load_filters(identity_run& into);
+
+  bool contains(const identity_run& run, const digest& key);
+  std::vector<digest> block(const identity_run& run, size_t number);
+
+  // A new one: its blocks and filters in order, and then itself.
+  int64_t unused_number();
+  void put_block(int64_t run, size_t number, std::span<const digest> digests);
+  void put_filters(int64_t run, size_t first_block, std::span<const block_filter> filters);
+  void put_run(const identity_run& run);
+
+  /// Takes a run off the list; its blocks stay until they are swept up.
+  void remove_run(int64_t number);
+
+  /// Deletes up to `rows` blocks or filters of runs that are not on the list: while none is being
+  /// made. False: nothing is left to delete.
+  bool sweep(int64_t rows);
+
+private:
+  std::string_view body_of(const identity_run& run, size_t number);
+  bool block_contains(const identity_run& run, size_t number, const digest& key);
+  bool filter_passes(const identity_run& run, size_t number, const digest& key);
+
+  sqlite_connection& db_;
+  statement get_block_, put_block_, get_filters_, put_filters_, put_run_, remove_run_;
+};
+
+} // namespace phi::store

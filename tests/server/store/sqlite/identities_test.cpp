@@ -1,0 +1,370 @@
+// Which events are stored already, on a real file: whatever is committed, rolled back, merged,
+// killed in between or damaged, each identity is new exactly once.
+
+#include "server/platform/digest.hpp"
+#include "server/store/sqlite/identities.hpp"
+#include "server/store/sqlite/schema.hpp"
+#include "server/store/sqlite/statements.hpp"
+#include "tests/server/store/store_support.hpp"
+#include "tests/support/doctest.hpp"
+#include "tests/support/recorded_log.hpp"
+#include "tests/support/stored.hpp"
+#include "tests/support/temp_dir.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <random>
+#include <set>
+
+using namespace phi;
+using namespace phi::store;
+using phi::testing::ask_database;
+using phi::testing::batch_of;
+using phi::testing::make_event;
+using phi::testing::recorded_log;
+using phi::testing::temp_dir;
+
+namespace {
+
+constexpr identity_limits small{
+  .generation = 2000, .fan_in = 3, .sorted_at_once = 500, .filter_bytes = 8 * sizeof(block_filter)};
+
+/// A database whose only writer is the test.
+struct written_file {
+  explicit written_file(const std::string& file, identity_limits limits = small) {
+    db.open(file, sqlite_connection::access::read_write);
+    db.run("PRAGMA journal_mode = WAL");
+    db.run("PRAGMA synchronous = OFF");
+    migrate(db);
+    known.emplace(db, limits);
+    row.emplace(db, sql::insert_event);
+    last_seq = known->last_seq();
+  }
+  ~written_file() {
+    row.reset();
+    known.reset();
+  }
+
+  bool put(const digest& one) {
+    if (!known->add(one))
+      return false;
+    row->bind(1, int64_t{1}).bind_blob(2, one.data(), one.size());
+    for (int i = 3; i <= 13; ++i)
+      row->bind_null(i);
+    row->bind(14, ++last_seq).execute();
+    return true;
+  }
+  void commit(size_t events) {
+    known->make_runs(events);
+    db.run("COMMIT");
+    known->settled(last_seq);
+  }
+  void roll_back() {
+    db.run("ROLLBACK");
+    known->forgotten();
+    last_seq = known->last_seq();
+  }
+  int64_t number(std::string_view sql) {
+    statement ask{db, sql};
+    return ask.step() ? ask.integer(0) : -1;
+  }
+  bool agrees() {
+    auto all = compare_identities(db);
+    return std::all_of(all.begin(), all.end(),
+                       [](const auto& one) { return one.rows == one.derived; });
+  }
+
+  sqlite_connection db;
+  std::optional<identities> known;
+  std::optional<statement> row;
+  int64_t last_seq = 0;
+};
+
+/// Of three kinds: digests, times with a counter as of UUIDv7, and such that begin alike.
+digest identity_of(uint64_t number) {
+  digest out{};
+  auto put = [&](size_t at, uint64_t value) {
+    for (size_t i = 0; i < 8; ++i)
+      out[at + i] = static_cast<uint8_t>(value >> (56 - 8 * i));
+  };
+  auto mixed = (number + 1) * 0x9e3779b97f4a7c15ULL;
+  put(0, number % 3 == 0 ? mixed ^ mixed >> 31 : number % 3 == 1 ? number : 7);
+  put(8, number % 3 == 1 ? 43 : number + 1);
+  return out;
+}
+
+} // namespace
+
+TEST_CASE("a set of digests is what std::set is, whatever is added and erased") {
+  std::mt19937_64 random{7};
+  digest_set ours;
+  std::set<digest> theirs;
+  size_t wrong = 0;
+  for (int i = 0; i < 200'000; ++i) {
+    auto one = random() % 50 == 0 ? digest{} : identity_of(random() % 5000);
+    if (random() % 3 == 0) {
+      ours.erase(one);
+      theirs.erase(one);
+    } else {
+      wrong += ours.add(one) != theirs.insert(one).second;
+    }
+    wrong += ours.contains(one) != theirs.contains(one);
+    wrong += ours.size() != theirs.size();
+  }
+  CHECK(wrong == 0);
+  auto all = ours.all();
+  CHECK(std::set<digest>(all.begin(), all.end()) == theirs);
+}
+
+TEST_CASE("each identity is new once: through commits, roll-backs, merges, restarts and kills") {
+  for (uint64_t seed : {1U, 2U, 3U}) {
+    CAPTURE(seed);
+    std::mt19937_64 random{seed};
+    temp_dir dir;
+    std::set<digest> stored;
+    auto file = std::make_unique<written_file>(dir.path("a.db"));
+    size_t wrong = 0;
+    for (int i = 0; i < 700; ++i) {
+      std::set<digest> now;
+      file->db.run("BEGIN IMMEDIATE");
+      auto events = 1 + random() % 300;
+      for (uint64_t e = 0; e < events; ++e) {
+        auto one = identity_of(random() % 2 ? random() % 120'000 : i * 150 + random() % 300);
+        bool is_new = !stored.contains(one) && !now.contains(one);
+        wrong += file->put(one) != is_new;
+        now.insert(one);
+        if (random() % 500 == 0) { // as a refused piece of a batch
+          auto kept = file->known->added();
+          file->db.run("SAVEPOINT piece");
+          auto seq = file->last_seq;
+          auto other = identity_of(500'000 + random() % 100);
+          CHECK(file->put(other));
+          file->db.run("ROLLBACK TO piece");
+          file->db.run("RELEASE piece");
+          file->known->take_back(kept);
+          file->last_seq = seq;
+        }
+      }
+      if (random() % 20 == 0) {
+        file->known->make_runs(events);
+        file->roll_back();
+      } else {
+        file->commit(events);
+        stored.merge(now);
+      }
+      if (random() % 60 == 0) // in the middle of whatever is being made
+        file = std::make_unique<written_file>(dir.path("a.db"));
+    }
+    CHECK(wrong == 0);
+    CHECK(file->number("SELECT count(*) FROM event") == static_cast<int64_t>(stored.size()));
+    CHECK(file->number("SELECT max(level) FROM identity_run") >= 2);
+    for (int i = 0; i < 3000 && file->known->is_making_runs(); ++i) {
+      file->db.run("BEGIN IMMEDIATE");
+      file->commit(0);
+    }
+    CHECK_FALSE(file->known->is_making_runs());
+    CHECK(file->agrees());
+    // Nothing is left of what was merged or given up.
+    CHECK(file->number("SELECT count(*) FROM identity_block")
+          == file->number("SELECT sum((digests + 1023) / 1024) FROM identity_run"));
+    CHECK(file->number("SELECT count(*) FROM identity_filter")
+          == file->number("SELECT sum((digests + 11263) / 11264) FROM identity_run"));
+    for (const auto& one : stored)
+      wrong += file->known->add(one);
+    CHECK(wrong == 0);
+  }
+}
+
+TEST_CASE("identities of a database that has only rows are made from them, as runs") {
+  temp_dir dir;
+  size_t fresh = 0;
+  {
+    written_file file{dir.path("a.db")};
+    file.db.run("BEGIN");
+    for (uint64_t i = 0; i < 20'000; ++i)
+      fresh += file.put(identity_of(i));
+    file.db.run("COMMIT");
+    file.known->settled(file.last_seq);
+    CHECK(file.number("SELECT count(*) FROM identity_run") == 0);
+  }
+  written_file again{dir.path("a.db")};
+  CHECK(again.number("SELECT count(*) FROM identity_run") >= 3); // but for the last ones
+  CHECK(again.agrees());
+  for (uint64_t i = 0; i < 20'000; ++i)
+    fresh += again.known->add(identity_of(i));
+  CHECK(fresh == 20'000);
+  CHECK(again.known->add(identity_of(20'000)));
+}
+
+TEST_CASE("runs that are damaged are made anew from the rows; what is there stays known") {
+  const char* damages[] = {
+    "UPDATE identity_block SET body = CAST(substr(body, 1, 99) || x'0102' || substr(body, 102) AS"
+    " BLOB)",
+    "UPDATE identity_block SET body = substr(body, 1, 3)",
+    "DELETE FROM identity_block WHERE id % 7 = 0",
+    "UPDATE identity_filter SET body = zeroblob(length(body))",
+    "DELETE FROM identity_filter WHERE id IN (SELECT min(id) FROM identity_filter)",
+    "UPDATE identity_run SET fences = substr(fences, 9)",
+    "UPDATE identity_run SET digests = digests + 5000",
+  };
+  for (const auto* damage : damages) {
+    CAPTURE(damage);
+    temp_dir dir;
+    {
+      written_file file{dir.path("a.db")};
+      for (uint64_t i = 0; i < 16'000; i += 500) {
+        file.db.run("BEGIN");
+        for (uint64_t at = i; at < i + 500; ++at)
+          file.put(identity_of(at));
+        file.commit(500);
+      }
+      CHECK(file.number("SELECT count(*) FROM identity_run") > 0);
+      file.db.run(damage);
+    }
+    std::optional<written_file> file{std::in_place, dir.path("a.db")};
+    size_t wrong = 0;
+    auto ask_all = [&] {
+      for (uint64_t i = 0; i < 16'000; ++i)
+        wrong += file->known->add(identity_of(i));
+    };
+    try {
+      ask_all();
+    } catch (const damaged_run&) { // is seen only when it is read
+      throw_runs_away(file->db);
+      file.emplace(dir.path("a.db"));
+      wrong = 0;
+      ask_all();
+    }
+    CHECK(wrong == 0);
+    CHECK(file->agrees());
+  }
+}
+
+TEST_CASE("no slice of the work is larger than its bound, however much is to be merged") {
+  temp_dir dir;
+  written_file file{dir.path("a.db"), identity_limits{.generation = 20'000, .fan_in = 2}};
+  int64_t most = 0;
+  auto written = [&] {
+    return file.number("SELECT (SELECT count(*) FROM identity_block)"
+                       " + (SELECT count(*) FROM identity_filter)");
+  };
+  for (uint64_t i = 0; i < 300'000; i += 1000) {
+    file.db.run("BEGIN");
+    for (uint64_t at = i; at < i + 1000; ++at)
+      file.put(identity_of(at));
+    auto before = written();
+    file.commit(1000);
+    most = std::max(most, std::abs(written() - before));
+  }
+  CHECK(file.number("SELECT max(level) FROM identity_run") >= 3);
+  CHECK(most <= 25); // 6 blocks and a row of filters; 24 that are deleted
+}
+
+TEST_CASE("filters pass less than one of a hundred that are not there, of every kind of identity") {
+  for (uint64_t kind : {0U, 1U, 2U}) {
+    CAPTURE(kind);
+    block_filter filter;
+    for (uint64_t i = 0; i < digests_a_block; ++i)
+      filter.add(identity_of(3 * i + kind));
+    size_t missed = 0;
+    size_t passed = 0;
+    for (uint64_t i = 0; i < digests_a_block; ++i)
+      missed += !filter.may_contain(identity_of(3 * i + kind));
+    for (uint64_t i = digests_a_block; i < 101 * digests_a_block; ++i)
+      passed += filter.may_contain(identity_of(3 * i + kind));
+    CHECK(missed == 0);
+    CHECK(passed < digests_a_block);
+  }
+}
+
+namespace {
+
+sqlite_settings settings_of(const std::string& file) {
+  return {.file = file,
+          .busy_timeout = std::chrono::milliseconds{200},
+          .query_timeout = std::chrono::seconds{5},
+          .identities = small};
+}
+
+/// Events that begin with this number, one of them twice.
+std::shared_ptr<commit_batch> thousand(uint32_t first) {
+  std::vector<event> events;
+  for (uint32_t i = 0; i < 1000; ++i)
+    events.push_back(make_event(first + i));
+  events.push_back(make_event(first + 17));
+  return batch_of({events});
+}
+
+} // namespace
+
+TEST_CASE("a database of the first schema: what it has stored is known, and its table goes") {
+  temp_dir dir;
+  {
+    sqlite_connection old;
+    old.open(dir.path("a.db"), sqlite_connection::access::read_write);
+    old.run(sql::migrations[0]);
+    old.run("PRAGMA application_id = " + std::to_string(sql::application_id));
+    old.run("PRAGMA user_version = 1; BEGIN");
+    for (uint32_t i = 0; i < 9000; ++i) {
+      auto e = make_event(i);
+      statement row{old, "INSERT INTO event(time_us, identity, feature) VALUES (?1, ?2, 'f')"};
+      row.bind(1, e.time_us).bind_blob(2, e.identity.data(), e.identity.size()).execute();
+      statement known{old, "INSERT INTO identity VALUES (?1, 20000)"};
+      known.bind_blob(1, e.identity.data(), e.identity.size()).execute();
+    }
+    old.run("COMMIT");
+  }
+  auto db = make_sqlite_store(settings_of(dir.path("a.db")));
+  REQUIRE(db->open().why() == "");
+  auto again = db->commit(*thousand(8500)).requests.at(0);
+  CHECK(again.stored == 500);
+  CHECK(again.duplicates == 501);
+  CHECK(db->commit(*thousand(0)).requests.at(0).stored == 0);
+  CHECK(db->close().why() == "");
+  CHECK(ask_database(dir.path("a.db"), "PRAGMA user_version") == 2);
+  CHECK(ask_database(dir.path("a.db"), "SELECT count(*) FROM sqlite_schema WHERE name = 'identity'")
+        == 0);
+  CHECK(ask_database(dir.path("a.db"), "SELECT sum(digests) FROM identity_run") >= 4000);
+}
+
+TEST_CASE("a run that is damaged under a service: a batch is refused, the next one counts right") {
+  recorded_log log;
+  temp_dir dir;
+  auto db = make_sqlite_store(settings_of(dir.path("a.db")));
+  REQUIRE(db->open().why() == "");
+  for (uint32_t first = 0; first < 20'000; first += 1000)
+    REQUIRE(db->commit(*thousand(first)).requests.at(0).duplicates == 1);
+  {
+    sqlite_connection other;
+    other.open(dir.path("a.db"), sqlite_connection::access::read_write);
+    other.run("UPDATE identity_block SET body = zeroblob(length(body))");
+  }
+  auto refused = db->commit(*thousand(0));
+  CHECK(refused.error == error_code::store_unavailable);
+  CHECK(refused.detail.find("damaged") != std::string::npos);
+  CHECK(log.count("makes what it knows of identities anew") == 1);
+  CHECK(db->commit(*thousand(0)).requests.at(0).duplicates == 1001);
+  CHECK(db->commit(*thousand(20'000)).requests.at(0).stored == 1000);
+  CHECK(db->close().why() == "");
+  CHECK(ask_database(dir.path("a.db"), "SELECT count(*) - count(DISTINCT identity) FROM event")
+        == 0);
+}
+
+TEST_CASE("no room for a run: events are stored all the same, and runs are made later") {
+  recorded_log log;
+  temp_dir dir;
+  auto db = make_sqlite_store(settings_of(dir.path("a.db")));
+  REQUIRE(db->open().why() == "");
+  {
+    sqlite_connection other;
+    other.open(dir.path("a.db"), sqlite_connection::access::read_write);
+    other.run("CREATE TRIGGER no_room BEFORE INSERT ON identity_block BEGIN"
+              " SELECT RAISE(ABORT, 'database or disk is full'); END");
+  }
+  for (uint32_t first = 0; first < 9000; first += 1000)
+    REQUIRE(db->commit(*thousand(first)).requests.at(0).stored == 1000);
+  CHECK(log.count("cannot write identities for now") == 1); // it pauses
+  CHECK(db->commit(*thousand(0)).requests.at(0).duplicates == 1001);
+  CHECK(db->close().why() == "");
+  CHECK(ask_database(dir.path("a.db"), "SELECT count(*) FROM event") == 9000);
+}
