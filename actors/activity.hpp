@@ -66,11 +66,17 @@ public:
   /// "idle", "handling ping for 0.2 ms" or "COMMIT for 1.8 s".
   std::string show() const;
 
+  /// The name of the piece of work that it does; empty: none.
+  std::string work() const {
+    const char* what = what_.load(std::memory_order_acquire);
+    return what ? what : "";
+  }
+
   bool busy() const noexcept {
     return what_.load(std::memory_order_acquire) || handling_.load(std::memory_order_acquire);
   }
 
-  /// It waits for `whom` (a literal) since then; null: for nobody any more.
+  /// It waits for the actor `whom` (a literal) since then; null: for nobody any more.
   void waits_for(const char* whom, time_point since = {}) noexcept {
     waits_since_.store(since.time_since_epoch().count(), std::memory_order_relaxed);
     waits_for_.store(whom, std::memory_order_release);

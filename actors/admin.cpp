@@ -72,9 +72,10 @@ admin_actor::behavior_type admin_behavior(self_ptr self, child_identity who,
     },
     [self](atom::status) {
       const auto& state = self->state;
-      return status_of(
-        self,
-        {.doing = "idle", .progress = state.requests, .gauges = {{"requests", state.requests}}});
+      return status_of(self, {.doing = "idle",
+                              .idle = true,
+                              .progress = state.requests,
+                              .gauges = {{"requests", state.requests}}});
     },
     [self](atom::apply, const config_ptr&) { return pong_of(self->state.who); },
     [self](atom::command, const admin_request_ptr& request) { handle(self, request); });

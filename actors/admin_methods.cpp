@@ -89,8 +89,15 @@ void answer_plan(self_ptr self, const call& now) {
 
 void answer_health(self_ptr self, const call& now) {
   auto view = self->state.console->health();
+  auto codes = json::array();
+  for (const auto& cause : view.causes) {
+    codes.push_back({{"part", cause.who}, {"kind", to_string(cause.kind)}});
+    if (cause.code != ailment::none)
+      codes.back()["code"] = to_string(cause.code);
+  }
   now.answer({{"status", view.degraded() ? "degraded" : "ok"},
-              {"causes", view.causes},
+              {"causes", texts_of(view.causes, true)},
+              {"causeCodes", std::move(codes)},
               {"refusesEvents", view.refuses_events}});
 }
 

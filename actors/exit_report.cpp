@@ -35,7 +35,8 @@ std::string row_text(const std::string& a, const std::string& b, const std::stri
 }
 
 bool is_left(const exit_row& row) {
-  return !row.gone && row.state != "gone"; // one that was never started has no time of its end
+  return !row.gone
+         && row.state != exit_state::gone; // one that was never started has no time of its end
 }
 
 /// Of one that is left, or was killed: whom it waits for; of one that has gone: for whom it waited.
@@ -104,15 +105,16 @@ culprit last_link(const exit_report& report, const exit_row& from) {
     if (wait.for_how_long < noticeable)
       break;
     const auto* next = row_of(report, wait.whom);
-    if (!next && wait.whom.starts_with("client "))
-      return {wait.whom, {}, wait.for_how_long};
+    if (wait.kind == wait_kind::client)
+      return {wait.whom, {}, wait.for_how_long, wait_kind::client, {}};
     if (!next)
-      return {at->actor, wait.whom, wait.for_how_long};
+      return {at->actor, wait.whom, wait.for_how_long, wait_kind::actor,
+              wait.kind == wait_kind::work ? wait.whom : std::string{}};
     at = next;
     waited_for = wait.for_how_long;
   }
   auto held = at->released ? at->gone.value_or(report.took) - *at->released : waited_for;
-  return {at->actor, at->doing.empty() ? at->trouble : at->doing, held};
+  return {at->actor, at->doing.empty() ? at->trouble : at->doing, held, wait_kind::actor, at->work};
 }
 
 } // namespace
@@ -138,6 +140,7 @@ void look_again(exit_report& report, time_point now) {
     if (!is_left(row))
       continue;
     row.doing = row.seen_at->busy() ? row.seen_at->show() : std::string{};
+    row.work = row.seen_at->work();
     row.waits = row.seen_at->waits();
   }
 }
@@ -177,7 +180,7 @@ std::string survivors(const exit_report& report) {
   for (const auto& row : report.actors) {
     if (!is_left(row))
       continue;
-    out += (out.empty() ? "" : ", ") + row.actor + " (" + row.state;
+    out += (out.empty() ? "" : ", ") + row.actor + " (" + std::string{to_string(row.state)};
     if (auto since = row.killed ? row.killed : row.hurried ? row.hurried : row.released)
       out += " at " + show_duration(*since);
     auto now = what_it_does(row);
@@ -198,8 +201,8 @@ std::vector<std::string> closing_table(const exit_report& report) {
       did += (did.empty() ? "" : "; ") + row.trouble;
     if (auto now = is_left(row) ? what_it_does(row) : std::string{}; !now.empty())
       did += (did.empty() ? "" : "; ") + now;
-    lines.push_back(
-      row_text(row.actor, row.state, cell(row.released), cell(row.gone), cell(took), did));
+    lines.push_back(row_text(row.actor, std::string{to_string(row.state)}, cell(row.released),
+                             cell(row.gone), cell(took), did));
   }
   return lines;
 }

@@ -15,7 +15,7 @@ class activity;
 /// One actor's part in a stop. Times count from the first stop signal.
 struct exit_row {
   std::string actor;
-  std::string state; ///< waiting, released, late, killed, gone
+  exit_state state = exit_state::waiting;
   std::optional<duration> stop_sent;
   std::optional<duration> released; ///< its users were gone
   std::optional<duration> hurried;  ///< its budget was over
@@ -23,10 +23,11 @@ struct exit_row {
   std::optional<duration> stopped;  ///< its last words
   std::optional<duration> gone;     ///< its DOWN: the proof
   std::optional<stopped_report> report;
-  std::string trouble;       ///< died, gave no report, ...
-  std::string doing;         ///< of one that is not gone: "COMMIT for 31.0 s"; empty: idle
-  std::vector<waited> waits; ///< of one that is not gone: whom it waits for
-  std::shared_ptr<const activity> seen_at; ///< where the last two are seen; may be null
+  std::string trouble; ///< died, gave no report, ...
+  std::string doing;   ///< of one that is not gone: "COMMIT for 31.0 s"; empty: idle
+  std::string work;    ///< of one that is not gone: the name of that work, "COMMIT"; empty: none
+  std::vector<waited> waits;               ///< of one that is not gone: whom it waits for
+  std::shared_ptr<const activity> seen_at; ///< where the last three are seen; may be null
 };
 
 struct exit_report {
@@ -45,6 +46,8 @@ struct culprit {
   std::string who;  ///< an actor, or words such as "client 127.0.0.1:4711, which ..."
   std::string what; ///< "COMMIT for 31.0 s", "COMMIT"; empty: not known
   duration held{};  ///< for how long; 0: not known
+  wait_kind kind = wait_kind::actor; ///< of `who`: an actor or a client
+  std::string work;                  ///< the name of the work in `what`; empty: none has a name
 };
 
 /// Brings a draft up to `now`: the time that it took, what those who are left do and wait for, and

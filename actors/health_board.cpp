@@ -21,7 +21,7 @@ health_view health_board::read(time_point now) const {
   auto out = last_;
   if (written_ && now - *written_ >= stale_) {
     auto why = "has not looked for " + show_duration(now - *written_);
-    out.add("watchdog", why, why);
+    out.causes.push_back({actor_name::watchdog, cause_kind::silent, why, why});
   }
   return out;
 }

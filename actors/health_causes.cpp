@@ -26,9 +26,10 @@ public:
   explicit workers(const health_signs& seen) : seen_(seen) {}
 
   bool refuse() const {
-    const auto* stats = find("stats");
+    const auto* stats = find(actor_name::stats);
     return !works(stats) || (stats && gauge(*stats, "refusing") > 0)
-           || (!works(find("store")) && !(find("spool") && works(find("spool"))));
+           || (!works(find(actor_name::store))
+               && !(find(actor_name::spool) && works(find(actor_name::spool))));
   }
 
 private:
@@ -41,7 +42,7 @@ private:
 
   bool works(const child_status* one) const {
     return !one
-           || (one->state == "running"
+           || (one->state == actor_state::running
                && std::none_of(seen_.late.begin(), seen_.late.end(),
                                [&](const auto& late) { return late.first.name == one->actor; }));
   }
@@ -51,8 +52,9 @@ private:
 
 } // namespace
 
-std::string kind_of(const actor_status& status) {
-  return status.ails.empty() ? "is degraded" : status.ails;
+health_cause cause_of(const actor_status& status) {
+  return {status.actor, cause_kind::degraded, status.degraded,
+          status.ails.empty() ? "is degraded" : status.ails, status.code};
 }
 
 health_view judge(const health_signs& seen) {
@@ -61,17 +63,20 @@ health_view judge(const health_signs& seen) {
     return out; // a start or a stop has words of its own
   // What somebody does is for operators: it may name hosts and files.
   auto add_silent = [&](const std::string& who, duration silent, const std::string& doing) {
-    auto kind = "has not answered for " + show_duration(silent);
-    out.add(who, kind + (doing.empty() ? "" : " (" + doing + ")"), kind);
+    auto why = "has not answered for " + show_duration(silent);
+    out.causes.push_back(
+      {who, cause_kind::silent, why + (doing.empty() ? "" : " (" + doing + ")"), why});
   };
   for (const auto& [who, doing] : seen.late)
     add_silent(who.name, who.silent, doing);
   if (seen.status)
     for (const auto& child : seen.status->children) {
-      if (child.state != "running")
-        out.add(child.actor, "is " + child.state, "is " + child.state);
+      if (child.state != actor_state::running) {
+        auto why = "is " + std::string{to_string(child.state)};
+        out.causes.push_back({child.actor, cause_kind::not_running, why, why});
+      }
       if (child.says && !child.says->degraded.empty())
-        out.add(child.actor, child.says->degraded, kind_of(*child.says));
+        out.causes.push_back(cause_of(*child.says));
     }
   for (const auto& part : seen.outside)
     if (part.silent >= seen.patience)
@@ -84,9 +89,8 @@ health_changes::told health_changes::compare(const health_view& now, time_point 
   told out;
   std::set<std::string> seen;
   for (const auto& cause : now.causes) {
-    auto who = cause.substr(0, cause.find(": "));
-    seen.insert(who);
-    if (known_.contains(who))
+    seen.insert(cause.who);
+    if (known_.contains(cause.who))
       continue;
     if (known_.empty() && out.begun.empty())
       since_ = at;

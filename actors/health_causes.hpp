@@ -18,8 +18,8 @@ struct health_signs {
   duration patience{}; ///< for parts outside
 };
 
-/// What ails an actor, for everybody.
-std::string kind_of(const actor_status& status);
+/// Of an actor that says that it is degraded.
+health_cause cause_of(const actor_status& status);
 
 health_view judge(const health_signs& seen);
 
@@ -27,9 +27,9 @@ health_view judge(const health_signs& seen);
 class health_changes {
 public:
   struct told {
-    std::vector<std::string> begun; ///< causes, in full
-    bool over = false;              ///< the last cause has gone
-    duration lasted{};              ///< since the first
+    std::vector<health_cause> begun;
+    bool over = false; ///< the last cause has gone
+    duration lasted{}; ///< since the first
   };
 
   /// A cause is known by whom it is about: how long it lasts does not make it a new one.

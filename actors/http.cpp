@@ -46,13 +46,15 @@ actor_status current_status(self_ptr self) {
   auto counts = state.port->counts();
   std::string what = std::to_string(counts.in_flight) + " requests in flight on "
                      + std::to_string(counts.connections) + " connections";
-  if (counts.connections == 0)
+  bool idle = counts.connections == 0;
+  if (idle)
     what = "idle";
   if (state.stop_at)
     for (const auto& wait : state.port->waits())
-      what = (what == "idle" ? std::string{} : what + ", ") + "waits for " + wait.whom + " for "
+      what = (idle ? std::string{} : what + ", ") + "waits for " + wait.whom + " for "
              + show_duration(wait.for_how_long);
   return status_of(self, {.doing = what,
+                          .idle = idle,
                           .progress = counts.requests,
                           .gauges = {{"connections", counts.connections},
                                      {"in_flight", counts.in_flight},
@@ -64,7 +66,8 @@ actor_status current_status(self_ptr self) {
                                      {"held_back", counts.held_back},
                                      {"made_room", counts.made_room}},
                           .degraded = why_degraded(*state.port),
-                          .ails = "takes no new connections"});
+                          .ails = "takes no new connections",
+                          .code = ailment::no_connections});
 }
 
 } // namespace

@@ -110,10 +110,12 @@ keeper_actor::behavior_type keeper_behavior(self_ptr self, child_identity who,
       return status_of(self, {.doing = !state.away.empty() ? "the database is away"
                                        : state.leads       ? "leads the maintenance"
                                                            : "idle",
+                              .idle = state.away.empty() && !state.leads,
                               .progress = state.who.activity->progress(),
                               .gauges = {{"beats", state.beats}, {"leads", state.leads}},
                               .degraded = state.away,
-                              .ails = "the database is away"});
+                              .ails = "the database is away",
+                              .code = ailment::database_away});
     },
     [self](atom::apply, const config_ptr& settings) {
       self->state.port->apply_settings(*settings);

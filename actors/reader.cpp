@@ -45,10 +45,12 @@ actor_status current_status(Self self) {
   // The next question tries again; an old failure says nothing of now.
   bool fresh = now_of(self) - state.trouble_at < defaults::question_trouble_shown;
   return status_of(self, {.doing = "idle",
+                          .idle = true,
                           .progress = state.who.activity->progress(),
                           .gauges = {{"questions", state.answered}, {"dropped", state.dropped}},
                           .degraded = fresh ? state.trouble : "",
-                          .ails = "the database cannot be asked"});
+                          .ails = "the database cannot be asked",
+                          .code = ailment::questions_fail});
 }
 
 template <class Actor, class Question>

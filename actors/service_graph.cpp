@@ -37,57 +37,57 @@ const std::vector<service_graph::row>& service_graph::rows() {
   using keys = decltype(config::shutdown);
   using graph = service_graph;
   static const std::vector<row> table{
-    {.name = "http",
+    {.name = actor_name::http,
      .share = &keys::http_budget_percent,
      .accepts_clients = true,
      .start = &graph::start_http,
      .given_up = &graph::http_given_up},
-    {.name = "stats",
+    {.name = actor_name::stats,
      .share = &keys::stats_budget_percent,
-     .users = {"http"},
+     .users = {actor_name::http},
      .restartable = false,
      .spared = true,
      .start = &graph::start_stats},
-    {.name = "reader",
+    {.name = actor_name::reader,
      .share = &keys::reader_budget_percent,
-     .users = {"http"},
+     .users = {actor_name::http},
      .own_thread = true,
      .start = &graph::start_reader},
-    {.name = "inspector",
+    {.name = actor_name::inspector,
      .share = &keys::reader_budget_percent,
      .own_thread = true,
      .start = &graph::start_inspector},
-    {.name = "spool",
+    {.name = actor_name::spool,
      .share = &keys::spool_budget_percent,
-     .users = {"stats"},
+     .users = {actor_name::stats},
      .own_thread = true,
      .start = &graph::start_spool,
      .exists = [](const service_ports& ports) { return ports.spool != nullptr; }},
-    {.name = "store",
+    {.name = actor_name::store,
      .share = &keys::store_budget_percent,
-     .users = {"stats", "reader", "inspector", "spool"},
+     .users = {actor_name::stats, actor_name::reader, actor_name::inspector, actor_name::spool},
      .own_thread = true,
      .start = &graph::start_store,
      .given_up = &graph::store_given_up},
-    {.name = "keeper",
+    {.name = actor_name::keeper,
      .share = &keys::keeper_budget_percent,
-     .users = {"store"},
+     .users = {actor_name::store},
      .own_thread = true,
      .start = &graph::start_keeper,
      .exists = [](const service_ports& ports) { return ports.cluster != nullptr; }},
-    {.name = "watchdog",
+    {.name = actor_name::watchdog,
      .share = &keys::watchdog_budget_percent,
-     .users = {"store", "keeper"},
+     .users = {actor_name::store, actor_name::keeper},
      .own_thread = true,
      .start = &graph::start_watchdog},
-    {.name = "signal",
+    {.name = actor_name::signal,
      .share = &keys::signal_budget_percent,
-     .users = {"watchdog"},
+     .users = {actor_name::watchdog},
      .restartable = false,
      .start = &graph::start_signal},
-    {.name = "admin",
+    {.name = actor_name::admin,
      .share = &keys::admin_budget_percent,
-     .users = {"signal"},
+     .users = {actor_name::signal},
      .accepts_clients = true,
      .start = &graph::start_admin},
   };
@@ -99,7 +99,7 @@ service_graph::service_graph(config_ptr settings, service_ports ports,
   : settings_(std::move(settings)),
     ports_(std::move(ports)),
     current_(std::move(current)) {
-  activities_["supervisor"] = std::make_shared<activity>();
+  activities_[actor_name::supervisor] = std::make_shared<activity>();
 }
 
 std::vector<child_spec> service_graph::children(caf::actor_system& system) {
@@ -236,7 +236,7 @@ child_actor service_graph::start_watchdog(child_identity who, bool own_thread) {
                         watchdog_settings_of(*settings_, ports_.watch->manager_limit()),
                         ports_.watch, activities_);
   current_->set(watchdog);
-  register_with_watchdog("supervisor", supervisor);
+  register_with_watchdog(actor_name::supervisor, supervisor);
   // Those who were there before it, or before it was restarted.
   for (const auto& [name, actor] : watched_)
     tell_from_outside(watchdog, atom::attach_v, name, actor);

@@ -47,7 +47,7 @@ public:
   /// are spawned in `system`, which must outlive their use; this graph too.
   std::vector<child_spec> children(caf::actor_system& system);
 
-  const activity_ptr& supervisor_activity() { return activities_["supervisor"]; }
+  const activity_ptr& supervisor_activity() { return activities_[actor_name::supervisor]; }
 
   /// Before the end of the actor system, in any thread: nobody outside holds an actor any more.
   void release_handles();

@@ -247,7 +247,7 @@ std::vector<size_t> shutdown_plan::holders() const {
 
 bool shutdown_plan::died_in_stop() const {
   return std::any_of(states_.begin(), states_.end(), [](const progress& p) {
-    return p.gone && !p.stopped && !p.trouble.empty() && p.trouble != "killed";
+    return p.gone && !p.stopped && !p.trouble.empty() && !p.killed;
   });
 }
 
@@ -272,10 +272,9 @@ exit_code shutdown_plan::verdict(const std::optional<ledger_counts>& ledger) con
 }
 
 exit_row shutdown_plan::row(size_t child) const {
-  static constexpr std::string_view names[] = {"waiting", "released", "late", "killed", "gone"};
   const auto& p = states_[child];
   return {.actor = children_[child].name,
-          .state = std::string{names[static_cast<size_t>(p.state)]},
+          .state = p.state,
           .stop_sent = since(p.stop_sent, t0_),
           .released = since(p.released, t0_),
           .hurried = since(p.hurried, t0_),

@@ -89,7 +89,7 @@ public:
   exit_report report(const std::optional<ledger_counts>& ledger, time_point now) const;
 
 private:
-  enum class phase : uint8_t { waiting, released, late, killed, gone };
+  using phase = exit_state;
 
   struct progress {
     phase state = phase::waiting;

@@ -79,8 +79,10 @@ signal_actor::behavior_type signal_behavior(self_ptr self, child_identity who,
     },
     [self](atom::status) {
       const auto& state = self->state;
-      return status_of(
-        self, {.doing = "idle", .progress = state.heard, .gauges = {{"signals", state.heard}}});
+      return status_of(self, {.doing = "idle",
+                              .idle = true,
+                              .progress = state.heard,
+                              .gauges = {{"signals", state.heard}}});
     },
     [self](atom::apply, const config_ptr&) { return pong_of(self->state.who); },
     [self](atom::signaled, const heard_signal& signal) { handle(self, signal); });

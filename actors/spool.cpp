@@ -300,6 +300,7 @@ actor_status current_status(self_ptr self) {
   std::string what =
     depth.batches == 0 ? "empty" : std::to_string(depth.events) + " events wait for the database";
   return status_of(self, {.doing = what,
+                          .idle = depth.batches == 0,
                           .progress = state.who.activity->progress(),
                           .gauges = {{"batches", depth.batches},
                                      {"events", depth.events},
@@ -309,7 +310,8 @@ actor_status current_status(self_ptr self) {
                                      {"appended", state.appended},
                                      {"replayed", state.replayed}},
                           .degraded = state.port->degraded(),
-                          .ails = "the spool is not as it should be"});
+                          .ails = "the spool is not as it should be",
+                          .code = ailment::spool_degraded});
 }
 
 } // namespace

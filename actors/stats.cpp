@@ -1,5 +1,6 @@
 #include "actors/stats_parts.hpp"
 
+#include "actors/health_causes.hpp"
 #include "actors/status_json.hpp"
 #include "config/defaults.hpp"
 
@@ -118,6 +119,15 @@ std::string what_is_degraded(self_ptr self, bool in_full) {
   return state.store_refuses ? told("the database takes no events") : std::string{};
 }
 
+/// The code of it.
+ailment ailment_of(const stats_state& state) {
+  if (state.away)
+    return ailment::database_away;
+  if (state.under_way && state.under_way->at == stage::given_up)
+    return ailment::database_silent;
+  return state.store_refuses ? ailment::database_refuses : ailment::none;
+}
+
 /// What others must see of it also when it can no longer say it.
 void show(const stats_state& state) {
   auto& seen_at = *state.who.activity;
@@ -126,7 +136,7 @@ void show(const stats_state& state) {
   if (!batch)
     return seen_at.waits_for(nullptr);
   bool at_store = batch->at == stage::at_store || batch->at == stage::given_up;
-  seen_at.waits_for(at_store ? "store" : "spool", batch->since);
+  seen_at.waits_for(at_store ? actor_name::store : actor_name::spool, batch->since);
 }
 
 /// Whether who sends events now is refused, or waits in vain.
@@ -158,6 +168,7 @@ actor_status current_status(self_ptr self) {
   const auto backlog = state.queue.events();
   return status_of(self,
                    {.doing = what_it_does(self, true),
+                    .idle = backlog == 0 && !state.under_way,
                     .progress = state.ledger.counts().stored + state.ledger.counts().duplicates,
                     .gauges = {{"queue_events", backlog},
                                {"queue_bytes", state.queue.bytes()},
@@ -166,21 +177,22 @@ actor_status current_status(self_ptr self) {
                     .backlog_s = state.rate.seconds_for(backlog),
                     .degraded = what_is_degraded(self, true),
                     .ails = what_is_degraded(self, false),
+                    .code = ailment_of(state),
                     .ledger = state.ledger.counts()});
 }
 
 void answer_health(self_ptr self, asked<health_query>& asked) {
   auto status = current_status(self);
   auto causes = std::move(asked.question.causes); // of the whole, as last seen; our own we know
-  std::erase_if(causes, [](const auto& cause) { return cause.starts_with("stats: "); });
+  std::erase_if(causes, [](const auto& cause) { return cause.who == actor_name::stats; });
   bool in_full = asked.question.in_full;
   if (!status.degraded.empty())
-    causes.push_back("stats: " + (in_full ? status.degraded : status.ails));
+    causes.push_back(cause_of(status));
   if (!in_full) { // everybody may ask
     status.doing = what_it_does(self, false);
     status.degraded = status.ails;
   }
-  asked.reply.answer({.body = health_json(status, causes)});
+  asked.reply.answer({.body = health_json(status, texts_of(causes, in_full))});
 }
 
 } // namespace

@@ -88,7 +88,7 @@ bool leave_if_done(self_ptr self) {
   const auto& ledger = state.ledger.counts();
   auto flushed = ledger.stored + ledger.duplicates - state.settled_before_stop;
   stopped_report words{.did = {{"events_flushed", flushed}},
-                       .waits = {{"store", state.waited_for_store}},
+                       .waits = {{actor_name::store, state.waited_for_store}},
                        .ledger = ledger};
   if (!state.queue.empty())
     words.ended = outcome::failure(std::to_string(ledger.in_queue)

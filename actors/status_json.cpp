@@ -20,12 +20,14 @@ json to_json(const std::vector<counted>& counts) {
 json to_json(const std::vector<waited>& waits) {
   json out = json::array();
   for (const auto& wait : waits)
-    out.push_back({{"for", wait.whom}, {"ms", milliseconds(wait.for_how_long)}});
+    out.push_back({{"for", wait.whom},
+                   {"kind", to_string(wait.kind)},
+                   {"ms", milliseconds(wait.for_how_long)}});
   return out;
 }
 
 json to_json(const exit_row& row) {
-  json out{{"actor", row.actor}, {"state", row.state}};
+  json out{{"actor", row.actor}, {"state", to_string(row.state)}};
   auto add = [&](const char* name, const std::optional<duration>& at) {
     if (at)
       out[name] = milliseconds(*at);
@@ -48,6 +50,8 @@ json to_json(const exit_row& row) {
     out["trouble"] = row.trouble;
   if (!row.doing.empty())
     out["doing"] = row.doing;
+  if (!row.work.empty())
+    out["work"] = row.work;
   return out;
 }
 
@@ -64,20 +68,24 @@ json to_json(const ledger_counts& c) {
 }
 
 json to_json(const actor_status& status) {
-  json out{
-    {"doing", status.doing},     {"progress", status.progress}, {"gauges", to_json(status.gauges)},
-    {"mailbox", status.mailbox}, {"last", status.last},         {"thread", status.thread}};
+  json out{{"doing", status.doing},       {"idle", status.idle},
+           {"progress", status.progress}, {"gauges", to_json(status.gauges)},
+           {"mailbox", status.mailbox},   {"last", status.last},
+           {"thread", status.thread}};
   if (status.backlog_s > 0)
     out["backlogSeconds"] = status.backlog_s;
-  if (!status.degraded.empty())
+  if (!status.degraded.empty()) {
     out["degraded"] = status.degraded;
+    out["degradedCode"] = to_string(status.code);
+  }
   return out;
 }
 
 json to_json(const service_status& status) {
   json actors = json::array();
   for (const auto& child : status.children) {
-    json row{{"actor", child.actor}, {"state", child.state}, {"restarts", child.restarts}};
+    json row{
+      {"actor", child.actor}, {"state", to_string(child.state)}, {"restarts", child.restarts}};
     if (child.says)
       row["says"] = to_json(*child.says);
     actors.push_back(std::move(row));
@@ -103,8 +111,14 @@ json to_json(const exit_report& report) {
            {"tookMs", milliseconds(report.took)},
            {"blame", blame_chain(report)},
            {"actors", std::move(actors)}};
-  if (auto held = held_by(report))
-    out["heldBy"] = {{"who", held->who}, {"what", held->what}, {"ms", milliseconds(held->held)}};
+  if (auto held = held_by(report)) {
+    out["heldBy"] = {{"who", held->who},
+                     {"kind", to_string(held->kind)},
+                     {"what", held->what},
+                     {"ms", milliseconds(held->held)}};
+    if (!held->work.empty())
+      out["heldBy"]["work"] = held->work;
+  }
   if (!report.detail.empty())
     out["detail"] = report.detail;
   if (report.ledger)
@@ -131,7 +145,8 @@ json to_json(const stop_forecast& forecast) {
 
 std::string health_json(const actor_status& stats, const std::vector<std::string>& causes) {
   auto queue = to_json(stats);
-  for (auto inside : {"mailbox", "last", "thread"}) // for operators, not for everybody
+  for (auto inside :
+       {"idle", "degradedCode", "mailbox", "last", "thread"}) // for operators, not for everybody
     queue.erase(inside);
   json out{{"status", causes.empty() ? "ok" : "degraded"},
            {"service", "phi-backend"},

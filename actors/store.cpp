@@ -10,7 +10,7 @@ using self_ptr = store_actor::stateful_pointer<store_state>;
 void commit(self_ptr self, commit_batch& batch, const commit_listener_actor& listener) {
   auto& state = self->state;
   auto began = clock::now();
-  activity_scope scope{*state.who.activity, "COMMIT"};
+  activity_scope scope{*state.who.activity, work_name::commit};
   fault_point("store.commit");
   auto result = state.port->commit(batch);
   if (result.error == error_code::none) {
@@ -37,8 +37,8 @@ void close_and_leave(self_ptr self) {
     closed = state.port->close();
   }
   leave(self, {.did = {{"batches", state.batches}, {"events", state.events}},
-               .waits = {{"COMMIT", state.committing_in_stop},
-                         {"the database to close", clock::now() - began}},
+               .waits = {{work_name::commit, state.committing_in_stop, wait_kind::work},
+                         {work_name::close_database, clock::now() - began, wait_kind::work}},
                .ended = std::move(closed)});
 }
 
@@ -83,11 +83,14 @@ store_actor::behavior_type store_behavior(self_ptr self, child_identity who, sto
     [self](atom::status) {
       const auto& state = self->state;
       state.port->tidy_up();
+      auto degraded = state.port->degraded();
       return status_of(self, {.doing = state.port->activity(),
+                              .idle = degraded.empty(),
                               .progress = state.who.activity->progress(),
                               .gauges = {{"batches", state.batches}, {"events", state.events}},
-                              .degraded = state.port->degraded(),
-                              .ails = "the database is not as it should be"});
+                              .degraded = degraded,
+                              .ails = "the database is not as it should be",
+                              .code = ailment::database_degraded});
     },
     [self](atom::apply, const config_ptr& settings) {
       self->state.port->apply_settings(*settings);

@@ -157,7 +157,7 @@ void check_watchdog(self_ptr self, time_point now) {
   if (silence == duration::zero() || now < state.last_pinged + silence)
     return;
   for (const auto& child : state.children)
-    if (child.spec.name == "watchdog") {
+    if (child.spec.name == actor_name::watchdog) {
       log_error("supervisor", "misses the watchdog",
                 {{"stuck", child.spec.name},
                  {"silent", show_duration(now - state.last_pinged)},
@@ -198,7 +198,7 @@ void start_child(self_ptr self, size_t i) {
   before_hand_over();
   child.actor = child.spec.start(supervisor_actor{self});
   watch_end(self, child.actor);
-  if (child.spec.name == "watchdog")
+  if (child.spec.name == actor_name::watchdog)
     self->state.last_pinged = now_of(self);
   if (self->state.adopted) // what it was made with may be older than the last reload
     tell_urgent_from_outside(child.actor, atom::apply_v, self->state.adopted);
@@ -353,7 +353,7 @@ supervisor_actor::behavior_type supervisor_behavior(self_ptr self, std::vector<c
                                                     service_port_ptr service, activity_ptr own) {
   after_hand_over();
   auto& state = self->state;
-  state.who = {"supervisor", {}, std::move(own)};
+  state.who = {actor_name::supervisor, {}, std::move(own)};
   name_actor(self->id(), state.who.name);
   die_of_exceptions_aloud(self, static_cast<uint8_t>(error_code::actor_failed),
                           [self](const std::string& text) { self->state.cause = text; });

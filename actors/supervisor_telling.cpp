@@ -8,15 +8,15 @@
 namespace phi::supervising {
 namespace {
 
-std::string life_text(const supervisor_state& state, size_t i) {
+actor_state state_of(const supervisor_state& state, size_t i) {
   switch (state.children[i].state) {
-    case life::absent: return "absent";
-    case life::starting: return "starting";
-    case life::running: return state.plan->begun() ? "stopping" : "running";
-    case life::waiting_for_restart: return "restarting";
-    case life::gone: return "gone";
+    case life::absent: return actor_state::absent;
+    case life::starting: return actor_state::starting;
+    case life::running: return state.plan->begun() ? actor_state::stopping : actor_state::running;
+    case life::waiting_for_restart: return actor_state::restarting;
+    case life::gone: return actor_state::gone;
   }
-  return "?";
+  return actor_state::absent;
 }
 
 /// One round of `status` through all children; `then` gets what came within the time-out.
@@ -36,7 +36,7 @@ service_status own_status(self_ptr self) {
   }
   for (size_t i = 0; i < state.children.size(); ++i)
     out.children.push_back({.actor = state.children[i].spec.name,
-                            .state = life_text(state, i),
+                            .state = state_of(state, i),
                             .restarts = state.children[i].restarts});
   return out;
 }
@@ -138,7 +138,7 @@ void dump(self_ptr self) {
     for (size_t i = 0; i < status.children.size(); ++i) {
       const auto& child = status.children[i];
       const auto& seen_at = self->state.children[i].spec.seen_at;
-      log_fields fields{{"actor", child.actor}, {"state", child.state}};
+      log_fields fields{{"actor", child.actor}, {"state", to_string(child.state)}};
       fields.emplace_back("doing", child.says ? child.says->doing
                                               : "no answer, seen in: " + seen_at->show());
       if (child.says)

@@ -107,7 +107,7 @@ void dump(self_ptr self, const std::string& stuck) {
     }
     log_error("watchdog", "dumps an actor", fields);
   }
-  if (stuck != "supervisor")
+  if (stuck != actor_name::supervisor)
     tell_urgent(self, state.who.supervisor, atom::dump_v);
 }
 
@@ -207,7 +207,7 @@ void publish_health(self_ptr self) {
   auto view = judge(state.seen);
   auto told = state.changes.compare(view, now);
   for (const auto& cause : told.begun)
-    log_warn("watchdog", "finds the service degraded", {{"cause", cause}});
+    log_warn("watchdog", "finds the service degraded", {{"cause", cause.text(true)}});
   if (told.over)
     log_info("watchdog", "finds the service well again",
              {{"degraded_for", show_duration(told.lasted)}});
@@ -227,11 +227,11 @@ void ask_for_signs(self_ptr self) {
       auto& state = self->state;
       state.asked = false;
       auto now = now_of(self);
-      state.signs.answered("supervisor", 0, now);
+      state.signs.answered(actor_name::supervisor, 0, now);
       for (const auto& child : status.children)
         if (child.says)
           state.signs.answered(child.actor, child.says->progress, now);
-        else if (child.state != "running")
+        else if (child.state != actor_state::running)
           state.signs.forget(child.actor); // not there: its state says so
       state.seen.status = status;
       publish_health(self);
@@ -321,6 +321,7 @@ watchdog_actor::behavior_type watchdog_behavior(self_ptr self, child_identity wh
       return status_of(self, {.doing = !state.with.enabled ? "off"
                                        : late == 0         ? "all healthy"
                                                            : std::to_string(late) + " late",
+                              .idle = !state.with.enabled || late == 0,
                               .progress = state.who.activity->progress(),
                               .gauges = {{"rounds", state.rounds}, {"late", late}}});
     },

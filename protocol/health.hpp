@@ -1,34 +1,49 @@
 #pragma once
 /// How the service is as a whole.
 
+#include "protocol/names.hpp"
+
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace phi {
 
+/// Why the service is degraded: one part, and what is wrong with it.
+struct health_cause {
+  std::string who; ///< an actor, or another part that is watched
+  cause_kind kind = cause_kind::degraded;
+  std::string why;              ///< with hosts, paths and words of the database
+  std::string why_in_short{};   ///< without, for everybody who reaches the listener
+  ailment code = ailment::none; ///< of a part that says itself that it is degraded
+
+  /// "store: the database file has been moved away"
+  std::string text(bool in_full) const { return who + ": " + (in_full ? why : why_in_short); }
+};
+
+inline std::vector<std::string> texts_of(const std::vector<health_cause>& causes, bool in_full) {
+  std::vector<std::string> out;
+  for (const auto& cause : causes)
+    out.push_back(cause.text(in_full));
+  return out;
+}
+
 /// What /health, /health/ready, `phictl health`, the doctor and the status line say. The first two
 /// answer everybody, so they have the short words unless an administrator asks.
 struct health_view {
-  std::vector<std::string> causes; ///< "store: the database file has been moved away"; none: well
-  bool refuses_events = false;     ///< who sends events now is refused
-  /// The same causes for everybody who reaches the listener: their kinds, without hosts, paths and
-  /// words of the database.
-  std::vector<std::string> in_short;
+  std::vector<health_cause> causes; ///< none: well
+  bool refuses_events = false;      ///< who sends events now is refused
 
   bool degraded() const { return !causes.empty(); }
-  void add(const std::string& who, const std::string& why, const std::string& kind) {
-    causes.push_back(who + ": " + why);
-    in_short.push_back(who + ": " + kind);
-  }
   /// The causes in one line.
-  std::string text() const { return in_one_line(causes); }
-  std::string short_text() const { return in_one_line(in_short); }
+  std::string text() const { return in_one_line(true); }
+  std::string short_text() const { return in_one_line(false); }
 
 private:
-  static std::string in_one_line(const std::vector<std::string>& list) {
+  std::string in_one_line(bool in_full) const {
     std::string out;
-    for (const auto& cause : list)
-      out += (out.empty() ? "" : "; ") + cause;
+    for (const auto& cause : causes)
+      out += (out.empty() ? "" : "; ") + cause.text(in_full);
     return out;
   }
 };

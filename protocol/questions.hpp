@@ -2,6 +2,7 @@
 /// What may be asked of the actors. A question is a type, and what a type can be asked of is said
 /// by the interfaces in actors.hpp: the compiler knows every answerer of every question.
 
+#include "protocol/health.hpp"
 #include "protocol/reply.hpp"
 #include "protocol/time.hpp"
 
@@ -131,8 +132,8 @@ using cluster_task =
 
 /// How are queue and ledger?
 struct health_query {
-  std::vector<std::string> causes; ///< why the service as a whole is degraded
-  bool in_full = false;            ///< an administrator asks: with the words of the database
+  std::vector<health_cause> causes; ///< why the service as a whole is degraded
+  bool in_full = false;             ///< an administrator asks: with the words of the database
 };
 
 // -- asking ---------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 
 #include "protocol/ledger.hpp"
 #include "protocol/lifecycle.hpp"
+#include "protocol/names.hpp"
 #include "protocol/outcome.hpp"
 #include "protocol/time.hpp"
 
@@ -36,8 +37,9 @@ struct counted {
 
 /// Time that an actor spent waiting for another, or for the outside world.
 struct waited {
-  std::string whom; ///< an actor, or words such as "COMMIT"
+  std::string whom; ///< for people too; what kind of name it is says `kind`
   duration for_how_long{};
+  wait_kind kind = wait_kind::actor;
 };
 
 /// `stopped`: an actor's last words.
@@ -53,14 +55,16 @@ struct stopped_report {
 struct actor_status {
   std::string actor;
   std::string doing;     ///< what it does now: "idle", "COMMIT of 812 events for 0.4 s"
+  bool idle = false;     ///< nothing of it would hold a stop
   uint64_t progress = 0; ///< grows with each piece of work done
   std::vector<counted> gauges;
   double backlog_s = 0; ///< estimate of the time its backlog takes
   std::string degraded; ///< why its part of the service is not whole; empty: it is
   std::string ails;     ///< the kind of it, for everybody: no hosts, paths or words of others
-  size_t mailbox = 0;   ///< messages that wait for it
-  std::string last;     ///< the last message that it handled, `ping` and `status` aside
-  int thread = 0;       ///< the system's number of the thread that runs it
+  ailment code = ailment::none; ///< the same for programs; counts while `degraded` is not empty
+  size_t mailbox = 0;           ///< messages that wait for it
+  std::string last;             ///< the last message that it handled, `ping` and `status` aside
+  int thread = 0;               ///< the system's number of the thread that runs it
   std::optional<ledger_counts> ledger;
 };
 
@@ -72,7 +76,7 @@ struct pong {
 /// One row of the supervisor's table, for `status` and dumps.
 struct child_status {
   std::string actor;
-  std::string state; ///< starting, running, restarting, releasing, late, gone
+  actor_state state = actor_state::absent;
   uint32_t restarts = 0;
   std::optional<actor_status> says; ///< nothing when it did not answer in time
 };

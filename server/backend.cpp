@@ -40,11 +40,12 @@ void backend::ask(asked_ptr<cluster_task> task) {
 
 void backend::ask(asked_ptr<health_query> question) {
   auto view = health();
-  question->question.causes = question->question.in_full ? view.causes : view.in_short;
   // Who counts is the one who ails: the rest is told without it.
   for (const auto& cause : view.causes)
-    if (cause.starts_with("stats: has not answered") || cause.starts_with("stats: is "))
-      return question->reply.answer({.body = health_json({}, question->question.causes)});
+    if (cause.who == actor_name::stats && cause.kind != cause_kind::degraded)
+      return question->reply.answer(
+        {.body = health_json({}, texts_of(view.causes, question->question.in_full))});
+  question->question.causes = std::move(view.causes);
   tell_urgent_from_outside(actors_->get<stats_actor>(), atom::ask_v, std::move(question));
 }
 

@@ -104,7 +104,7 @@ std::vector<outside_part> inspect_listener(http_port& http, uint64_t max_connect
   }
   bool full = http.counts().connections >= max_connections;
   out.push_back(
-    {"public listener", from_outside.failing_for,
+    {part_name::public_listener, from_outside.failing_for,
      full ? "all " + std::to_string(max_connections) + " connections are taken" : from_outside.why,
      full || frozen}); // then it is not the listener that is to blame
   return out;

@@ -51,15 +51,16 @@ void holders::inspect(const exchange_table& exchanges, link_registry& links, tim
     return;
   looked_ = now;
   std::map<std::string, holding> present;
-  auto hold = [&](const std::string& who, time_point since, const std::string& debt = {}) {
-    auto& at = present.try_emplace(who, holding{since, debt}).first->second;
+  auto hold = [&](const std::string& who, wait_kind kind, time_point since,
+                  const std::string& debt = {}) {
+    auto& at = present.try_emplace(who, holding{since, kind, debt}).first->second;
     at.since = std::min(at.since, since);
   };
   exchanges.for_each([&](const exchange& one) {
     if (one.route && one.route->what == action::question)
-      hold("reader", one.began);
+      hold(actor_name::reader, wait_kind::actor, one.began);
     else
-      hold("stats", one.began);
+      hold(actor_name::stats, wait_kind::actor, one.began);
   });
   debtor oldest;
   links.for_each([&](connection_link& link) {
@@ -68,7 +69,8 @@ void holders::inspect(const exchange_table& exchanges, link_registry& links, tim
       oldest = debt;
   });
   if (oldest.link)
-    hold("client " + address_of(*oldest.link), oldest.since, std::string{", which "} + oldest.owes);
+    hold("client " + address_of(*oldest.link), wait_kind::client, oldest.since,
+         std::string{", which "} + oldest.owes);
   std::lock_guard lock{mutex_};
   for (const auto& [who, before] : present_) {
     if (auto same = present.find(who); same != present.end()) {
@@ -78,6 +80,7 @@ void holders::inspect(const exchange_table& exchanges, link_registry& links, tim
     }
     auto& past = past_[who];
     past.how_long += now - std::max(before.since, *began_);
+    past.kind = before.kind;
     past.debt = before.debt;
   }
   present_ = std::move(present);
@@ -87,10 +90,10 @@ std::vector<waited> holders::tell(time_point now) const {
   std::lock_guard lock{mutex_};
   std::vector<waited> out;
   for (const auto& [who, at] : present_)
-    out.push_back({who + at.debt, now - at.since});
+    out.push_back({who + at.debt, now - at.since, at.kind});
   for (const auto& [who, past] : past_)
     if (!present_.contains(who))
-      out.push_back({who + past.debt, past.how_long});
+      out.push_back({who + past.debt, past.how_long, past.kind});
   return out;
 }
 

@@ -30,10 +30,12 @@ public:
 private:
   struct holding {
     time_point since{};
+    wait_kind kind = wait_kind::actor;
     std::string debt; ///< ", which owes the rest of its request"; empty for an actor
   };
   struct held {
     duration how_long{};
+    wait_kind kind = wait_kind::actor;
     std::string debt;
   };
 

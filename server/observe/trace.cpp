@@ -2,6 +2,7 @@
 
 #include "actors/log.hpp"
 #include "config/defaults.hpp"
+#include "protocol/names.hpp"
 #include "protocol/text/closest.hpp"
 #include "protocol/time.hpp"
 
@@ -33,8 +34,6 @@ std::string dump(const json& line) {
   return line.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-constexpr std::string_view actors_known[]{"supervisor", "http",   "stats",    "reader", "spool",
-                                          "store",      "keeper", "watchdog", "signal", "admin"};
 constexpr std::string_view messages_known[]{
 #include "message_names.inc"
   "answer", "down"};
@@ -68,7 +67,7 @@ trace_recorder::~trace_recorder() {
 }
 
 outcome trace_recorder::on(const std::string& where, trace_filter filter) {
-  if (auto known = check_names(filter.actors, actors_known, "actor"); !known)
+  if (auto known = check_names(filter.actors, actor_name::all, "actor"); !known)
     return known;
   if (auto known = check_names(filter.messages, messages_known, "message"); !known)
     return known;

@@ -34,20 +34,20 @@ TEST_CASE("the blame chain names who waited for whom, and leaves out what nobody
 
 TEST_CASE("blame of a stop under way follows who waits for whom to the last link") {
   exit_report report{.began = begin};
-  auto add = [&](std::string name, std::string state, std::optional<duration> released) {
-    exit_row row{.actor = std::move(name), .state = std::move(state), .released = released};
+  auto add = [&](std::string name, exit_state state, std::optional<duration> released) {
+    exit_row row{.actor = std::move(name), .state = state, .released = released};
     auto seen_at = std::make_shared<activity>();
     row.seen_at = seen_at;
     report.actors.push_back(row);
     return seen_at;
   };
-  auto http = add("http", "gone", 0s);
-  auto stats = add("stats", "late", 1s);
-  auto store = add("store", "waiting", std::nullopt);
-  auto reader = add("reader", "waiting", std::nullopt);
-  add("admin", "gone", std::nullopt); // it was never started
+  auto http = add("http", exit_state::gone, 0s);
+  auto stats = add("stats", exit_state::late, 1s);
+  auto store = add("store", exit_state::waiting, std::nullopt);
+  auto reader = add("reader", exit_state::waiting, std::nullopt);
+  add("admin", exit_state::gone, std::nullopt); // it was never started
   stats->waits_for("store", clock::now() - 5s);
-  store->begin("COMMIT");
+  store->begin(work_name::commit);
   stats->ledgers.write({.received = 7, .in_queue = 7});
   look_again(report, begin + 31s);
   CHECK(report.took == 31s);
@@ -57,7 +57,9 @@ TEST_CASE("blame of a stop under way follows who waits for whom to the last link
   CHECK(blame_chain(report).find("reader") == std::string::npos);
   REQUIRE(held_by(report));
   CHECK(held_by(report)->who == "store");
+  CHECK(held_by(report)->kind == wait_kind::actor);
   CHECK(held_by(report)->what.starts_with("COMMIT for "));
+  CHECK(held_by(report)->work == "COMMIT");
   CHECK(held_by(report)->held >= 5s); // it was not released: as long as stats has waited for it
   auto left = survivors(report);
   CHECK(
@@ -69,17 +71,19 @@ TEST_CASE("blame of a stop under way follows who waits for whom to the last link
 TEST_CASE("blame of a stop under way names the client that holds it, and what it owes") {
   exit_report report{.began = begin};
   auto seen_at = std::make_shared<activity>();
-  exit_row http{.actor = "http", .state = "released", .released = 0s};
+  exit_row http{.actor = "http", .state = exit_state::released, .released = 0s};
   http.seen_at = seen_at;
   report.actors.push_back(http);
   seen_at->learn_waits_from([] {
-    return std::vector<waited>{{"client 127.0.0.1:4711, which has not read its answer", 9s}};
+    return std::vector<waited>{
+      {"client 127.0.0.1:4711, which has not read its answer", 9s, wait_kind::client}};
   });
   look_again(report, begin + 10s);
   CHECK(blame_chain(report)
         == "http waits for client 127.0.0.1:4711, which has not read its answer for 9.0 s");
   REQUIRE(held_by(report));
   CHECK(held_by(report)->who == "client 127.0.0.1:4711, which has not read its answer");
+  CHECK(held_by(report)->kind == wait_kind::client);
   CHECK(held_by(report)->held == 9s);
   seen_at->learn_waits_from({});
   look_again(report, begin + 10s);
@@ -89,19 +93,24 @@ TEST_CASE("blame of a stop under way names the client that holds it, and what it
 TEST_CASE("blame of a stop that is over: the longest chain, and who died of what") {
   exit_report report;
   auto row = [&](std::string name, std::vector<waited> waits) {
-    exit_row out{.actor = name, .state = "gone", .released = 0s, .gone = 2s};
+    exit_row out{.actor = name, .state = exit_state::gone, .released = 0s, .gone = 2s};
     out.report = stopped_report{.actor = std::move(name), .waits = std::move(waits)};
     report.actors.push_back(out);
   };
   row("http", {{"stats", 1900ms}, {"reader", 20ms}});
   row("stats", {{"store", 1800ms}});
-  row("store", {{"COMMIT", 1700ms}, {"the database to close", 3ms}});
+  row("store",
+      {{"COMMIT", 1700ms, wait_kind::work}, {"the database to close", 3ms, wait_kind::work}});
   REQUIRE(held_by(report));
   CHECK(held_by(report)->who == "store");
   CHECK(held_by(report)->what == "COMMIT");
+  CHECK(held_by(report)->work == "COMMIT");
   CHECK(held_by(report)->held == 1700ms);
-  report.actors[0].report->waits[0] = {"client 127.0.0.1:4711, which has not read its answer", 9s};
-  CHECK(held_by(report)->who == "client 127.0.0.1:4711, which has not read its answer");
+  // Whatever a client is called.
+  report.actors[0].report->waits[0] = {"127.0.0.1:4711, which has not read its answer", 9s,
+                                       wait_kind::client};
+  CHECK(held_by(report)->who == "127.0.0.1:4711, which has not read its answer");
+  CHECK(held_by(report)->kind == wait_kind::client);
   CHECK(held_by(report)->held == 9s);
   report.actors[0].report->waits[0] = {"stats", 1900ms};
   report.actors[1].report.reset();

@@ -14,8 +14,8 @@ using namespace std::chrono_literals;
 namespace {
 
 child_status child(const std::string& name, const std::string& degraded = "",
-                   const std::string& state = "running") {
-  return {.actor = name, .state = state, .says = actor_status{.degraded = degraded}};
+                   actor_state state = actor_state::running) {
+  return {.actor = name, .state = state, .says = actor_status{.actor = name, .degraded = degraded}};
 }
 
 health_signs well() {
@@ -44,7 +44,7 @@ TEST_CASE("each part that ails is named with its cause, the others are not") {
     CHECK_FALSE(judge(signs).refuses_events); // stats knows, and says it by its gauge
   }
   SUBCASE("an actor is being restarted") {
-    signs.status->children[0] = child("http", "", "restarting");
+    signs.status->children[0] = child("http", "", actor_state::restarting);
     CHECK(judge(signs).text() == "http: is restarting");
     CHECK_FALSE(judge(signs).refuses_events);
   }
@@ -80,8 +80,9 @@ TEST_CASE("everybody is told the kind of a cause, operators the cause") {
   auto signs = well();
   signs.status->children[2] = child("store", "cannot open /var/lib/phi/phi.db on db.internal");
   signs.status->children[2].says->ails = "the database is not as it should be";
+  signs.status->children[2].says->code = ailment::database_degraded;
   signs.status->children[1] = child("stats", "unexpected words of db.internal");
-  signs.status->children[0] = child("http", "", "restarting");
+  signs.status->children[0] = child("http", "", actor_state::restarting);
   signs.late.push_back({{"keeper", 6s, {}, false}, "connecting to db.internal:5432"});
   signs.outside = {{"public listener", 7s, "10.0.0.7:3939 does not accept connections", false}};
   auto view = judge(signs);
@@ -93,6 +94,13 @@ TEST_CASE("everybody is told the kind of a cause, operators the cause") {
   CHECK(view.short_text()
         == "keeper: has not answered for 6.0 s; http: is restarting; stats: is degraded; store: "
            "the database is not as it should be; public listener: has not answered for 7.0 s");
+  // Programs decide by codes.
+  REQUIRE(view.causes.size() == 5);
+  CHECK(view.causes[0].kind == cause_kind::silent);
+  CHECK(view.causes[1].kind == cause_kind::not_running);
+  CHECK(view.causes[3].kind == cause_kind::degraded);
+  CHECK(view.causes[3].code == ailment::database_degraded);
+  CHECK(view.causes[4].who == part_name::public_listener);
   health_board board{6s};
   board.write(view, time_point{});
   CHECK(board.read(time_point{} + 7s).short_text()
@@ -114,12 +122,16 @@ TEST_CASE("a change of health is told once, when it begins and when all is over"
   time_point now{};
   CHECK(changes.compare({}, now).begun.empty());
   CHECK_FALSE(changes.compare({}, now).over);
-  auto first = changes.compare({{"store: for 5.0 s"}}, now);
-  CHECK(first.begun == std::vector<std::string>{"store: for 5.0 s"});
-  CHECK(changes.compare({{"store: for 6.0 s"}}, now + 1s).begun.empty());
-  auto second = changes.compare({{"store: for 7.0 s", "keeper: away"}}, now + 2s);
-  CHECK(second.begun == std::vector<std::string>{"keeper: away"});
-  CHECK_FALSE(changes.compare({{"keeper: away"}}, now + 3s).over);
+  auto silent = [](std::string who, std::string why) {
+    return health_cause{std::move(who), cause_kind::silent, std::move(why)};
+  };
+  auto first = changes.compare({{silent("store", "for 5.0 s")}}, now);
+  CHECK(texts_of(first.begun, true) == std::vector<std::string>{"store: for 5.0 s"});
+  CHECK(changes.compare({{silent("store", "for 6.0 s")}}, now + 1s).begun.empty());
+  auto second =
+    changes.compare({{silent("store", "for 7.0 s"), silent("keeper", "away")}}, now + 2s);
+  CHECK(texts_of(second.begun, true) == std::vector<std::string>{"keeper: away"});
+  CHECK_FALSE(changes.compare({{silent("keeper", "away")}}, now + 3s).over);
   auto last = changes.compare({}, now + 4s);
   CHECK(last.over);
   CHECK(last.lasted == 4s);
@@ -130,7 +142,7 @@ TEST_CASE("nobody who looks is a cause of its own, but not before the first look
   health_board board{6s};
   time_point now{};
   CHECK(board.read(now + 1h).causes.empty());
-  board.write({{"store: away"}, true}, now);
+  board.write({{{"store", cause_kind::degraded, "away"}}, true}, now);
   CHECK(board.read(now + 5999ms).text() == "store: away");
   CHECK(board.read(now + 5999ms).refuses_events);
   CHECK(board.read(now + 6s).text() == "store: away; watchdog: has not looked for 6.0 s");

@@ -122,7 +122,9 @@ TEST_CASE("stats: of a store that refuses everybody is told the kind, an adminis
   h.send(1);
   h.answer(error_code::store_unavailable); // "disk full"
   auto ask = [&](bool in_full) {
-    health_query query{.causes = {"stats: as last seen", "store: x"}, .in_full = in_full};
+    health_query query{.causes = {{"stats", cause_kind::degraded, "as last seen", "as last seen"},
+                                  {"store", cause_kind::degraded, "x", "x"}},
+                       .in_full = in_full};
     tell_from_outside(h.stats, atom::ask_v,
                       std::make_shared<asked<health_query>>(query, query_reply{h.replies, 7}));
     on.run();

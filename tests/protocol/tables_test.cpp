@@ -2,6 +2,7 @@
 
 #include "protocol/errors.hpp"
 #include "protocol/lifecycle.hpp"
+#include "protocol/names.hpp"
 #include "protocol/text/terminal_text.hpp"
 #include "tests/support/doctest.hpp"
 #include "tests/support/places.hpp"
@@ -33,6 +34,30 @@ TEST_CASE("protocol/README.md prints the error table and the exit codes as they 
                               + " |")
                       != text.npos,
                     about.name);
+  }
+}
+
+namespace {
+
+/// The codes of an enum whose last value is `last`, as the README prints them.
+template <class Code>
+std::string listed(Code last) {
+  std::string out;
+  for (int i = 0; i <= static_cast<int>(last); ++i)
+    out += (i == 0 ? "`" : ", `") + std::string{to_string(static_cast<Code>(i))} + "`";
+  return out;
+}
+
+} // namespace
+
+TEST_CASE("protocol/README.md lists the codes that programs decide by") {
+  auto text = read_source("protocol/README.md");
+  for (const auto& codes :
+       {listed(wait_kind::work), listed(actor_state::gone), listed(exit_state::gone),
+        listed(cause_kind::degraded), listed(ailment::no_connections)}) {
+    CAPTURE(codes);
+    CHECK(codes.find("unknown") == codes.npos);
+    CHECK(text.find("| " + codes + " |") != text.npos);
   }
 }
 

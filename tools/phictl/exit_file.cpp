@@ -3,6 +3,7 @@
 
 #include "protocol/admin.hpp"
 #include "protocol/lifecycle.hpp"
+#include "protocol/names.hpp"
 #include "tools/phictl/admin_client.hpp"
 #include "tools/phictl/output.hpp"
 
@@ -77,17 +78,17 @@ double waited_ms(const json& row, const std::string& whom) {
 }
 
 /// Advice about whoever held the stop in the end.
-void explain_culprit(const std::string& who, const std::string& what,
-                     std::vector<std::string>& out) {
-  if (who.starts_with("client "))
+void explain_culprit(const json& held, std::vector<std::string>& out) {
+  auto who = held.value("who", "");
+  if (held.value("kind", "") == to_string(wait_kind::client))
     out.push_back("the " + who
                   + ", held the listener: lower server.partial_grace_ms,"
                     " server.keepalive_grace_ms or server.write_timeout_ms");
-  else if (what.starts_with("COMMIT"))
-    out.push_back(who + " was in " + what
+  else if (held.value("work", "") == work_name::commit)
+    out.push_back(who + " was in " + held.value("what", "")
                   + ": the disk or the database is slow, or hangs; look at its latency, at a full"
                     " disk, at locks held by others. More time would only wait longer");
-  else if (who == "reader")
+  else if (who == actor_name::reader)
     out.push_back("a long question held the stop: lower stats.query_timeout_ms");
 }
 
@@ -101,15 +102,15 @@ void explain_row(const json& row, const std::string& culprit, std::vector<std::s
   else if (row.contains("hurriedMs"))
     out.push_back(actor + " used up its budget: raise shutdown." + actor
                   + "_budget_percent (and lower another's), or shutdown.timeout_secs");
-  if (waited_ms(row, "store") > noticeable_ms)
+  if (waited_ms(row, actor_name::store) > noticeable_ms)
     out.push_back(
       "the queue took long to commit: lower stats.queue_max_events, look at the disk, or"
       " raise shutdown.timeout_secs");
-  if (waited_ms(row, "the database to close") > noticeable_ms)
+  if (waited_ms(row, work_name::close_database) > noticeable_ms)
     out.push_back(
       "the database took long to close: its write-ahead log was large; look at the disk");
   auto state = row.value("state", "");
-  if ((state == "killed" || state == "late") && !innocent)
+  if ((state == to_string(exit_state::killed) || state == to_string(exit_state::late)) && !innocent)
     out.push_back(actor
                   + " did not end by itself: this is a defect, keep the journal and the dump");
 }
@@ -216,7 +217,7 @@ std::vector<std::string> explain_exit(const json& report) {
   auto held = report.value("heldBy", json::object());
   auto culprit = held.value("who", "");
   if (held.value("ms", 0.0) > 500)
-    explain_culprit(culprit, held.value("what", ""), out);
+    explain_culprit(held, out);
   if (report.contains("actors"))
     for (const auto& row : report["actors"])
       explain_row(row, culprit, out);

@@ -1,4 +1,5 @@
 #include "protocol/admin.hpp"
+#include "protocol/names.hpp"
 #include "tools/phictl/admin_client.hpp"
 #include "tools/phictl/commands.hpp"
 #include "tools/phictl/exit_file.hpp"
@@ -163,12 +164,13 @@ void examine_postgres(const context& with, json& examined) {
     if (!one.contains("says"))
       continue;
     const auto& says = one["says"];
-    if (actor == "keeper" && says.value("doing", "") == "the database is away")
+    if (actor == actor_name::keeper
+        && says.value("degradedCode", "") == to_string(ailment::database_away))
       examined.push_back({{"what", "database"},
                           {"verdict", "bad"},
                           {"text", "PostgreSQL does not answer; events go to the spool"},
                           {"mend", "the log has the cause; see stats.postgres_url"}});
-    if (actor != "spool")
+    if (actor != actor_name::spool)
       continue;
     auto waiting = says["gauges"].value("events", uint64_t{0});
     auto aside = says["gauges"].value("set_aside", uint64_t{0});

@@ -1,5 +1,7 @@
 #include "protocol/admin.hpp"
 #include "protocol/ask_listener.hpp"
+#include "protocol/lifecycle.hpp"
+#include "protocol/names.hpp"
 #include "tools/phictl/admin_client.hpp"
 #include "tools/phictl/commands.hpp"
 #include "tools/phictl/output.hpp"
@@ -110,22 +112,23 @@ void health(const context& with) {
   auto whole = ask(with, admin_wire::method_health, json::object(), 3s);
   auto state = now.value("state", "?");
   auto troubles = whole.value("causes", std::vector<std::string>{});
-  auto told = [&](const std::string& actor) {
-    return std::any_of(troubles.begin(), troubles.end(),
-                       [&](const auto& one) { return one.starts_with(actor + ": "); });
+  const auto codes = whole.value("causeCodes", json::array());
+  auto told = [&](const std::string& part) {
+    return std::any_of(codes.begin(), codes.end(),
+                       [&](const json& cause) { return cause.value("part", "") == part; });
   };
   for (const auto& actor : now["actors"]) {
     auto name = actor.value("actor", "?");
     if (told(name))
       continue;
-    if (actor.value("state", "") != "running")
+    if (actor.value("state", "") != to_string(actor_state::running))
       troubles.push_back(name + ": is " + actor.value("state", "?"));
     else if (actor.contains("says") && actor["says"].contains("degraded"))
       troubles.push_back(name + ": " + actor["says"].value("degraded", ""));
   }
-  if (!told("public listener"))
+  if (!told(part_name::public_listener))
     ask_listeners(now.value("listeners", json::array()), troubles);
-  bool well = state == "ready" && troubles.empty();
+  bool well = state == to_string(service_state::ready) && troubles.empty();
   std::string word = well ? "healthy" : troubles.empty() ? "not healthy" : "degraded";
   if (with.json) {
     std::cout << json{{"healthy", well},

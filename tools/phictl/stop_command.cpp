@@ -1,6 +1,7 @@
 #include "tools/phictl/stop_command.hpp"
 
 #include "protocol/admin.hpp"
+#include "protocol/names.hpp"
 #include "tools/phictl/admin_client.hpp"
 #include "tools/phictl/exit_file.hpp"
 #include "tools/phictl/output.hpp"
@@ -40,9 +41,8 @@ void print_blockers(const json& status) {
     }
     const auto& says = actor["says"];
     estimate += says.value("backlogSeconds", 0.0);
-    auto doing = says.value("doing", "");
-    if (doing != "idle" && doing != "off" && doing != "all healthy") {
-      std::cout << "  " << name << ": " << doing << "\n";
+    if (!says.value("idle", false)) {
+      std::cout << "  " << name << ": " << says.value("doing", "") << "\n";
       none = false;
     }
   }
@@ -105,7 +105,7 @@ private:
 std::string who_holds(const json& status) {
   std::string out;
   for (const auto& actor : status["actors"])
-    if (actor.value("state", "") != "gone")
+    if (actor.value("state", "") != to_string(actor_state::gone))
       out += (out.empty() ? "" : "; ") + actor.value("actor", "?") + ": "
              + (actor.contains("says") ? actor["says"].value("doing", "") : "no answer");
   return status.value("state", "?") + (out.empty() ? "" : ": " + out);

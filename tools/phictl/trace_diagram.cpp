@@ -20,9 +20,10 @@ struct arrow {
   double at_us = 0; ///< when it was handled
   std::string from;
   std::string to;
-  std::string text;
-  bool stuck = false; ///< it belongs to the story of the stop, whenever it was
-  bool lost = false;  ///< nobody has handled it
+  std::string message;
+  std::string content; ///< in a few words; may be empty
+  bool stuck = false;  ///< it belongs to the story of the stop, whenever it was
+  bool lost = false;   ///< nobody has handled it
 };
 
 bool tells_of_a_stop(const std::string& message) {
@@ -44,9 +45,14 @@ std::map<int, std::string> track_names(const json& events) {
 arrow lost_arrow(const json& event) {
   const auto& args = event["args"];
   auto count = args.value("count", uint64_t{1});
-  auto text = event.value("name", "") + " (never handled";
-  text += count > 1 ? ", " + std::to_string(count) + " of them)" : ")";
-  return {event.value("ts", 0.0), args.value("from", "?"), args.value("to", "?"), text, true, true};
+  auto content = "never handled" + (count > 1 ? ", " + std::to_string(count) + " of them" : "");
+  return {event.value("ts", 0.0),
+          args.value("from", "?"),
+          args.value("to", "?"),
+          event.value("name", ""),
+          content,
+          true,
+          true};
 }
 
 std::vector<arrow> arrows_of(const json& events) {
@@ -69,7 +75,7 @@ std::vector<arrow> arrows_of(const json& events) {
     std::replace_if(
       content.begin(), content.end(), [](char c) { return c == ';' || c == '#'; }, ',');
     out.push_back({event.value("ts", 0.0), args.value("from", "?"), names[event.value("tid", 0)],
-                   content.empty() ? message : message + " (" + content + ")", unfinished});
+                   message, content, unfinished});
   }
   std::stable_sort(out.begin(), out.end(),
                    [](const arrow& a, const arrow& b) { return a.at_us < b.at_us; });
@@ -86,7 +92,7 @@ std::string stop_diagram(const std::string& file) {
                   file + " is not a whole trace; was the service still writing it?"};
   auto arrows = arrows_of(events);
   auto first = std::find_if(arrows.begin(), arrows.end(),
-                            [](const arrow& one) { return one.text.starts_with("terminate"); });
+                            [](const arrow& one) { return one.message == "terminate"; });
   if (first == arrows.end())
     throw failure{exit_status::failed, "there is no stop in " + file
                                          + "; trace one with PHI_TRACE=FILE.json phi-backend ..."};
@@ -110,11 +116,12 @@ std::string stop_diagram(const std::string& file) {
   for (auto at = shown.begin(); at != shown.end(); ++at) {
     char time[32];
     std::snprintf(time, sizeof time, "%.1f ms ", (at->at_us - first->at_us) / 1000);
-    auto line = at->lost                          ? "-x"
-                : at->text.starts_with("down")    ? "--x"
-                : at->text.starts_with("stopped") ? "-->>"
-                                                  : "->>";
-    out += "  " + at->from + line + at->to + ": " + time + at->text + "\n";
+    auto line = at->lost                   ? "-x"
+                : at->message == "down"    ? "--x"
+                : at->message == "stopped" ? "-->>"
+                                           : "->>";
+    out += "  " + at->from + line + at->to + ": " + time + at->message
+           + (at->content.empty() ? "" : " (" + at->content + ")") + "\n";
   }
   return out;
 }
