@@ -33,8 +33,8 @@ public:
 
 private:
   mutable std::mutex mutex_;
-  std::tuple<stats_actor, reader_actor, inspector_actor, spool_actor, keeper_actor, store_actor,
-             watchdog_actor>
+  std::tuple<stats_actor, reader_actor, inspector_actor, spool_actor, maintenance_actor,
+             membership_actor, store_actor, watchdog_actor>
     actors_;
 };
 

@@ -2,7 +2,8 @@
 
 #include "actors/admin.hpp"
 #include "actors/http.hpp"
-#include "actors/keeper.hpp"
+#include "actors/maintenance.hpp"
+#include "actors/membership.hpp"
 #include "actors/reader.hpp"
 #include "actors/signal.hpp"
 #include "actors/spool.hpp"
@@ -57,6 +58,11 @@ const std::vector<service_graph::row>& service_graph::rows() {
      .share = &keys::reader_budget_percent,
      .own_thread = true,
      .start = &graph::start_inspector},
+    {.name = actor_name::maintenance,
+     .share = &keys::maintenance_budget_percent,
+     .own_thread = true,
+     .start = &graph::start_maintenance,
+     .exists = [](const service_ports& ports) { return ports.maintenance != nullptr; }},
     {.name = actor_name::spool,
      .share = &keys::spool_budget_percent,
      .users = {actor_name::stats},
@@ -69,15 +75,15 @@ const std::vector<service_graph::row>& service_graph::rows() {
      .own_thread = true,
      .start = &graph::start_store,
      .given_up = &graph::store_given_up},
-    {.name = actor_name::keeper,
-     .share = &keys::keeper_budget_percent,
-     .users = {actor_name::store},
+    {.name = actor_name::membership,
+     .share = &keys::membership_budget_percent,
+     .users = {actor_name::store, actor_name::maintenance},
      .own_thread = true,
-     .start = &graph::start_keeper,
+     .start = &graph::start_membership,
      .exists = [](const service_ports& ports) { return ports.cluster != nullptr; }},
     {.name = actor_name::watchdog,
      .share = &keys::watchdog_budget_percent,
-     .users = {actor_name::store, actor_name::keeper},
+     .users = {actor_name::store, actor_name::membership},
      .own_thread = true,
      .start = &graph::start_watchdog},
     {.name = actor_name::signal,
@@ -224,10 +230,17 @@ void service_graph::store_given_up() {
   tell_from_outside(current_->get<stats_actor>(), atom::attach_v, store_actor{});
 }
 
-child_actor service_graph::start_keeper(child_identity who, bool own_thread) {
-  auto keeper = spawn(own_thread, keeper_behavior, std::move(who), ports_.cluster);
-  current_->set(keeper);
-  return keeper;
+child_actor service_graph::start_maintenance(child_identity who, bool own_thread) {
+  auto maintenance = spawn(own_thread, maintenance_behavior, std::move(who), ports_.maintenance);
+  current_->set(maintenance);
+  return maintenance;
+}
+
+child_actor service_graph::start_membership(child_identity who, bool own_thread) {
+  auto membership = spawn(own_thread, membership_behavior, std::move(who), ports_.cluster,
+                          [current = current_] { return current->get<maintenance_actor>(); });
+  current_->set(membership);
+  return membership;
 }
 
 child_actor service_graph::start_watchdog(child_identity who, bool own_thread) {

@@ -8,6 +8,7 @@
 #include "actors/ports/cluster_port.hpp"
 #include "actors/ports/console_port.hpp"
 #include "actors/ports/http_port.hpp"
+#include "actors/ports/maintenance_port.hpp"
 #include "actors/ports/reader_port.hpp"
 #include "actors/ports/signal_port.hpp"
 #include "actors/ports/spool_port.hpp"
@@ -26,9 +27,10 @@ namespace phi {
 struct service_ports {
   store_port_ptr store;
   reader_port_ptr reader;
-  reader_port_ptr inspector; ///< another connection, for what takes long
-  spool_port_ptr spool;      ///< null: there is no spool
-  cluster_port_ptr cluster;  ///< null: this instance is alone
+  reader_port_ptr inspector;        ///< another connection, for what takes long
+  spool_port_ptr spool;             ///< null: there is no spool
+  maintenance_port_ptr maintenance; ///< null: the database needs none
+  cluster_port_ptr cluster;         ///< null: this instance is alone
   http_port_ptr http;
   watch_port_ptr watch;
   console_port_ptr console;
@@ -68,7 +70,8 @@ private:
   child_actor start_inspector(child_identity who, bool own_thread);
   child_actor start_spool(child_identity who, bool own_thread);
   child_actor start_store(child_identity who, bool own_thread);
-  child_actor start_keeper(child_identity who, bool own_thread);
+  child_actor start_maintenance(child_identity who, bool own_thread);
+  child_actor start_membership(child_identity who, bool own_thread);
   child_actor start_watchdog(child_identity who, bool own_thread);
   child_actor start_signal(child_identity who, bool own_thread);
   child_actor start_admin(child_identity who, bool own_thread);

@@ -107,7 +107,8 @@ struct config {
     int64_t stats_budget_percent = defaults::stats_budget_percent;
     int64_t spool_budget_percent = defaults::spool_budget_percent;
     int64_t store_budget_percent = defaults::store_budget_percent;
-    int64_t keeper_budget_percent = defaults::keeper_budget_percent;
+    int64_t membership_budget_percent = defaults::membership_budget_percent;
+    int64_t maintenance_budget_percent = defaults::maintenance_budget_percent;
     int64_t reader_budget_percent = defaults::reader_budget_percent;
     int64_t admin_budget_percent = defaults::admin_budget_percent;
     int64_t watchdog_budget_percent = defaults::watchdog_budget_percent;

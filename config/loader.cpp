@@ -428,8 +428,9 @@ std::vector<config_problem> check_config(const config& c) {
       " shutdown.timeout_secs, or a stop could wait for a database that is away");
   }
   auto shares = s.http_budget_percent + s.stats_budget_percent + s.spool_budget_percent
-                + s.store_budget_percent + s.keeper_budget_percent + s.reader_budget_percent
-                + s.admin_budget_percent + s.watchdog_budget_percent + s.signal_budget_percent;
+                + s.store_budget_percent + s.membership_budget_percent
+                + s.maintenance_budget_percent + s.reader_budget_percent + s.admin_budget_percent
+                + s.watchdog_budget_percent + s.signal_budget_percent;
   require(shares < 100, "the shares shutdown.*_budget_percent add up to " + std::to_string(shares)
                           + "; they must stay below 100, the whole of shutdown.timeout_secs");
   require(!s.watchdog.enabled || s.watchdog.interval_secs * 2 <= s.watchdog.timeout_secs,

@@ -46,6 +46,7 @@ PHI_ATOM(ready);
 PHI_ATOM(give_up);
 PHI_ATOM(command);
 PHI_ATOM(check);
+PHI_ATOM(lead);
 
 } // namespace phi::atom
 
@@ -140,8 +141,15 @@ using spool_actor = child_actor::extend_with<commit_listener_actor>::extend<
   // Own message: the next step of what takes long.
   accepts<atom::check>>;
 
-/// Keeps this instance's place among those that share a database, and maintains the database.
-using keeper_actor = child_actor::extend<
+/// Puts the database in order, a step at a time, while that is this instance's duty.
+using maintenance_actor = child_actor::extend<
+  // Own timer: look whether a step is due.
+  accepts<atom::tick, uint64_t>,
+  // Whether it is your duty; said again and again while it is.
+  accepts<atom::lead, bool>>;
+
+/// Keeps this instance's place among those that share a database.
+using membership_actor = child_actor::extend<
   // Own timer: renew the lease.
   accepts<atom::tick, uint64_t>,
   // Do what an operator asks of another instance, or of all.

@@ -17,13 +17,15 @@ inline constexpr const char* reader = "reader";
 inline constexpr const char* inspector = "inspector";
 inline constexpr const char* spool = "spool";
 inline constexpr const char* store = "store";
-inline constexpr const char* keeper = "keeper";
+inline constexpr const char* maintenance = "maintenance";
+inline constexpr const char* membership = "membership";
 inline constexpr const char* watchdog = "watchdog";
 inline constexpr const char* signal = "signal";
 inline constexpr const char* admin = "admin";
 
-inline constexpr std::string_view all[] = {supervisor, http,   stats,    reader, inspector, spool,
-                                           store,      keeper, watchdog, signal, admin};
+inline constexpr std::string_view all[] = {supervisor, http,        stats,  reader,
+                                           inspector,  maintenance, spool,  store,
+                                           membership, watchdog,    signal, admin};
 
 } // namespace actor_name
 

@@ -105,7 +105,7 @@ struct spool_requeue {};
 
 using spool_task = std::variant<spool_show, spool_check, spool_requeue>;
 
-// -- asked of KEEPER ------------------------------------------------------------------------------
+// -- asked of MEMBERSHIP --------------------------------------------------------------------------
 
 /// An instance should drain, or be ready again.
 struct steer_instance {

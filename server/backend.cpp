@@ -33,9 +33,9 @@ void backend::ask(asked_ptr<spool_task> task) {
 }
 
 void backend::ask(asked_ptr<cluster_task> task) {
-  ask_if_there<keeper_actor>(std::move(task),
-                             "this instance is alone: several share one database with"
-                             " stats.storage = \"postgres\"");
+  ask_if_there<membership_actor>(std::move(task),
+                                 "this instance is alone: several share one database with"
+                                 " stats.storage = \"postgres\"");
 }
 
 void backend::ask(asked_ptr<health_query> question) {

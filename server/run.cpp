@@ -67,6 +67,7 @@ service_ports ports_on_postgres(const config& settings) {
   service_ports out{.store = store::make_postgres_store(with),
                     .reader = store::make_postgres_reader(with),
                     .inspector = store::make_postgres_reader(with)};
+  out.maintenance = store::make_postgres_maintenance(with);
   out.cluster = store::make_postgres_cluster(with);
   if (settings.spool.enabled)
     out.spool = store::make_sqlite_spool(store::spool_settings_of(settings));

@@ -1,7 +1,6 @@
 #pragma once
-/// What the keeper actor needs of a database that several instances share.
+/// What the membership actor needs of a database that several instances share.
 
-#include "actors/ports/work_watch.hpp"
 #include "config/config.hpp"
 #include "protocol/outcome.hpp"
 #include "protocol/questions.hpp"
@@ -18,10 +17,6 @@ class cluster_port {
 public:
   virtual ~cluster_port() = default;
 
-  /// Whatever takes long from now on looks there. Called before the first use, again after the
-  /// actor died.
-  virtual void watched_by(work_watch_ptr) {}
-
   struct report {
     std::string state; ///< of the service: "ready", ...
     uint64_t spooled = 0;
@@ -34,15 +29,6 @@ public:
 
   /// Renews the lease of this instance and tells how it is. Fails when the database is away.
   virtual result<heard> beat(const report& how) = 0;
-
-  struct maintained {
-    std::string did;     ///< for the log; empty: nothing was to be done
-    std::string warning; ///< what somebody should look at
-    std::string error;   ///< not empty: something could not be done now
-  };
-  /// Partitions, retention, repair of the roll-ups: one step. For the instance that leads. Throws
-  /// nothing.
-  virtual maintained maintain() = 0;
 
   /// Never throws.
   virtual query_answer answer(const cluster_task& task) = 0;

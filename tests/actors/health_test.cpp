@@ -83,17 +83,18 @@ TEST_CASE("everybody is told the kind of a cause, operators the cause") {
   signs.status->children[2].says->code = ailment::database_degraded;
   signs.status->children[1] = child("stats", "unexpected words of db.internal");
   signs.status->children[0] = child("http", "", actor_state::restarting);
-  signs.late.push_back({{"keeper", 6s, {}, false}, "connecting to db.internal:5432"});
+  signs.late.push_back({{"membership", 6s, {}, false}, "connecting to db.internal:5432"});
   signs.outside = {{"public listener", 7s, "10.0.0.7:3939 does not accept connections", false}};
   auto view = judge(signs);
   CHECK(view.text()
-        == "keeper: has not answered for 6.0 s (connecting to db.internal:5432); http: is "
+        == "membership: has not answered for 6.0 s (connecting to db.internal:5432); http: is "
            "restarting; stats: unexpected words of db.internal; store: cannot open "
            "/var/lib/phi/phi.db on db.internal; public listener: has not answered for 7.0 s "
            "(10.0.0.7:3939 does not accept connections)");
-  CHECK(view.short_text()
-        == "keeper: has not answered for 6.0 s; http: is restarting; stats: is degraded; store: "
-           "the database is not as it should be; public listener: has not answered for 7.0 s");
+  CHECK(
+    view.short_text()
+    == "membership: has not answered for 6.0 s; http: is restarting; stats: is degraded; store: "
+       "the database is not as it should be; public listener: has not answered for 7.0 s");
   // Programs decide by codes.
   REQUIRE(view.causes.size() == 5);
   CHECK(view.causes[0].kind == cause_kind::silent);
@@ -129,9 +130,9 @@ TEST_CASE("a change of health is told once, when it begins and when all is over"
   CHECK(texts_of(first.begun, true) == std::vector<std::string>{"store: for 5.0 s"});
   CHECK(changes.compare({{silent("store", "for 6.0 s")}}, now + 1s).begun.empty());
   auto second =
-    changes.compare({{silent("store", "for 7.0 s"), silent("keeper", "away")}}, now + 2s);
-  CHECK(texts_of(second.begun, true) == std::vector<std::string>{"keeper: away"});
-  CHECK_FALSE(changes.compare({{silent("keeper", "away")}}, now + 3s).over);
+    changes.compare({{silent("store", "for 7.0 s"), silent("membership", "away")}}, now + 2s);
+  CHECK(texts_of(second.begun, true) == std::vector<std::string>{"membership: away"});
+  CHECK_FALSE(changes.compare({{silent("membership", "away")}}, now + 3s).over);
   auto last = changes.compare({}, now + 4s);
   CHECK(last.over);
   CHECK(last.lasted == 4s);

@@ -128,6 +128,18 @@ TEST_CASE(
   CHECK(server.ask("SELECT state FROM instance WHERE name = 'a'") == "stopped");
 }
 
+TEST_CASE("a long step of maintenance costs no lease") {
+  postgres_server server;
+  temp_dir dir;
+  service_process service{dir.path(),
+                          instance(server, "a", {{"PHI_FAULTS", "maintenance.step=block:14000"}})};
+  REQUIRE(service.wait_for_log("takes over the maintenance"));
+  // A lease holds for ten seconds.
+  CHECK_FALSE(eventually([&] { return state_of(dir, "a") == "silent"; }, 12s));
+  CHECK(state_of(dir, "a") == "ready");
+  CHECK(service.stop().code == 0);
+}
+
 TEST_CASE("three instances, a rolling restart under load: never two down, nothing failed, lost or "
           "twice") {
   postgres_server server;

@@ -21,7 +21,7 @@ std::vector<std::string> points(const house& at, bool with_questions) {
   std::vector<std::string> out{"store.begin",     "store.before_commit", "store.commit",
                                "store.committed", "stats.ingest",        "stats.committed"};
   if (at.kind() == database::postgres)
-    out.insert(out.end(), {"keeper.beat"});
+    out.insert(out.end(), {"membership.beat"});
   if (with_questions)
     out.push_back("reader.ask");
   return out;

@@ -164,7 +164,7 @@ void examine_postgres(const context& with, json& examined) {
     if (!one.contains("says"))
       continue;
     const auto& says = one["says"];
-    if (actor == actor_name::keeper
+    if (actor == actor_name::membership
         && says.value("degradedCode", "") == to_string(ailment::database_away))
       examined.push_back({{"what", "database"},
                           {"verdict", "bad"},

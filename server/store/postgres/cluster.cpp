@@ -4,7 +4,6 @@
 #include "protocol/text/rfc3339.hpp"
 #include "server/store/postgres/connection.hpp"
 #include "server/store/postgres/lease.hpp"
-#include "server/store/postgres/maintenance.hpp"
 #include "server/store/postgres/schema.hpp"
 #include "server/store/postgres/statements.hpp"
 
@@ -22,8 +21,6 @@ using value = postgres_value;
 class postgres_cluster : public cluster_port {
 public:
   explicit postgres_cluster(postgres_settings with) : with_(std::move(with)) {}
-
-  void watched_by(work_watch_ptr watch) override { watch_ = std::move(watch); }
 
   result<heard> beat(const report& how) override {
     try {
@@ -47,22 +44,6 @@ public:
     } catch (const postgres_error& e) {
       recover(e);
       return outcome::failure(e.what());
-    }
-  }
-
-  maintained maintain() override {
-    try {
-      connect();
-      db_.set_limit(defaults::maintenance_limit);
-      db_.watched_by(watch_.get()); // it may wait for somebody's lock, and a stop ends it
-      auto out = maintenance_.step(db_, with_.keep_days);
-      db_.watched_by(nullptr);
-      db_.set_limit(with_.commit_timeout);
-      return out;
-    } catch (const postgres_error& e) {
-      db_.watched_by(nullptr);
-      recover(e);
-      return {.error = e.what()};
     }
   }
 
@@ -101,7 +82,7 @@ private:
                         {.url = with_.url,
                          .connect_timeout = with_.connect_timeout,
                          .for_writing = true,
-                         .name = "phi-backend " + with_.instance + " keeper"});
+                         .name = "phi-backend " + with_.instance + " membership"});
     try {
       claim_name(db_, with_, {});
     } catch (...) {
@@ -186,8 +167,6 @@ private:
 
   postgres_settings with_;
   postgres_connection db_;
-  postgres_maintenance maintenance_;
-  work_watch_ptr watch_;
 };
 
 } // namespace

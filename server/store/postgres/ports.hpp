@@ -1,7 +1,8 @@
 #pragma once
-/// PostgreSQL: the writing and the reading connection.
+/// PostgreSQL: its connections, one for each actor that blocks on it.
 
 #include "actors/ports/cluster_port.hpp"
+#include "actors/ports/maintenance_port.hpp"
 #include "actors/ports/reader_port.hpp"
 #include "actors/ports/store_port.hpp"
 #include "protocol/event.hpp"
@@ -33,6 +34,7 @@ postgres_settings postgres_settings_of(const config& settings);
 
 store_port_ptr make_postgres_store(postgres_settings with);
 reader_port_ptr make_postgres_reader(postgres_settings with);
+maintenance_port_ptr make_postgres_maintenance(postgres_settings with);
 cluster_port_ptr make_postgres_cluster(postgres_settings with);
 
 /// For `--migrate`: what is to be done, or, with `apply`, what was done. Throws what is wrong.

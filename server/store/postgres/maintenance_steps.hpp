@@ -1,7 +1,7 @@
 #pragma once
 /// Care for the database, a step at a time, by the one instance whose duty it is.
 
-#include "actors/ports/cluster_port.hpp"
+#include "actors/ports/maintenance_port.hpp"
 #include "server/store/postgres/connection.hpp"
 
 #include <cstdint>
@@ -10,12 +10,12 @@
 
 namespace phi::store {
 
-class postgres_maintenance {
+class maintenance_steps {
 public:
   /// The next step that is due by the database's clock, with rows kept for `keep_days`: partitions
   /// ahead; one piece of what is too old; the roll-ups of one day. What one of them cannot do now
   /// does not keep the others from it. Throws postgres_error when the session is lost.
-  cluster_port::maintained step(postgres_connection& db, int64_t keep_days);
+  maintenance_port::done next(postgres_connection& db, int64_t keep_days);
 
 private:
   std::string make_room_ahead(postgres_connection& db, int32_t today);

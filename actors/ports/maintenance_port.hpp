@@ -1,0 +1,38 @@
+#pragma once
+/// What the maintenance actor needs of a database.
+
+#include "actors/ports/work_watch.hpp"
+#include "config/config.hpp"
+
+#include <memory>
+#include <string>
+
+namespace phi {
+
+/// One connection of its own. Used by one thread.
+class maintenance_port {
+public:
+  virtual ~maintenance_port() = default;
+
+  /// Whatever takes long from now on looks there. Called before the first use, again after the
+  /// actor died.
+  virtual void watched_by(work_watch_ptr) {}
+
+  struct done {
+    std::string did;     ///< for the log; empty: nothing was to be done
+    std::string warning; ///< what somebody should look at
+    std::string error;   ///< not empty: something could not be done now
+  };
+  /// Partitions, retention, repair of the roll-ups: one step, which may take minutes. Connects when
+  /// it must. Throws nothing.
+  virtual done step() = 0;
+
+  virtual void apply_settings(const config& settings) = 0;
+
+  /// No step follows soon: gives the connection back.
+  virtual void close() = 0;
+};
+
+using maintenance_port_ptr = std::shared_ptr<maintenance_port>;
+
+} // namespace phi
