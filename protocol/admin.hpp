@@ -50,8 +50,11 @@ inline constexpr std::string_view method_spool_replay = "spool-replay";
 inline constexpr std::string_view method_cluster = "cluster";
 inline constexpr std::string_view method_cluster_want = "cluster-want";
 inline constexpr std::string_view method_cluster_forget = "cluster-forget";
-inline constexpr std::string_view method_cluster_take_turn = "cluster-take-turn";
-inline constexpr std::string_view method_cluster_give_turn = "cluster-give-turn";
+inline constexpr std::string_view method_take_restart_slot = "cluster-take-restart-slot";
+inline constexpr std::string_view method_give_restart_slot = "cluster-give-restart-slot";
+// The same, for a phictl and a service of which one is older, as in the middle of an upgrade.
+inline constexpr std::string_view method_take_turn = "cluster-take-turn";
+inline constexpr std::string_view method_give_turn = "cluster-give-turn";
 
 // Error codes of JSON-RPC 2.0.
 inline constexpr int parse_error = -32700;

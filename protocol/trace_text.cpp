@@ -111,7 +111,8 @@ std::string trace_text(const asked_ptr<spool_task>& asked) {
 }
 
 std::string trace_text(const asked_ptr<cluster_task>& asked) {
-  static constexpr const char* names[] = {"steer", "forget", "take the slot", "give the slot"};
+  static constexpr const char* names[] = {"steer", "forget", "take the restart slot",
+                                          "give the restart slot"};
   return names[asked->question.index()];
 }
 

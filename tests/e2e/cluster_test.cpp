@@ -156,8 +156,8 @@ TEST_CASE("three instances, a rolling restart under load: never two down, nothin
   for (int i = 0; i < 3; ++i)
     REQUIRE(eventually([&] { return state_of(dirs[0], "i" + std::to_string(i)) == "ready"; }));
   balanced_clients clients{{ports[0], ports[1], ports[2]}, 6};
-  // The three begin at once; the turn lets one after the other. The command asks the test to
-  // restart its instance, and waits for it.
+  // The three begin at once; the restart slot lets one after the other. The command asks the test
+  // to restart its instance, and waits for it.
   std::vector<std::thread> operators;
   std::atomic<int> failed{0};
   std::atomic<int> down{0};
@@ -176,7 +176,7 @@ TEST_CASE("three instances, a rolling restart under load: never two down, nothin
         std::ofstream{done} << "";
       }};
       auto ended =
-        ctl(dirs[i], {"--timeout", "120", "cluster", "turn", "--", "/bin/sh", "-c",
+        ctl(dirs[i], {"--timeout", "120", "cluster", "restart-slot", "--", "/bin/sh", "-c",
                       "touch " + wanted + "; while ! [ -e " + done + " ]; do sleep 0.05; done"});
       failed += ended.code != 0;
       restarter.join();
@@ -197,48 +197,49 @@ TEST_CASE("three instances, a rolling restart under load: never two down, nothin
   check_exactly_once(server, seen);
 }
 
-TEST_CASE("the turn: refused while another has it or is down, kept when the command fails") {
+TEST_CASE(
+  "the restart slot: refused while another has it or is down, kept when the command fails") {
   postgres_server server;
   temp_dir a_dir, b_dir;
   service_process a{a_dir.path(), instance(server, "a")};
   service_process b{b_dir.path(), instance(server, "b")};
   REQUIRE(eventually([&] { return state_of(a_dir, "b") == "ready"; }));
-  auto failed = ctl(a_dir, {"cluster", "turn", "--", "/bin/false"});
+  auto failed = ctl(a_dir, {"cluster", "restart-slot", "--", "/bin/false"});
   CHECK(failed.code == 1);
-  CHECK(has(failed.err, "the turn is kept"));
-  auto refused = ctl(b_dir, {"--timeout", "0.5", "cluster", "turn", "--", "/bin/true"});
+  CHECK(has(failed.err, "the restart slot is kept"));
+  auto refused = ctl(b_dir, {"--timeout", "0.5", "cluster", "restart-slot", "--", "/bin/true"});
   CHECK(refused.code == 1);
-  CHECK(has(refused.err, "a has the turn"));
-  CHECK(ctl(a_dir, {"cluster", "turn", "--give-back"}).code == 0);
-  CHECK(ctl(b_dir, {"cluster", "turn", "--", "/bin/true"}).code == 0);
+  CHECK(has(refused.err, "a has the restart slot"));
+  CHECK(ctl(a_dir, {"cluster", "restart-slot", "--give-back"}).code == 0);
+  CHECK(ctl(b_dir, {"cluster", "restart-slot", "--", "/bin/true"}).code == 0);
   CHECK(ctl(a_dir, {"cluster", "drain", "b"}).code == 0);
   REQUIRE(eventually([&] { return state_of(a_dir, "b") == "lame_duck"; }));
-  auto down = ctl(a_dir, {"--timeout", "0.5", "cluster", "turn", "--", "/bin/true"});
+  auto down = ctl(a_dir, {"--timeout", "0.5", "cluster", "restart-slot", "--", "/bin/true"});
   CHECK(down.code == 1);
   CHECK(has(down.err, "b is lame_duck"));
-  CHECK(ctl(a_dir, {"cluster", "turn"}).code == 2);
+  CHECK(ctl(a_dir, {"cluster", "restart-slot"}).code == 2);
 }
 
-TEST_CASE(
-  "the turn of an instance that was killed is given back by another; that of one that is up "
-  "is not") {
+TEST_CASE("the restart slot of an instance that was killed is given back by another; that of one "
+          "that is up "
+          "is not") {
   postgres_server server;
   temp_dir a_dir, b_dir;
   service_process a{a_dir.path(), instance(server, "a")};
   service_process b{b_dir.path(), instance(server, "b")};
   REQUIRE(eventually([&] { return state_of(a_dir, "b") == "ready"; }));
-  CHECK(ctl(b_dir, {"cluster", "turn", "--", "/bin/false"}).code == 1); // b keeps it
-  auto up = ctl(a_dir, {"cluster", "turn", "--give", "b"});
+  CHECK(ctl(b_dir, {"cluster", "restart-slot", "--", "/bin/false"}).code == 1); // b keeps it
+  auto up = ctl(a_dir, {"cluster", "restart-slot", "--give", "b"});
   CHECK(up.code == 1);
-  CHECK(has(up.err, "b has the turn and is up"));
-  auto none = ctl(a_dir, {"cluster", "turn", "--give", "c"});
+  CHECK(has(up.err, "b has the restart slot and is up"));
+  auto none = ctl(a_dir, {"cluster", "restart-slot", "--give", "c"});
   CHECK(none.code == 1);
-  CHECK(has(none.err, "c does not have the turn"));
+  CHECK(has(none.err, "c does not have the restart slot"));
   b.kill();
   REQUIRE(eventually([&] { return state_of(a_dir, "b") == "silent"; }));
-  CHECK(ctl(a_dir, {"cluster", "turn", "--give", "b"}).code == 0);
+  CHECK(ctl(a_dir, {"cluster", "restart-slot", "--give", "b"}).code == 0);
   CHECK(ctl(a_dir, {"cluster", "forget", "b"}).code == 0);
-  CHECK(ctl(a_dir, {"cluster", "turn", "--", "/bin/true"}).code == 0);
+  CHECK(ctl(a_dir, {"cluster", "restart-slot", "--", "/bin/true"}).code == 0);
 }
 
 TEST_CASE("a second instance of the same name does not start; the same one does at once after "

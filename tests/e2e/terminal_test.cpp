@@ -116,7 +116,7 @@ TEST_CASE(
     {"cluster drain", " x"},
     {"cluster undrain", " x"},
     {"cluster forget", " x"},
-    {"cluster turn", " -- /bin/true"},
+    {"cluster restart-slot", " -- /bin/true"},
     {"start", ""},
     {"restart", ""},
     {"enable", ""},

@@ -284,3 +284,21 @@ TEST_CASE("who may not use the admin socket reads so, and not that nothing runs"
   CHECK(turned_away.code == 1);
   CHECK(has(turned_away.err, "not permitted"));
 }
+
+TEST_CASE("a service that is older than phictl is asked by the names it knows") {
+  temp_dir dir;
+  auto path = dir.path("admin.sock");
+  auto unknown = R"({"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no such method"}})"
+                 "\n";
+  auto given = R"({"jsonrpc":"2.0","id":1,"result":{"turn":false}})"
+               "\n";
+  fake_service older{path, ::geteuid(), {unknown, given}};
+  CHECK(ctl(dir, {"cluster", "restart-slot", "--give", "web-2"}).code == 0);
+  std::vector<std::string> methods;
+  std::istringstream seen{read_file(path + ".seen")};
+  for (std::string line; std::getline(seen, line);) {
+    methods.push_back(json::parse(line)["method"]);
+    CHECK(json::parse(line)["params"]["instance"] == "web-2");
+  }
+  CHECK(methods == std::vector<std::string>{"cluster-give-restart-slot", "cluster-give-turn"});
+}

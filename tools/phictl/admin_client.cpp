@@ -157,9 +157,10 @@ json admin_client::call(std::string_view method, json params, std::chrono::milli
   if (answer.contains("error")) {
     auto code = answer["error"].value("code", 0);
     throw failure{exit_status::failed, answer["error"].value("message", "unknown error"),
-                  code == admin_wire::try_again  ? remedy::later
-                  : code == admin_wire::too_much ? remedy::less
-                                                 : remedy::none};
+                  code == admin_wire::try_again          ? remedy::later
+                  : code == admin_wire::too_much         ? remedy::less
+                  : code == admin_wire::method_not_found ? remedy::earlier_name
+                                                         : remedy::none};
   }
   return answer.value("result", json{});
 }

@@ -137,9 +137,12 @@ void show_cluster(const context& with) {
   for (const auto& one : answer["instances"]) {
     auto state = one.value("state", "ready");
     std::string notes = one.value("self", false) ? "this one" : "";
-    for (auto [flag, text] : {std::pair{"maintains", "maintains"}, {"hasTurn", "has the turn"}})
-      if (one.value(flag, false))
+    auto note = [&](bool holds, const char* text) {
+      if (holds)
         notes += (notes.empty() ? "" : ", ") + std::string{text};
+    };
+    note(one.value("maintains", false), "maintains");
+    note(one.value("hasRestartSlot", one.value("hasTurn", false)), "has the restart slot");
     rows.push_back({one.value("instance", "?"), paint(colour_of_state(state), state),
                     one.value("version", "?"), time(one, "startedAt"), time(one, "lastCommitAt"),
                     group_digits(one.value("spooled", uint64_t{0})), notes});
@@ -181,18 +184,30 @@ int run(std::vector<std::string> command) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+/// Of a service that is older than we are, as in the middle of an upgrade, by the name it knows.
+void call_slot(const context& with, std::string_view method, std::string_view older_name,
+               const json& params = json::object()) {
+  try {
+    admin_client{with}.call(method, params, 10s);
+  } catch (const failure& e) {
+    if (e.helps() != remedy::earlier_name)
+      throw;
+    admin_client{with}.call(older_name, params, 10s);
+  }
+}
+
 /// Asks until it is granted.
-void take_turn(const context& with, steady::time_point until) {
+void take_slot(const context& with, steady::time_point until) {
   for (std::string said;;) {
     try {
-      admin_client{with}.call(admin_wire::method_cluster_take_turn, json::object(), 10s);
+      call_slot(with, admin_wire::method_take_restart_slot, admin_wire::method_take_turn);
       return;
     } catch (const failure& e) {
       bool may_pass = e.helps() == remedy::later || e.how() == exit_status::not_running;
       if (!may_pass || steady::now() > until)
         throw;
       if (said != e.what() && !with.json)
-        std::cerr << "waits for the turn: " << printable(e.what()) << "\n";
+        std::cerr << "waits for the restart slot: " << printable(e.what()) << "\n";
       said = e.what();
     }
     pause_for(std::chrono::milliseconds{250});
@@ -215,34 +230,36 @@ bool is_back(const context& with) {
   return false;
 }
 
-void give_turn(const context& with) {
-  admin_client{with}.call(admin_wire::method_cluster_give_turn, json::object(), 10s);
+void give_slot(const context& with) {
+  call_slot(with, admin_wire::method_give_restart_slot, admin_wire::method_give_turn);
 }
 
 /// For a holder that is down and will not do it itself.
-void give_turn_of(const context& with, const std::string& instance) {
-  admin_client{with}.call(admin_wire::method_cluster_give_turn, {{"instance", instance}}, 10s);
+void give_slot_of(const context& with, const std::string& instance) {
+  call_slot(with, admin_wire::method_give_restart_slot, admin_wire::method_give_turn,
+            {{"instance", instance}});
   if (with.json)
-    std::cout << json{{"turn", false}, {"instance", instance}}.dump() << "\n";
+    std::cout << json{{"restartSlot", false}, {"turn", false}, {"instance", instance}}.dump()
+              << "\n";
   else
-    std::cout << instance << " no longer has the turn\n";
+    std::cout << instance << " no longer has the restart slot\n";
 }
 
-void in_turn(const context& with, const std::vector<std::string>& command, bool give_back,
-             const std::string& give_of) {
+void in_restart_slot(const context& with, const std::vector<std::string>& command, bool give_back,
+                     const std::string& give_of) {
   if (give_back)
-    return give_turn(with);
+    return give_slot(with);
   if (!give_of.empty())
-    return give_turn_of(with, give_of);
+    return give_slot_of(with, give_of);
   if (command.empty())
-    throw failure{exit_status::usage, "which command? For example: phictl cluster turn -- "
+    throw failure{exit_status::usage, "which command? For example: phictl cluster restart-slot -- "
                                       "systemctl restart phi-backend"};
   auto until = steady::now() + with.timeout_or(10min);
-  take_turn(with, until);
+  take_slot(with, until);
   auto status = run(command);
   constexpr auto kept =
-    "; the turn is kept, so that no other instance goes down. Mend this one, then: "
-    "phictl cluster turn --give-back";
+    "; the restart slot is kept, so that no other instance goes down. Mend this one, then: "
+    "phictl cluster restart-slot --give-back";
   if (status != 0)
     throw failure{exit_status::failed,
                   command[0] + " ended with status " + std::to_string(status) + kept};
@@ -251,11 +268,29 @@ void in_turn(const context& with, const std::vector<std::string>& command, bool 
       throw failure{exit_status::timed_out, std::string{"the service did not become ready"} + kept};
     pause_for(std::chrono::milliseconds{100});
   }
-  give_turn(with);
+  give_slot(with);
   if (with.json)
     std::cout << json{{"done", true}}.dump() << "\n";
   else
     std::cout << "done; this instance is ready again\n";
+}
+
+CLI::App* add_restart_slot(CLI::App& cluster, const char* name, context& with) {
+  auto* slot = cluster.add_subcommand(
+    name,
+    "Run a command that takes this instance down, while no other one is: for rolling restarts");
+  auto command = std::make_shared<std::vector<std::string>>();
+  auto give_back = std::make_shared<bool>(false);
+  auto give_of = std::make_shared<std::string>();
+  slot->add_option("COMMAND", *command, "The command, behind --");
+  slot->add_flag("--give-back", *give_back, "Give the slot back that was kept after a failure");
+  slot->add_option("--give", *give_of, "Give back the slot of an instance that is down")
+    ->type_name("INSTANCE");
+  slot->footer("Example: phictl cluster restart-slot -- systemctl restart phi-backend")
+    ->callback([&with, command, give_back, give_of] {
+      in_restart_slot(with, *command, *give_back, *give_of);
+    });
+  return slot;
 }
 
 } // namespace
@@ -295,19 +330,8 @@ void add_cluster_commands(CLI::App& app, context& with) {
   gone->footer("Example: phictl cluster forget web-2")->callback([&with, name] {
     forget(with, *name);
   });
-  auto command = std::make_shared<std::vector<std::string>>();
-  auto give_back = std::make_shared<bool>(false);
-  auto* turn = cluster->add_subcommand(
-    "turn",
-    "Run a command that takes this instance down, while no other one is: for rolling restarts");
-  turn->add_option("COMMAND", *command, "The command, behind --");
-  turn->add_flag("--give-back", *give_back, "Give a turn back that was kept after a failure");
-  auto give_of = std::make_shared<std::string>();
-  turn->add_option("--give", *give_of, "Give back the turn of an instance that is down")
-    ->type_name("INSTANCE");
-  turn->footer("Example: phictl cluster turn -- systemctl restart phi-backend")
-    ->callback(
-      [&with, command, give_back, give_of] { in_turn(with, *command, *give_back, *give_of); });
+  add_restart_slot(*cluster, "restart-slot", with);
+  add_restart_slot(*cluster, "turn", with)->group(""); // its earlier name, in scripts
   cluster->footer("Example: phictl cluster list");
 }
 

@@ -20,8 +20,9 @@ enum class exit_status : int {
 /// What the service says may help.
 enum class remedy {
   none,
-  later, ///< the same request may work later
-  less,  ///< nothing was done; less at a time may work
+  later,        ///< the same request may work later
+  less,         ///< nothing was done; less at a time may work
+  earlier_name, ///< it does not know this method; an older service has another name for it
 };
 
 /// Ends a command: `what()` is for people.

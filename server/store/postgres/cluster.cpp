@@ -18,6 +18,14 @@ using namespace postgres_sql;
 using json = nlohmann::ordered_json;
 using value = postgres_value;
 
+/// Earlier versions of phictl call it "turn".
+query_answer slot_answer(bool has_it, const std::string& instance = {}) {
+  json out{{"restartSlot", has_it}, {"turn", has_it}};
+  if (!instance.empty())
+    out["instance"] = instance;
+  return {.body = out.dump()};
+}
+
 class postgres_cluster : public cluster_port {
 public:
   explicit postgres_cluster(postgres_settings with) : with_(std::move(with)) {}
@@ -132,37 +140,37 @@ private:
   query_answer execute(const give_restart_slot& task) {
     const auto& instance = task.instance;
     if (instance.empty() || instance == with_.instance) {
-      db_.run(postgres_sql::give_turn, {value::text(with_.instance)});
-      return {.body = json{{"turn", false}}.dump()};
+      db_.run(leave_restart_slot, {value::text(with_.instance)});
+      return slot_answer(false);
     }
-    if (db_.run(postgres_sql::give_turn_of, {value::text(instance)}).step())
-      return {.body = json{{"turn", false}, {"instance", instance}}.dump()};
-    bool has = db_.run(turn_is_of, {value::text(instance)}).step();
+    if (db_.run(free_restart_slot_of, {value::text(instance)}).step())
+      return slot_answer(false, instance);
+    bool has = db_.run(restart_slot_is_of, {value::text(instance)}).step();
     return {error_code::not_found,
             has ? instance
-                    + " has the turn and is up: give it back there, with"
-                      " phictl cluster turn --give-back"
-                : instance + " does not have the turn",
+                    + " has the restart slot and is up: give it back there, with"
+                      " phictl cluster restart-slot --give-back"
+                : instance + " does not have the restart slot",
             {}};
   }
 
-  /// One at a time: whoever has the turn may go down, if all others are up.
+  /// One at a time: whoever has the restart slot may go down, if all others are up.
   query_answer execute(const take_restart_slot&) {
     auto own = value::text(with_.instance);
     begin_limited(db_, with_.commit_timeout);
-    db_.run(lock_turn);
+    db_.run(lock_restart_slot);
     std::string why;
-    if (auto other = db_.run(turn_of_another, {own}); other.step())
-      why = other.text(0) + " has the turn";
+    if (auto other = db_.run(restart_slot_of_another, {own}); other.step())
+      why = other.text(0) + " has the restart slot";
     if (auto down = db_.run(others_not_ready, {own}); why.empty() && down.step())
       why = down.text(0) + " is " + down.text(1);
     if (!why.empty()) {
       db_.run("ROLLBACK");
       return {error_code::overloaded, why, {}};
     }
-    db_.run(postgres_sql::take_turn, {own});
+    db_.run(enter_restart_slot, {own});
     db_.commit();
-    return {.body = json{{"turn", true}}.dump()};
+    return slot_answer(true);
   }
 
   postgres_settings with_;

@@ -141,11 +141,11 @@ private:
       return at_us ? nlohmann::ordered_json(format_rfc3339(*at_us)) : nlohmann::ordered_json{};
     };
     for (auto& row = ask(postgres_sql::instances, {}); row.step();) {
-      std::string name, version, state, maintains, has_turn, wanted;
+      std::string name, version, state, maintains, has_slot, wanted;
       std::optional<int64_t> started_us, committed_us;
       int64_t spooled = 0;
       statistics::read_columns(row, name, version, state, started_us, committed_us, spooled,
-                               maintains, has_turn, wanted);
+                               maintains, has_slot, wanted);
       list.push_back({{"instance", name},
                       {"version", version},
                       {"state", state},
@@ -153,7 +153,8 @@ private:
                       {"lastCommitAt", time(committed_us)},
                       {"spooled", spooled},
                       {"maintains", maintains == "t"},
-                      {"hasTurn", has_turn == "t"},
+                      {"hasRestartSlot", has_slot == "t"},
+                      {"hasTurn", has_slot == "t"}, // for earlier versions of phictl
                       {"wanted", wanted},
                       {"self", name == with_.instance}});
     }

@@ -338,22 +338,25 @@ inline constexpr const char* want =
 inline constexpr const char* forget =
   "DELETE FROM instance WHERE name = $1 AND lease_until <= now()";
 
-inline constexpr const char* lock_turn = "SELECT pg_advisory_xact_lock(1349019953, 2)";
-inline constexpr const char* turn_of_another =
+// The restart slot is the duty 'turn': versions that share a database must agree on the word.
+inline constexpr const char* lock_restart_slot = "SELECT pg_advisory_xact_lock(1349019953, 2)";
+inline constexpr const char* restart_slot_of_another =
   "SELECT holder FROM duty WHERE name = 'turn' AND holder <> $1";
 inline constexpr const char* others_not_ready =
   "SELECT name, CASE WHEN lease_until > now() THEN state ELSE 'silent' END FROM instance"
   " WHERE name <> $1 AND state <> 'stopped' AND (state <> 'ready' OR lease_until <= now())"
   " ORDER BY name";
-inline constexpr const char* take_turn =
+inline constexpr const char* enter_restart_slot =
   "INSERT INTO duty(name, holder) VALUES ('turn', $1) ON CONFLICT (name) DO NOTHING";
-inline constexpr const char* give_turn = "DELETE FROM duty WHERE name = 'turn' AND holder = $1";
+inline constexpr const char* leave_restart_slot =
+  "DELETE FROM duty WHERE name = 'turn' AND holder = $1";
 
 /// For a holder that will not do it itself.
-inline constexpr const char* give_turn_of =
+inline constexpr const char* free_restart_slot_of =
   "DELETE FROM duty WHERE name = 'turn' AND holder = $1 AND NOT EXISTS"
   " (SELECT FROM instance WHERE instance.name = $1 AND lease_until > now()) RETURNING 1";
-inline constexpr const char* turn_is_of = "SELECT 1 FROM duty WHERE name = 'turn' AND holder = $1";
+inline constexpr const char* restart_slot_is_of =
+  "SELECT 1 FROM duty WHERE name = 'turn' AND holder = $1";
 
 inline constexpr const char* instances =
   "SELECT name, version, CASE WHEN state = 'stopped' OR lease_until > now() THEN state ELSE "
