@@ -5,8 +5,6 @@
 namespace phi::http {
 namespace {
 
-/// What follows on another debt, and is none of its own.
-constexpr const char* not_closed = "has not closed its refused connection";
 constexpr auto least_interval = std::chrono::milliseconds{5};
 
 /// "127.0.0.1:4711"
@@ -23,6 +21,7 @@ struct debtor {
   const connection_link* link = nullptr;
   const char* owes = "";
   time_point since{};
+  bool follows = false; ///< on another debt, and is none of its own
 };
 
 /// What a client owes us, if it does. Whoever waits for our answer owes nothing.
@@ -30,7 +29,7 @@ debtor debt_of(const connection_link& link) {
   if (link.writing())
     return {&link, "has not read its answer", link.writing_since()};
   if (link.lingers())
-    return {&link, not_closed, link.idle_since()};
+    return {&link, "has not closed its refused connection", link.idle_since(), true};
   if (link.receiving())
     return {&link, "owes the rest of its request", link.request_began()};
   if (link.idle())
@@ -52,8 +51,8 @@ void holders::inspect(const exchange_table& exchanges, link_registry& links, tim
   looked_ = now;
   std::map<std::string, holding> present;
   auto hold = [&](const std::string& who, wait_kind kind, time_point since,
-                  const std::string& debt = {}) {
-    auto& at = present.try_emplace(who, holding{since, kind, debt}).first->second;
+                  const std::string& debt = {}, bool follows = false) {
+    auto& at = present.try_emplace(who, holding{since, kind, debt, follows}).first->second;
     at.since = std::min(at.since, since);
   };
   exchanges.for_each([&](const exchange& one) {
@@ -70,11 +69,11 @@ void holders::inspect(const exchange_table& exchanges, link_registry& links, tim
   });
   if (oldest.link)
     hold("client " + address_of(*oldest.link), wait_kind::client, oldest.since,
-         std::string{", which "} + oldest.owes);
+         std::string{", which "} + oldest.owes, oldest.follows);
   std::lock_guard lock{mutex_};
   for (const auto& [who, before] : present_) {
     if (auto same = present.find(who); same != present.end()) {
-      if (same->second.debt.empty() || same->second.debt.ends_with(not_closed))
+      if (same->second.debt.empty() || same->second.follows)
         same->second = before; // it still holds for the same reason
       continue;
     }

@@ -31,7 +31,8 @@ private:
   struct holding {
     time_point since{};
     wait_kind kind = wait_kind::actor;
-    std::string debt; ///< ", which owes the rest of its request"; empty for an actor
+    std::string debt;     ///< ", which owes the rest of its request"; empty for an actor
+    bool follows = false; ///< that debt comes of an earlier one, which is the cause
   };
   struct held {
     duration how_long{};
