@@ -123,7 +123,7 @@ TEST_CASE("drain, undrain, dump, log level, config, doctor, reload") {
   for (auto what : {"permissions", "disk", "database", "clock", "file limit", "budgets"})
     CHECK(has(doctor.out, what));
   ::chmod(dir.path().c_str(), 0755);
-  CHECK(has(ctl(dir, {"doctor"}).out, "mend: chmod 0700"));
+  CHECK(has(ctl(dir, {"doctor"}).out, "remedy: chmod 0700"));
 }
 
 TEST_CASE("exit statuses: usage, not running, timed out, refused") {

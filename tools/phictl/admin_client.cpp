@@ -76,9 +76,9 @@ std::string explain(const std::string& path, int error) {
 
 } // namespace
 
-std::string find_admin_socket(const context& with) {
-  if (!with.socket.empty())
-    return with.socket;
+std::string find_admin_socket(const command_context& context) {
+  if (!context.socket.empty())
+    return context.socket;
   std::vector<std::string> places;
   if (const char* runtime = std::getenv("RUNTIME_DIRECTORY"))
     places.push_back(std::string{runtime} + "/admin.sock");
@@ -93,7 +93,7 @@ std::string find_admin_socket(const context& with) {
   return {};
 }
 
-admin_client::admin_client(const context& with) : path_(find_admin_socket(with)) {
+admin_client::admin_client(const command_context& context) : path_(find_admin_socket(context)) {
   if (path_.empty())
     throw failure{exit_status::not_running,
                   "found no admin socket in /run/phi-backend or ./data: the service is not running"
@@ -165,9 +165,9 @@ json admin_client::call(std::string_view method, json params, std::chrono::milli
   return answer.value("result", json{});
 }
 
-json ask(const context& with, std::string_view method, json params,
+json ask(const command_context& context, std::string_view method, json params,
          std::chrono::milliseconds limit) {
-  return admin_client{with}.call(method, std::move(params), with.timeout_or(limit));
+  return admin_client{context}.call(method, std::move(params), context.timeout_or(limit));
 }
 
 void admin_client::wait_for_end(steady::time_point until) {

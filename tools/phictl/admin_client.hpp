@@ -19,7 +19,7 @@ using json = nlohmann::ordered_json;
 class admin_client {
 public:
   /// Connects to --socket, or to the first of the usual places where there is a socket.
-  explicit admin_client(const context& with);
+  explicit admin_client(const command_context& context);
   ~admin_client();
   admin_client(const admin_client&) = delete;
 
@@ -48,11 +48,11 @@ private:
 };
 
 /// One request over a connection of its own. `limit` holds unless --timeout says otherwise.
-json ask(const context& with, std::string_view method, json params = json::object(),
+json ask(const command_context& context, std::string_view method, json params = json::object(),
          std::chrono::milliseconds limit = std::chrono::seconds{5});
 
 /// Where the admin socket is: --socket, $RUNTIME_DIRECTORY, /run/phi-backend, ./data when it is our
 /// own. Empty: there is none. Throws when we may not look.
-std::string find_admin_socket(const context& with);
+std::string find_admin_socket(const command_context& context);
 
 } // namespace phi::ctl

@@ -22,10 +22,10 @@ using steady = std::chrono::steady_clock;
 
 // -- the spool ----------------------------------------------------------------------------------
 
-void show_spool(const context& with) {
+void show_spool(const command_context& context) {
   auto answer =
-    admin_client{with}.call(admin_wire::method_spool, json::object(), with.timeout_or(5s));
-  if (with.json) {
+    admin_client{context}.call(admin_wire::method_spool, json::object(), context.timeout_or(5s));
+  if (context.json) {
     std::cout << answer.dump(2) << "\n";
     return;
   }
@@ -64,11 +64,11 @@ std::string verdict_of(const json& answer) {
                                                : "not whole");
 }
 
-void check_spool(const context& with, bool forget_missing) {
-  auto answer = admin_client{with}.call(
-    admin_wire::method_spool_fsck, {{"forgetMissing", forget_missing}}, with.timeout_or(10min));
+void check_spool(const command_context& context, bool forget_missing) {
+  auto answer = admin_client{context}.call(
+    admin_wire::method_spool_fsck, {{"forgetMissing", forget_missing}}, context.timeout_or(10min));
   bool ok = answer.value("ok", false);
-  if (with.json)
+  if (context.json)
     std::cout << answer.dump(2) << "\n";
   else {
     for (const auto& one : answer["damaged"])
@@ -89,19 +89,20 @@ void check_spool(const context& with, bool forget_missing) {
     throw failure{exit_status::failed, ""};
 }
 
-void replay_spool(const context& with) {
-  admin_client client{with};
-  auto answer = client.call(admin_wire::method_spool_replay, json::object(), with.timeout_or(10s));
-  auto until = steady::now() + with.timeout_or(60s);
+void replay_spool(const command_context& context) {
+  admin_client client{context};
+  auto answer =
+    client.call(admin_wire::method_spool_replay, json::object(), context.timeout_or(10s));
+  auto until = steady::now() + context.timeout_or(60s);
   auto left = answer.value("events", uint64_t{0});
   uint64_t aside = 0;
   do {
     client.wait_for_end(steady::now() + 200ms);
-    auto now = client.call(admin_wire::method_spool, json::object(), 10s);
-    left = now.value("events", uint64_t{0});
-    aside = now.value("setAsideEvents", uint64_t{0});
+    auto spool = client.call(admin_wire::method_spool, json::object(), 10s);
+    left = spool.value("events", uint64_t{0});
+    aside = spool.value("setAsideEvents", uint64_t{0});
   } while (left > 0 && steady::now() < until);
-  if (with.json)
+  if (context.json)
     std::cout << json{{"requeued", answer["requeued"]}, {"left", left}, {"setAside", aside}}.dump()
               << "\n";
   else
@@ -118,14 +119,14 @@ void replay_spool(const context& with) {
 
 // -- the cluster --------------------------------------------------------------------------------
 
-json instances_of(admin_client& client, const context& with) {
-  return client.call(admin_wire::method_cluster, json::object(), with.timeout_or(10s));
+json instances_of(admin_client& client, const command_context& context) {
+  return client.call(admin_wire::method_cluster, json::object(), context.timeout_or(10s));
 }
 
-void show_cluster(const context& with) {
-  admin_client client{with};
-  auto answer = instances_of(client, with);
-  if (with.json) {
+void show_cluster(const command_context& context) {
+  admin_client client{context};
+  auto answer = instances_of(client, context);
+  if (context.json) {
     std::cout << answer.dump(2) << "\n";
     return;
   }
@@ -134,26 +135,28 @@ void show_cluster(const context& with) {
   auto time = [](const json& one, const char* name) {
     return one.contains(name) && one[name].is_string() ? one[name].get<std::string>() : "-";
   };
-  for (const auto& one : answer["instances"]) {
-    auto state = one.value("state", "ready");
-    std::string notes = one.value("self", false) ? "this one" : "";
+  for (const auto& instance : answer["instances"]) {
+    auto state = instance.value("state", "ready");
+    std::string notes = instance.value("self", false) ? "this one" : "";
     auto note = [&](bool holds, const char* text) {
       if (holds)
         notes += (notes.empty() ? "" : ", ") + std::string{text};
     };
-    note(one.value("maintains", false), "maintains");
-    note(one.value("hasRestartSlot", one.value("hasTurn", false)), "has the restart slot");
-    rows.push_back({one.value("instance", "?"), paint(colour_of_state(state), state),
-                    one.value("version", "?"), time(one, "startedAt"), time(one, "lastCommitAt"),
-                    group_digits(one.value("spooled", uint64_t{0})), notes});
+    note(instance.value("maintains", false), "maintains");
+    note(instance.value("hasRestartSlot", instance.value("hasTurn", false)),
+         "has the restart slot");
+    rows.push_back({instance.value("instance", "?"), paint(colour_of_state(state), state),
+                    instance.value("version", "?"), time(instance, "startedAt"),
+                    time(instance, "lastCommitAt"),
+                    group_digits(instance.value("spooled", uint64_t{0})), notes});
   }
   print_table(rows);
 }
 
-void want(const context& with, const std::string& instance, const std::string& state) {
-  admin_client{with}.call(admin_wire::method_cluster_want,
-                          {{"instance", instance}, {"state", state}}, with.timeout_or(10s));
-  if (with.json)
+void want(const command_context& context, const std::string& instance, const std::string& state) {
+  admin_client{context}.call(admin_wire::method_cluster_want,
+                             {{"instance", instance}, {"state", state}}, context.timeout_or(10s));
+  if (context.json)
     std::cout << show_json({{"instance", instance}, {"wanted", state}}) << "\n";
   else
     std::cout << printable(instance) << " is asked to be "
@@ -161,10 +164,10 @@ void want(const context& with, const std::string& instance, const std::string& s
               << "; it does so with its next sign of life\n";
 }
 
-void forget(const context& with, const std::string& instance) {
-  admin_client{with}.call(admin_wire::method_cluster_forget, {{"instance", instance}},
-                          with.timeout_or(10s));
-  if (with.json)
+void forget(const command_context& context, const std::string& instance) {
+  admin_client{context}.call(admin_wire::method_cluster_forget, {{"instance", instance}},
+                             context.timeout_or(10s));
+  if (context.json)
     std::cout << show_json({{"forgotten", instance}}) << "\n";
   else
     std::cout << printable(instance) << " is forgotten\n";
@@ -185,28 +188,28 @@ int run(std::vector<std::string> command) {
 }
 
 /// Of a service that is older than we are, as in the middle of an upgrade, by the name it knows.
-void call_slot(const context& with, std::string_view method, std::string_view older_name,
+void call_slot(const command_context& context, std::string_view method, std::string_view older_name,
                const json& params = json::object()) {
   try {
-    admin_client{with}.call(method, params, 10s);
+    admin_client{context}.call(method, params, 10s);
   } catch (const failure& e) {
     if (e.helps() != remedy::earlier_name)
       throw;
-    admin_client{with}.call(older_name, params, 10s);
+    admin_client{context}.call(older_name, params, 10s);
   }
 }
 
 /// Asks until it is granted.
-void take_slot(const context& with, steady::time_point until) {
+void take_slot(const command_context& context, steady::time_point until) {
   for (std::string said;;) {
     try {
-      call_slot(with, admin_wire::method_take_restart_slot, admin_wire::method_take_turn);
+      call_slot(context, admin_wire::method_take_restart_slot, admin_wire::method_take_turn);
       return;
     } catch (const failure& e) {
-      bool may_pass = e.helps() == remedy::later || e.how() == exit_status::not_running;
+      bool may_pass = e.helps() == remedy::later || e.status() == exit_status::not_running;
       if (!may_pass || steady::now() > until)
         throw;
-      if (said != e.what() && !with.json)
+      if (said != e.what() && !context.json)
         std::cerr << "waits for the restart slot: " << printable(e.what()) << "\n";
       said = e.what();
     }
@@ -215,13 +218,13 @@ void take_slot(const context& with, steady::time_point until) {
 }
 
 /// Whether this instance is ready, and the others know.
-bool is_back(const context& with) {
+bool is_back(const command_context& context) {
   try {
-    admin_client client{with};
-    auto answer = instances_of(client, with);
-    for (const auto& one : answer["instances"])
-      if (one.value("self", false))
-        return one.value("state", "") == "ready"
+    admin_client client{context};
+    auto answer = instances_of(client, context);
+    for (const auto& instance : answer["instances"])
+      if (instance.value("self", false))
+        return instance.value("state", "") == "ready"
                && client.call(admin_wire::method_status, json::object(), 5s).value("state", "")
                     == "ready";
   } catch (const failure&) {
@@ -230,32 +233,32 @@ bool is_back(const context& with) {
   return false;
 }
 
-void give_slot(const context& with) {
-  call_slot(with, admin_wire::method_give_restart_slot, admin_wire::method_give_turn);
+void give_slot(const command_context& context) {
+  call_slot(context, admin_wire::method_give_restart_slot, admin_wire::method_give_turn);
 }
 
 /// For a holder that is down and will not do it itself.
-void give_slot_of(const context& with, const std::string& instance) {
-  call_slot(with, admin_wire::method_give_restart_slot, admin_wire::method_give_turn,
+void give_slot_of(const command_context& context, const std::string& instance) {
+  call_slot(context, admin_wire::method_give_restart_slot, admin_wire::method_give_turn,
             {{"instance", instance}});
-  if (with.json)
+  if (context.json)
     std::cout << json{{"restartSlot", false}, {"turn", false}, {"instance", instance}}.dump()
               << "\n";
   else
     std::cout << instance << " no longer has the restart slot\n";
 }
 
-void in_restart_slot(const context& with, const std::vector<std::string>& command, bool give_back,
-                     const std::string& give_of) {
+void in_restart_slot(const command_context& context, const std::vector<std::string>& command,
+                     bool give_back, const std::string& give_of) {
   if (give_back)
-    return give_slot(with);
+    return give_slot(context);
   if (!give_of.empty())
-    return give_slot_of(with, give_of);
+    return give_slot_of(context, give_of);
   if (command.empty())
     throw failure{exit_status::usage, "which command? For example: phictl cluster restart-slot -- "
                                       "systemctl restart phi-backend"};
-  auto until = steady::now() + with.timeout_or(10min);
-  take_slot(with, until);
+  auto until = steady::now() + context.timeout_or(10min);
+  take_slot(context, until);
   auto status = run(command);
   constexpr auto kept =
     "; the restart slot is kept, so that no other instance goes down. Mend this one, then: "
@@ -263,19 +266,19 @@ void in_restart_slot(const context& with, const std::vector<std::string>& comman
   if (status != 0)
     throw failure{exit_status::failed,
                   command[0] + " ended with status " + std::to_string(status) + kept};
-  while (!is_back(with)) {
+  while (!is_back(context)) {
     if (steady::now() > until)
       throw failure{exit_status::timed_out, std::string{"the service did not become ready"} + kept};
     pause_for(std::chrono::milliseconds{100});
   }
-  give_slot(with);
-  if (with.json)
+  give_slot(context);
+  if (context.json)
     std::cout << json{{"done", true}}.dump() << "\n";
   else
     std::cout << "done; this instance is ready again\n";
 }
 
-CLI::App* add_restart_slot(CLI::App& cluster, const char* name, context& with) {
+CLI::App* add_restart_slot(CLI::App& cluster, const char* name, command_context& context) {
   auto* slot = cluster.add_subcommand(
     name,
     "Run a command that takes this instance down, while no other one is: for rolling restarts");
@@ -287,27 +290,29 @@ CLI::App* add_restart_slot(CLI::App& cluster, const char* name, context& with) {
   slot->add_option("--give", *give_of, "Give back the slot of an instance that is down")
     ->type_name("INSTANCE");
   slot->footer("Example: phictl cluster restart-slot -- systemctl restart phi-backend")
-    ->callback([&with, command, give_back, give_of] {
-      in_restart_slot(with, *command, *give_back, *give_of);
+    ->callback([&context, command, give_back, give_of] {
+      in_restart_slot(context, *command, *give_back, *give_of);
     });
   return slot;
 }
 
 } // namespace
 
-void add_cluster_commands(CLI::App& app, context& with) {
+void add_cluster_commands(CLI::App& app, command_context& context) {
   auto* spool = app.add_subcommand("spool", "Look at the events that wait for PostgreSQL");
   spool->require_subcommand(1);
   spool->add_subcommand("show", "How much waits, and what was set aside")
     ->footer("Example: phictl spool show")
-    ->callback([&with] { show_spool(with); });
+    ->callback([&context] { show_spool(context); });
   auto* fsck = spool->add_subcommand("fsck", "Read every batch, and see that none is missing");
   auto seen = std::make_shared<bool>(false);
   fsck->add_flag("--forget-missing", *seen, "You have seen what is missing; do not say it again");
-  fsck->footer("Example: phictl spool fsck")->callback([&with, seen] { check_spool(with, *seen); });
+  fsck->footer("Example: phictl spool fsck")->callback([&context, seen] {
+    check_spool(context, *seen);
+  });
   spool->add_subcommand("replay", "Try now, also what was set aside, and wait until it is empty")
     ->footer("Example: phictl --timeout 600 spool replay")
-    ->callback([&with] { replay_spool(with); });
+    ->callback([&context] { replay_spool(context); });
   spool->footer("Example: phictl spool show");
 
   auto* cluster =
@@ -315,23 +320,23 @@ void add_cluster_commands(CLI::App& app, context& with) {
   cluster->require_subcommand(1);
   cluster->add_subcommand("list", "All instances, their states, last commits and spools")
     ->footer("Example: phictl cluster list")
-    ->callback([&with] { show_cluster(with); });
+    ->callback([&context] { show_cluster(context); });
   auto name = std::make_shared<std::string>();
   auto steer = [&](const char* verb, const char* what, const char* state) {
     auto* one = cluster->add_subcommand(verb, what);
     one->add_option("INSTANCE", *name, "Its name, as in phictl cluster list")->required();
     one->footer(std::string{"Example: phictl cluster "} + verb + " web-2")
-      ->callback([&with, name, state] { want(with, *name, state); });
+      ->callback([&context, name, state] { want(context, *name, state); });
   };
   steer("drain", "Make an instance a lame duck", "drain");
   steer("undrain", "Make an instance ready again", "ready");
   auto* gone = cluster->add_subcommand("forget", "Strike an instance off that will not come back");
   gone->add_option("INSTANCE", *name, "Its name")->required();
-  gone->footer("Example: phictl cluster forget web-2")->callback([&with, name] {
-    forget(with, *name);
+  gone->footer("Example: phictl cluster forget web-2")->callback([&context, name] {
+    forget(context, *name);
   });
-  add_restart_slot(*cluster, "restart-slot", with);
-  add_restart_slot(*cluster, "turn", with)->group(""); // its earlier name, in scripts
+  add_restart_slot(*cluster, "restart-slot", context);
+  add_restart_slot(*cluster, "turn", context)->group(""); // its earlier name, in scripts
   cluster->footer("Example: phictl cluster list");
 }
 

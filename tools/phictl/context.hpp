@@ -28,19 +28,19 @@ enum class remedy {
 /// Ends a command: `what()` is for people.
 class failure : public std::runtime_error {
 public:
-  failure(exit_status how, const std::string& text, remedy helps = remedy::none)
+  failure(exit_status status, const std::string& text, remedy helps = remedy::none)
     : std::runtime_error(text),
-      how_(how),
+      status_(status),
       helps_(helps) {}
-  exit_status how() const { return how_; }
+  exit_status status() const { return status_; }
   remedy helps() const { return helps_; }
 
 private:
-  exit_status how_;
+  exit_status status_;
   remedy helps_;
 };
 
-struct context {
+struct command_context {
   bool json = false;                    ///< --json
   std::string socket;                   ///< --socket; empty: look in the usual places
   std::chrono::milliseconds timeout{0}; ///< --timeout; 0: the command's own

@@ -23,8 +23,8 @@ using steady = std::chrono::steady_clock;
 
 // -- tail ---------------------------------------------------------------------------------------
 
-void print_event(const context& with, const json& event) {
-  if (with.json) {
+void print_event(const command_context& context, const json& event) {
+  if (context.json) {
     std::cout << show_json(event) << "\n";
     return;
   }
@@ -45,16 +45,16 @@ void print_event(const context& with, const json& event) {
 /// stats.busy_timeout_ms as it is by default.
 constexpr auto gap_patience = 10s;
 
-void tail(const context& with, const std::string& feature, int lines, bool follow) {
-  admin_client client{with};
+void tail(const command_context& context, const std::string& feature, int lines, bool follow) {
+  admin_client client{context};
   json params{{"limit", lines}};
   if (!feature.empty())
     params["feature"] = feature;
   auto went_on = steady::now();
   for (;;) {
-    auto answer = client.call(admin_wire::method_events, params, with.timeout_or(10s));
+    auto answer = client.call(admin_wire::method_events, params, context.timeout_or(10s));
     for (const auto& event : answer["events"])
-      print_event(with, event);
+      print_event(context, event);
     std::cout << std::flush;
     if (!follow)
       return;
@@ -128,13 +128,13 @@ private:
   int fd_ = -1;
 };
 
-void backup(const context& with, const std::string& file) {
+void backup(const command_context& context, const std::string& file) {
   std::error_code ignored;
   if (std::filesystem::exists(std::filesystem::symlink_status(file, ignored)))
     throw failure{exit_status::failed, file + " is there already; name another"};
   new_file copy{file}; // before the service takes the trouble
-  admin_client client{with};
-  auto made = client.call(admin_wire::method_backup, json::object(), with.timeout_or(no_limit));
+  admin_client client{context};
+  auto made = client.call(admin_wire::method_backup, json::object(), context.timeout_or(no_limit));
   // The service hands over the open file: no path of its choosing is opened or removed here.
   int from = client.take_file();
   if (from < 0)
@@ -144,29 +144,30 @@ void backup(const context& with, const std::string& file) {
   if (bytes != made.value("bytes", uint64_t{0}))
     throw failure{exit_status::failed, "the copy that the service has sent is not whole"};
   copy.put_in_place();
-  if (with.json)
+  if (context.json)
     std::cout << show_json({{"file", file}, {"bytes", bytes}, {"events", made["events"]}}) << "\n";
   else
     std::cout << printable(file) << ": " << group_digits(made.value("events", uint64_t{0}))
               << " events, " << group_digits(bytes) << " bytes, checked\n";
 }
 
-void verify(const context& with) {
-  admin_client client{with};
-  auto answer = client.call(admin_wire::method_verify, json::object(), with.timeout_or(no_limit));
-  auto status = client.call(admin_wire::method_status, json::object(), with.timeout_or(5s));
+void verify(const command_context& context) {
+  admin_client client{context};
+  auto answer =
+    client.call(admin_wire::method_verify, json::object(), context.timeout_or(no_limit));
+  auto status = client.call(admin_wire::method_status, json::object(), context.timeout_or(5s));
   bool balanced = status["ledger"].value("balanced", false);
   bool ok = answer.value("ok", false) && balanced;
-  if (with.json) {
+  if (context.json) {
     answer["ledger"] = status["ledger"];
     answer["ok"] = ok;
     std::cout << answer.dump(2) << "\n";
   } else {
     std::vector<std::vector<std::string>> rows{{"WHAT", "IN ROWS", "IN ROLL-UPS", ""}};
-    for (const auto& one : answer["checks"]) {
-      bool same = one.value("ok", false);
-      rows.push_back({one.value("what", "?"), group_digits(one.value("rows", uint64_t{0})),
-                      group_digits(one.value("rollups", uint64_t{0})),
+    for (const auto& check : answer["checks"]) {
+      bool same = check.value("ok", false);
+      rows.push_back({check.value("what", "?"), group_digits(check.value("rows", uint64_t{0})),
+                      group_digits(check.value("rollups", uint64_t{0})),
                       paint(same ? colour::green : colour::red, same ? "same" : "DIFFERENT")});
     }
     rows.push_back(
@@ -180,7 +181,7 @@ void verify(const context& with) {
 
 } // namespace
 
-void add_data_commands(CLI::App& app, context& with) {
+void add_data_commands(CLI::App& app, command_context& context) {
   auto feature = std::make_shared<std::string>();
   auto lines = std::make_shared<int>(20);
   auto follow = std::make_shared<bool>(false);
@@ -191,13 +192,13 @@ void add_data_commands(CLI::App& app, context& with) {
     ->capture_default_str();
   tailing->add_flag("-f,--follow", *follow, "Go on showing new ones");
   tailing->footer("Example: phictl tail -f --feature login")
-    ->callback([&with, feature, lines, follow] { tail(with, *feature, *lines, *follow); });
+    ->callback([&context, feature, lines, follow] { tail(context, *feature, *lines, *follow); });
   auto to = std::make_shared<std::string>();
   auto* copying =
     app.add_subcommand("backup", "Copy the database to a file while the service runs");
   copying->add_option("FILE", *to, "The new file")->required();
-  copying->footer("Example: phictl backup /var/backups/phi.db")->callback([&with, to] {
-    backup(with, *to);
+  copying->footer("Example: phictl backup /var/backups/phi.db")->callback([&context, to] {
+    backup(context, *to);
   });
   auto from = std::make_shared<std::string>();
   auto where = std::make_shared<restore_words>();
@@ -214,12 +215,11 @@ void add_data_commands(CLI::App& app, context& with) {
     ->add_option("--config", where->config,
                  "The service's configuration, to find the file before its first start")
     ->type_name("FILE");
-  restoring->footer("Example: phictl restore /var/backups/phi.db")->callback([&with, from, where] {
-    restore(with, *from, *where);
-  });
+  restoring->footer("Example: phictl restore /var/backups/phi.db")
+    ->callback([&context, from, where] { restore(context, *from, *where); });
   app.add_subcommand("verify", "Hold the roll-ups against the rows, and the ledger")
     ->footer("Example: phictl verify")
-    ->callback([&with] { verify(with); });
+    ->callback([&context] { verify(context); });
 }
 
 } // namespace phi::ctl

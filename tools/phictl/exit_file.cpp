@@ -139,18 +139,18 @@ json read_exit_report(const std::string& state_directory, const std::optional<ru
   }
 }
 
-std::optional<std::string> running_state_directory(const context& with) {
+std::optional<std::string> running_state_directory(const command_context& context) {
   try {
-    auto status = ask(with, admin_wire::method_status, json::object(), 3s);
+    auto status = ask(context, admin_wire::method_status, json::object(), 3s);
     return status.value("stateDirectory", "");
   } catch (const failure& gone) {
-    if (gone.how() != exit_status::not_running)
+    if (gone.status() != exit_status::not_running)
       throw;
   }
   return {};
 }
 
-std::string silent_state_directory(const context& with) {
+std::string silent_state_directory(const command_context& context) {
   std::error_code ignored;
   auto was_used = [&](const std::string& place) {
     for (auto file : {"/phi.lock", "/last-exit.json", "/running.json"})
@@ -158,11 +158,11 @@ std::string silent_state_directory(const context& with) {
         return true;
     return false;
   };
-  if (!with.socket.empty()) {
-    auto beside = std::filesystem::absolute(with.socket).parent_path().string();
+  if (!context.socket.empty()) {
+    auto beside = std::filesystem::absolute(context.socket).parent_path().string();
     if (was_used(beside))
       return beside;
-    throw failure{exit_status::failed, "nobody answers at " + with.socket
+    throw failure{exit_status::failed, "nobody answers at " + context.socket
                                          + ", and no service has kept its state beside it; name the"
                                            " service's state directory with --state-dir"};
   }
@@ -177,9 +177,9 @@ std::string silent_state_directory(const context& with) {
     " directory with --state-dir"};
 }
 
-std::string find_state_directory(const context& with) {
-  auto running = running_state_directory(with);
-  return running ? *running : silent_state_directory(with);
+std::string find_state_directory(const command_context& context) {
+  auto running = running_state_directory(context);
+  return running ? *running : silent_state_directory(context);
 }
 
 std::vector<std::string> explain_exit(const json& report) {

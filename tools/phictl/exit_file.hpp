@@ -25,15 +25,15 @@ nlohmann::ordered_json read_exit_report(const std::string& state_directory,
                                         const std::optional<run_key>& run = {});
 
 /// The state directory of the service that answers, as it says itself; nothing: none does.
-std::optional<std::string> running_state_directory(const context& with);
+std::optional<std::string> running_state_directory(const command_context& context);
 
 /// The state directory of a service that does not run: beside the socket that --socket names, else
 /// $APP_SERVER_STATE_DIR, else /var/lib/phi-backend or ./data where one has run. Throws `failure`
 /// when there is none: never that of another service than the one that was named.
-std::string silent_state_directory(const context& with);
+std::string silent_state_directory(const command_context& context);
 
 /// The one of these that there is.
-std::string find_state_directory(const context& with);
+std::string find_state_directory(const command_context& context);
 
 /// What to change so that the next stop goes better, from what the report says. One line each.
 std::vector<std::string> explain_exit(const nlohmann::ordered_json& report);

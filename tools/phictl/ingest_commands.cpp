@@ -48,13 +48,14 @@ struct sent {
 /// ids, so that nothing counts twice.
 class sender {
 public:
-  explicit sender(const context& with) : with_(with) {}
+  explicit sender(const command_context& context) : context_(context) {}
 
   /// Nothing: that is more than the service takes at a time.
   std::optional<json> send(const std::string& lines) {
     return insist([&]() -> std::optional<json> {
       try {
-        return client_->call(admin_wire::method_ingest, {{"lines", lines}}, with_.timeout_or(60s));
+        return client_->call(admin_wire::method_ingest, {{"lines", lines}},
+                             context_.timeout_or(60s));
       } catch (const failure& e) {
         if (e.helps() != remedy::less)
           throw;
@@ -76,7 +77,7 @@ private:
   /// Does it, again and again while it may still work.
   template <class What>
   std::invoke_result_t<What> insist(What what) {
-    auto until = steady::now() + with_.timeout_or(5min);
+    auto until = steady::now() + context_.timeout_or(5min);
     for (auto wait = 100ms;; wait = std::min(wait * 2, 5000ms)) {
       try {
         connect();
@@ -84,7 +85,7 @@ private:
       } catch (const failure& e) {
         bool later = e.helps() == remedy::later;
         bool may_pass =
-          e.how() == exit_status::not_running || e.how() == exit_status::timed_out || later;
+          e.status() == exit_status::not_running || e.status() == exit_status::timed_out || later;
         if (!may_pass || steady::now() + wait > until)
           throw;
         if (!later)
@@ -100,28 +101,28 @@ private:
   void connect() {
     if (client_)
       return;
-    auto client = std::make_unique<admin_client>(with_);
+    auto client = std::make_unique<admin_client>(context_);
     if (knows_database()) {
-      auto now = database_of(*client);
+      auto database = database_of(*client);
       // Lines that the old database has are missing in this one: no bookmark may say otherwise.
-      if (!now.empty() && now != *database_)
+      if (!database.empty() && database != *database_)
         throw failure{exit_status::failed, "the service has another database than when the import"
                                            " began; run it again, and it begins at line 1"};
-      database_ = now;
+      database_ = database;
     }
     client_ = std::move(client);
   }
 
   /// One that starts is waited for: it knows soon.
   std::string database_of(admin_client& client) {
-    auto answer = client.call(admin_wire::method_status, json::object(), with_.timeout_or(10s));
+    auto answer = client.call(admin_wire::method_status, json::object(), context_.timeout_or(10s));
     auto id = answer.value("databaseId", "");
     if (id.empty() && answer.value("state", "") == "starting")
       throw failure{exit_status::failed, "the service is starting", remedy::later};
     return id;
   }
 
-  const context& with_;
+  const command_context& context_;
   std::unique_ptr<admin_client> client_;
   std::optional<std::string> database_;
   bool waits_said_ = false;
@@ -133,8 +134,8 @@ void refuse(sent& all, uint64_t number, const std::string& why) {
   ++all.rejected;
 }
 
-void print_sent(const context& with, const sent& all) {
-  if (with.json)
+void print_sent(const command_context& context, const sent& all) {
+  if (context.json)
     std::cout << json{{"stored", all.stored},
                       {"duplicates", all.duplicates},
                       {"rejected", all.rejected}}
@@ -227,7 +228,7 @@ private:
 /// the first time: whatever becomes of an answer, none counts twice.
 class delivery {
 public:
-  explicit delivery(const context& with) : to_(with) {}
+  explicit delivery(const command_context& context) : to_(context) {}
 
   /// `id` is for an event that has none.
   void add(std::string line, uint64_t number, const std::string& id) {
@@ -322,14 +323,14 @@ bool stdin_is_whole_file() {
          && ::lseek(STDIN_FILENO, 0, SEEK_CUR) == 0;
 }
 
-void finish(const context& with, const sent& all) {
-  print_sent(with, all);
+void finish(const command_context& context, const sent& all) {
+  print_sent(context, all);
   if (all.rejected > 0)
     throw failure{exit_status::failed, ""};
 }
 
-void send(const context& with, const event_words& words) {
-  delivery to{with};
+void send(const command_context& context, const event_words& words) {
+  delivery to{context};
   if (words.any()) {
     auto event = words.event();
     for (const auto& [name, value] : event.items())
@@ -338,7 +339,7 @@ void send(const context& with, const event_words& words) {
         throw failure{exit_status::usage, "--" + name + " is no UTF-8"};
     to.add(event.dump(), 1, random_id());
     to.flush();
-    return finish(with, to.all());
+    return finish(context, to.all());
   }
   line_reader in{STDIN_FILENO};
   auto file = stdin_is_whole_file();
@@ -356,7 +357,7 @@ void send(const context& with, const event_words& words) {
       to.flush();
   }
   to.flush();
-  finish(with, to.all());
+  finish(context, to.all());
 }
 
 // -- import -------------------------------------------------------------------------------------
@@ -399,8 +400,8 @@ private:
   steady::time_point next_ = steady::now();
 };
 
-sent import_file(const context& with, const std::string& file, const std::string& name) {
-  delivery to{with};
+sent import_file(const command_context& context, const std::string& file, const std::string& name) {
+  delivery to{context};
   bookmark mark{file, to.find_database()};
   auto done = mark.lines_done(name);
   line_reader in{file};
@@ -431,18 +432,19 @@ sent import_file(const context& with, const std::string& file, const std::string
   return to.all();
 }
 
-void import(const context& with, const std::vector<std::string>& files, const std::string& name) {
+void import(const command_context& context, const std::vector<std::string>& files,
+            const std::string& name) {
   sent all;
   for (const auto& file : files) {
-    auto one = import_file(with, file, name);
+    auto one = import_file(context, file, name);
     all.stored += one.stored;
     all.duplicates += one.duplicates;
     all.rejected += one.rejected;
   }
-  finish(with, all);
+  finish(context, all);
 }
 
-void add_send_command(CLI::App& app, context& with) {
+void add_send_command(CLI::App& app, command_context& context) {
   auto words = std::make_shared<event_words>();
   auto* sending = app.add_subcommand("send", "Send an event, or events from stdin, one a line");
   sending->add_option("--feature", words->feature, "What was used");
@@ -459,13 +461,13 @@ void add_send_command(CLI::App& app, context& with) {
     ->footer("Lines of a file (phictl send < FILE) count once however often they are sent; those"
              " of a pipe\ncount each time, unless they have ids.\n\nExample: phictl send --feature "
              "login --status 200 --id login-1")
-    ->callback([&with, words] { send(with, *words); });
+    ->callback([&context, words] { send(context, *words); });
 }
 
 } // namespace
 
-void add_ingest_commands(CLI::App& app, context& with) {
-  add_send_command(app, with);
+void add_ingest_commands(CLI::App& app, command_context& context) {
+  add_send_command(app, context);
   auto files = std::make_shared<std::vector<std::string>>();
   auto* importing = app.add_subcommand(
     "import", "Import files of events, one a line, also gzip or zstd; run again it resumes");
@@ -479,7 +481,7 @@ void add_ingest_commands(CLI::App& app, context& with) {
   importing
     ->footer("A line without an id is known by what it says and by the lines before it: a file may"
              " grow and be\nimported again.\n\nExample: phictl import 2025.ndjson.zst")
-    ->callback([&with, files, name] { import(with, *files, *name); });
+    ->callback([&context, files, name] { import(context, *files, *name); });
 }
 
 } // namespace phi::ctl

@@ -20,9 +20,9 @@ using namespace std::chrono_literals;
 
 // -- actors, dump, log level --------------------------------------------------------------------
 
-void actors(const context& with) {
-  auto status = ask(with, admin_wire::method_status);
-  if (with.json) {
+void actors(const command_context& context) {
+  auto status = ask(context, admin_wire::method_status);
+  if (context.json) {
     std::cout << status["actors"].dump(2) << "\n";
     return;
   }
@@ -39,21 +39,21 @@ void actors(const context& with) {
        says.value("last", ""), actor.contains("says") ? says.value("doing", "") : "no answer"});
   }
   print_table(rows);
-  if (!with.json)
+  if (!context.json)
     std::cout << "CPU is that of the actor's thread; http, stats, signal and admin share two.\n";
 }
 
-void dump(const context& with) {
-  ask(with, admin_wire::method_dump);
+void dump(const command_context& context) {
+  ask(context, admin_wire::method_dump);
   std::cout << "The state is in the log; see: phictl logs\n";
 }
 
-void log_level(const context& with, const std::string& level) {
+void log_level(const command_context& context, const std::string& level) {
   auto params = json::object();
   if (!level.empty())
     params["level"] = level;
-  auto answer = ask(with, admin_wire::method_log_level, params);
-  if (with.json)
+  auto answer = ask(context, admin_wire::method_log_level, params);
+  if (context.json)
     std::cout << answer.dump() << "\n";
   else if (level.empty())
     std::cout << answer.value("level", "?") << "\n";
@@ -102,11 +102,11 @@ void print_report(const json& report) {
     print_table(rows);
 }
 
-void last_exit(const context& with, const std::string& state_directory, bool explain) {
-  auto where = state_directory.empty() ? find_state_directory(with) : state_directory;
+void last_exit(const command_context& context, const std::string& state_directory, bool explain) {
+  auto where = state_directory.empty() ? find_state_directory(context) : state_directory;
   auto report = read_exit_report(where);
   auto advice = explain_exit(report);
-  if (with.json) {
+  if (context.json) {
     if (explain)
       report["explanation"] = advice;
     std::cout << report.dump(2) << "\n";
@@ -123,24 +123,24 @@ void last_exit(const context& with, const std::string& state_directory, bool exp
 
 // -- configuration, doctor ----------------------------------------------------------------------
 
-void config_show(const context& with, const std::string& part) {
-  auto answer = ask(with, admin_wire::method_config);
-  if (with.json) {
+void config_show(const command_context& context, const std::string& part) {
+  auto answer = ask(context, admin_wire::method_config);
+  if (context.json) {
     std::cout << answer["settings"].dump(2) << "\n";
     return;
   }
   std::vector<std::vector<std::string>> rows{{"KEY", "VALUE", "FROM"}};
-  for (const auto& one : answer["settings"])
-    if (auto key = one.value("key", ""); key.find(part) != key.npos)
-      rows.push_back({key, one.value("value", ""), one.value("origin", "")});
+  for (const auto& setting : answer["settings"])
+    if (auto key = setting.value("key", ""); key.find(part) != key.npos)
+      rows.push_back({key, setting.value("value", ""), setting.value("origin", "")});
   if (rows.size() == 1)
     throw failure{exit_status::failed, "no key has \"" + part + "\" in its name"};
   print_table(rows);
 }
 
-void config_diff(const context& with, bool only_check) {
-  auto answer = ask(with, admin_wire::method_config_diff);
-  if (with.json) {
+void config_diff(const command_context& context, bool only_check) {
+  auto answer = ask(context, admin_wire::method_config_diff);
+  if (context.json) {
     std::cout << answer.dump(2) << "\n";
     return;
   }
@@ -157,8 +157,8 @@ void config_diff(const context& with, bool only_check) {
 }
 
 /// What the actors say about PostgreSQL; nothing where there is none.
-void examine_postgres(const context& with, json& examined) {
-  auto status = ask(with, admin_wire::method_status);
+void examine_postgres(const command_context& context, json& examined) {
+  auto status = ask(context, admin_wire::method_status);
   for (const auto& one : status["actors"]) {
     auto actor = one.value("actor", "");
     if (!one.contains("says"))
@@ -182,13 +182,13 @@ void examine_postgres(const context& with, json& examined) {
   }
 }
 
-void doctor(const context& with) {
-  auto answer = ask(with, admin_wire::method_doctor);
-  examine_postgres(with, answer["examined"]);
+void doctor(const command_context& context) {
+  auto answer = ask(context, admin_wire::method_doctor);
+  examine_postgres(context, answer["examined"]);
   bool bad = false;
   for (const auto& one : answer["examined"])
     bad |= one.value("verdict", "") == "bad";
-  if (with.json) {
+  if (context.json) {
     std::cout << answer["examined"].dump(2) << "\n";
   } else {
     std::vector<std::vector<std::string>> rows{{"VERDICT", "WHAT", "FOUND"}};
@@ -196,8 +196,8 @@ void doctor(const context& with) {
       auto verdict = one.value("verdict", "?");
       auto tint = verdict == "ok" ? colour::green : verdict == "bad" ? colour::red : colour::yellow;
       rows.push_back({paint(tint, verdict), one.value("what", ""), one.value("text", "")});
-      if (auto mend = one.value("mend", ""); !mend.empty())
-        rows.push_back({"", "", "mend: " + mend});
+      if (auto remedy = one.value("mend", ""); !remedy.empty())
+        rows.push_back({"", "", "remedy: " + remedy});
     }
     print_table(rows);
   }
@@ -214,8 +214,8 @@ struct trace_wishes {
   std::vector<std::string> messages;
 };
 
-void trace_on(const context& with, const trace_wishes& wishes) {
-  ask(with, admin_wire::method_trace_on,
+void trace_on(const command_context& context, const trace_wishes& wishes) {
+  ask(context, admin_wire::method_trace_on,
       {{"log", wishes.log},
        {"userData", wishes.user_data},
        {"actors", wishes.actors},
@@ -224,14 +224,15 @@ void trace_on(const context& with, const trace_wishes& wishes) {
             << "; write it out with: phictl trace dump FILE.json\n";
 }
 
-void trace_dump(const context& with, const std::string& file) {
-  admin_client client{with};
+void trace_dump(const command_context& context, const std::string& file) {
+  admin_client client{context};
   std::ofstream out{file};
   out << "[\n";
   size_t lines = 0;
   uint64_t dropped = 0;
   for (json from = 0; !from.is_null();) {
-    auto page = client.call(admin_wire::method_trace_read, {{"from", from}}, with.timeout_or(10s));
+    auto page =
+      client.call(admin_wire::method_trace_read, {{"from", from}}, context.timeout_or(10s));
     for (const auto& line : page["lines"])
       out << (lines++ ? ",\n" : "") << line.get<std::string>();
     dropped = page.value("dropped", uint64_t{0});
@@ -247,7 +248,7 @@ void trace_dump(const context& with, const std::string& file) {
   std::cout << ". Open it in https://ui.perfetto.dev\n";
 }
 
-void add_trace_commands(CLI::App& app, context& with) {
+void add_trace_commands(CLI::App& app, command_context& context) {
   auto* trace = app.add_subcommand("trace", "See the messages between the actors");
   trace->require_subcommand(1);
   trace->footer("Example: phictl trace on && sleep 5 && phictl trace dump now.json");
@@ -257,20 +258,19 @@ void add_trace_commands(CLI::App& app, context& with) {
   on->add_flag("--user-data", wishes->user_data, "Show what users sent, too");
   on->add_option("--actor", wishes->actors, "Only what these actors handle");
   on->add_option("--message", wishes->messages, "Only these messages");
-  on->footer("Example: phictl trace on --actor stats --message commit")->callback([&with, wishes] {
-    trace_on(with, *wishes);
-  });
+  on->footer("Example: phictl trace on --actor stats --message commit")
+    ->callback([&context, wishes] { trace_on(context, *wishes); });
   trace->add_subcommand("off", "Switch tracing off")
     ->footer("Example: phictl trace off")
-    ->callback([&with] {
-      ask(with, admin_wire::method_trace_off);
+    ->callback([&context] {
+      ask(context, admin_wire::method_trace_off);
       std::cout << "Tracing is off\n";
     });
   auto file = std::make_shared<std::string>();
   auto* dump = trace->add_subcommand("dump", "Write what was traced to a file for Perfetto");
   dump->add_option("FILE", *file, "The file to write")->required();
-  dump->footer("Example: phictl trace dump now.json")->callback([&with, file] {
-    trace_dump(with, *file);
+  dump->footer("Example: phictl trace dump now.json")->callback([&context, file] {
+    trace_dump(context, *file);
   });
   auto from = std::make_shared<std::string>();
   auto* diagram =
@@ -285,19 +285,19 @@ void add_trace_commands(CLI::App& app, context& with) {
 
 } // namespace
 
-void add_inspect_commands(CLI::App& app, context& with) {
+void add_inspect_commands(CLI::App& app, command_context& context) {
   app.add_subcommand("actors", "Show every actor: mailbox, progress, processor time, last message")
     ->footer("Example: phictl actors")
-    ->callback([&with] { actors(with); });
+    ->callback([&context] { actors(context); });
   app.add_subcommand("dump", "Write the state of everything to the log")
     ->footer("Example: phictl dump")
-    ->callback([&with] { dump(with); });
+    ->callback([&context] { dump(context); });
   auto level = std::make_shared<std::string>();
   auto* logging = app.add_subcommand("log-level", "Show or set the least level that is logged");
   logging->add_option("LEVEL", *level, "trace, debug, info, warn or error")
     ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
-  logging->footer("Example: phictl log-level debug")->callback([&with, level] {
-    log_level(with, *level);
+  logging->footer("Example: phictl log-level debug")->callback([&context, level] {
+    log_level(context, *level);
   });
 
   auto where = std::make_shared<std::string>();
@@ -306,8 +306,8 @@ void add_inspect_commands(CLI::App& app, context& with) {
     app.add_subcommand("last-exit", "Show how the last run ended; ends with its exit status, or 1");
   exit->add_option("--state-dir", *where, "The service's state directory")->type_name("DIR");
   exit->add_flag("--explain", *explain, "Say what to change");
-  exit->footer("Example: phictl last-exit --explain")->callback([&with, where, explain] {
-    last_exit(with, *where, *explain);
+  exit->footer("Example: phictl last-exit --explain")->callback([&context, where, explain] {
+    last_exit(context, *where, *explain);
   });
 
   auto* config = app.add_subcommand("config", "Look at the configuration in effect");
@@ -316,19 +316,19 @@ void add_inspect_commands(CLI::App& app, context& with) {
   auto part = std::make_shared<std::string>();
   auto* show = config->add_subcommand("show", "Show the values in effect and where each came from");
   show->add_option("PART", *part, "Only keys with this in their name");
-  show->footer("Example: phictl config show shutdown")->callback([&with, part] {
-    config_show(with, *part);
+  show->footer("Example: phictl config show shutdown")->callback([&context, part] {
+    config_show(context, *part);
   });
   config->add_subcommand("check", "Check the file and the environment as a reload would")
     ->footer("Example: phictl config check")
-    ->callback([&with] { config_diff(with, true); });
+    ->callback([&context] { config_diff(context, true); });
   config->add_subcommand("diff", "Show what a reload and a restart would change")
     ->footer("Example: phictl config diff")
-    ->callback([&with] { config_diff(with, false); });
+    ->callback([&context] { config_diff(context, false); });
   app.add_subcommand("doctor", "Examine budgets, permissions, disk, database, clock, file limits")
     ->footer("Example: phictl doctor")
-    ->callback([&with] { doctor(with); });
-  add_trace_commands(app, with);
+    ->callback([&context] { doctor(context); });
+  add_trace_commands(app, context);
 }
 
 } // namespace phi::ctl

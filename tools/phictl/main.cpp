@@ -59,30 +59,30 @@ std::string what_went_wrong(int argc, char** argv, const std::exception& e) {
 int main(int argc, char** argv) {
   auto name = std::filesystem::path{argc > 0 ? argv[0] : "phictl"}.filename().string();
   CLI::App app{"phictl: an operator's window into phi-backend", name};
-  context with;
+  command_context context;
   double timeout = 0;
   app.require_subcommand(1);
   app.fallthrough();
-  app.add_flag("--json", with.json, "Print JSON");
-  app.add_option("--socket", with.socket, "The admin socket of the service")->type_name("PATH");
+  app.add_flag("--json", context.json, "Print JSON");
+  app.add_option("--socket", context.socket, "The admin socket of the service")->type_name("PATH");
   app.add_option("--timeout", timeout, "Give up after this many seconds")
     ->type_name("SECONDS")
     ->check(CLI::Range(0.001, 86'400.0));
-  app.add_option("--unit", with.unit, "The systemd unit of the service")
+  app.add_option("--unit", context.unit, "The systemd unit of the service")
     ->type_name("UNIT")
     ->capture_default_str();
   app.set_version_flag("--version", name + " " PHI_VERSION);
   app.footer(footer);
   app.parse_complete_callback(
-    [&] { with.timeout = std::chrono::milliseconds{static_cast<int64_t>(timeout * 1000)}; });
-  add_service_commands(app, with);
-  add_state_commands(app, with);
-  add_inspect_commands(app, with);
-  add_ingest_commands(app, with);
-  add_data_commands(app, with);
-  add_stats_commands(app, with);
-  add_token_commands(app, with);
-  add_cluster_commands(app, with);
+    [&] { context.timeout = std::chrono::milliseconds{static_cast<int64_t>(timeout * 1000)}; });
+  add_service_commands(app, context);
+  add_state_commands(app, context);
+  add_inspect_commands(app, context);
+  add_ingest_commands(app, context);
+  add_data_commands(app, context);
+  add_stats_commands(app, context);
+  add_token_commands(app, context);
+  add_cluster_commands(app, context);
   try {
     app.parse(argc, argv);
   } catch (const CLI::RequiredError& e) {
@@ -97,7 +97,7 @@ int main(int argc, char** argv) {
   } catch (const failure& e) {
     if (*e.what() != '\0')
       std::cerr << name << ": " << phi::printable(e.what()) << "\n";
-    return static_cast<int>(e.how());
+    return static_cast<int>(e.status());
   } catch (const std::exception& e) { // a defect, or an argument that is no UTF-8
     std::cerr << name << ": " << phi::printable(what_went_wrong(argc, argv, e)) << "\n";
     return static_cast<int>(exit_status::usage);

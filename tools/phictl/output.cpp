@@ -70,12 +70,12 @@ bool colours_wanted() {
   return ::isatty(STDOUT_FILENO) && !(no && *no) && terminal && std::strcmp(terminal, "dumb") != 0;
 }
 
-std::string paint(colour with, const std::string& text) {
+std::string paint(colour tint, const std::string& text) {
   static const bool wanted = colours_wanted();
   static constexpr const char* codes[] = {"", "31", "32", "33", "90", "1"};
-  if (!wanted || with == colour::none)
+  if (!wanted || tint == colour::none)
     return printable(text);
-  return std::string{"\033["} + codes[static_cast<size_t>(with)] + "m" + printable(text)
+  return std::string{"\033["} + codes[static_cast<size_t>(tint)] + "m" + printable(text)
          + std::string{end_of_colour};
 }
 

@@ -18,7 +18,7 @@ enum class colour { none, red, green, yellow, grey, bold };
 bool colours_wanted();
 
 /// `text` as a terminal can take it, in a colour if colours are wanted.
-std::string paint(colour with, const std::string& text);
+std::string paint(colour tint, const std::string& text);
 
 /// The colour of a state: green for good ones, yellow for passing ones, red for bad ones.
 colour colour_of_state(const std::string& state);

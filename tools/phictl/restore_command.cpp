@@ -84,8 +84,8 @@ void copy_into(int to, int from, const std::string& name) {
   std::vector<char> block(1 << 20);
   for (;;) {
     auto size = ::read(from, block.data(), block.size());
-    for (ssize_t done = 0, now = 0; done < size; done += now)
-      if (now = ::write(to, block.data() + done, static_cast<size_t>(size - done)); now < 0)
+    for (ssize_t done = 0, written = 0; done < size; done += written)
+      if (written = ::write(to, block.data() + done, static_cast<size_t>(size - done)); written < 0)
         fail("cannot write " + name + ": " + std::strerror(errno));
     if (size < 0)
       fail("cannot read the backup: " + std::string{std::strerror(errno)});
@@ -211,12 +211,12 @@ void finish_earlier(const std::string& directory) {
 
 } // namespace
 
-void restore(const context& with, const std::string& file, const restore_words& words) {
+void restore(const command_context& context, const std::string& file, const restore_words& words) {
   auto named = words.state_directory;
   if (named.empty()) {
-    if (auto running = running_state_directory(with))
+    if (auto running = running_state_directory(context))
       fail("the service runs in " + *running + "; stop it first: phictl stop --wait");
-    named = silent_state_directory(with);
+    named = silent_state_directory(context);
   }
   auto directory = fs::absolute(named).string();
   bool usual = directory == "/var/lib/phi-backend";
@@ -245,7 +245,7 @@ void restore(const context& with, const std::string& file, const restore_words& 
   fault_point("restore.promised");
   fail_unless(finish_restore(directory, plan));
   auto aside = set_aside_earlier(plan.database) == plan.aside ? plan.aside : std::string{};
-  if (with.json)
+  if (context.json)
     std::cout << show_json({{"database", plan.database}, {"before", aside}}) << "\n";
   else
     std::cout << printable(plan.database) << " is " << printable(file) << " now (" << found << ")"

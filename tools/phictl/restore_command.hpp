@@ -14,6 +14,6 @@ struct restore_words {
   std::string config;   ///< names the database where the service never ran
 };
 
-void restore(const context& with, const std::string& file, const restore_words& words);
+void restore(const command_context& context, const std::string& file, const restore_words& words);
 
 } // namespace phi::ctl

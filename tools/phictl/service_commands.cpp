@@ -18,34 +18,34 @@ void systemctl(std::vector<std::string> words) {
     throw failure{exit_status::failed, "systemctl has failed; see: phictl logs"};
 }
 
-void start(const context& with) {
-  if (!unit_installed(with))
-    no_unit(with, "start");
-  systemctl({"start", with.unit});
-  std::cout << with.unit << " is " << paint(colour::green, "ready") << "\n";
+void start(const command_context& context) {
+  if (!unit_installed(context))
+    no_unit(context, "start");
+  systemctl({"start", context.unit});
+  std::cout << context.unit << " is " << paint(colour::green, "ready") << "\n";
 }
 
-void restart(const context& with) {
-  if (!unit_installed(with))
-    no_unit(with, "restart");
-  systemctl({"restart", with.unit});
-  std::cout << with.unit << " is " << paint(colour::green, "ready") << "\n";
+void restart(const command_context& context) {
+  if (!unit_installed(context))
+    no_unit(context, "restart");
+  systemctl({"restart", context.unit});
+  std::cout << context.unit << " is " << paint(colour::green, "ready") << "\n";
 }
 
-void enable(const context& with, bool on) {
-  if (!unit_installed(with))
-    no_unit(with, on ? "enable" : "disable");
-  systemctl({on ? "enable" : "disable", with.unit, socket_unit(with)});
+void enable(const command_context& context, bool on) {
+  if (!unit_installed(context))
+    no_unit(context, on ? "enable" : "disable");
+  systemctl({on ? "enable" : "disable", context.unit, socket_unit(context)});
 }
 
-void logs(const context& with, bool follow, int lines) {
-  if (!unit_installed(with))
+void logs(const command_context& context, bool follow, int lines) {
+  if (!unit_installed(context))
     throw failure{exit_status::failed,
-                  "there is no unit " + with.unit
+                  "there is no unit " + context.unit
                     + " here, so there is no journal of it: phi-backend writes its log to stderr"};
-  std::vector<std::string> command{"journalctl", "--unit=" + with.unit,
+  std::vector<std::string> command{"journalctl", "--unit=" + context.unit,
                                    "--lines=" + std::to_string(lines)};
-  if (with.json)
+  if (context.json)
     command.push_back("--output=json");
   command.push_back(follow ? "--follow" : "--no-pager");
   if (run(command) != 0)
@@ -54,10 +54,10 @@ void logs(const context& with, bool follow, int lines) {
 
 } // namespace
 
-void add_service_commands(CLI::App& app, context& with) {
+void add_service_commands(CLI::App& app, command_context& context) {
   app.add_subcommand("start", "Start the service and wait until it is ready")
     ->footer("Example: phictl start")
-    ->callback([&with] { start(with); });
+    ->callback([&context] { start(context); });
 
   auto wishes = std::make_shared<stop_wishes>();
   auto* stopping = app.add_subcommand("stop", "Stop the service");
@@ -71,19 +71,19 @@ void add_service_commands(CLI::App& app, context& with) {
                      "Show who holds the stop, and end with the service's own exit status");
   stopping->add_flag("--dry-run", wishes->dry_run,
                      "Show the plan, the order and who is in the way; change nothing");
-  stopping->footer("Example: phictl stop --wait")->callback([&with, wishes] {
-    stop(with, *wishes);
+  stopping->footer("Example: phictl stop --wait")->callback([&context, wishes] {
+    stop(context, *wishes);
   });
 
   app.add_subcommand("restart", "Restart the service; with the socket unit nobody is refused")
     ->footer("Example: phictl restart")
-    ->callback([&with] { restart(with); });
+    ->callback([&context] { restart(context); });
   app.add_subcommand("enable", "Have the service started at boot")
     ->footer("Example: phictl enable")
-    ->callback([&with] { enable(with, true); });
+    ->callback([&context] { enable(context, true); });
   app.add_subcommand("disable", "No longer have the service started at boot")
     ->footer("Example: phictl disable")
-    ->callback([&with] { enable(with, false); });
+    ->callback([&context] { enable(context, false); });
 
   auto follow = std::make_shared<bool>(false);
   auto lines = std::make_shared<int>(50);
@@ -92,8 +92,8 @@ void add_service_commands(CLI::App& app, context& with) {
   log->add_option("-n,--lines", *lines, "How many lines to begin with")
     ->check(CLI::Range(0, 1'000'000))
     ->capture_default_str();
-  log->footer("Example: phictl logs -f")->callback([&with, follow, lines] {
-    logs(with, *follow, *lines);
+  log->footer("Example: phictl logs -f")->callback([&context, follow, lines] {
+    logs(context, *follow, *lines);
   });
 }
 

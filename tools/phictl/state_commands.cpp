@@ -20,18 +20,18 @@ namespace {
 
 using namespace std::chrono_literals;
 
-json ask_status(const context& with) {
-  return ask(with, admin_wire::method_status, json::object(), 3s);
+json ask_status(const command_context& context) {
+  return ask(context, admin_wire::method_status, json::object(), 3s);
 }
 
-void print_status(const context& with, const json& status) {
+void print_status(const command_context& context, const json& status) {
   auto state = status.value("state", "?");
   std::cout << paint(colour::bold, "phi-backend") << " " << status.value("version", "?") << "  "
             << paint(colour_of_state(state), state) << "  for "
             << show_seconds(status.value("uptimeSeconds", 0.0)) << "\n";
-  if (with.socket.empty() && unit_installed(with))
-    std::cout << "unit         " << with.unit << "  " << unit_property(with, "ActiveState") << ", "
-              << unit_property(with, "UnitFileState") << "\n";
+  if (context.socket.empty() && unit_installed(context))
+    std::cout << "unit         " << context.unit << "  " << unit_property(context, "ActiveState")
+              << ", " << unit_property(context, "UnitFileState") << "\n";
   for (const auto& listener : status.value("listeners", json::array()))
     std::cout << "listens      " << listener.get<std::string>() << "\n";
   if (status.contains("ledger")) {
@@ -59,38 +59,38 @@ void print_status(const context& with, const json& status) {
   print_table(rows);
 }
 
-void status(const context& with) {
+void status(const command_context& context) {
   try {
-    auto now = ask_status(with);
-    if (with.json)
-      std::cout << now.dump(2) << "\n";
+    auto answer = ask_status(context);
+    if (context.json)
+      std::cout << answer.dump(2) << "\n";
     else
-      print_status(with, now);
+      print_status(context, answer);
   } catch (const failure& gone) {
-    if (gone.how() != exit_status::not_running || with.json || !with.socket.empty()
-        || !unit_installed(with))
+    if (gone.status() != exit_status::not_running || context.json || !context.socket.empty()
+        || !unit_installed(context))
       throw;
-    std::cout << with.unit << "  "
-              << paint(colour_of_state(unit_property(with, "ActiveState")),
-                       unit_property(with, "ActiveState"))
-              << "  " << unit_property(with, "StatusText") << "\n";
+    std::cout << context.unit << "  "
+              << paint(colour_of_state(unit_property(context, "ActiveState")),
+                       unit_property(context, "ActiveState"))
+              << "  " << unit_property(context, "StatusText") << "\n";
     throw failure{exit_status::not_running,
                   "the service is not running. Start it with: phictl start"};
   }
 }
 
 /// Renews it every second: over the last one on a terminal, one below the other elsewhere.
-void watch(const context& with) {
-  admin_client client{with};
+void watch(const command_context& context) {
+  admin_client client{context};
   bool terminal = ::isatty(STDOUT_FILENO);
   for (;;) {
-    auto now = client.call(admin_wire::method_status, json::object(), with.timeout_or(3s));
+    auto answer = client.call(admin_wire::method_status, json::object(), context.timeout_or(3s));
     if (terminal)
       std::cout << "\033[H\033[J";
-    if (with.json)
-      std::cout << now.dump() << "\n";
+    if (context.json)
+      std::cout << answer.dump() << "\n";
     else
-      print_status(with, now);
+      print_status(context, answer);
     std::cout << std::flush;
     client.wait_for_end(std::chrono::steady_clock::now() + 1s);
   }
@@ -107,17 +107,17 @@ void ask_listeners(const json& listeners, std::vector<std::string>& troubles) {
   }
 }
 
-void health(const context& with) {
-  auto now = ask_status(with);
-  auto whole = ask(with, admin_wire::method_health, json::object(), 3s);
-  auto state = now.value("state", "?");
+void health(const command_context& context) {
+  auto answer = ask_status(context);
+  auto whole = ask(context, admin_wire::method_health, json::object(), 3s);
+  auto state = answer.value("state", "?");
   auto troubles = whole.value("causes", std::vector<std::string>{});
   const auto codes = whole.value("causeCodes", json::array());
   auto told = [&](const std::string& part) {
     return std::any_of(codes.begin(), codes.end(),
                        [&](const json& cause) { return cause.value("part", "") == part; });
   };
-  for (const auto& actor : now["actors"]) {
+  for (const auto& actor : answer["actors"]) {
     auto name = actor.value("actor", "?");
     if (told(name))
       continue;
@@ -127,10 +127,10 @@ void health(const context& with) {
       troubles.push_back(name + ": " + actor["says"].value("degraded", ""));
   }
   if (!told(part_name::public_listener))
-    ask_listeners(now.value("listeners", json::array()), troubles);
+    ask_listeners(answer.value("listeners", json::array()), troubles);
   bool well = state == to_string(service_state::ready) && troubles.empty();
   std::string word = well ? "healthy" : troubles.empty() ? "not healthy" : "degraded";
-  if (with.json) {
+  if (context.json) {
     std::cout << json{{"healthy", well},
                       {"status", troubles.empty() ? "ok" : "degraded"},
                       {"state", state},
@@ -147,9 +147,9 @@ void health(const context& with) {
     throw failure{exit_status::failed, ""};
 }
 
-void reload(const context& with) {
-  auto report = ask(with, admin_wire::method_reload, json::object(), 15s);
-  if (with.json) {
+void reload(const command_context& context) {
+  auto report = ask(context, admin_wire::method_reload, json::object(), 15s);
+  if (context.json) {
     std::cout << report.dump(2) << "\n";
     return;
   }
@@ -164,10 +164,10 @@ void reload(const context& with) {
     std::cout << "Nothing has changed\n";
 }
 
-void drain(const context& with, bool on) {
+void drain(const command_context& context, bool on) {
   auto answer =
-    ask(with, on ? admin_wire::method_drain : admin_wire::method_undrain, json::object(), 3s);
-  if (with.json)
+    ask(context, on ? admin_wire::method_drain : admin_wire::method_undrain, json::object(), 3s);
+  if (context.json)
     std::cout << answer.dump() << "\n";
   else
     std::cout << (on ? "The service is a lame duck: not ready, but everything still works."
@@ -177,25 +177,25 @@ void drain(const context& with, bool on) {
 
 } // namespace
 
-void add_state_commands(CLI::App& app, context& with) {
+void add_state_commands(CLI::App& app, command_context& context) {
   auto watching = std::make_shared<bool>(false);
   auto* showing = app.add_subcommand("status", "Show how the service is: state, ledger, actors");
   showing->add_flag("-w,--watch", *watching, "Renew it every second");
-  showing->footer("Example: phictl status --watch")->callback([&with, watching] {
-    *watching ? watch(with) : status(with);
+  showing->footer("Example: phictl status --watch")->callback([&context, watching] {
+    *watching ? watch(context) : status(context);
   });
   app.add_subcommand("health", "Say whether the service is healthy, by the exit status too")
     ->footer("Example: phictl health || echo not healthy")
-    ->callback([&with] { health(with); });
+    ->callback([&context] { health(context); });
   app.add_subcommand("reload", "Read the configuration again; on any error nothing changes")
     ->footer("Example: phictl reload")
-    ->callback([&with] { reload(with); });
+    ->callback([&context] { reload(context); });
   app.add_subcommand("drain", "Make it a lame duck: readiness fails, everything still works")
     ->footer("Example: phictl drain")
-    ->callback([&with] { drain(with, true); });
+    ->callback([&context] { drain(context, true); });
   app.add_subcommand("undrain", "Make it ready again after drain")
     ->footer("Example: phictl undrain")
-    ->callback([&with] { drain(with, false); });
+    ->callback([&context] { drain(context, false); });
 }
 
 } // namespace phi::ctl

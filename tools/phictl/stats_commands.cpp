@@ -45,12 +45,13 @@ std::string url_escape(const std::string& text) {
 /// wrong with it.
 using given_parameters = std::map<std::string, std::optional<std::string>, std::less<>>;
 
-json ask_statistics(const context& with, std::string_view path, const given_parameters& given) {
+json ask_statistics(const command_context& context, std::string_view path,
+                    const given_parameters& given) {
   std::string query;
   for (const auto& [name, value] : given)
     if (value)
       query += (query.empty() ? "" : "&") + name + "=" + url_escape(*value);
-  return ask(with, admin_wire::method_ask, {{"path", path}, {"query", query}}, 30s);
+  return ask(context, admin_wire::method_ask, {{"path", path}, {"query", query}}, 30s);
 }
 
 /// Rows with a bar for their count.
@@ -93,11 +94,11 @@ void print_features(const json& answer) {
   print_bars(std::move(rows), counts);
 }
 
-void stats_latency(const context& with, given_parameters given) {
+void stats_latency(const command_context& context, given_parameters given) {
   given["include"] = "latency";
-  auto answer = ask_statistics(with, "/stats/summary", given);
+  auto answer = ask_statistics(context, "/stats/summary", given);
   auto latency = answer.value("latency", json::object());
-  if (with.json) {
+  if (context.json) {
     std::cout << latency.dump(2) << "\n";
     return;
   }
@@ -130,10 +131,11 @@ void print_summary(const json& answer) {
     std::cout << group_digits(answer["uniqueUsers"].value("total", uint64_t{0})) << " users\n";
   std::vector<std::vector<std::string>> rows{{"FEATURE", "EVENTS", "LAST"}};
   std::vector<uint64_t> counts;
-  for (const auto& one : answer["features"]) {
-    counts.push_back(one.value("count", uint64_t{0}));
-    rows.push_back({one["feature"].is_null() ? "-" : one["feature"], group_digits(counts.back()),
-                    one["lastAt"].is_string() ? one["lastAt"] : "-"});
+  for (const auto& feature : answer["features"]) {
+    counts.push_back(feature.value("count", uint64_t{0}));
+    rows.push_back({feature["feature"].is_null() ? "-" : feature["feature"],
+                    group_digits(counts.back()),
+                    feature["lastAt"].is_string() ? feature["lastAt"] : "-"});
   }
   print_bars(std::move(rows), counts);
 }
@@ -149,9 +151,9 @@ answer_printer printer_of(std::string_view command) {
                                  : found->second;
 }
 
-void run_stats(const context& with, const endpoint& of, const given_parameters& given) {
-  auto answer = ask_statistics(with, of.path, given);
-  if (with.json)
+void run_stats(const command_context& context, const endpoint& of, const given_parameters& given) {
+  auto answer = ask_statistics(context, of.path, given);
+  if (context.json)
     std::cout << answer.dump(2) << "\n";
   else
     printer_of(of.command)(answer);
@@ -193,16 +195,16 @@ CLI::App* add_endpoint_command(CLI::App& stats, const endpoint& of, given_parame
 
 } // namespace
 
-void add_stats_commands(CLI::App& app, context& with) {
+void add_stats_commands(CLI::App& app, command_context& context) {
   auto* stats = app.add_subcommand("stats", "Ask what was counted");
   stats->require_subcommand(1);
   stats->footer("Example: phictl stats daily --start 2026-01-01 --end 2026-01-31");
-  for (const auto& one : endpoints) {
-    if (one.command.empty())
+  for (const auto& endpoint : endpoints) {
+    if (endpoint.command.empty())
       continue;
     auto given = std::make_shared<given_parameters>();
-    add_endpoint_command(*stats, one, *given)->callback([&with, &one, given] {
-      run_stats(with, one, *given);
+    add_endpoint_command(*stats, endpoint, *given)->callback([&context, &endpoint, given] {
+      run_stats(context, endpoint, *given);
     });
   }
   auto given = std::make_shared<given_parameters>();
@@ -211,7 +213,7 @@ void add_stats_commands(CLI::App& app, context& with) {
     latency->add_option("--" + std::string{row.name}, (*given)[std::string{row.name}], help_of(row))
       ->type_name(type_name(row.type));
   latency->footer("Example: phictl stats latency");
-  latency->callback([&with, given] { stats_latency(with, *given); });
+  latency->callback([&context, given] { stats_latency(context, *given); });
 }
 
 } // namespace phi::ctl

@@ -52,19 +52,19 @@ void print_blockers(const json& status) {
             << "\n";
 }
 
-void dry_run(const context& with) {
-  admin_client client{with};
-  auto plan = client.call(admin_wire::method_plan, json::object(), with.timeout_or(3s));
-  auto status = client.call(admin_wire::method_status, json::object(), with.timeout_or(3s));
-  if (with.json) {
+void dry_run(const command_context& context) {
+  admin_client client{context};
+  auto plan = client.call(admin_wire::method_plan, json::object(), context.timeout_or(3s));
+  auto status = client.call(admin_wire::method_status, json::object(), context.timeout_or(3s));
+  if (context.json) {
     std::cout << json{{"plan", plan}, {"status", status}}.dump(2) << "\n";
     return;
   }
   std::cout << "A stop that begins now would release, in this order:\n\n";
   std::vector<std::vector<std::string>> rows{{"ACTOR", "BUDGET", "LATE", "RELEASED"}};
-  for (const auto& one : plan["actors"])
-    rows.push_back({one.value("actor", "?"), milliseconds(one, "budgetMs"),
-                    "at " + milliseconds(one, "limitMs"), joined(one["after"])});
+  for (const auto& actor : plan["actors"])
+    rows.push_back({actor.value("actor", "?"), milliseconds(actor, "budgetMs"),
+                    "at " + milliseconds(actor, "limitMs"), joined(actor["after"])});
   print_table(rows);
   std::cout << "\nDeadline " << milliseconds(plan, "deadlineMs") << ", forced exit "
             << (plan.contains("hardMs") ? "at " + milliseconds(plan, "hardMs") : "never");
@@ -120,9 +120,9 @@ void follow(admin_client& client, steady::time_point until) {
       client.wait_for_end(std::min(until, steady::now() + 250ms));
     }
   } catch (const failure& gone) {
-    if (gone.how() == exit_status::not_running)
+    if (gone.status() == exit_status::not_running)
       return;
-    if (gone.how() != exit_status::timed_out)
+    if (gone.status() != exit_status::timed_out)
       throw;
   }
 }
@@ -132,18 +132,18 @@ run_key run_in(const json& answer) {
 }
 
 /// Waits until nobody answers at the socket any more, or another run does.
-void wait_until_gone(const context& with, const run_key& run, steady::time_point until) {
+void wait_until_gone(const command_context& context, const run_key& run, steady::time_point until) {
   while (steady::now() < until) {
     try {
-      admin_client connection{with};
-      auto now = run_in(connection.call(admin_wire::method_status, json::object(), 2s));
-      if (now.pid != run.pid || now.id != run.id)
+      admin_client connection{context};
+      auto running = run_in(connection.call(admin_wire::method_status, json::object(), 2s));
+      if (running.pid != run.pid || running.id != run.id)
         return;
       follow(connection, until);
     } catch (const failure& gone) {
-      if (gone.how() == exit_status::not_running)
+      if (gone.status() == exit_status::not_running)
         return;
-      if (gone.how() != exit_status::timed_out)
+      if (gone.status() != exit_status::timed_out)
         throw;
     }
   }
@@ -151,26 +151,26 @@ void wait_until_gone(const context& with, const run_key& run, steady::time_point
 }
 
 /// The exit status is the service's own.
-void print_end(const context& with, const json& began) {
+void print_end(const command_context& context, const json& began) {
   auto run = run_in(began);
   auto report = read_exit_report(began.value("stateDirectory", ""), run);
-  if (with.json)
+  if (context.json)
     std::cout << report.dump(2) << "\n";
   if (report.value("crashed", false))
     throw failure{exit_status::failed, "the service (process " + std::to_string(run.pid)
                                          + ") was killed, or crashed, before its stop was over: it"
                                            " left no report"};
-  if (!with.json)
+  if (!context.json)
     std::cout << "The service has stopped: " << report.value("exitText", "?") << ", in "
               << show_seconds(report.value("tookMs", 0.0) / 1000) << "\n";
   if (int code = report.value("exitCode", 0); code != 0)
     throw failure{static_cast<exit_status>(code), ""};
 }
 
-void stop_by_socket(const context& with, const stop_wishes& wishes) {
-  admin_client client{with};
+void stop_by_socket(const command_context& context, const stop_wishes& wishes) {
+  admin_client client{context};
   auto accepted =
-    client.call(admin_wire::method_stop, {{"mode", wishes.mode}}, with.timeout_or(5s));
+    client.call(admin_wire::method_stop, {{"mode", wishes.mode}}, context.timeout_or(5s));
   if (wishes.mode == "lame-duck") {
     std::cout << "The service is a lame duck; undo it with: phictl undrain\n";
     return;
@@ -179,40 +179,40 @@ void stop_by_socket(const context& with, const stop_wishes& wishes) {
     std::cout << "The service begins to stop; follow it with: phictl status --watch\n";
     return;
   }
-  auto until = steady::now() + with.timeout_or(1h);
+  auto until = steady::now() + context.timeout_or(1h);
   follow(client, until);
-  wait_until_gone(with, run_in(accepted), until);
-  print_end(with, accepted);
+  wait_until_gone(context, run_in(accepted), until);
+  print_end(context, accepted);
 }
 
-void stop_by_systemd(const context& with, const stop_wishes& wishes) {
+void stop_by_systemd(const command_context& context, const stop_wishes& wishes) {
   // The socket first: a connection would start the service again.
-  std::vector<std::string> command{"systemctl", "stop", socket_unit(with), with.unit};
+  std::vector<std::string> command{"systemctl", "stop", socket_unit(context), context.unit};
   if (!wishes.wait) {
     if (run(command) != 0)
       throw failure{exit_status::failed, "systemctl has failed; see: phictl logs"};
-    std::cout << with.unit << " is stopped\n";
+    std::cout << context.unit << " is stopped\n";
     return;
   }
-  admin_client client{with};
-  auto status = client.call(admin_wire::method_status, json::object(), with.timeout_or(5s));
+  admin_client client{context};
+  auto status = client.call(admin_wire::method_status, json::object(), context.timeout_or(5s));
   command.insert(command.begin() + 2, "--no-block");
   if (run(command) != 0)
     throw failure{exit_status::failed, "systemctl has failed; see: phictl logs"};
-  auto until = steady::now() + with.timeout_or(1h);
+  auto until = steady::now() + context.timeout_or(1h);
   follow(client, until);
-  wait_until_gone(with, run_in(status), until);
-  print_end(with, status);
+  wait_until_gone(context, run_in(status), until);
+  print_end(context, status);
 }
 
 } // namespace
 
-void stop(const context& with, const stop_wishes& wishes) {
+void stop(const command_context& context, const stop_wishes& wishes) {
   if (wishes.dry_run)
-    return dry_run(with);
-  if (with.socket.empty() && wishes.mode == "graceful" && unit_installed(with))
-    return stop_by_systemd(with, wishes);
-  stop_by_socket(with, wishes);
+    return dry_run(context);
+  if (context.socket.empty() && wishes.mode == "graceful" && unit_installed(context))
+    return stop_by_systemd(context, wishes);
+  stop_by_socket(context, wishes);
 }
 
 } // namespace phi::ctl

@@ -13,6 +13,6 @@ struct stop_wishes {
   bool dry_run = false;
 };
 
-void stop(const context& with, const stop_wishes& wishes);
+void stop(const command_context& context, const stop_wishes& wishes);
 
 } // namespace phi::ctl

@@ -36,8 +36,8 @@ std::optional<int64_t> seconds_of(const std::string& text) {
 
 std::string scopes_of(const json& row) {
   std::string out;
-  for (const auto& one : row["scopes"])
-    out += (out.empty() ? "" : ", ") + one.get<std::string>();
+  for (const auto& scope : row["scopes"])
+    out += (out.empty() ? "" : ", ") + scope.get<std::string>();
   return out;
 }
 
@@ -48,7 +48,7 @@ struct token_wishes {
   bool confirmed = false;
 };
 
-void create(const context& with, const token_wishes& wishes) {
+void create(const command_context& context, const token_wishes& wishes) {
   json params{{"name", wishes.name}, {"scopes", wishes.scopes}, {"confirmed", wishes.confirmed}};
   if (!wishes.expires.empty()) {
     auto seconds = seconds_of(wishes.expires);
@@ -56,8 +56,8 @@ void create(const context& with, const token_wishes& wishes) {
       throw failure{exit_status::usage, "--expires: expected a time such as 90d, 12h, 30m or 45s"};
     params["expiresInSeconds"] = *seconds;
   }
-  auto made = ask(with, admin_wire::method_token_create, params);
-  if (with.json) {
+  auto made = ask(context, admin_wire::method_token_create, params);
+  if (context.json) {
     std::cout << made.dump() << "\n";
     return;
   }
@@ -70,23 +70,24 @@ void create(const context& with, const token_wishes& wishes) {
     std::cerr << "Note: " << made["notice"].get<std::string>() << ".\n";
 }
 
-void list(const context& with) {
-  auto answer = ask(with, admin_wire::method_token_list, json::object());
-  if (with.json) {
+void list(const command_context& context) {
+  auto answer = ask(context, admin_wire::method_token_list, json::object());
+  if (context.json) {
     std::cout << answer["tokens"].dump(2) << "\n";
     return;
   }
   std::vector<std::vector<std::string>> rows{{"ID", "NAME", "SCOPES", "CREATED", "EXPIRES"}};
-  for (const auto& one : answer["tokens"])
+  for (const auto& token : answer["tokens"])
     rows.push_back(
-      {one.value("id", "?"), one.value("name", ""), scopes_of(one), one.value("created", ""),
-       one.value("expires", "never") + (one.value("expired", false) ? " (over)" : "")});
+      {token.value("id", "?"), token.value("name", ""), scopes_of(token),
+       token.value("created", ""),
+       token.value("expires", "never") + (token.value("expired", false) ? " (over)" : "")});
   print_table(rows);
 }
 
 } // namespace
 
-void add_token_commands(CLI::App& app, context& with) {
+void add_token_commands(CLI::App& app, command_context& context) {
   auto* token = app.add_subcommand("token", "Make and revoke tokens for the HTTP interface");
   token->require_subcommand(1);
   token->footer("Example: phictl token create --name web --scope ingest --expires 90d");
@@ -101,15 +102,15 @@ void add_token_commands(CLI::App& app, context& with) {
   making->add_flag("--yes", wishes->confirmed,
                    "Also when clients that have no token are locked out by the first one");
   making->footer("Example: phictl token create --name web --scope ingest --expires 90d")
-    ->callback([&with, wishes] { create(with, *wishes); });
+    ->callback([&context, wishes] { create(context, *wishes); });
   token->add_subcommand("list", "Show the tokens, without their secrets")
     ->footer("Example: phictl token list")
-    ->callback([&with] { list(with); });
+    ->callback([&context] { list(context); });
   auto id = std::make_shared<std::string>();
   auto* revoking = token->add_subcommand("revoke", "Make a token worthless, at once");
   revoking->add_option("ID", *id, "Its id, as in the list")->required();
-  revoking->footer("Example: phictl token revoke 1a2b3c4d")->callback([&with, id] {
-    ask(with, admin_wire::method_token_revoke, {{"id", *id}});
+  revoking->footer("Example: phictl token revoke 1a2b3c4d")->callback([&context, id] {
+    ask(context, admin_wire::method_token_revoke, {{"id", *id}});
     std::cout << "Token " << *id << " is revoked\n";
   });
 }

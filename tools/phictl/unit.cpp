@@ -64,22 +64,22 @@ captured capture(const std::vector<std::string>& command, bool with_errors) {
   return result;
 }
 
-std::string unit_property(const context& with, const std::string& name) {
-  return capture({"systemctl", "show", "--value", "--property=" + name, with.unit}).out;
+std::string unit_property(const command_context& context, const std::string& name) {
+  return capture({"systemctl", "show", "--value", "--property=" + name, context.unit}).out;
 }
 
-bool unit_installed(const context& with) {
+bool unit_installed(const command_context& context) {
   // The test that sd_booted(3) makes.
   return std::filesystem::exists("/run/systemd/system")
-         && unit_property(with, "LoadState") == "loaded";
+         && unit_property(context, "LoadState") == "loaded";
 }
 
-std::string socket_unit(const context& with) {
-  return with.unit.substr(0, with.unit.rfind('.')) + ".socket";
+std::string socket_unit(const command_context& context) {
+  return context.unit.substr(0, context.unit.rfind('.')) + ".socket";
 }
 
-void no_unit(const context& with, const std::string& verb) {
-  throw failure{exit_status::failed, "there is no unit " + with.unit + " here to " + verb
+void no_unit(const command_context& context, const std::string& verb) {
+  throw failure{exit_status::failed, "there is no unit " + context.unit + " here to " + verb
                                        + "; install it with deploy/install.sh, or run phi-backend"
                                          " yourself"};
 }

@@ -21,15 +21,15 @@ struct captured {
 captured capture(const std::vector<std::string>& command, bool with_errors = false);
 
 /// Whether systemd runs here and has the unit.
-bool unit_installed(const context& with);
+bool unit_installed(const command_context& context);
 
 /// A property of the unit, such as ActiveState.
-std::string unit_property(const context& with, const std::string& name);
+std::string unit_property(const command_context& context, const std::string& name);
 
 /// "phi-backend.socket" for "phi-backend.service".
-std::string socket_unit(const context& with);
+std::string socket_unit(const command_context& context);
 
 /// Throws `failure` with what to do instead: there is no unit to `verb`.
-[[noreturn]] void no_unit(const context& with, const std::string& verb);
+[[noreturn]] void no_unit(const command_context& context, const std::string& verb);
 
 } // namespace phi::ctl
