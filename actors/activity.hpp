@@ -47,9 +47,9 @@ public:
   }
 
   /// A blocked actor cannot hear an order. Never taken back: a stop is not undone.
-  void press(urge how) noexcept {
+  void press(urge wanted) noexcept {
     auto before = urge_.load(std::memory_order_relaxed);
-    while (before < how && !urge_.compare_exchange_weak(before, how))
+    while (before < wanted && !urge_.compare_exchange_weak(before, wanted))
       ;
   }
   urge pressed() const noexcept { return urge_.load(std::memory_order_acquire); }

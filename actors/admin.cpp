@@ -16,38 +16,40 @@ std::string method_names() {
 }
 
 /// A parameter that cannot be meant is the caller's fault, not ours.
-void run(self_ptr self, const method& known, const call& now) {
+void run(self_ptr self, const method& known, const admin_call& call) {
   try {
-    known.run(self, now);
+    known.run(self, call);
   } catch (const wrong_param& e) {
-    now.fail(admin_wire::invalid_params, e.what());
+    call.fail(admin_wire::invalid_params, e.what());
   } catch (const json::exception& e) {
-    now.fail(admin_wire::invalid_params, e.what());
+    call.fail(admin_wire::invalid_params, e.what());
   }
 }
 
 void handle(self_ptr self, const admin_request_ptr& request) {
   ++self->state.requests;
   if (nests_deeper(request->line))
-    return call{request, nullptr, {}}.fail(admin_wire::parse_error,
-                                           "the line nests deeper than "
-                                             + std::to_string(max_json_depth) + " levels");
+    return admin_call{request, nullptr, {}}.fail(admin_wire::parse_error,
+                                                 "the line nests deeper than "
+                                                   + std::to_string(max_json_depth) + " levels");
   auto line = json::parse(request->line, nullptr, false);
   if (line.is_discarded())
-    return call{request, nullptr, {}}.fail(admin_wire::parse_error, "the line is not valid JSON");
+    return admin_call{request, nullptr, {}}.fail(admin_wire::parse_error,
+                                                 "the line is not valid JSON");
   auto id = line.is_object() && line.contains("id") ? line["id"] : json{};
   if (!line.is_object() || line.value("jsonrpc", json{}) != "2.0" || !line.contains("method")
       || !line["method"].is_string())
-    return call{request, id, {}}.fail(admin_wire::invalid_request,
-                                      R"(expected {"jsonrpc":"2.0","id":1,"method":"..."})");
-  call now{request, id, line.value("params", json::object())};
-  if (!now.params.is_object())
-    return now.fail(admin_wire::invalid_params, "params must be an object");
+    return admin_call{request, id, {}}.fail(admin_wire::invalid_request,
+                                            R"(expected {"jsonrpc":"2.0","id":1,"method":"..."})");
+  admin_call call{request, id, line.value("params", json::object())};
+  if (!call.params.is_object())
+    return call.fail(admin_wire::invalid_params, "params must be an object");
   auto name = line["method"].get<std::string>();
   for (const auto& known : methods())
     if (known.name == name)
-      return run(self, known, now);
-  now.fail(admin_wire::method_not_found, "method \"" + name + "\" is not one of " + method_names());
+      return run(self, known, call);
+  call.fail(admin_wire::method_not_found,
+            "method \"" + name + "\" is not one of " + method_names());
 }
 
 } // namespace

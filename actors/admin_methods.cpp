@@ -18,10 +18,10 @@ constexpr int64_t any_number = std::numeric_limits<int64_t>::max();
 /// Of events that are shown at once.
 constexpr int64_t most_events = 1000;
 
-void answer_status(self_ptr self, const call& now) {
+void answer_status(self_ptr self, const admin_call& call) {
   ask_urgent(
     self, self->state.who.supervisor, defaults::service_status_timeout,
-    [self, now](const service_status& status) {
+    [self, call](const service_status& status) {
       auto result = to_json(status);
       result["version"] = PHI_VERSION;
       result["pid"] = ::getpid();
@@ -34,60 +34,60 @@ void answer_status(self_ptr self, const call& now) {
           actor["says"]["processorMs"] =
             self->state.console->processor_ms(actor["says"].value("thread", 0));
       result["listeners"] = self->state.console->listeners();
-      now.answer(std::move(result));
+      call.answer(std::move(result));
     },
-    [now](const caf::error&) {
-      now.fail(admin_wire::internal_error, "the supervisor does not answer");
+    [call](const caf::error&) {
+      call.fail(admin_wire::internal_error, "the supervisor does not answer");
     },
     atom::status_v);
 }
 
-void stop_service(self_ptr self, const call& now) {
-  auto text = now.text("mode", "graceful");
+void stop_service(self_ptr self, const admin_call& call) {
+  auto text = call.text("mode", "graceful");
   auto mode = parse_stop_mode(text);
   if (!mode)
-    return now.fail(admin_wire::invalid_params,
-                    "mode \"" + text + "\" is not one of lame-duck, graceful, fast, immediate");
-  now.answer({{"accepted", true},
-              {"mode", to_string(*mode)},
-              {"pid", ::getpid()},
-              {"runId", self->state.console->run_id()},
-              {"stateDirectory", self->state.console->state_directory()}});
+    return call.fail(admin_wire::invalid_params,
+                     "mode \"" + text + "\" is not one of lame-duck, graceful, fast, immediate");
+  call.answer({{"accepted", true},
+               {"mode", to_string(*mode)},
+               {"pid", ::getpid()},
+               {"runId", self->state.console->run_id()},
+               {"stateDirectory", self->state.console->state_directory()}});
   tell_urgent(self, self->state.who.supervisor, atom::terminate_v, *mode, stop_reason::admin);
 }
 
-void set_lame_duck(self_ptr self, const call& now, bool on) {
-  now.answer({{"accepted", true}});
+void set_lame_duck(self_ptr self, const admin_call& call, bool on) {
+  call.answer({{"accepted", true}});
   tell_urgent(self, self->state.who.supervisor, atom::lame_duck_v, on);
 }
 
-void reload(self_ptr self, const call& now) {
+void reload(self_ptr self, const admin_call& call) {
   ask_urgent(
     self, self->state.who.supervisor, defaults::reload_timeout,
-    [now](const reload_report& report) {
+    [call](const reload_report& report) {
       if (!report.ok())
-        return now.fail(admin_wire::refused, report.error);
-      now.answer({{"changed", report.changed},
-                  {"needsRestart", report.needs_restart},
-                  {"warnings", report.warnings}});
+        return call.fail(admin_wire::refused, report.error);
+      call.answer({{"changed", report.changed},
+                   {"needsRestart", report.needs_restart},
+                   {"warnings", report.warnings}});
     },
-    [now](const caf::error&) {
-      now.fail(admin_wire::internal_error, "the reload is not over yet; see the log");
+    [call](const caf::error&) {
+      call.fail(admin_wire::internal_error, "the reload is not over yet; see the log");
     },
     atom::reload_v);
 }
 
-void answer_plan(self_ptr self, const call& now) {
+void answer_plan(self_ptr self, const admin_call& call) {
   ask_urgent(
     self, self->state.who.supervisor, defaults::service_status_timeout,
-    [now](const stop_forecast& forecast) { now.answer(to_json(forecast)); },
-    [now](const caf::error&) {
-      now.fail(admin_wire::internal_error, "the supervisor does not answer");
+    [call](const stop_forecast& forecast) { call.answer(to_json(forecast)); },
+    [call](const caf::error&) {
+      call.fail(admin_wire::internal_error, "the supervisor does not answer");
     },
     atom::plan_v);
 }
 
-void answer_health(self_ptr self, const call& now) {
+void answer_health(self_ptr self, const admin_call& call) {
   auto view = self->state.console->health();
   auto codes = json::array();
   for (const auto& cause : view.causes) {
@@ -95,144 +95,144 @@ void answer_health(self_ptr self, const call& now) {
     if (cause.code != ailment::none)
       codes.back()["code"] = to_string(cause.code);
   }
-  now.answer({{"status", view.degraded() ? "degraded" : "ok"},
-              {"causes", texts_of(view.causes, true)},
-              {"causeCodes", std::move(codes)},
-              {"refusesEvents", view.refuses_events}});
+  call.answer({{"status", view.degraded() ? "degraded" : "ok"},
+               {"causes", texts_of(view.causes, true)},
+               {"causeCodes", std::move(codes)},
+               {"refusesEvents", view.refuses_events}});
 }
 
-void dump_state(self_ptr self, const call& now) {
+void dump_state(self_ptr self, const admin_call& call) {
   tell_urgent(self, self->state.who.supervisor, atom::dump_v);
-  now.answer({{"accepted", true}});
+  call.answer({{"accepted", true}});
 }
 
-void log_level_of(self_ptr self, const call& now) {
+void log_level_of(self_ptr self, const admin_call& call) {
   auto& console = *self->state.console;
   auto before = console.log_level();
-  auto wanted = now.text("level");
+  auto wanted = call.text("level");
   if (auto set = wanted.empty() ? outcome{} : console.set_log_level(wanted); !set)
-    return now.fail(admin_wire::invalid_params, set.why());
-  now.answer({{"level", console.log_level()}, {"before", before}});
+    return call.fail(admin_wire::invalid_params, set.why());
+  call.answer({{"level", console.log_level()}, {"before", before}});
 }
 
-void trace_on(self_ptr self, const call& now) {
-  auto traces = self->state.console->trace_on(now.flag("log"), now.texts("actors"),
-                                              now.texts("messages"), now.flag("userData"));
+void trace_on(self_ptr self, const admin_call& call) {
+  auto traces = self->state.console->trace_on(call.flag("log"), call.texts("actors"),
+                                              call.texts("messages"), call.flag("userData"));
   if (!traces)
-    return now.fail(admin_wire::refused, traces.why());
-  now.answer({{"tracing", true}});
+    return call.fail(admin_wire::refused, traces.why());
+  call.answer({{"tracing", true}});
 }
 
-void trace_off(self_ptr self, const call& now) {
+void trace_off(self_ptr self, const admin_call& call) {
   self->state.console->trace_off();
-  now.answer({{"tracing", false}});
+  call.answer({{"tracing", false}});
 }
 
-void read_trace(self_ptr self, const call& now) {
+void read_trace(self_ptr self, const admin_call& call) {
   // Half of a line's limit: quoting makes it longer.
-  auto from = static_cast<uint64_t>(now.whole("from", 0, any_number).value_or(0));
+  auto from = static_cast<uint64_t>(call.whole("from", 0, any_number).value_or(0));
   auto page = self->state.console->read_trace(from, admin_wire::max_line_bytes / 4);
   json out{{"lines", page.lines}, {"dropped", page.dropped}};
   if (page.next)
     out["next"] = *page.next;
-  now.answer(std::move(out));
+  call.answer(std::move(out));
 }
 
-void show_settings(self_ptr self, const call& now) {
+void show_settings(self_ptr self, const admin_call& call) {
   json rows = json::array();
-  for (const auto& one : self->state.console->settings())
-    rows.push_back({{"key", one.path}, {"value", one.value}, {"origin", one.origin}});
-  now.answer({{"settings", std::move(rows)}});
+  for (const auto& setting : self->state.console->settings())
+    rows.push_back({{"key", setting.path}, {"value", setting.value}, {"origin", setting.origin}});
+  call.answer({{"settings", std::move(rows)}});
 }
 
-void show_difference(self_ptr self, const call& now) {
+void show_difference(self_ptr self, const admin_call& call) {
   auto found = self->state.console->difference();
   if (!found)
-    return now.fail(admin_wire::refused, found.why());
-  now.answer({{"live", found->live}, {"needsRestart", found->needs_restart}});
+    return call.fail(admin_wire::refused, found.why());
+  call.answer({{"live", found->live}, {"needsRestart", found->needs_restart}});
 }
 
-void examine(self_ptr self, const call& now) {
+void examine(self_ptr self, const admin_call& call) {
   static constexpr std::array names{"ok", "warning", "bad"};
   json rows = json::array();
   for (const auto& one : self->state.console->examine())
     rows.push_back({{"what", one.what},
-                    {"verdict", names[static_cast<size_t>(one.how)]},
+                    {"verdict", names[static_cast<size_t>(one.found)]},
                     {"text", one.text},
-                    {"mend", one.mend}});
-  now.answer({{"examined", std::move(rows)}});
+                    {"mend", one.remedy}});
+  call.answer({{"examined", std::move(rows)}});
 }
 
 /// The answer of the database, which has its own JSON.
-std::function<void(query_answer)> passed_on(const call& now) {
-  return [now](const query_answer& answer) {
-    now.request->file = answer.file;
+std::function<void(query_answer)> passed_on(const admin_call& call) {
+  return [call](const query_answer& answer) {
+    call.request->file = answer.file;
     if (answer.error == error_code::none)
-      return now.answer(json::parse(answer.body, nullptr, false));
+      return call.answer(json::parse(answer.body, nullptr, false));
     auto status = facts(answer.error).http_status;
-    now.fail(status == 503   ? admin_wire::try_again
-             : status == 413 ? admin_wire::too_much
-                             : admin_wire::refused,
-             std::string{facts(answer.error).title}
-               + (answer.detail.empty() ? "" : ": " + answer.detail));
+    call.fail(status == 503   ? admin_wire::try_again
+              : status == 413 ? admin_wire::too_much
+                              : admin_wire::refused,
+              std::string{facts(answer.error).title}
+                + (answer.detail.empty() ? "" : ": " + answer.detail));
   };
 }
 
-void ask(self_ptr self, const call& now) {
-  self->state.console->ask(now.text("path"), now.text("query"), now.request->asker_gone,
-                           passed_on(now));
+void ask(self_ptr self, const admin_call& call) {
+  self->state.console->ask(call.text("path"), call.text("query"), call.request->asker_gone,
+                           passed_on(call));
 }
 
-void ask_operator_question(self_ptr self, const call& now, operator_question question) {
-  self->state.console->ask(std::move(question), now.request->asker_gone, passed_on(now));
+void ask_operator_question(self_ptr self, const admin_call& call, operator_question question) {
+  self->state.console->ask(std::move(question), call.request->asker_gone, passed_on(call));
 }
 
-void answer_events(self_ptr self, const call& now) {
+void answer_events(self_ptr self, const admin_call& call) {
   recent_events_query query{
-    .limit = static_cast<uint32_t>(now.whole("limit", 1, most_events).value_or(100))};
-  query.after = now.whole("after", 0, any_number);
-  query.over_gaps = now.flag("overGaps");
-  if (auto feature = now.text("feature"); !feature.empty())
+    .limit = static_cast<uint32_t>(call.whole("limit", 1, most_events).value_or(100))};
+  query.after = call.whole("after", 0, any_number);
+  query.over_gaps = call.flag("overGaps");
+  if (auto feature = call.text("feature"); !feature.empty())
     query.feature = feature;
-  ask_operator_question(self, now, reader_query{std::move(query)});
+  ask_operator_question(self, call, reader_query{std::move(query)});
 }
 
 /// Made in the state directory, the only place where the service may write; the asker gets it open.
-void back_up(self_ptr self, const call& now) {
+void back_up(self_ptr self, const admin_call& call) {
   auto file = self->state.console->state_directory() + "/backup-"
               + std::to_string(++self->state.backups) + ".db.part";
   std::remove(file.c_str()); // of an earlier process that did not get to its end
-  ask_operator_question(self, now, inspection_task{backup_task{file}});
+  ask_operator_question(self, call, inspection_task{backup_task{file}});
 }
 
 /// A question without parameters.
 template <class Question, class One>
-void ask_one(self_ptr self, const call& now) {
-  ask_operator_question(self, now, Question{One{}});
+void ask_one(self_ptr self, const admin_call& call) {
+  ask_operator_question(self, call, Question{One{}});
 }
 
-void check_spool(self_ptr self, const call& now) {
-  ask_operator_question(self, now,
-                        spool_task{spool_check{.forget_missing = now.flag("forgetMissing")}});
+void check_spool(self_ptr self, const admin_call& call) {
+  ask_operator_question(self, call,
+                        spool_task{spool_check{.forget_missing = call.flag("forgetMissing")}});
 }
 
-void steer(self_ptr self, const call& now) {
-  auto state = now.text("state");
+void steer(self_ptr self, const admin_call& call) {
+  auto state = call.text("state");
   if (state != "drain" && state != "ready")
-    return now.fail(admin_wire::invalid_params, "state is not one of drain, ready");
-  ask_operator_question(self, now, cluster_task{steer_instance{now.text("instance"), state}});
+    return call.fail(admin_wire::invalid_params, "state is not one of drain, ready");
+  ask_operator_question(self, call, cluster_task{steer_instance{call.text("instance"), state}});
 }
 
-void forget(self_ptr self, const call& now) {
-  ask_operator_question(self, now, cluster_task{forget_instance{now.text("instance")}});
+void forget(self_ptr self, const admin_call& call) {
+  ask_operator_question(self, call, cluster_task{forget_instance{call.text("instance")}});
 }
 
-void give_slot(self_ptr self, const call& now) {
-  ask_operator_question(self, now, cluster_task{give_restart_slot{now.text("instance")}});
+void give_slot(self_ptr self, const admin_call& call) {
+  ask_operator_question(self, call, cluster_task{give_restart_slot{call.text("instance")}});
 }
 
-void ingest(self_ptr self, const call& now) {
-  self->state.console->ingest(now.text("lines"), passed_on(now));
+void ingest(self_ptr self, const admin_call& call) {
+  self->state.console->ingest(call.text("lines"), passed_on(call));
 }
 
 json to_json(const shown_token& one) {
@@ -243,33 +243,33 @@ json to_json(const shown_token& one) {
   return out;
 }
 
-void create_token(self_ptr self, const call& now) {
-  auto seconds = now.whole("expiresInSeconds", 1, admin_wire::longest_token_life_s);
-  auto made = self->state.console->create_token(now.text("name"), now.texts("scopes"), seconds,
-                                                now.flag("confirmed"));
+void create_token(self_ptr self, const admin_call& call) {
+  auto seconds = call.whole("expiresInSeconds", 1, admin_wire::longest_token_life_s);
+  auto made = self->state.console->create_token(call.text("name"), call.texts("scopes"), seconds,
+                                                call.flag("confirmed"));
   if (!made)
-    return now.fail(admin_wire::invalid_params, made.why());
+    return call.fail(admin_wire::invalid_params, made.why());
   log_info("admin", "creates a token", {{"id", made->what.id}, {"name", made->what.name}});
   auto out = to_json(made->what);
   out["secret"] = made->secret;
   if (!made->notice.empty())
     out["notice"] = made->notice;
-  now.answer(std::move(out));
+  call.answer(std::move(out));
 }
 
-void list_tokens(self_ptr self, const call& now) {
+void list_tokens(self_ptr self, const admin_call& call) {
   json rows = json::array();
-  for (const auto& one : self->state.console->tokens())
-    rows.push_back(to_json(one));
-  now.answer({{"tokens", std::move(rows)}});
+  for (const auto& token : self->state.console->tokens())
+    rows.push_back(to_json(token));
+  call.answer({{"tokens", std::move(rows)}});
 }
 
-void revoke_token(self_ptr self, const call& now) {
-  auto id = now.text("id");
+void revoke_token(self_ptr self, const admin_call& call) {
+  auto id = call.text("id");
   if (auto revoked = self->state.console->revoke_token(id); !revoked)
-    return now.fail(admin_wire::refused, revoked.why());
+    return call.fail(admin_wire::refused, revoked.why());
   log_info("admin", "revokes a token", {{"id", id}});
-  now.answer({{"revoked", id}});
+  call.answer({{"revoked", id}});
 }
 
 constexpr std::array table{
@@ -278,9 +278,9 @@ constexpr std::array table{
   method{admin_wire::method_health, answer_health},
   method{admin_wire::method_plan, answer_plan},
   method{admin_wire::method_drain,
-         [](self_ptr self, const call& now) { set_lame_duck(self, now, true); }},
+         [](self_ptr self, const admin_call& call) { set_lame_duck(self, call, true); }},
   method{admin_wire::method_undrain,
-         [](self_ptr self, const call& now) { set_lame_duck(self, now, false); }},
+         [](self_ptr self, const admin_call& call) { set_lame_duck(self, call, false); }},
   method{admin_wire::method_reload, reload},
   method{admin_wire::method_dump, dump_state},
   method{admin_wire::method_log_level, log_level_of},
@@ -312,12 +312,12 @@ constexpr std::array table{
 
 } // namespace
 
-void call::answer(json result) const {
+void admin_call::answer(json result) const {
   request->answer(json{{"jsonrpc", "2.0"}, {"id", id}, {"result", std::move(result)}}.dump(
     -1, ' ', false, json::error_handler_t::replace));
 }
 
-void call::fail(int code, const std::string& why) const {
+void admin_call::fail(int code, const std::string& why) const {
   request->answer(
     json{{"jsonrpc", "2.0"}, {"id", id}, {"error", {{"code", code}, {"message", why}}}}.dump(
       -1, ' ', false, json::error_handler_t::replace));
@@ -348,7 +348,7 @@ std::optional<int64_t> whole_number(const json& given) {
 
 } // namespace
 
-std::optional<int64_t> call::whole(const char* name, int64_t least, int64_t most) const {
+std::optional<int64_t> admin_call::whole(const char* name, int64_t least, int64_t most) const {
   if (!params.contains(name))
     return std::nullopt;
   auto number = whole_number(params[name]);
@@ -358,7 +358,7 @@ std::optional<int64_t> call::whole(const char* name, int64_t least, int64_t most
   return number;
 }
 
-bool call::flag(const char* name) const {
+bool admin_call::flag(const char* name) const {
   if (!params.contains(name))
     return false;
   if (!params[name].is_boolean())
@@ -366,7 +366,7 @@ bool call::flag(const char* name) const {
   return params[name].get<bool>();
 }
 
-std::string call::text(const char* name, const std::string& missing) const {
+std::string admin_call::text(const char* name, const std::string& missing) const {
   if (!params.contains(name))
     return missing;
   if (!params[name].is_string())
@@ -374,7 +374,7 @@ std::string call::text(const char* name, const std::string& missing) const {
   return params[name].get<std::string>();
 }
 
-std::vector<std::string> call::texts(const char* name) const {
+std::vector<std::string> admin_call::texts(const char* name) const {
   if (!params.contains(name))
     return {};
   const auto& given = params[name];

@@ -24,7 +24,7 @@ public:
 };
 
 /// One request under way. It is answered once, with one of the two.
-struct call {
+struct admin_call {
   admin_request_ptr request;
   json id;
   json params; ///< an object
@@ -46,7 +46,7 @@ struct call {
 
 struct method {
   std::string_view name;
-  void (*run)(self_ptr, const call&);
+  void (*run)(self_ptr, const admin_call&);
 };
 
 std::span<const method> methods();

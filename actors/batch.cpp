@@ -25,7 +25,7 @@ void batch_queue::push(ingest_request request, reply_sink_ptr waiting, time_poin
 }
 
 cut_batch batch_queue::cut(size_t most) {
-  most = std::min(most, with_.batch_events);
+  most = std::min(most, bounds_.batch_events);
   cut_batch out{std::make_shared<commit_batch>(), {}, {}};
   auto& batch = *out.batch;
   batch.number = next_number_++;

@@ -42,14 +42,14 @@ public:
   };
 
   /// `run`: 64 bits that tell this run of this process from all others; part of a batch's id.
-  explicit batch_queue(limits with, uint64_t run = 0) : with_(with), run_(run) {}
+  explicit batch_queue(limits bounds, uint64_t run = 0) : bounds_(bounds), run_(run) {}
 
   /// New bounds: what waits already stays, even over them.
-  void set_limits(limits with) { with_ = with; }
+  void set_limits(limits bounds) { bounds_ = bounds; }
 
   /// Whether a request of this size may come in. A request is taken whole or not at all.
   bool has_room(size_t events, size_t bytes) const {
-    return events_ + events <= with_.max_events && bytes_ + bytes <= with_.max_bytes;
+    return events_ + events <= bounds_.max_events && bytes_ + bytes <= bounds_.max_bytes;
   }
 
   void push(ingest_request request, reply_sink_ptr waiting, time_point now);
@@ -84,7 +84,7 @@ public:
   size_t bytes() const { return bytes_; }
   bool someone_waits() const { return awaited_ > 0; }
   bool only_own() const; ///< whether nothing else waits than the service's own events
-  bool full_batch() const { return waiting_events_ >= with_.batch_events; }
+  bool full_batch() const { return waiting_events_ >= bounds_.batch_events; }
 
   /// Since when the oldest request waits; nothing when the queue is empty.
   std::optional<time_point> oldest() const;
@@ -98,7 +98,7 @@ private:
 
   void forget(const ingest_request& request);
 
-  limits with_;
+  limits bounds_;
   uint64_t run_;
   std::deque<item> queue_;
   size_t waiting_events_ = 0;

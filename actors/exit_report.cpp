@@ -87,8 +87,8 @@ void blame_the_left(const exit_report& report, const exit_row& row, std::set<con
                     const adder& add) {
   if (!told.insert(&row).second)
     return;
-  if (auto now = what_it_does(row); !now.empty())
-    add(row.actor + " " + now);
+  if (auto doing = what_it_does(row); !doing.empty())
+    add(row.actor + " " + doing);
   else if (row.released)
     add(row.actor + " did not report for " + show_duration(report.took - *row.released));
   for (const auto& wait : row.waits)
@@ -183,8 +183,8 @@ std::string survivors(const exit_report& report) {
     out += (out.empty() ? "" : ", ") + row.actor + " (" + std::string{to_string(row.state)};
     if (auto since = row.killed ? row.killed : row.hurried ? row.hurried : row.released)
       out += " at " + show_duration(*since);
-    auto now = what_it_does(row);
-    out += (now.empty() ? "" : ", " + now) + ")";
+    auto doing = what_it_does(row);
+    out += (doing.empty() ? "" : ", " + doing) + ")";
   }
   return out;
 }
@@ -199,8 +199,8 @@ std::vector<std::string> closing_table(const exit_report& report) {
     auto did = row.report ? join(row.report->did) : std::string{};
     if (!row.trouble.empty())
       did += (did.empty() ? "" : "; ") + row.trouble;
-    if (auto now = is_left(row) ? what_it_does(row) : std::string{}; !now.empty())
-      did += (did.empty() ? "" : "; ") + now;
+    if (auto doing = is_left(row) ? what_it_does(row) : std::string{}; !doing.empty())
+      did += (did.empty() ? "" : "; ") + doing;
     lines.push_back(row_text(row.actor, std::string{to_string(row.state)}, cell(row.released),
                              cell(row.gone), cell(took), did));
   }

@@ -4,9 +4,9 @@
 
 namespace phi {
 
-void health_board::write(health_view now, time_point at) {
+void health_board::write(health_view view, time_point at) {
   std::lock_guard lock{mutex_};
-  last_ = std::move(now);
+  last_ = std::move(view);
   written_ = at;
 }
 

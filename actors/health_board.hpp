@@ -15,7 +15,7 @@ public:
   /// `stale`: what was written this long ago says nothing any more.
   explicit health_board(duration stale) : stale_(stale) {}
 
-  void write(health_view now, time_point at);
+  void write(health_view view, time_point at);
 
   /// A stop has begun: nobody writes any more, and that is no fault.
   void rest();

@@ -85,10 +85,10 @@ health_view judge(const health_signs& seen) {
   return out;
 }
 
-health_changes::told health_changes::compare(const health_view& now, time_point at) {
+health_changes::told health_changes::compare(const health_view& view, time_point at) {
   told out;
   std::set<std::string> seen;
-  for (const auto& cause : now.causes) {
+  for (const auto& cause : view.causes) {
     seen.insert(cause.who);
     if (known_.contains(cause.who))
       continue;

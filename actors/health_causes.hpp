@@ -33,7 +33,7 @@ public:
   };
 
   /// A cause is known by whom it is about: how long it lasts does not make it a new one.
-  told compare(const health_view& now, time_point at);
+  told compare(const health_view& view, time_point at);
 
 private:
   std::set<std::string> known_;

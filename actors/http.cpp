@@ -24,10 +24,10 @@ void all_gone(self_ptr self) {
   if (!state.stop_at)
     return;
   state.left = true;
-  auto now = state.port->counts();
-  auto refused = now.refused - state.at_stop.refused;
+  auto counts = state.port->counts();
+  auto refused = counts.refused - state.at_stop.refused;
   stopped_report report{
-    .did = {{"requests_finished", now.requests - state.at_stop.requests - refused},
+    .did = {{"requests_finished", counts.requests - state.at_stop.requests - refused},
             {"requests_refused", refused},
             {"connections_closed", state.at_stop.connections}}};
   report.waits = state.port->waits();

@@ -28,13 +28,13 @@ void beat(self_ptr self, const service_status& status) {
   auto& state = self->state;
   activity_scope scope{*state.who.activity, "renewing the lease"};
   fault_point("membership.beat");
-  cluster_port::report how{.state = std::string{to_string(status.state)}};
+  cluster_port::report report{.state = std::string{to_string(status.state)}};
   if (status.ledger) {
-    how.spooled = status.ledger->spooled;
+    report.spooled = status.ledger->spooled;
     auto settled = status.ledger->stored + status.ledger->duplicates;
-    how.committed = settled > std::exchange(state.settled, settled);
+    report.committed = settled > std::exchange(state.settled, settled);
   }
-  auto heard = state.port->beat(how);
+  auto heard = state.port->beat(report);
   if (!heard) {
     if (std::exchange(state.away, heard.why()) != heard.why())
       log_warn("membership", "cannot reach the other instances", {{"cause", heard.why()}});

@@ -19,21 +19,21 @@ public:
     duration longest_wait{};
   };
 
-  explicit restart_policy(settings with) : with_(with) {}
+  explicit restart_policy(settings chosen) : settings_(chosen) {}
 
   /// A child died at `now`. The wait before its restart, or nothing: give up.
   std::optional<duration> on_death(time_point now) {
-    while (!recent_.empty() && now - recent_.front() > with_.window)
+    while (!recent_.empty() && now - recent_.front() > settings_.window)
       recent_.pop_front();
-    if (recent_.size() >= with_.limit)
+    if (recent_.size() >= settings_.limit)
       return std::nullopt;
     auto doublings = std::min<size_t>(recent_.size(), 16);
     recent_.push_back(now);
-    return std::min(with_.longest_wait, with_.first_wait * (1 << doublings));
+    return std::min(settings_.longest_wait, settings_.first_wait * (1 << doublings));
   }
 
 private:
-  settings with_;
+  settings settings_;
   std::deque<time_point> recent_;
 };
 

@@ -111,9 +111,9 @@ service_graph::service_graph(config_ptr settings, service_ports ports,
 std::vector<child_spec> service_graph::children(caf::actor_system& system) {
   system_ = &system;
   std::vector<child_spec> out;
-  for (const auto& one : rows())
-    if (!one.exists || one.exists(ports_))
-      out.push_back(describe(one, out));
+  for (const auto& row : rows())
+    if (!row.exists || row.exists(ports_))
+      out.push_back(describe(row, out));
   return out;
 }
 

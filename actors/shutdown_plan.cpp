@@ -22,9 +22,9 @@ std::optional<duration> since(const std::optional<time_point>& t, time_point t0)
 
 } // namespace
 
-shutdown_plan::shutdown_plan(std::vector<child> children, settings with)
+shutdown_plan::shutdown_plan(std::vector<child> children, settings chosen)
   : children_(std::move(children)),
-    with_(with),
+    settings_(chosen),
     states_(children_.size()) {}
 
 plan_actions shutdown_plan::begin(stop_mode mode, stop_reason reason, std::string detail,
@@ -39,8 +39,9 @@ plan_actions shutdown_plan::begin(stop_mode mode, stop_reason reason, std::strin
   for (auto i : not_started)
     states_[i].state = phase::gone;
   plan_actions out;
-  if (with_.drain_delay > duration::zero() && mode_ == stop_mode::graceful)
-    out.push_back(say(log_level::info, "keeps accepting for " + show_duration(with_.drain_delay)));
+  if (settings_.drain_delay > duration::zero() && mode_ == stop_mode::graceful)
+    out.push_back(
+      say(log_level::info, "keeps accepting for " + show_duration(settings_.drain_delay)));
   else
     broadcast(out, now);
   return out;
@@ -138,10 +139,10 @@ void shutdown_plan::finish_if_done(plan_actions& out) {
 
 duration shutdown_plan::budgets_up_to(size_t child) const {
   // Limits are sums of the budgets so far, counted from T0: what one leaves unused passes on.
-  auto sum = with_.drain_delay;
+  auto sum = settings_.drain_delay;
   for (size_t i = 0; i <= child; ++i)
     sum += children_[i].budget;
-  return std::min(sum, with_.timeout);
+  return std::min(sum, settings_.timeout);
 }
 
 time_point shutdown_plan::limit(size_t child) const {
@@ -149,9 +150,9 @@ time_point shutdown_plan::limit(size_t child) const {
 }
 
 stop_forecast shutdown_plan::forecast() const {
-  stop_forecast out{.drain_delay = with_.drain_delay, .deadline = with_.timeout};
-  if (with_.force)
-    out.hard = with_.timeout + with_.force_delay;
+  stop_forecast out{.drain_delay = settings_.drain_delay, .deadline = settings_.timeout};
+  if (settings_.force)
+    out.hard = settings_.timeout + settings_.force_delay;
   for (size_t i = 0; i < children_.size(); ++i) {
     planned_exit one{
       .actor = children_[i].name, .budget = children_[i].budget, .limit = budgets_up_to(i)};
@@ -198,13 +199,13 @@ void shutdown_plan::pass_deadline(plan_actions& out, time_point now,
                                           + " holds the exit past the deadline: released "
                                           + show_duration(now - *state.released) + " ago"
                                           + (excuse.empty() ? "" : "; it " + excuse)));
-    if (!with_.force || (children_[i].spared && !excuse.empty()))
+    if (!settings_.force || (children_[i].spared && !excuse.empty()))
       continue;
     state.state = phase::killed;
     state.killed = now;
     out.push_back({.what = kind::kill, .child = i});
   }
-  if (with_.force)
+  if (settings_.force)
     release_ready(out, now);
 }
 
@@ -212,7 +213,7 @@ plan_actions shutdown_plan::on_time(time_point now, const std::vector<std::strin
   plan_actions out;
   if (!begun_ || finished_)
     return out;
-  if (!broadcast_done_ && now >= t0_ + with_.drain_delay)
+  if (!broadcast_done_ && now >= t0_ + settings_.drain_delay)
     broadcast(out, now);
   if (!deadline_passed_)
     hurry_late(out, now, excuses);
@@ -227,7 +228,7 @@ std::optional<time_point> shutdown_plan::next_wakeup() const {
   std::optional<time_point> next;
   auto consider = [&](time_point t) { next = next ? std::min(*next, t) : t; };
   if (!broadcast_done_)
-    consider(t0_ + with_.drain_delay);
+    consider(t0_ + settings_.drain_delay);
   if (!deadline_passed_) {
     consider(deadline());
     for (size_t i = 0; i < states_.size(); ++i)
@@ -260,7 +261,7 @@ bool shutdown_plan::out_of_reach() const {
 exit_code shutdown_plan::verdict(const std::optional<ledger_counts>& ledger) const {
   if (mode_ == stop_mode::immediate || reason_ == stop_reason::user_forced)
     return exit_code::forced_by_user;
-  if (deadline_passed_ && with_.force)
+  if (deadline_passed_ && settings_.force)
     return exit_code::forced_by_deadline;
   if (reason_ == stop_reason::startup_failed)
     return exit_code::startup_failed;

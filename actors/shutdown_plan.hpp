@@ -49,7 +49,7 @@ public:
     duration drain_delay{}; ///< between the signal and the broadcast
   };
 
-  shutdown_plan(std::vector<child> children, settings with);
+  shutdown_plan(std::vector<child> children, settings chosen);
 
   /// The first stop order, at T0. Children in `not_started` never lived.
   plan_actions begin(stop_mode mode, stop_reason reason, std::string detail, time_point now,
@@ -78,7 +78,7 @@ public:
   bool finished() const { return finished_; }
   stop_mode mode() const { return mode_; }
   stop_reason reason() const { return reason_; }
-  time_point deadline() const { return t0_ + with_.timeout; }
+  time_point deadline() const { return t0_ + settings_.timeout; }
 
   /// The children that hold the exit now.
   std::vector<size_t> holders() const;
@@ -116,7 +116,7 @@ private:
   exit_row row(size_t child) const;
 
   std::vector<child> children_;
-  settings with_;
+  settings settings_;
   std::vector<progress> states_;
   bool begun_ = false;
   bool broadcast_done_ = false;

@@ -25,10 +25,10 @@ void tell_aside(self_ptr self, replay_result also = {}) {
   auto& state = self->state;
   if (!state.listener)
     return;
-  auto now = state.port->depth().aside_events;
-  auto before = std::exchange(state.aside_told, now);
-  also.set_aside = now > before ? now - before : 0;
-  also.requeued = before > now ? before - now : 0;
+  auto aside = state.port->depth().aside_events;
+  auto before = std::exchange(state.aside_told, aside);
+  also.set_aside = aside > before ? aside - before : 0;
+  also.requeued = before > aside ? before - aside : 0;
   if (also.recovered + also.stored + also.duplicates + also.set_aside + also.requeued > 0)
     tell(self, state.listener, atom::replayed_v, std::move(also));
 }
@@ -351,10 +351,10 @@ spool_actor::behavior_type spool_behavior(self_ptr self, child_identity who, spo
     [self](atom::append, const commit_batch_ptr& batch, const spool_listener_actor& listener) {
       append(self, *batch, listener);
     },
-    [self](atom::attach, const store_actor& now) { attach_store(self, now); },
-    [self](atom::attach, const spool_listener_actor& now) {
+    [self](atom::attach, const store_actor& started) { attach_store(self, started); },
+    [self](atom::attach, const spool_listener_actor& listener) {
       auto& state = self->state;
-      state.listener = now;
+      state.listener = listener;
       auto found = state.port->recovered();
       if (found == 0) // an empty file, or this actor was restarted: stats knows
         state.aside_told = state.port->depth().aside_events;

@@ -28,7 +28,7 @@ void take_request(self_ptr self, ingest_request request, const reply_sink_ptr& s
     return refuse(error_code::stopping);
   if (!state.queue.has_room(valid, request.bytes))
     return refuse(error_code::overloaded);
-  bool answer_now = request.awaited && state.with.answer_after == durability::queued;
+  bool answer_now = request.awaited && state.settings.answer_after == durability::queued;
   if (answer_now)
     out.add(sink, request.to, {.stored = valid, .queued = true});
   bool awaited = request.awaited && !answer_now;
@@ -208,18 +208,18 @@ stats_settings stats_settings_of(const config& settings) {
           .spool_after = milliseconds{settings.spool.after_ms},
           .commit_retry = defaults::commit_retry_interval,
           .commit_retry_max = defaults::commit_retry_max,
-          .answer_after = settings.resolved.how};
+          .answer_after = settings.resolved.durability};
 }
 
 stats_actor::behavior_type stats_behavior(self_ptr self, child_identity who, store_actor store,
-                                          spool_actor spool, stats_settings with) {
+                                          spool_actor spool, stats_settings settings) {
   set_up_child(self, std::move(who));
   auto& state = self->state;
   state.store = std::move(store);
-  state.with = with;
+  state.settings = settings;
   state.spool = std::move(spool);
   std::random_device random;
-  state.queue = batch_queue{with.queue, uint64_t{random()} << 32 | random()};
+  state.queue = batch_queue{settings.queue, uint64_t{random()} << 32 | random()};
   state.who.activity->after_each_handler([self] { show(self->state); });
   return handlers(
     self, [self](atom::stop, const stop_order& order) { stop_accepting(self, order); },
@@ -234,8 +234,8 @@ stats_actor::behavior_type stats_behavior(self_ptr self, child_identity who, sto
     },
     [self](atom::apply, const config_ptr& settings) {
       auto& state = self->state;
-      state.with = stats_settings_of(*settings);
-      state.queue.set_limits(state.with.queue);
+      state.settings = stats_settings_of(*settings);
+      state.queue.set_limits(state.settings.queue);
       maybe_commit(self);
       return pong_of(state.who);
     },
@@ -245,8 +245,8 @@ stats_actor::behavior_type stats_behavior(self_ptr self, child_identity who, sto
     [self](atom::spooled, const spool_result& result) { settle_spooled(self, result); },
     [self](atom::replayed, const replay_result& result) { take_replayed(self, result); },
     [self](atom::ingest, const ingest_turn_ptr& turn) { take_turn(self, *turn); },
-    [self](atom::attach, const store_actor& now) { attach_store(self, now); },
-    [self](atom::attach, const spool_actor& now) { attach_spool(self, now); },
+    [self](atom::attach, const store_actor& started) { attach_store(self, started); },
+    [self](atom::attach, const spool_actor& started) { attach_spool(self, started); },
     [self](atom::ask, const asked_ptr<health_query>& asked) { answer_health(self, *asked); },
     [self](atom::flush, uint64_t timer) {
       if (timer != self->state.flush_timer)

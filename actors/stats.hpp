@@ -49,7 +49,7 @@ struct stats_state {
   };
 
   child_identity who;
-  stats_settings with;
+  stats_settings settings;
   store_actor store; ///< null: it is gone for good
   spool_actor spool; ///< null: there is none
   batch_queue queue{{}};
@@ -80,6 +80,6 @@ struct stats_state {
 
 stats_actor::behavior_type stats_behavior(stats_actor::stateful_pointer<stats_state> self,
                                           child_identity who, store_actor store, spool_actor spool,
-                                          stats_settings with);
+                                          stats_settings settings);
 
 } // namespace phi

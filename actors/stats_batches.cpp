@@ -23,13 +23,13 @@ void hand_to_store(self_ptr self) {
                                .detail = "the store is gone"});
   tell(self, state.store, atom::commit_v, batch, commit_listener_actor{self});
   state.under_way->handed_at = now_of(self);
-  arm_overdue_timer(self, state.spool ? state.with.spool_after : state.with.commit_overdue);
+  arm_overdue_timer(self, state.spool ? state.settings.spool_after : state.settings.commit_overdue);
 }
 
 /// Until when the next batch waits for more to leave the spool; nothing: it does not.
 std::optional<time_point> held_back_until(self_ptr self) {
   auto& state = self->state;
-  auto most = state.with.queue.batch_events;
+  auto most = state.settings.queue.batch_events;
   if (!credit_holds(self)
       || state.credit.left(most) >= std::min(most, state.queue.first_events())) {
     state.held_since.reset();
@@ -39,7 +39,7 @@ std::optional<time_point> held_back_until(self_ptr self) {
   if (!state.held_since)
     state.held_since = now;
   auto until = std::min(state.credit.until(),
-                        *state.held_since + defaults::drain_hold * state.with.spool_after);
+                        *state.held_since + defaults::drain_hold * state.settings.spool_after);
   return now < until ? std::optional{until} : std::nullopt;
 }
 
@@ -47,7 +47,7 @@ void commit_next(self_ptr self) {
   auto& state = self->state;
   auto now = now_of(self);
   state.held_since.reset();
-  auto most = credit_holds(self) ? state.credit.left(state.with.queue.batch_events) : SIZE_MAX;
+  auto most = credit_holds(self) ? state.credit.left(state.settings.queue.batch_events) : SIZE_MAX;
   state.under_way.emplace(
     stats_state::commit_under_way{.cut = state.queue.cut(most), .since = now});
   if (state.spool && state.away)
@@ -141,8 +141,8 @@ void try_again_later(self_ptr self) {
   if (state.retry_at && now < *state.retry_at)
     return; // somebody's request was tried before its time
   state.retry_wait = state.retry_at
-                       ? std::min<duration>(2 * state.retry_wait, state.with.commit_retry_max)
-                       : state.with.commit_retry;
+                       ? std::min<duration>(2 * state.retry_wait, state.settings.commit_retry_max)
+                       : state.settings.commit_retry;
   state.retry_at = now + state.retry_wait;
 }
 
@@ -190,7 +190,7 @@ void maybe_commit(self_ptr self) {
     return;
   }
   auto now = now_of(self);
-  auto due = *state.queue.oldest() + state.with.flush_interval;
+  auto due = *state.queue.oldest() + state.settings.flush_interval;
   if (state.releasing)
     due = now;
   if (state.retry_at)
@@ -270,7 +270,7 @@ void check_overdue(self_ptr self) {
   if (!state.under_way || state.under_way->in_spool()
       || (state.under_way->at == stage::given_up && !state.spool))
     return;
-  auto limit = state.spool ? state.with.spool_after : state.with.commit_overdue;
+  auto limit = state.spool ? state.settings.spool_after : state.settings.commit_overdue;
   auto left = state.under_way->handed_at + limit - now_of(self);
   if (left > duration::zero())
     return arm_overdue_timer(self, left);

@@ -72,12 +72,12 @@ void take_replayed(self_ptr self, const replay_result& result) {
   auto taken = result.stored + result.duplicates;
   if (taken == 0)
     return;
-  state.credit.replayed(taken, result.took, defaults::drain_patience * state.with.spool_after,
+  state.credit.replayed(taken, result.took, defaults::drain_patience * state.settings.spool_after,
                         now_of(self));
   if (state.ledger.counts().spooled == 0)
-    state.credit.refill(state.with.queue.batch_events);
+    state.credit.refill(state.settings.queue.batch_events);
   // Only what the database took, and quickly, says that it is back.
-  if (result.took <= state.with.spool_after)
+  if (result.took <= state.settings.spool_after)
     state.away = false;
   maybe_commit(self); // it may have waited for that
 }

@@ -127,8 +127,8 @@ void begin_stop(self_ptr self, stop_mode mode, stop_reason reason, const std::st
   auto actions = state.plan->begin(mode, reason, detail, now, not_living(state));
   state.next_progress = now + defaults::stop_progress_interval;
   std::optional<time_point> hard;
-  if (state.with.stop.force)
-    hard = state.plan->deadline() + state.with.stop.force_delay;
+  if (state.settings.stop.force)
+    hard = state.plan->deadline() + state.settings.stop.force_delay;
   state.window.emplace(now, hard, state.service->manager_stop_limit(), defaults::stop_margin);
   state.service->stop_begun(draft(state, now), state.window->force_at());
   become(self, service_state::stopping, std::string{"stopping: "} + std::string{to_string(reason)});
@@ -142,7 +142,7 @@ void start_is_late(self_ptr self) {
   for (auto& child : state.children)
     if (child.state == life::starting) {
       auto text = child.spec.name + " did not start within "
-                  + show_duration(state.with.start_timeout)
+                  + show_duration(state.settings.start_timeout)
                   + ", seen in: " + child.spec.seen_at->show();
       log_error("supervisor", "gives up the start", {{"cause", text}});
       return begin_stop(self, stop_mode::graceful, stop_reason::startup_failed, text);
@@ -152,7 +152,7 @@ void start_is_late(self_ptr self) {
 /// Somebody must watch the watchdog: its own ping to us is the sign.
 void check_watchdog(self_ptr self, time_point now) {
   auto& state = self->state;
-  auto silence = state.with.watchdog_silence;
+  auto silence = state.settings.watchdog_silence;
   state.last_pinged += std::max(duration::zero(), now - state.timer_due); // we stood still as well
   if (silence == duration::zero() || now < state.last_pinged + silence)
     return;
@@ -204,7 +204,7 @@ void start_child(self_ptr self, size_t i) {
     tell_urgent_from_outside(child.actor, atom::apply_v, self->state.adopted);
   // It handles messages only once it has started: its first pong is the proof.
   ask_urgent(
-    self, child.actor, self->state.with.start_timeout * 2,
+    self, child.actor, self->state.settings.start_timeout * 2,
     [self, i](const pong&) {
       auto& child = self->state.children[i];
       if (child.state != life::starting)
@@ -320,8 +320,8 @@ void supervising::arm_timer(self_ptr self) {
   else if (!state.plan->begun()) {
     if (state.service->shows_status())
       consider(state.next_status);
-    if (state.with.watchdog_silence > duration::zero())
-      consider(state.last_pinged + state.with.watchdog_silence);
+    if (state.settings.watchdog_silence > duration::zero())
+      consider(state.last_pinged + state.settings.watchdog_silence);
   }
   if (state.plan->begun() && !state.plan->finished()) {
     consider(state.next_progress);
@@ -349,7 +349,7 @@ supervisor_settings supervisor_settings_of(const config& settings, duration watc
 }
 
 supervisor_actor::behavior_type supervisor_behavior(self_ptr self, std::vector<child_spec> children,
-                                                    supervisor_settings with,
+                                                    supervisor_settings settings,
                                                     service_port_ptr service, activity_ptr own) {
   after_hand_over();
   auto& state = self->state;
@@ -360,10 +360,10 @@ supervisor_actor::behavior_type supervisor_behavior(self_ptr self, std::vector<c
   on_down(self, [self](const caf::down_msg& down) { child_is_gone(self, down); });
   for (auto& spec : children)
     state.children.push_back({.spec = std::move(spec)});
-  use_settings(self, with);
+  use_settings(self, settings);
   state.service = std::move(service);
   state.started_at = now_of(self);
-  state.start_deadline = state.started_at + with.start_timeout;
+  state.start_deadline = state.started_at + settings.start_timeout;
   become(self, service_state::starting, "starting");
   start_next(self);
   arm_timer(self);

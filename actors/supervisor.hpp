@@ -62,7 +62,7 @@ struct supervisor_state {
 
   child_identity who; ///< its own; nobody is above it
   std::vector<child> children;
-  supervisor_settings with;
+  supervisor_settings settings;
   service_port_ptr service;
   std::optional<shutdown_plan> plan;
   std::optional<restart_policy> restarts;
@@ -92,7 +92,7 @@ struct supervisor_state {
 
 supervisor_actor::behavior_type
 supervisor_behavior(supervisor_actor::stateful_pointer<supervisor_state> self,
-                    std::vector<child_spec> children, supervisor_settings with,
+                    std::vector<child_spec> children, supervisor_settings settings,
                     service_port_ptr service, activity_ptr own);
 
 } // namespace phi

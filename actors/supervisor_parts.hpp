@@ -31,7 +31,7 @@ void log_stop_progress(self_ptr self);
 void update_status_line(self_ptr self);
 
 /// From now on these settings hold: the plan of the stop that may come, budgets, restarts.
-void use_settings(self_ptr self, const supervisor_settings& with);
+void use_settings(self_ptr self, const supervisor_settings& settings);
 
 /// Reads the settings again, now or after the reload under way.
 void reload(self_ptr self, promise_of<reload_report> asked_by);

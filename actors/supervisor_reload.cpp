@@ -73,7 +73,7 @@ void use_plan(self_ptr self, const config& next) {
   for (auto& child : state.children)
     if (child.spec.budget_of)
       child.spec.budget = child.spec.budget_of(next);
-  bool was_off = state.with.watchdog_silence == duration::zero();
+  bool was_off = state.settings.watchdog_silence == duration::zero();
   use_settings(self, supervisor_settings_of(next, state.service->watchdog_silence(next)));
   if (was_off)
     state.last_pinged = now_of(self);
@@ -99,14 +99,14 @@ void begin(self_ptr self) {
 
 } // namespace
 
-void use_settings(self_ptr self, const supervisor_settings& with) {
+void use_settings(self_ptr self, const supervisor_settings& settings) {
   auto& state = self->state;
   std::vector<shutdown_plan::child> children;
   for (const auto& child : state.children)
     children.push_back({child.spec.name, child.spec.budget, child.spec.users, child.spec.spared});
-  state.with = with;
-  state.plan.emplace(std::move(children), with.stop);
-  state.restarts.emplace(with.restarts);
+  state.settings = settings;
+  state.plan.emplace(std::move(children), settings.stop);
+  state.restarts.emplace(settings.restarts);
 }
 
 void reload(self_ptr self, promise_of<reload_report> asked_by) {

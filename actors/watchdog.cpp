@@ -15,8 +15,8 @@ std::vector<health_quorum::late_member> late_outside(self_ptr self) {
   const auto& state = self->state;
   std::vector<health_quorum::late_member> out;
   for (const auto& part : state.seen.outside)
-    if (!part.busy && part.silent >= state.with.interval)
-      out.push_back({part.name, part.silent, {}, part.silent >= state.with.limit});
+    if (!part.busy && part.silent >= state.settings.interval)
+      out.push_back({part.name, part.silent, {}, part.silent >= state.settings.limit});
   return out;
 }
 
@@ -43,7 +43,7 @@ void report_alive(self_ptr self) {
 void send_ping(self_ptr self, const std::string& name, const pingable_actor& actor) {
   const auto& state = self->state;
   ask_urgent(
-    self, actor, state.with.limit,
+    self, actor, state.settings.limit,
     [self, name](const pong& answer) {
       auto& state = self->state;
       state.quorum.answered(name, answer.progress, now_of(self));
@@ -164,7 +164,7 @@ void report_late(self_ptr self) {
 /// A round that begins late shows that the whole process stood still, or had no processor.
 void notice_standstill(self_ptr self) {
   auto& state = self->state;
-  if (auto lateness = now_of(self) - state.due; lateness >= state.with.interval / 2) {
+  if (auto lateness = now_of(self) - state.due; lateness >= state.settings.interval / 2) {
     log_warn("watchdog", "stood still", {{"for", show_duration(lateness)}});
     state.quorum.stood_still(lateness);
   }
@@ -177,8 +177,8 @@ void notice_standstill(self_ptr self) {
 
 void arm(self_ptr self) {
   auto& state = self->state;
-  state.due = now_of(self) + state.with.interval;
-  tell_later(self, state.with.interval, atom::tick_v, ++state.timer);
+  state.due = now_of(self) + state.settings.interval;
+  tell_later(self, state.settings.interval, atom::tick_v, ++state.timer);
 }
 
 void next_round(self_ptr self) {
@@ -261,13 +261,13 @@ void look_at_health(self_ptr self) {
   tell_later(self, defaults::health_interval, atom::check_v);
 }
 
-void use_settings(self_ptr self, const watchdog_settings& with) {
+void use_settings(self_ptr self, const watchdog_settings& settings) {
   auto& state = self->state;
-  auto before = std::exchange(state.with, with);
-  state.quorum.set_limits(with.interval, with.limit);
-  if (!with.enabled)
+  auto before = std::exchange(state.settings, settings);
+  state.quorum.set_limits(settings.interval, settings.limit);
+  if (!settings.enabled)
     ++state.timer; // the one under way is stale
-  else if (!before.enabled || before.interval != with.interval)
+  else if (!before.enabled || before.interval != settings.interval)
     arm(self);
 }
 
@@ -290,14 +290,14 @@ watchdog_settings watchdog_settings_of(const config& settings,
 }
 
 watchdog_actor::behavior_type watchdog_behavior(self_ptr self, child_identity who,
-                                                watchdog_settings with, watch_port_ptr port,
+                                                watchdog_settings settings, watch_port_ptr port,
                                                 std::map<std::string, activity_ptr> activities) {
   set_up_child(self, std::move(who));
   auto& state = self->state;
   state.port = std::move(port);
   state.activities = std::move(activities);
   state.suspended = state.port->suspended();
-  use_settings(self, with);
+  use_settings(self, settings);
   state.signs.set_limits(defaults::health_patience, defaults::health_patience);
   state.seen.patience = defaults::health_patience;
   state.look_due = now_of(self);
@@ -318,10 +318,10 @@ watchdog_actor::behavior_type watchdog_behavior(self_ptr self, child_identity wh
     [self](atom::status) {
       const auto& state = self->state;
       auto late = state.quorum.late(now_of(self)).size();
-      return status_of(self, {.doing = !state.with.enabled ? "off"
-                                       : late == 0         ? "all healthy"
-                                                           : std::to_string(late) + " late",
-                              .idle = !state.with.enabled || late == 0,
+      return status_of(self, {.doing = !state.settings.enabled ? "off"
+                                       : late == 0             ? "all healthy"
+                                                               : std::to_string(late) + " late",
+                              .idle = !state.settings.enabled || late == 0,
                               .progress = state.who.activity->progress(),
                               .gauges = {{"rounds", state.rounds}, {"late", late}}});
     },

@@ -31,7 +31,7 @@ struct watchdog_state {
   };
 
   child_identity who;
-  watchdog_settings with;
+  watchdog_settings settings;
   watch_port_ptr port;
   health_quorum quorum{duration::zero(), duration::zero()};
   std::map<std::string, member> members;
@@ -55,7 +55,7 @@ struct watchdog_state {
 /// `activities` of everybody that may be watched, the supervisor included.
 watchdog_actor::behavior_type
 watchdog_behavior(watchdog_actor::stateful_pointer<watchdog_state> self, child_identity who,
-                  watchdog_settings with, watch_port_ptr port,
+                  watchdog_settings settings, watch_port_ptr port,
                   std::map<std::string, activity_ptr> activities);
 
 } // namespace phi

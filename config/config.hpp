@@ -135,7 +135,7 @@ struct config {
     std::string admin_socket;
     std::string instance;
     std::optional<int64_t> start_at_us; ///< microseconds since 1970-01-01 UTC
-    durability how = durability::full;
+    phi::durability durability = phi::durability::full;
   } resolved;
 };
 

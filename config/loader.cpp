@@ -345,9 +345,9 @@ void resolve(config& values, const environment& env) {
   r.instance = values.server.instance.empty() ? host : values.server.instance;
   r.start_at_us =
     values.stats.start_at.empty() ? std::nullopt : parse_rfc3339(values.stats.start_at);
-  r.how = values.stats.durability == "queued"   ? durability::queued
-          : values.stats.durability == "normal" ? durability::normal
-                                                : durability::full;
+  r.durability = values.stats.durability == "queued"   ? durability::queued
+                 : values.stats.durability == "normal" ? durability::normal
+                                                       : durability::full;
 }
 
 /// Whether only this machine can reach an address. A name says nothing of that, however it begins.

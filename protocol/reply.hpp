@@ -71,9 +71,9 @@ public:
   ~query_reply() { answer({error_code::stopping, "the service is stopping", {}}); }
 
   /// Does nothing when it was answered already.
-  void answer(query_answer with) {
+  void answer(query_answer answer) {
     if (auto sink = std::exchange(sink_, nullptr))
-      sink->deliver(to_, std::move(with));
+      sink->deliver(to_, std::move(answer));
   }
 
 private:

@@ -63,9 +63,9 @@ std::string trace_text(const ingest_turn_ptr& turn) {
   auto out = count(turn->requests.size(), "request") + ", " + count(events, "event");
   if (trace_shows_user_data())
     for (const auto& request : turn->requests)
-      for (const auto& one : request.events)
+      for (const auto& event : request.events)
         if (out.size() < 400)
-          out += "; " + one.feature + " " + one.action + " " + one.route;
+          out += "; " + event.feature + " " + event.action + " " + event.route;
   return out;
 }
 

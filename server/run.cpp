@@ -21,10 +21,10 @@
 namespace phi {
 namespace {
 
-void configure(caf::actor_system_config& with) {
+void configure(caf::actor_system_config& caf_settings) {
   // The default policy polls and costs 13 % of a core at rest.
-  with.set("scheduler.policy", caf::atom("sharing"));
-  with.set("scheduler.max-threads", size_t{2});
+  caf_settings.set("scheduler.policy", caf::atom("sharing"));
+  caf_settings.set("scheduler.max-threads", size_t{2});
 }
 
 exit_code fail_start(state_directory& state, last_resort& resort, systemd::service_manager& manager,
@@ -56,19 +56,19 @@ std::shared_ptr<Port> borrowed(Thing& thing) {
 }
 
 service_ports ports_on_sqlite(const config& settings) {
-  auto with = store::sqlite_settings_of(settings);
-  return {.store = store::make_sqlite_store(with),
-          .reader = store::make_sqlite_reader(with),
-          .inspector = store::make_sqlite_reader(with)};
+  auto store_settings = store::sqlite_settings_of(settings);
+  return {.store = store::make_sqlite_store(store_settings),
+          .reader = store::make_sqlite_reader(store_settings),
+          .inspector = store::make_sqlite_reader(store_settings)};
 }
 
 service_ports ports_on_postgres(const config& settings) {
-  auto with = store::postgres_settings_of(settings);
-  service_ports out{.store = store::make_postgres_store(with),
-                    .reader = store::make_postgres_reader(with),
-                    .inspector = store::make_postgres_reader(with)};
-  out.maintenance = store::make_postgres_maintenance(with);
-  out.cluster = store::make_postgres_cluster(with);
+  auto store_settings = store::postgres_settings_of(settings);
+  service_ports out{.store = store::make_postgres_store(store_settings),
+                    .reader = store::make_postgres_reader(store_settings),
+                    .inspector = store::make_postgres_reader(store_settings)};
+  out.maintenance = store::make_postgres_maintenance(store_settings);
+  out.cluster = store::make_postgres_cluster(store_settings);
   if (settings.spool.enabled)
     out.spool = store::make_sqlite_spool(store::spool_settings_of(settings));
   return out;
@@ -114,9 +114,9 @@ std::vector<outside_part> inspect_listener(http_port& http, uint64_t max_connect
 /// From the first actor to the last.
 exit_code run_actors(service_graph& graph, const config& settings, service& process,
                      const systemd::service_manager& manager) {
-  caf::actor_system_config with;
-  configure(with);
-  caf::actor_system system{with};
+  caf::actor_system_config caf_settings;
+  configure(caf_settings);
+  caf::actor_system system{caf_settings};
   before_hand_over();
   system.spawn<caf::detached>(supervisor_behavior, graph.children(system),
                               supervisor_settings_of(settings, process.watchdog_silence(settings)),

@@ -28,7 +28,7 @@ public:
   };
 
   /// Renews the lease of this instance and tells how it is. Fails when the database is away.
-  virtual result<heard> beat(const report& how) = 0;
+  virtual result<heard> beat(const report& report) = 0;
 
   /// Never throws.
   virtual query_answer answer(const cluster_task& task) = 0;

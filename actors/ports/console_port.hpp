@@ -34,9 +34,9 @@ struct settings_difference {
 struct examined {
   enum class verdict : uint8_t { ok, warning, bad };
   std::string what;
-  verdict how = verdict::ok;
+  verdict found = verdict::ok;
   std::string text;
-  std::string mend; ///< what to do; empty when all is well
+  std::string remedy; ///< what to do; empty when all is well
 };
 
 /// A part of the trace in memory.

@@ -219,14 +219,14 @@ std::vector<examined> console::examine() const {
   out.push_back(look_at_configuration(source_, *settings, limits));
   if (limits)
     if (auto finding = systemd::examine_address(*settings, process_.origins(), limits->socket))
-      out.push_back({"address", verdict::warning, finding->what, finding->mend});
+      out.push_back({"address", verdict::warning, finding->what, finding->remedy});
   if (!limits)
     out.push_back({"budgets", verdict::ok, "no service manager has time-outs for us", ""});
   else if (auto findings = systemd::examine_budgets(*settings, *limits); findings.empty())
     out.push_back({"budgets", verdict::ok, "the time-outs of " + limits->unit + " fit", ""});
   else
     for (const auto& finding : findings)
-      out.push_back({"budgets", verdict::warning, finding.what, finding.mend});
+      out.push_back({"budgets", verdict::warning, finding.what, finding.remedy});
   return out;
 }
 

@@ -24,9 +24,9 @@ bool append(expanded_body& out, const char* data, size_t size, size_t max_bytes)
 
 /// What the sender must know: which coding it named, and whether its stream is cut short, damaged
 /// or something else altogether.
-expanded_body broken(std::string_view coding, const std::string& how) {
+expanded_body broken(std::string_view coding, const std::string& fault) {
   return {.error = error_code::bad_encoding,
-          .detail = "Content-Encoding says " + std::string{coding} + ", and " + how};
+          .detail = "Content-Encoding says " + std::string{coding} + ", and " + fault};
 }
 
 /// `done`: bytes of the body that could be read.

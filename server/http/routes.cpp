@@ -9,11 +9,11 @@ route_table::route_table(const std::string& prefix, bool stats) {
                        .what = action::ingest,
                        .tracked = true,
                        .needs = api::scope::ingest});
-    for (const auto& one : endpoints)
-      routes_.push_back({.path = prefix + std::string{one.path},
+    for (const auto& endpoint : endpoints)
+      routes_.push_back({.path = prefix + std::string{endpoint.path},
                          .method = "GET",
                          .what = action::question,
-                         .asks = &one,
+                         .asks = &endpoint,
                          .tracked = true,
                          .needs = api::scope::read});
   }

@@ -35,9 +35,9 @@ void process_watch::show_late(const std::string& text) {
   show();
 }
 
-void process_watch::show_health(const health_view& now) {
-  board_.write(now, clock::now());
-  ails_ = now.text();
+void process_watch::show_health(const health_view& view) {
+  board_.write(view, clock::now());
+  ails_ = view.text();
   show();
 }
 

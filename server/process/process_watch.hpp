@@ -36,7 +36,7 @@ public:
   std::vector<outside_part> look_around() override {
     return on_look_around ? on_look_around() : std::vector<outside_part>{};
   }
-  void show_health(const health_view& now) override;
+  void show_health(const health_view& view) override;
   void rest() override;
   void give_up(const std::string& actor) override;
   std::optional<thread_times> times_of(int thread) const override;

@@ -66,30 +66,30 @@ void service::state_changed(service_state state, const std::string& text) {
 
 void service::show(service_state state, const std::string& text) {
   if (state == shown_) {
-    with_.manager.status(text);
+    parts_.manager.status(text);
     if (state == service_state::starting) // an actor more is up
-      with_.manager.extend(std::chrono::seconds{settings_->shutdown.start_timeout_secs});
+      parts_.manager.extend(std::chrono::seconds{settings_->shutdown.start_timeout_secs});
     return;
   }
   switch (state) {
     case service_state::ready:
       if (shown_ != service_state::lame_duck)
-        return with_.manager.ready(text);
-      return with_.manager.status(text);
+        return parts_.manager.ready(text);
+      return parts_.manager.status(text);
     case service_state::lame_duck:
       if (shown_ == service_state::reloading)
-        return with_.manager.ready(text);
-      return with_.manager.status(text);
-    case service_state::reloading: return with_.manager.reloading(text);
-    case service_state::stopping: return with_.manager.stopping(text);
-    default: return with_.manager.status(text);
+        return parts_.manager.ready(text);
+      return parts_.manager.status(text);
+    case service_state::reloading: return parts_.manager.reloading(text);
+    case service_state::stopping: return parts_.manager.stopping(text);
+    default: return parts_.manager.status(text);
   }
 }
 
 void service::stop_extended(duration more, std::optional<time_point> hard) {
-  with_.manager.extend(more);
+  parts_.manager.extend(more);
   if (hard)
-    with_.resort.arm(*hard);
+    parts_.resort.arm(*hard);
 }
 
 std::optional<duration> service::manager_stop_limit() const {
@@ -98,12 +98,12 @@ std::optional<duration> service::manager_stop_limit() const {
 }
 
 duration service::watchdog_silence(const config& settings) const {
-  auto dog = watchdog_settings_of(settings, with_.watch.manager_limit());
+  auto dog = watchdog_settings_of(settings, parts_.watch.manager_limit());
   return dog.enabled ? dog.interval * 5 / 2 : duration::zero();
 }
 
 prepared_reload service::prepare_reload() {
-  auto [error, loaded, merged] = with_.source.consider(*settings_);
+  auto [error, loaded, merged] = parts_.source.consider(*settings_);
   prepared_reload out;
   out.report.error = error.empty() ? check_admin_group(loaded.values.admin.group).why() : error;
   out.report.warnings = std::move(loaded.warnings);
@@ -121,8 +121,8 @@ prepared_reload service::prepare_reload() {
 }
 
 void service::apply_settings(const config_ptr& settings) {
-  with_.log.use(level_of(*settings), settings->logging.format);
-  with_.watch.set_abort_when_stuck(settings->shutdown.watchdog.abort);
+  parts_.log.use(level_of(*settings), settings->logging.format);
+  parts_.watch.set_abort_when_stuck(settings->shutdown.watchdog.abort);
   std::lock_guard lock{mutex_};
   settings_ = settings;
   // A key that needs a restart keeps its value, and so its origin.
@@ -147,27 +147,27 @@ std::optional<systemd::unit_limits> service::unit_limits() const {
 }
 
 void service::stop_begun(const exit_report& draft, std::optional<time_point> hard) {
-  with_.resort.keep(draft);
+  parts_.resort.keep(draft);
   if (hard)
-    with_.resort.arm(*hard);
+    parts_.resort.arm(*hard);
 }
 
 void service::stop_moved(const exit_report& draft) {
-  with_.resort.keep(draft);
+  parts_.resort.keep(draft);
 }
 
 void service::finished(const exit_report& report) {
   log_report(report);
   // All is done but for the file, whose disk may hang: from here on only the code is left to tell.
-  with_.resort.leave_quietly(clock::now() + defaults::report_file_limit + defaults::teardown_limit,
-                             report.code);
-  if (auto kept = with_.state.end_run_within(report, defaults::report_file_limit); !kept)
+  parts_.resort.leave_quietly(clock::now() + defaults::report_file_limit + defaults::teardown_limit,
+                              report.code);
+  if (auto kept = parts_.state.end_run_within(report, defaults::report_file_limit); !kept)
     log_warn("supervisor", "cannot keep the report", {{"cause", kept.why()}});
-  with_.manager.status("stopped: " + std::string{describe(report.code)});
-  with_.manager.barrier(defaults::manager_barrier_limit);
+  parts_.manager.status("stopped: " + std::string{describe(report.code)});
+  parts_.manager.barrier(defaults::manager_barrier_limit);
   // From here on only the actor system has to come down; that it can hang in rare cases
   // (CAF issue 1196) must not hold the exit.
-  with_.resort.leave_quietly(clock::now() + defaults::teardown_limit, report.code);
+  parts_.resort.leave_quietly(clock::now() + defaults::teardown_limit, report.code);
   std::lock_guard lock{mutex_};
   code_ = report.code;
   over_.notify_all();
@@ -178,12 +178,12 @@ void service::supervisor_died(const std::string& why, const exit_report& draft) 
   for (const auto& row : draft.actors)
     log_error("supervisor", "dumps an actor",
               {{"actor", row.actor}, {"doing", row.doing.empty() ? "idle" : row.doing}});
-  with_.resort.keep(draft);
-  with_.resort.leave_orphaned(why);
+  parts_.resort.keep(draft);
+  parts_.resort.leave_orphaned(why);
 }
 
 void service::leave_now() {
-  with_.resort.leave_now();
+  parts_.resort.leave_now();
 }
 
 } // namespace phi

@@ -32,8 +32,8 @@ struct service_parts {
 
 class service : public service_port {
 public:
-  service(service_parts with, config_ptr settings, std::map<std::string, std::string> origins)
-    : with_(with),
+  service(service_parts parts, config_ptr settings, std::map<std::string, std::string> origins)
+    : parts_(parts),
       settings_(std::move(settings)),
       origins_(std::move(origins)) {}
 
@@ -41,7 +41,7 @@ public:
   config_ptr settings() const;
   std::map<std::string, std::string> origins() const;
   std::optional<systemd::unit_limits> unit_limits() const;
-  const std::string& run_id() const { return with_.state.run_id(); }
+  const std::string& run_id() const { return parts_.state.run_id(); }
 
   /// Called on every change of readiness.
   std::function<void(bool)> on_ready_changed;
@@ -60,16 +60,16 @@ public:
   void leave_now() override;
   void stop_extended(duration more, std::optional<time_point> hard) override;
   std::optional<duration> manager_stop_limit() const override;
-  bool shows_status() const override { return with_.manager.present(); }
+  bool shows_status() const override { return parts_.manager.present(); }
   duration watchdog_silence(const config& settings) const override;
   prepared_reload prepare_reload() override;
   void apply_settings(const config_ptr& settings) override;
-  void stuck(const std::string& actor) override { with_.watch.give_up(actor); }
+  void stuck(const std::string& actor) override { parts_.watch.give_up(actor); }
 
 private:
   void show(service_state state, const std::string& text);
 
-  service_parts with_;
+  service_parts parts_;
   config_ptr settings_;
   std::map<std::string, std::string> origins_;      ///< of the settings in effect
   std::map<std::string, std::string> next_origins_; ///< of those that a reload prepares

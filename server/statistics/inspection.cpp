@@ -112,9 +112,9 @@ json recent_events(row_source& db, const recent_events_query& query) {
 
 json verify(row_source& db, const std::vector<compared>& more, int64_t raw_from_day) {
   std::vector<compared> all;
-  for (const auto& one : comparisons)
-    all.push_back({one.what, counted_by(db, one.rows, raw_from_day, one.wide),
-                   counted_by(db, one.rollups, raw_from_day, one.wide)});
+  for (const auto& comparison : comparisons)
+    all.push_back({comparison.what, counted_by(db, comparison.rows, raw_from_day, comparison.wide),
+                   counted_by(db, comparison.rollups, raw_from_day, comparison.wide)});
   all.insert(all.end(), more.begin(), more.end());
   json checks = json::array();
   bool good = true;

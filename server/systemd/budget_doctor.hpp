@@ -12,12 +12,12 @@
 
 namespace phi::systemd {
 
-/// One mismatch, with its mend.
+/// One mismatch, with its remedy.
 struct budget_finding {
   std::string what;
-  std::string mend;
+  std::string remedy;
 
-  std::string text() const { return what + "; " + mend; }
+  std::string text() const { return what + "; " + remedy; }
 };
 
 std::vector<budget_finding> examine_budgets(const config& settings, const unit_limits& limits);

@@ -18,8 +18,8 @@ namespace {
 
 class told_database : public cluster_port {
 public:
-  result<heard> beat(const report& how) override {
-    beats.push_back(how);
+  result<heard> beat(const report& report) override {
+    beats.push_back(report);
     return says;
   }
   query_answer answer(const cluster_task&) override { return {}; }

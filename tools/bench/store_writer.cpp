@@ -80,15 +80,15 @@ int main(int argc, char** argv) {
     return 2;
   }
   auto limit = std::chrono::milliseconds{std::strtoul(argv[2], nullptr, 10)};
-  postgres_settings with{.url = argv[1],
-                         .instance = "bench",
-                         .connect_timeout = 5s,
-                         .commit_timeout = 10s,
-                         .query_timeout = 10s};
-  with.copy_from = ~size_t{0};
-  auto by_arrays = make_postgres_store(with);
-  with.copy_from = 1;
-  auto by_copy = make_postgres_store(with);
+  postgres_settings settings{.url = argv[1],
+                             .instance = "bench",
+                             .connect_timeout = 5s,
+                             .commit_timeout = 10s,
+                             .query_timeout = 10s};
+  settings.copy_from = ~size_t{0};
+  auto by_arrays = make_postgres_store(settings);
+  settings.copy_from = 1;
+  auto by_copy = make_postgres_store(settings);
   for (const auto& store : {by_arrays, by_copy})
     if (auto opened = store->open(); !opened) {
       std::fprintf(stderr, "%s\n", opened.why().c_str());

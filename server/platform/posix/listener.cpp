@@ -99,9 +99,10 @@ void refuse_new_connections(int listener) {
   // system answers with a reset; handshakes that have begun know their listener and complete.
   // (Linux 5.7 lets everybody bind an unbound socket so.)
   constexpr int no_interface = std::numeric_limits<int>::max();
-  int now = 0;
-  socklen_t size = sizeof now;
-  if (::getsockopt(listener, SOL_SOCKET, SO_BINDTOIFINDEX, &now, &size) == 0 && now == no_interface)
+  int bound_to = 0;
+  socklen_t size = sizeof bound_to;
+  if (::getsockopt(listener, SOL_SOCKET, SO_BINDTOIFINDEX, &bound_to, &size) == 0
+      && bound_to == no_interface)
     return; // another event loop's copy of the same socket
   if (::setsockopt(listener, SOL_SOCKET, SO_BINDTOIFINDEX, &no_interface, sizeof no_interface) != 0)
     ignore_new_connections(listener);

@@ -28,15 +28,15 @@ query_answer slot_answer(bool has_it, const std::string& instance = {}) {
 
 class postgres_cluster : public cluster_port {
 public:
-  explicit postgres_cluster(postgres_settings with) : with_(std::move(with)) {}
+  explicit postgres_cluster(postgres_settings settings) : settings_(std::move(settings)) {}
 
-  result<heard> beat(const report& how) override {
+  result<heard> beat(const report& report) override {
     try {
       connect();
-      auto said = renew(how);
+      auto said = renew(report);
       if (!said.step()) { // somebody struck it off, or has taken the name
-        claim_name(db_, with_, {});
-        said = renew(how);
+        claim_name(db_, settings_, {});
+        said = renew(report);
         if (!said.step())
           throw postgres_error{"this instance has lost its name", {}};
       }
@@ -44,8 +44,9 @@ public:
         return agree;
       begin();
       auto duty = db_.run(
-        take_duty, {value::text(with_.instance), value::number(defaults::duty_lease.count())});
-      auto limit = std::max<std::chrono::milliseconds>(with_.commit_timeout * 2, defaults::lease);
+        take_duty, {value::text(settings_.instance), value::number(defaults::duty_lease.count())});
+      auto limit =
+        std::max<std::chrono::milliseconds>(settings_.commit_timeout * 2, defaults::lease);
       db_.run(end_silent_sessions, {value::number(limit.count())});
       db_.commit();
       return heard{.wanted = said.text(0), .leads = duty.step()};
@@ -65,15 +66,17 @@ public:
     }
   }
 
-  void apply_settings(const config& settings) override { with_ = postgres_settings_of(settings); }
+  void apply_settings(const config& settings) override {
+    settings_ = postgres_settings_of(settings);
+  }
 
   void leave() override {
     try {
       if (!db_.is_open())
         return; // away: the lease tells the others
       auto own = value::number(run_of_process::own().number);
-      db_.queue(leave_duty, {value::text(with_.instance), own});
-      db_.queue(leave_cluster, {value::text(with_.instance), own});
+      db_.queue(leave_duty, {value::text(settings_.instance), own});
+      db_.queue(leave_cluster, {value::text(settings_.instance), own});
       db_.run_queued();
     } catch (const postgres_error&) {
       // The same.
@@ -85,14 +88,14 @@ private:
   void connect() {
     if (db_.is_open())
       return;
-    db_.set_limit(with_.commit_timeout);
+    db_.set_limit(settings_.commit_timeout);
     connect_and_migrate(db_, // the store may not have come to it yet
-                        {.url = with_.url,
-                         .connect_timeout = with_.connect_timeout,
+                        {.url = settings_.url,
+                         .connect_timeout = settings_.connect_timeout,
                          .for_writing = true,
-                         .name = "phi-backend " + with_.instance + " membership"});
+                         .name = "phi-backend " + settings_.instance + " membership"});
     try {
-      claim_name(db_, with_, {});
+      claim_name(db_, settings_, {});
     } catch (...) {
       db_.close();
       throw;
@@ -102,24 +105,24 @@ private:
   /// Leases and duties need not outlive a crash of the server: they wait for no disk and no
   /// standby.
   void begin() {
-    queue_begin(db_, with_.commit_timeout, defaults::heartbeat_lock);
+    queue_begin(db_, settings_.commit_timeout, defaults::heartbeat_lock);
     db_.queue("SET LOCAL synchronous_commit = off");
     db_.run_queued();
   }
 
-  postgres_rows renew(const report& how) {
+  postgres_rows renew(const report& report) {
     begin();
-    auto out =
-      db_.run(postgres_sql::beat,
-              {value::text(with_.instance), value::number(run_of_process::own().number),
-               value::text(how.state), value::number(defaults::lease.count()),
-               value::number(static_cast<int64_t>(how.spooled)), value::number(how.committed)});
+    auto out = db_.run(
+      postgres_sql::beat,
+      {value::text(settings_.instance), value::number(run_of_process::own().number),
+       value::text(report.state), value::number(defaults::lease.count()),
+       value::number(static_cast<int64_t>(report.spooled)), value::number(report.committed)});
     db_.commit();
     return out;
   }
 
   void recover(const std::exception& e) noexcept {
-    db_.set_limit(with_.commit_timeout);
+    db_.set_limit(settings_.commit_timeout);
     db_.recover(e);
   }
 
@@ -139,8 +142,8 @@ private:
 
   query_answer execute(const give_restart_slot& task) {
     const auto& instance = task.instance;
-    if (instance.empty() || instance == with_.instance) {
-      db_.run(leave_restart_slot, {value::text(with_.instance)});
+    if (instance.empty() || instance == settings_.instance) {
+      db_.run(leave_restart_slot, {value::text(settings_.instance)});
       return slot_answer(false);
     }
     if (db_.run(free_restart_slot_of, {value::text(instance)}).step())
@@ -156,8 +159,8 @@ private:
 
   /// One at a time: whoever has the restart slot may go down, if all others are up.
   query_answer execute(const take_restart_slot&) {
-    auto own = value::text(with_.instance);
-    begin_limited(db_, with_.commit_timeout);
+    auto own = value::text(settings_.instance);
+    begin_limited(db_, settings_.commit_timeout);
     db_.run(lock_restart_slot);
     std::string why;
     if (auto other = db_.run(restart_slot_of_another, {own}); other.step())
@@ -173,14 +176,14 @@ private:
     return slot_answer(true);
   }
 
-  postgres_settings with_;
+  postgres_settings settings_;
   postgres_connection db_;
 };
 
 } // namespace
 
-cluster_port_ptr make_postgres_cluster(postgres_settings with) {
-  return std::make_shared<postgres_cluster>(std::move(with));
+cluster_port_ptr make_postgres_cluster(postgres_settings settings) {
+  return std::make_shared<postgres_cluster>(std::move(settings));
 }
 
 } // namespace phi::store

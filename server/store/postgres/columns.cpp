@@ -145,9 +145,9 @@ void queue_rollups(postgres_connection& db, const statistics::rollup& sums,
   columns addresses{{kind::int8, kind::text, kind::int8, kind::int8}};
   for (const auto& [key, slots] : sums.addresses)
     addresses.add(key.slot, key.a, bits(slots.low), bits(slots.high));
-  auto queue = [&](const char* sql, columns& with, size_t rows) {
+  auto queue = [&](const char* sql, columns& table, size_t rows) {
     if (rows > 0)
-      db.queue_prepared(sql, with.take(writer));
+      db.queue_prepared(sql, table.take(writer));
   };
   queue(add_counts, counts, sums.counts.size());
   queue(add_statuses, statuses, sums.statuses.size());

@@ -53,12 +53,12 @@ struct value_arrays {
 
 // -- the connection -----------------------------------------------------------------------------
 
-void postgres_connection::connect(const postgres_access& with) {
+void postgres_connection::connect(const postgres_access& access) {
   close();
-  if (auto readable = check_postgres_url(with.url); !readable)
+  if (auto readable = check_postgres_url(access.url); !readable)
     throw postgres_misfit{readable.why()};
-  secrets_ = secret_words{with.url};
-  auto connect_timeout = std::to_string(with.connect_timeout.count());
+  secrets_ = secret_words{access.url};
+  auto connect_timeout = std::to_string(access.connect_timeout.count());
   // Later keywords override earlier ones: what the URL says goes before our defaults.
   const char* names[] = {"connect_timeout",      "keepalives_idle",
                          "keepalives_interval",  "keepalives_count",
@@ -71,9 +71,9 @@ void postgres_connection::connect(const postgres_access& with) {
                           "2",
                           "3",
                           limit.c_str(),
-                          with.name.c_str(),
-                          with.for_writing ? "read-write" : "any",
-                          with.url.c_str(),
+                          access.name.c_str(),
+                          access.for_writing ? "read-write" : "any",
+                          access.url.c_str(),
                           "UTF8",
                           nullptr};
   connection_ = PQconnectdbParams(names, values, 1);
@@ -86,9 +86,9 @@ void postgres_connection::connect(const postgres_access& with) {
   PQsetNoticeReceiver(
     connection_,
     [](void* own, const PGresult* notice) {
-      const char* how = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+      const char* severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
       const char* text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
-      if (how && std::strcmp(how, "WARNING") == 0)
+      if (severity && std::strcmp(severity, "WARNING") == 0)
         static_cast<postgres_connection*>(own)->warning_ = one_line(text ? text : "a warning");
     },
     this);
@@ -235,9 +235,9 @@ void postgres_connection::send(const std::string& sql, const std::vector<postgre
                                bool binary) {
   if (!connection_)
     throw postgres_error{"not connected", {}};
-  value_arrays with{values};
-  if (PQsendQueryParams(connection_, sql.c_str(), with.count(), with.types.data(), with.data.data(),
-                        with.lengths.data(), with.formats.data(), binary)
+  value_arrays arrays{values};
+  if (PQsendQueryParams(connection_, sql.c_str(), arrays.count(), arrays.types.data(),
+                        arrays.data.data(), arrays.lengths.data(), arrays.formats.data(), binary)
       == 0)
     lose(last_error());
 }
@@ -294,8 +294,8 @@ void postgres_connection::prepare(const char* sql, const std::vector<postgres_va
     queued_.push_back(false);
   }
   auto name = "phi" + std::to_string(prepared_.size());
-  value_arrays with{values};
-  if (PQsendPrepare(connection_, name.c_str(), sql, with.count(), with.types.data()) == 0)
+  value_arrays arrays{values};
+  if (PQsendPrepare(connection_, name.c_str(), sql, arrays.count(), arrays.types.data()) == 0)
     lose(last_error());
   queued_.push_back(false);
   prepared_.emplace(sql, std::move(name));
@@ -308,9 +308,9 @@ void postgres_connection::queue_prepared(const char* sql, const std::vector<post
   begin_queue();
   if (!prepared_.contains(sql))
     prepare(sql, values);
-  value_arrays with{values};
-  if (PQsendQueryPrepared(connection_, prepared_.at(sql).c_str(), with.count(), with.data.data(),
-                          with.lengths.data(), with.formats.data(), binary)
+  value_arrays arrays{values};
+  if (PQsendQueryPrepared(connection_, prepared_.at(sql).c_str(), arrays.count(),
+                          arrays.data.data(), arrays.lengths.data(), arrays.formats.data(), binary)
       == 0)
     lose(last_error());
   queued_.push_back(true);

@@ -73,7 +73,7 @@ public:
   postgres_connection& operator=(const postgres_connection&) = delete;
 
   /// Blocks up to the connect time-out for each host.
-  void connect(const postgres_access& with);
+  void connect(const postgres_access& access);
   bool is_open() const { return connection_ != nullptr; }
   void close() noexcept;
 

@@ -62,11 +62,11 @@ struct holder {
 };
 
 /// A standby that hangs keeps nobody from connecting: a lease need not outlive a crash.
-bool take(postgres_connection& db, const postgres_settings& with, int64_t from_run) {
+bool take(postgres_connection& db, const postgres_settings& settings, int64_t from_run) {
   const auto& own = run_of_process::own();
   db.queue("BEGIN");
   db.queue("SET LOCAL synchronous_commit = off");
-  db.queue(take_name, {value::text(with.instance), value::text(PHI_VERSION),
+  db.queue(take_name, {value::text(settings.instance), value::text(PHI_VERSION),
                        value::number(defaults::lease.count()), value::number(own.number),
                        value::text(own.host), value::number(own.pid), value::text(own.where),
                        value::number(from_run)});
@@ -114,26 +114,26 @@ bool run_of_process::has_ended() const {
     return false; // on another machine, or in another container
   if (::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH)
     return true;
-  auto now = facts_of(pid);
-  return now.state == 'Z' || (now.state != 0 && now.started != where.substr(place.size()));
+  auto facts = facts_of(pid);
+  return facts.state == 'Z' || (facts.state != 0 && facts.started != where.substr(place.size()));
 }
 
-void claim_name(postgres_connection& db, const postgres_settings& with, milliseconds patience) {
+void claim_name(postgres_connection& db, const postgres_settings& settings, milliseconds patience) {
   int64_t seen_until_us = 0;
   for (auto end = std::chrono::steady_clock::now() + patience;;) {
-    if (take(db, with, run_of_process::own().number))
+    if (take(db, settings, run_of_process::own().number))
       return;
-    auto found = holder_of(db, with.instance);
+    auto found = holder_of(db, settings.instance);
     if (!found || found->run.number == run_of_process::own().number)
       continue; // struck off meanwhile; or the other of our two connections was first
     const auto& other = *found;
     bool ended = other.run.has_ended();
-    if (ended && take(db, with, other.run.number))
+    if (ended && take(db, settings, other.run.number))
       return;
     bool here = other.run.where.starts_with(place_of_pids());
     bool renewed = seen_until_us != 0 && other.lease_until_us != seen_until_us;
     if (!ended && (here || renewed || std::chrono::steady_clock::now() >= end))
-      refuse(with.instance, other);
+      refuse(settings.instance, other);
     if (std::exchange(seen_until_us, other.lease_until_us) == 0)
       log_info("store", "waits: an earlier run of this instance may still be there",
                {{"host", other.run.host}, {"until", format_rfc3339(other.lease_until_us)}});

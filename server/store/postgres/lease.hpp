@@ -26,7 +26,7 @@ struct run_of_process {
 
 /// Takes the name for this run, or renews it. A lease that another run holds: waits up to
 /// `patience` for its end, but not for one that is being renewed, and throws postgres_misfit.
-void claim_name(postgres_connection& db, const postgres_settings& with,
+void claim_name(postgres_connection& db, const postgres_settings& settings,
                 std::chrono::milliseconds patience);
 
 /// Now, by the database's clock: all instances agree on it. In microseconds since 1970.

@@ -55,8 +55,8 @@ private:
 
 } // namespace
 
-maintenance_port_ptr make_postgres_maintenance(postgres_settings with) {
-  return std::make_shared<postgres_maintenance>(std::move(with));
+maintenance_port_ptr make_postgres_maintenance(postgres_settings settings) {
+  return std::make_shared<postgres_maintenance>(std::move(settings));
 }
 
 } // namespace phi::store

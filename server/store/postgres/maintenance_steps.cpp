@@ -107,8 +107,8 @@ compared rebuild_rollups(postgres_connection& db, int32_t day) {
   auto whole_day = std::to_string(day);
   return in_transaction(db, [&] {
     db.run("LOCK TABLE event IN SHARE MODE");
-    if (auto now = compare(db, day); now != compared::rows_are_more)
-      return now;
+    if (auto found = compare(db, day); found != compared::rows_are_more)
+      return found;
     for (const char* table : {"rollup_count", "rollup_status", "rollup_instance", "rollup_latency"})
       db.run(std::string{"DELETE FROM "} + table + " WHERE " + slots);
     for (const char* table : {"rollup_user", "rollup_address"})

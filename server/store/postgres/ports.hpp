@@ -18,7 +18,7 @@ namespace phi::store {
 struct postgres_settings {
   std::string url;
   std::string instance; ///< who writes: part of the key of every roll-up
-  durability how = durability::full;
+  phi::durability durability = phi::durability::full;
   bool may_be_away = false; ///< a start without the database is no failure: there is a spool
   std::chrono::seconds connect_timeout{};
   std::chrono::milliseconds commit_timeout{};
@@ -32,12 +32,12 @@ struct postgres_settings {
 
 postgres_settings postgres_settings_of(const config& settings);
 
-store_port_ptr make_postgres_store(postgres_settings with);
-reader_port_ptr make_postgres_reader(postgres_settings with);
-maintenance_port_ptr make_postgres_maintenance(postgres_settings with);
-cluster_port_ptr make_postgres_cluster(postgres_settings with);
+store_port_ptr make_postgres_store(postgres_settings settings);
+reader_port_ptr make_postgres_reader(postgres_settings settings);
+maintenance_port_ptr make_postgres_maintenance(postgres_settings settings);
+cluster_port_ptr make_postgres_cluster(postgres_settings settings);
 
 /// For `--migrate`: what is to be done, or, with `apply`, what was done. Throws what is wrong.
-std::vector<std::string> migrate_postgres(const postgres_settings& with, bool execute);
+std::vector<std::string> migrate_postgres(const postgres_settings& settings, bool execute);
 
 } // namespace phi::store

@@ -23,13 +23,13 @@ constexpr auto query_canceled = "57014"; // by statement_timeout
 
 class postgres_reader : public reader_port, private statistics::row_source {
 public:
-  explicit postgres_reader(postgres_settings with) : with_(std::move(with)) {}
+  explicit postgres_reader(postgres_settings settings) : settings_(std::move(settings)) {}
 
   /// Connects with the first question: neither the start nor ingest waits for it.
   outcome open() override { return {}; }
 
   query_answer answer(const reader_query& query, work_watch& watch) override {
-    return try_answer(watch, with_.query_timeout, [&] {
+    return try_answer(watch, settings_.query_timeout, [&] {
       return std::visit([this](const auto& one) { return answer_of(one); }, query);
     });
   }
@@ -51,7 +51,9 @@ public:
     });
   }
 
-  void apply_settings(const config& settings) override { with_ = postgres_settings_of(settings); }
+  void apply_settings(const config& settings) override {
+    settings_ = postgres_settings_of(settings);
+  }
 
   void close() override {
     rows_.clear();
@@ -109,10 +111,10 @@ private:
 
   std::string ask_in_transaction(milliseconds limit, const work& ask) {
     if (!db_.is_open())
-      db_.connect({.url = with_.url,
-                   .connect_timeout = with_.connect_timeout,
+      db_.connect({.url = settings_.url,
+                   .connect_timeout = settings_.connect_timeout,
                    .for_writing = false,
-                   .name = "phi-backend " + with_.instance + " reader"});
+                   .name = "phi-backend " + settings_.instance + " reader"});
     // The server ends the statement; our own limit is for a server that does not answer at all.
     db_.set_limit(limit + defaults::reader_grace);
     // One snapshot: all parts of an answer see the same data.
@@ -128,7 +130,7 @@ private:
   }
 
   std::string answer_of(const statistics_query& query) {
-    return query.answer(*this, query.parameters, with_.start_at_us);
+    return query.answer(*this, query.parameters, settings_.start_at_us);
   }
   std::string answer_of(const recent_events_query& query) {
     return statistics::recent_events(*this, query).dump();
@@ -156,7 +158,7 @@ private:
                       {"hasRestartSlot", has_slot == "t"},
                       {"hasTurn", has_slot == "t"}, // for earlier versions of phictl
                       {"wanted", wanted},
-                      {"self", name == with_.instance}});
+                      {"self", name == settings_.instance}});
     }
     return {{"storage", "postgres"}, {"instances", std::move(list)}};
   }
@@ -181,7 +183,7 @@ private:
     }
   }
 
-  postgres_settings with_;
+  postgres_settings settings_;
   postgres_connection db_;
   bool begun_ = false; ///< the transaction of the question under way
   std::map<std::string_view, postgres_rows> rows_;
@@ -189,8 +191,8 @@ private:
 
 } // namespace
 
-reader_port_ptr make_postgres_reader(postgres_settings with) {
-  return std::make_shared<postgres_reader>(std::move(with));
+reader_port_ptr make_postgres_reader(postgres_settings settings) {
+  return std::make_shared<postgres_reader>(std::move(settings));
 }
 
 } // namespace phi::store

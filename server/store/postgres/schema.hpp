@@ -25,7 +25,7 @@ void migrate(postgres_connection& db);
 
 /// Connects and migrates. When either fails, or our clock and the database's differ, it throws and
 /// `db` is closed: nobody writes into a schema that was not looked at.
-void connect_and_migrate(postgres_connection& db, const postgres_access& with);
+void connect_and_migrate(postgres_connection& db, const postgres_access& access);
 
 /// Which database this is; one that has no id gets one.
 std::string postgres_id_of(postgres_connection& db);

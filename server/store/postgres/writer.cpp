@@ -69,7 +69,7 @@ std::string taken_before(int32_t taken, int32_t kept_from) {
 
 class postgres_writer : public store_port {
 public:
-  explicit postgres_writer(postgres_settings with) : with_(std::move(with)) {}
+  explicit postgres_writer(postgres_settings settings) : settings_(std::move(settings)) {}
 
   void watched_by(work_watch_ptr watch) override {
     watch_ = std::move(watch);
@@ -87,7 +87,7 @@ public:
     } catch (const std::exception& e) {
       activity_ = "not connected";
       db_.close();
-      if (!with_.may_be_away)
+      if (!settings_.may_be_away)
         return outcome::failure(e.what());
       log_warn("store", "starts without the database; events go to the spool",
                {{"cause", e.what()}});
@@ -120,8 +120,8 @@ public:
   }
 
   void apply_settings(const config& settings) override {
-    with_ = postgres_settings_of(settings);
-    db_.set_limit(with_.commit_timeout + defaults::statement_grace);
+    settings_ = postgres_settings_of(settings);
+    db_.set_limit(settings_.commit_timeout + defaults::statement_grace);
   }
 
   std::string database_id() const override { return id_.get(); }
@@ -131,13 +131,13 @@ private:
   /// `patience`: how long an earlier run of this instance may still have its name.
   void connect(std::chrono::milliseconds patience = {}) {
     activity_ = "connecting, looking at the schema";
-    db_.set_limit(with_.commit_timeout + defaults::statement_grace);
-    connect_and_migrate(db_, {.url = with_.url,
-                              .connect_timeout = with_.connect_timeout,
+    db_.set_limit(settings_.commit_timeout + defaults::statement_grace);
+    connect_and_migrate(db_, {.url = settings_.url,
+                              .connect_timeout = settings_.connect_timeout,
                               .for_writing = true,
-                              .name = "phi-backend " + with_.instance});
+                              .name = "phi-backend " + settings_.instance});
     try {
-      claim_name(db_, with_, patience);
+      claim_name(db_, settings_, patience);
       id_.set(postgres_id_of(db_));
     } catch (...) {
       db_.close();
@@ -261,7 +261,7 @@ private:
   }
 
   void write_and_take_back(const std::vector<const event*>& events) {
-    begin_limited(db_, with_.commit_timeout);
+    begin_limited(db_, settings_.commit_timeout);
     digest_set added;
     postgres_array digests{postgres_array::of::uuid};
     postgres_array days{postgres_array::of::int4};
@@ -285,8 +285,8 @@ private:
   /// Opens the transaction, and looks which parts of the batch an earlier try has committed.
   void begin(const commit_batch& batch) {
     known_.clear();
-    queue_begin(db_, with_.commit_timeout);
-    if (with_.how != durability::full)
+    queue_begin(db_, settings_.commit_timeout);
+    if (settings_.durability != durability::full)
       db_.queue("SET LOCAL synchronous_commit = off");
     else
       db_.queue_prepared(commit_durably, {});
@@ -409,7 +409,7 @@ private:
 
   /// The rows of `fresh_` and what they add to the roll-ups; COPY needs a round trip of its own.
   void queue_rows() {
-    if (fresh_.size() >= with_.copy_from) {
+    if (fresh_.size() >= settings_.copy_from) {
       activity_ = "COPY";
       db_.copy_in(copy_events, copy_of(fresh_));
     } else if (!fresh_.empty()) {
@@ -419,7 +419,7 @@ private:
     sums_.clear();
     for (const auto* e : fresh_)
       sums_.add(*e);
-    queue_rollups(db_, sums_, with_.instance);
+    queue_rollups(db_, sums_, settings_.instance);
   }
 
   /// All that the new events mean, in one round trip.
@@ -447,7 +447,7 @@ private:
     if (known.size() > 0)
       db_.queue(confirm_batches, {known.take()});
     db_.queue_prepared(add_batches, {ids.take(), stored.take(), duplicates.take(),
-                                     postgres_value::text(with_.instance)});
+                                     postgres_value::text(settings_.instance)});
     db_.run_queued();
   }
 
@@ -460,7 +460,7 @@ private:
     }
   }
 
-  postgres_settings with_;
+  postgres_settings settings_;
   work_watch_ptr watch_;
   postgres_connection db_;
   store::database_id id_;
@@ -477,7 +477,7 @@ postgres_settings postgres_settings_of(const config& settings) {
   using std::chrono::milliseconds;
   return {.url = settings.stats.postgres_url.value,
           .instance = settings.resolved.instance,
-          .how = settings.resolved.how,
+          .durability = settings.resolved.durability,
           .may_be_away = settings.spool.enabled,
           .connect_timeout = std::chrono::seconds{settings.stats.postgres_connect_timeout_secs},
           .commit_timeout = milliseconds{settings.stats.busy_timeout_ms},
@@ -486,15 +486,15 @@ postgres_settings postgres_settings_of(const config& settings) {
           .start_at_us = settings.resolved.start_at_us};
 }
 
-store_port_ptr make_postgres_store(postgres_settings with) {
-  return std::make_shared<postgres_writer>(std::move(with));
+store_port_ptr make_postgres_store(postgres_settings settings) {
+  return std::make_shared<postgres_writer>(std::move(settings));
 }
 
-std::vector<std::string> migrate_postgres(const postgres_settings& with, bool execute) {
+std::vector<std::string> migrate_postgres(const postgres_settings& settings, bool execute) {
   postgres_connection db;
   db.set_limit(std::chrono::minutes{10});
-  db.connect({.url = with.url,
-              .connect_timeout = with.connect_timeout,
+  db.connect({.url = settings.url,
+              .connect_timeout = settings.connect_timeout,
               .for_writing = true,
               .name = "phi-backend --migrate"});
   auto plan = migration_plan(db);

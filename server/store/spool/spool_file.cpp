@@ -50,7 +50,7 @@ private:
 
 class sqlite_spool : public spool_port {
 public:
-  explicit sqlite_spool(spool_settings with) : with_(std::move(with)) {}
+  explicit sqlite_spool(spool_settings settings) : settings_(std::move(settings)) {}
 
   outcome open() override {
     try {
@@ -62,7 +62,7 @@ public:
       return {};
     } catch (const std::exception& e) {
       db_.close();
-      return outcome::failure(with_.file + ": " + e.what());
+      return outcome::failure(settings_.file + ": " + e.what());
     }
   }
 
@@ -139,8 +139,8 @@ public:
       return query_answer{error_code::store_unavailable, answered.why(), {}};
     if (!body)
       return std::nullopt;
-    (*body)["file"] = with_.file;
-    (*body)["maxBytes"] = with_.max_bytes;
+    (*body)["file"] = settings_.file;
+    (*body)["maxBytes"] = settings_.max_bytes;
     body->emplace("missingEvents", events_of(missing_));
     return query_answer{.body = body->dump()};
   }
@@ -159,7 +159,7 @@ public:
     return {};
   }
 
-  void apply_settings(const config& settings) override { with_ = spool_settings_of(settings); }
+  void apply_settings(const config& settings) override { settings_ = spool_settings_of(settings); }
 
   outcome close() override {
     bool holds_some = depth_.batches + depth_.set_aside > 0;
@@ -194,7 +194,7 @@ private:
     return body;
   }
 
-  std::string index_file() const { return with_.file + ".index"; }
+  std::string index_file() const { return settings_.file + ".index"; }
 
   /// Open, compared and counted, or closed: never in between.
   void open_all() {
@@ -207,21 +207,21 @@ private:
   }
 
   void open_and_compare() {
-    auto repaired = finish_repair(with_.file);
+    auto repaired = finish_repair(settings_.file);
     auto held = index_.open(index_file());
-    if (auto opened = open_spool(db_, with_.file); !opened)
+    if (auto opened = open_spool(db_, settings_.file); !opened)
       repaired = repair(opened.why());
     else if (repaired)
       log_error("spool", "ends a repair that was cut short", {{"kept_as", *repaired}});
-    watched_ = watched_file{with_.file};
+    watched_ = watched_file{settings_.file};
     compare(held);
     count();
   }
 
   std::string repair(const std::string& damage) {
     db_.close();
-    auto kept_as = repair_spool(with_.file);
-    if (auto again = open_spool(db_, with_.file); !again)
+    auto kept_as = repair_spool(settings_.file);
+    if (auto again = open_spool(db_, settings_.file); !again)
       throw std::runtime_error(again.why());
     count();
     log_error("spool", "was damaged; what could be read is taken over",
@@ -302,7 +302,7 @@ private:
   // -- batches that come ------------------------------------------------------------------------
 
   outcome check_room_for(uint64_t bytes) {
-    return check_room(with_, depth_.bytes, bytes, [this] {
+    return check_room(settings_, depth_.bytes, bytes, [this] {
       uint64_t out = 0;
       safely([&] {
         db_.run("PRAGMA wal_checkpoint(TRUNCATE)");
@@ -487,7 +487,7 @@ private:
     return {{"requeued", batches}, {"batches", depth_.batches}, {"events", depth_.events}};
   }
 
-  spool_settings with_;
+  spool_settings settings_;
   work_watch_ptr watch_;
   sqlite_connection db_;
   spool_index index_;
@@ -510,8 +510,8 @@ spool_settings spool_settings_of(const config& settings) {
           .min_free_bytes = static_cast<uint64_t>(settings.spool.min_free_bytes)};
 }
 
-spool_port_ptr make_sqlite_spool(spool_settings with) {
-  return std::make_shared<sqlite_spool>(std::move(with));
+spool_port_ptr make_sqlite_spool(spool_settings settings) {
+  return std::make_shared<sqlite_spool>(std::move(settings));
 }
 
 } // namespace phi::store

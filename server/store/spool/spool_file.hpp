@@ -15,6 +15,6 @@ struct spool_settings {
 
 spool_settings spool_settings_of(const config& settings);
 
-spool_port_ptr make_sqlite_spool(spool_settings with);
+spool_port_ptr make_sqlite_spool(spool_settings settings);
 
 } // namespace phi::store

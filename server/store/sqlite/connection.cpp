@@ -5,10 +5,10 @@
 
 namespace phi::store {
 
-void sqlite_connection::open(const std::string& file, access how) {
+void sqlite_connection::open(const std::string& file, access mode) {
   close();
   int flags =
-    how == access::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    mode == access::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
   if (sqlite3_open_v2(file.c_str(), &handle_, flags | SQLITE_OPEN_NOMUTEX, nullptr) != SQLITE_OK) {
     int code = handle_ ? sqlite3_extended_errcode(handle_) : SQLITE_CANTOPEN;
     std::string text = handle_ ? sqlite3_errmsg(handle_) : "out of memory";

@@ -35,7 +35,7 @@ public:
   sqlite_connection(const sqlite_connection&) = delete;
   sqlite_connection& operator=(const sqlite_connection&) = delete;
 
-  void open(const std::string& file, access how);
+  void open(const std::string& file, access mode);
   /// Closes; every statement must be gone. Harmless when closed already.
   void close() noexcept;
   bool is_open() const { return handle_ != nullptr; }

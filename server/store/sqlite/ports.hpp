@@ -28,7 +28,7 @@ struct sqlite_settings {
   std::string file;
   std::string instance; ///< of this service
   bool wal = true;
-  durability how = durability::full;
+  phi::durability durability = phi::durability::full;
   std::chrono::milliseconds busy_timeout{};
   std::chrono::milliseconds query_timeout{};
   std::optional<int64_t> start_at_us; ///< nothing before it is counted
@@ -38,8 +38,8 @@ struct sqlite_settings {
 
 sqlite_settings sqlite_settings_of(const config& settings);
 
-store_port_ptr make_sqlite_store(sqlite_settings with);
-reader_port_ptr make_sqlite_reader(sqlite_settings with);
+store_port_ptr make_sqlite_store(sqlite_settings settings);
+reader_port_ptr make_sqlite_reader(sqlite_settings settings);
 
 /// Removes the copies that an earlier process did not get to hand over.
 void remove_left_copies(const std::string& directory);

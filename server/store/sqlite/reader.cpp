@@ -19,13 +19,13 @@ namespace {
 
 class sqlite_reader : public reader_port, private statistics::row_source {
 public:
-  explicit sqlite_reader(sqlite_settings with) : with_(std::move(with)) {}
+  explicit sqlite_reader(sqlite_settings settings) : settings_(std::move(settings)) {}
 
   outcome open() override {
     try {
       statements_.clear();
-      db_.open(with_.file, sqlite_connection::access::read_only);
-      db_.set_busy_timeout(with_.busy_timeout);
+      db_.open(settings_.file, sqlite_connection::access::read_only);
+      db_.set_busy_timeout(settings_.busy_timeout);
       db_.run("PRAGMA cache_size = -8192");
       return {};
     } catch (const std::exception& e) {
@@ -50,8 +50,8 @@ public:
   }
 
   void apply_settings(const config& settings) override {
-    with_ = sqlite_settings_of(settings);
-    db_.set_busy_timeout(with_.busy_timeout);
+    settings_ = sqlite_settings_of(settings);
+    db_.set_busy_timeout(settings_.busy_timeout);
   }
 
   void close() override {
@@ -131,7 +131,7 @@ private:
   }
 
   std::string answer_of(const statistics_query& query) {
-    return query.answer(*this, query.parameters, with_.start_at_us);
+    return query.answer(*this, query.parameters, settings_.start_at_us);
   }
   std::string answer_of(const recent_events_query& query) {
     return statistics::recent_events(*this, query).dump();
@@ -140,7 +140,7 @@ private:
   std::string answer_of(const cluster_query&) {
     return nlohmann::ordered_json{
       {"storage", "sqlite"},
-      {"instances", {{{"instance", with_.instance}, {"version", PHI_VERSION}, {"self", true}}}}}
+      {"instances", {{{"instance", settings_.instance}, {"version", PHI_VERSION}, {"self", true}}}}}
       .dump();
   }
 
@@ -155,7 +155,7 @@ private:
     return at->second;
   }
 
-  sqlite_settings with_;
+  sqlite_settings settings_;
   sqlite_connection db_;
   std::unordered_map<std::string_view, statement> statements_;
 };
@@ -170,8 +170,8 @@ void remove_left_copies(const std::string& directory) {
       std::filesystem::remove(file.path(), ignored);
 }
 
-reader_port_ptr make_sqlite_reader(sqlite_settings with) {
-  return std::make_shared<sqlite_reader>(std::move(with));
+reader_port_ptr make_sqlite_reader(sqlite_settings settings) {
+  return std::make_shared<sqlite_reader>(std::move(settings));
 }
 
 } // namespace phi::store

@@ -57,8 +57,8 @@ run_merge::run_merge(identity_tables& tables, identity_run into,
                      std::vector<std::unique_ptr<sorted_digests>> parts)
   : tables_(tables),
     made_(std::move(into)) {
-  for (auto& one : parts)
-    waiting_.push_back({std::move(one), {}});
+  for (auto& part : parts)
+    waiting_.push_back({std::move(part), {}});
   block_.reserve(digests_a_block);
 }
 

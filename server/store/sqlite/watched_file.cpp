@@ -21,8 +21,8 @@ watched_file::watched_file(std::string path) : path_(std::move(path)) {
 outcome watched_file::in_place() const {
   if (path_.empty())
     return {};
-  auto lost = [&](const char* how) {
-    return outcome::failure(path_ + how, outcome::kind::out_of_reach);
+  auto lost = [&](const char* loss) {
+    return outcome::failure(path_ + loss, outcome::kind::out_of_reach);
   };
   struct stat found {};
   if (::stat(path_.c_str(), &found) != 0)

@@ -59,7 +59,7 @@ bool is_about_data(const sqlite_error& e) {
 
 class sqlite_writer : public store_port {
 public:
-  explicit sqlite_writer(sqlite_settings with) : with_(std::move(with)) {}
+  explicit sqlite_writer(sqlite_settings settings) : settings_(std::move(settings)) {}
 
   void watched_by(work_watch_ptr watch) override { watch_ = std::move(watch); }
 
@@ -72,7 +72,7 @@ public:
       return {};
     } catch (const std::exception& e) {
       close_file();
-      return outcome::failure(with_.file + ": " + e.what());
+      return outcome::failure(settings_.file + ": " + e.what());
     }
   }
 
@@ -94,7 +94,7 @@ public:
   std::string degraded() const override {
     if (auto there = in_place(); !there)
       return there.why();
-    auto log = size_of_file(with_.file + "-wal");
+    auto log = size_of_file(settings_.file + "-wal");
     return log < large_log_bytes ? std::string{}
                                  : "the write-ahead log has grown to " + std::to_string(log >> 20)
                                      + " MiB: somebody has been reading the database for long";
@@ -110,7 +110,7 @@ public:
     activity_ = "checkpoint";
     try {
       database_.reset();
-      if (db_.is_open() && with_.wal)
+      if (db_.is_open() && settings_.wal)
         db_.run("PRAGMA wal_checkpoint(TRUNCATE)");
     } catch (const std::exception& e) {
       // Nothing is lost: the next opening reads the write-ahead log.
@@ -123,8 +123,8 @@ public:
   }
 
   void apply_settings(const config& settings) override {
-    with_ = sqlite_settings_of(settings);
-    db_.set_busy_timeout(with_.busy_timeout);
+    settings_ = sqlite_settings_of(settings);
+    db_.set_busy_timeout(settings_.busy_timeout);
   }
 
   std::string database_id() const override { return id_.get(); }
@@ -133,16 +133,16 @@ public:
 private:
   void open_file() {
     activity_ = "opening";
-    auto folder = std::filesystem::path{with_.file}.parent_path();
+    auto folder = std::filesystem::path{settings_.file}.parent_path();
     if (!folder.empty())
       std::filesystem::create_directories(folder);
     database_.reset();
-    db_.open(with_.file, sqlite_connection::access::read_write);
-    db_.set_busy_timeout(with_.busy_timeout);
+    db_.open(settings_.file, sqlite_connection::access::read_write);
+    db_.set_busy_timeout(settings_.busy_timeout);
     db_.watched_by(watch_.get()); // to wait for a lock is no standstill
-    db_.run(with_.wal ? "PRAGMA journal_mode = WAL" : "PRAGMA journal_mode = DELETE");
-    db_.run(with_.how == durability::full ? "PRAGMA synchronous = FULL"
-                                          : "PRAGMA synchronous = NORMAL");
+    db_.run(settings_.wal ? "PRAGMA journal_mode = WAL" : "PRAGMA journal_mode = DELETE");
+    db_.run(settings_.durability == durability::full ? "PRAGMA synchronous = FULL"
+                                                     : "PRAGMA synchronous = NORMAL");
     // Fewer, larger checkpoints: 4000 pages of 4 KiB. The log is cut back to that afterwards.
     db_.run("PRAGMA wal_autocheckpoint = 4000");
     db_.run("PRAGMA journal_size_limit = 16777216");
@@ -150,14 +150,14 @@ private:
     auto found = migrate(db_);
     if (found != current_schema())
       log_info("store", found == 0 ? "creates the database" : "migrates the database",
-               {{"file", with_.file}, {"from_schema", found}, {"to_schema", current_schema()}});
+               {{"file", settings_.file}, {"from_schema", found}, {"to_schema", current_schema()}});
     id_.set(id_of(db_));
     data_version_ = version_of_data(); // before they are read: what comes meanwhile is seen later
     activity_ = "reading identities";
-    database_.emplace(db_, with_.identities);
+    database_.emplace(db_, settings_.identities);
     last_seq_ = database_->known.last_seq();
-    file_ = watched_file{with_.file};
-    log_ = with_.wal ? watched_file{with_.file + "-wal"} : watched_file{};
+    file_ = watched_file{settings_.file};
+    log_ = settings_.wal ? watched_file{settings_.file + "-wal"} : watched_file{};
     activity_ = "idle";
   }
 
@@ -203,20 +203,20 @@ private:
   /// are waited for. One that stays is waited for in vain: the log grows until it ends.
   void cut_log() {
     auto now = std::chrono::steady_clock::now();
-    if (!with_.wal || !database_ || now < cut_log_at_)
+    if (!settings_.wal || !database_ || now < cut_log_at_)
       return;
-    auto times = size_of_file(log_.path()) / with_.log_limit;
+    auto times = size_of_file(log_.path()) / settings_.log_limit;
     if (times == 0)
       return;
     activity_ = "checkpoint";
     std::chrono::milliseconds wait = cut_log_patience * std::min(times, cut_log_most_patience);
-    db_.set_busy_timeout(std::min(with_.busy_timeout, wait));
+    db_.set_busy_timeout(std::min(settings_.busy_timeout, wait));
     try {
       db_.run("PRAGMA wal_checkpoint(TRUNCATE)");
     } catch (const sqlite_error& e) {
       log_debug("store", "cannot cut its log", {{"cause", e.what()}});
     }
-    db_.set_busy_timeout(with_.busy_timeout);
+    db_.set_busy_timeout(settings_.busy_timeout);
     cut_log_at_ = std::chrono::steady_clock::now() + wait * cut_log_share;
     activity_ = "idle";
   }
@@ -438,7 +438,7 @@ private:
     }
   }
 
-  sqlite_settings with_;
+  sqlite_settings settings_;
   work_watch_ptr watch_;
   sqlite_connection db_;
   store::database_id id_;
@@ -460,14 +460,14 @@ sqlite_settings sqlite_settings_of(const config& settings) {
   return {.file = settings.resolved.sqlite_path,
           .instance = settings.resolved.instance,
           .wal = settings.stats.sqlite_wal,
-          .how = settings.resolved.how,
+          .durability = settings.resolved.durability,
           .busy_timeout = milliseconds{settings.stats.busy_timeout_ms},
           .query_timeout = milliseconds{settings.stats.query_timeout_ms},
           .start_at_us = settings.resolved.start_at_us};
 }
 
-store_port_ptr make_sqlite_store(sqlite_settings with) {
-  return std::make_shared<sqlite_writer>(std::move(with));
+store_port_ptr make_sqlite_store(sqlite_settings settings) {
+  return std::make_shared<sqlite_writer>(std::move(settings));
 }
 
 } // namespace phi::store

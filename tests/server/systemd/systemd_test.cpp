@@ -30,7 +30,7 @@ TEST_CASE("budget doctor: the shipped unit fits the defaults; nothing known is n
   CHECK(findings({}, {}) == "");
 }
 
-TEST_CASE("budget doctor: each mismatch is named with its mend") {
+TEST_CASE("budget doctor: each mismatch is named with its remedy") {
   auto limits = shipped;
   limits.start = duration{30s};
   CHECK(has(findings({}, limits),
