@@ -132,7 +132,7 @@ TEST_CASE("the network is cut, half-open, and mended; and reset") {
     std::this_thread::sleep_for(i % 2 ? 2500ms : 400ms); // longer than the commit may take, or not
     if (i % 4 == 1)
       network.reset();
-    network.mend();
+    network.heal();
   });
 }
 
@@ -324,7 +324,7 @@ TEST_CASE("stopped while the network to PostgreSQL is cut: in budget, nothing is
     CHECK(end.code == 0);
     CHECK(end.took < 6s); // the commit that is cut off may take 2 s, a connection 2 s
   }
-  network.mend();
+  network.heal();
   service_process service{dir.path(), on_postgres(server.url())};
   drain_and_stop(service);
   check_exactly_once(server, seen);

@@ -139,7 +139,7 @@ void network_cut(house& at, chance& by) {
   by.wait_ms(200, 4000);
   if (by.one_in(2))
     at.network().reset();
-  at.network().mend();
+  at.network().heal();
 }
 
 void table_locked(house& at, chance& by) {

@@ -21,7 +21,7 @@ public:
   /// accepted and hear nothing.
   void cut() { cut_ = true; }
   /// What waits goes on, and all is as before.
-  void mend() { cut_ = false; }
+  void heal() { cut_ = false; }
   /// Ends all connections there are by a reset.
   void reset() { reset_ = true; }
 
