@@ -30,10 +30,20 @@ struct open_database {
       savepoint(db, "SAVEPOINT pieces"),
       keep(db, "RELEASE pieces"),
       undo(db, "ROLLBACK TO pieces"),
+      version(db, "PRAGMA data_version"),
+      data_version(version_of_data()),
       rows(db),
       known(db, limits) {}
 
-  statement begin, commit, rollback, savepoint, keep, undo;
+  /// Of the data as other connections have left them; our own commits do not change it.
+  int64_t version_of_data() {
+    auto out = version.step() ? version.integer(0) : 0;
+    version.reset();
+    return out;
+  }
+
+  statement begin, commit, rollback, savepoint, keep, undo, version;
+  int64_t data_version; ///< before they are read: what comes meanwhile is seen later
   row_writer rows;
   identities known; ///< last: it may write when it is made
 };
@@ -152,7 +162,6 @@ private:
       log_info("store", found == 0 ? "creates the database" : "migrates the database",
                {{"file", settings_.file}, {"from_schema", found}, {"to_schema", current_schema()}});
     id_.set(id_of(db_));
-    data_version_ = version_of_data(); // before they are read: what comes meanwhile is seen later
     activity_ = "reading identities";
     database_.emplace(db_, settings_.identities);
     last_seq_ = database_->known.last_seq();
@@ -306,24 +315,18 @@ private:
   void begin() {
     activity_ = "BEGIN";
     database_->begin.execute();
-    if (version_of_data() == data_version_)
+    if (database_->version_of_data() == database_->data_version)
       return;
     log_warn("store", "finds that somebody else has written to the database");
     if (!database_->known.catch_up()) {
       roll_back();
       open_again();
       database_->begin.execute();
-      if (version_of_data() != data_version_)
+      if (database_->version_of_data() != database_->data_version)
         throw std::runtime_error("somebody else writes to the database");
     }
-    data_version_ = version_of_data();
+    database_->data_version = database_->version_of_data();
     last_seq_ = database_->known.last_seq();
-  }
-
-  /// Changes when another connection has committed something.
-  int64_t version_of_data() {
-    statement ask{db_, "PRAGMA data_version"};
-    return ask.step() ? ask.integer(0) : 0;
   }
 
   /// After an error. Never another file than the one that was there: it may be an empty one.
@@ -446,7 +449,6 @@ private:
   watched_file file_;
   watched_file log_;
   int64_t last_seq_ = 0; ///< of the rows, with those of the transaction that is open
-  int64_t data_version_ = 0;
   statistics::rollup sums_;
   std::chrono::steady_clock::time_point cut_log_at_{};   ///< not before
   std::chrono::steady_clock::time_point make_runs_at_{}; ///< not before
