@@ -163,7 +163,10 @@ bool service_process::running() {
 }
 
 ended service_process::wait(std::chrono::milliseconds limit) {
-  auto began = steady::now();
+  return wait_since(steady::now(), limit);
+}
+
+ended service_process::wait_since(steady::time_point began, std::chrono::milliseconds limit) {
   int status = 0;
   while (::waitpid(pid_, &status, WNOHANG) == 0) {
     if (steady::now() - began > limit)
@@ -179,8 +182,9 @@ ended service_process::wait(std::chrono::milliseconds limit) {
 }
 
 ended service_process::stop() {
+  auto began = steady::now(); // before the signal: on a busy machine it is dealt with at once
   signal(SIGTERM);
-  return wait();
+  return wait_since(began, std::chrono::seconds{60});
 }
 
 void service_process::kill() {

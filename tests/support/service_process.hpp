@@ -61,6 +61,8 @@ public:
   std::string last_exit() const;
 
 private:
+  ended wait_since(std::chrono::steady_clock::time_point began, std::chrono::milliseconds limit);
+
   std::string dir_;
   std::string log_file_;
   pid_t pid_ = -1;
