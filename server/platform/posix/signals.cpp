@@ -40,6 +40,7 @@ void block_signals() {
   struct sigaction ignore {};
   ignore.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &ignore, nullptr);
+  sigaction(SIGXFSZ, &ignore, nullptr); // ulimit -f is an error of the write then
 }
 
 void unblock_signals() {

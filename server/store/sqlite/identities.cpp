@@ -12,12 +12,12 @@ namespace phi::store {
 namespace {
 
 /// What is read and written of runs for each event that comes. An identity is sorted and written
-/// once, and then once for each level: with eight runs a level four are enough for 10^9.
-constexpr size_t work_an_event = 6;
+/// once, which counts twice, and then once for each level: four are enough for 10^9.
+constexpr size_t work_an_event = 8;
 /// And at least, so that single events make progress too.
 constexpr size_t least_work = 64;
-/// And at most: about 5 ms.
-constexpr size_t most_work = 16 * digests_a_block;
+/// So much at rest, and in a slice of a start: about 5 ms.
+constexpr size_t work_at_rest = 16 * digests_a_block;
 
 /// Blocks that are deleted for one that could have been written.
 constexpr int64_t sweep_ratio = 4;
@@ -29,6 +29,12 @@ constexpr int slices_at_once = 16;
 /// Between two reports of a long start.
 constexpr int64_t report_rows = 1'000'000;
 
+/// Of a run on disk: a digest, its share of a filter and of what pages leave free.
+constexpr uint64_t bytes_a_digest = 19;
+/// Room that is left to events while runs are merged.
+constexpr uint64_t reserve_bytes = 128 << 20;
+
+constexpr int64_t no_limit = -1; ///< of rows
 /// Behind it are all.
 constexpr int64_t all_rows = std::numeric_limits<int64_t>::min();
 
@@ -66,19 +72,28 @@ void throw_runs_away(sqlite_connection& db) {
   db.run(sql::remove_identity_runs);
 }
 
-/// Mostly few; all of them when the runs are made anew. Each full set but the last becomes a run at
-/// once, so that memory is bounded and a kill loses little of the work.
+/// Mostly few; all of them when the runs are made anew. Each full set but the last ones becomes a
+/// run at once, so that memory is bounded and a kill loses little of the work. They are read in
+/// parts: who reads keeps the write-ahead log from beginning anew.
 void identities::load_rows_behind(int64_t seq) {
-  statement rows{db_, sql::identities_after};
-  rows.bind(1, seq);
   int64_t read = 0;
-  for (; rows.step(); ++read) {
-    newest_.add(digest_of(rows, 1));
-    settled(rows.integer(0));
-    if (full_.size() > most_full)
+  int64_t reported = 0;
+  for (bool more = true; more;) {
+    {
+      statement rows{db_, sql::identities_after};
+      rows.bind(1, seq).bind(2, report_rows);
+      for (more = false; full_.size() <= most_full && rows.step(); more = true, ++read) {
+        newest_.add(digest_of(rows, 1));
+        seq = rows.integer(0);
+        settled(seq);
+      }
+    }
+    while (full_.size() > most_full)
       make_run_now();
-    if ((read + 1) % report_rows == 0)
-      log_info("store", "reads the identities of its rows", {{"rows", read + 1}});
+    if (read >= reported + report_rows) {
+      reported = read;
+      log_info("store", "reads the identities of its rows", {{"rows", read}});
+    }
   }
 }
 
@@ -88,7 +103,7 @@ void identities::make_run_now() {
     db_.run("BEGIN IMMEDIATE");
     try {
       for (int i = 0; i < slices_at_once && !whole_; ++i)
-        make_runs(most_work);
+        make_runs(0);
       db_.run("COMMIT");
     } catch (...) {
       if (!db_.autocommit())
@@ -106,7 +121,7 @@ std::vector<statistics::compared> compare_identities(sqlite_connection& db) {
     uint64_t half = 0;
     std::memcpy(&half, one.data() + sizeof half, sizeof half);
     ++counted;
-    added += half >> 1;
+    added = (added + (half >> 1)) & std::numeric_limits<int64_t>::max();
   };
   identity_tables tables{db};
   int64_t last_seq = 0;
@@ -117,7 +132,7 @@ std::vector<statistics::compared> compare_identities(sqlite_connection& db) {
         take(one, number.derived, sum.derived);
   }
   statement rows{db, sql::identities_after};
-  rows.bind(1, all_rows);
+  rows.bind(1, all_rows).bind(2, no_limit);
   while (rows.step()) {
     auto one = digest_of(rows, 1);
     take(one, number.rows, sum.rows);
@@ -135,6 +150,8 @@ bool identities::add(const digest& one) {
 }
 
 bool identities::known(const digest& one) {
+  if (!damage_.empty())
+    throw damaged_run{damage_};
   auto in_generation = [&](const auto& full) { return full.digests.contains(one); };
   auto in_run = [&](const auto& run) { return tables_.contains(run, one); };
   return newest_.contains(one) || std::any_of(full_.begin(), full_.end(), in_generation)
@@ -163,6 +180,7 @@ void identities::forgotten() {
 /// What earlier transactions wrote of it is swept up.
 void identities::give_up_run() {
   sweeping_ |= merge_.has_value();
+  gave_up_ |= merge_.has_value();
   merge_.reset();
   whole_ = false;
 }
@@ -178,7 +196,7 @@ bool identities::catch_up() {
   if (numbers(runs_) != numbers(tables_.runs()))
     return false;
   statement rows{db_, sql::identities_after};
-  rows.bind(1, last_seq_);
+  rows.bind(1, last_seq_).bind(2, no_limit);
   for (size_t read = 0; rows.step(); ++read) {
     if (read == limits_.generation)
       return false;
@@ -189,17 +207,28 @@ bool identities::catch_up() {
 }
 
 void identities::make_runs(size_t events) {
-  auto work = std::clamp(events * work_an_event, least_work, most_work);
+  auto work = events == 0 ? work_at_rest : std::max(events * work_an_event, least_work);
   if (!merge_ && !begin_merge() && !sweeping_)
     return;
   if (merge_ && !whole_ && merge_->step(work))
     finish_merge();
   else if (!merge_)
-    sweeping_ = tables_.sweep(
-      std::max<int64_t>(1, sweep_ratio * static_cast<int64_t>(work / digests_a_block)));
+    sweep(std::max<int64_t>(1, sweep_ratio * static_cast<int64_t>(work / digests_a_block)));
 }
 
+void identities::sweep(int64_t rows) {
+  while (rows > 0 && sweeping_) {
+    auto deleted = tables_.sweep(rows);
+    sweeping_ = deleted > 0;
+    rows -= deleted;
+  }
+}
+
+/// What is left of a run that was given up goes first: it has taken room.
 bool identities::begin_merge() {
+  if (gave_up_ && sweeping_)
+    return false;
+  gave_up_ = false;
   return begin_run_of_generation() || (!sweeping_ && begin_run_of_level());
 }
 
@@ -232,6 +261,8 @@ bool identities::begin_run_of_level() {
     std::find_if(count.begin(), count.end(), [&](size_t n) { return n >= limits_.fan_in; });
   if (level == count.end())
     return false;
+  if (!has_room_for(static_cast<size_t>(level - count.begin())))
+    return false;
   identity_run into{.number = tables_.unused_number(), .level = level - count.begin() + 1};
   std::vector<std::unique_ptr<sorted_digests>> parts;
   inputs_.clear();
@@ -243,6 +274,21 @@ bool identities::begin_run_of_level() {
     }
   merge_.emplace(tables_, std::move(into), std::move(parts));
   return true;
+}
+
+/// A run of the next level is there beside those that it replaces until it is whole, and its pages
+/// go through the log.
+bool identities::has_room_for(size_t level) {
+  int64_t digests = 0;
+  for (const auto& run : runs_)
+    digests += static_cast<size_t>(run.level) == level ? run.digests : 0;
+  auto needed = static_cast<uint64_t>(digests) * bytes_a_digest + reserve_bytes;
+  auto number = [&](const char* name) {
+    statement ask{db_, std::string{"PRAGMA "} + name};
+    return ask.step() ? static_cast<uint64_t>(ask.integer(0)) : 0;
+  };
+  auto within = number("freelist_count") * number("page_size");
+  return limits_.room ? within + limits_.room() >= needed : true;
 }
 
 /// On disk. In memory nothing changes until that is committed.
@@ -263,7 +309,11 @@ void identities::replace_inputs() {
   sweeping_ |= !inputs_.empty();
   merge_.reset();
   whole_ = false;
-  hold_filters();
+  try {
+    hold_filters();
+  } catch (const damaged_run& e) { // what was committed is: the next transaction hears of it
+    damage_ = e.what();
+  }
 }
 
 /// Of the smallest runs, which are the newest.

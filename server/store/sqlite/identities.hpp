@@ -50,8 +50,10 @@ public:
   /// it has to be read anew.
   bool catch_up();
 
-  bool is_making_runs() const { return merge_.has_value() || sweeping_; }
+  bool is_making_runs() const { return merge_.has_value() || sweeping_ || !full_.empty(); }
   int64_t last_seq() const { return last_seq_; }
+  /// Full sets that are not runs yet.
+  size_t waiting() const { return full_.size(); }
   /// In memory.
   size_t bytes() const;
 
@@ -68,6 +70,8 @@ private:
   bool begin_merge();
   bool begin_run_of_generation();
   bool begin_run_of_level();
+  bool has_room_for(size_t level);
+  void sweep(int64_t rows);
   void finish_merge();
   void replace_inputs();
   void hold_filters();
@@ -85,6 +89,8 @@ private:
   std::vector<int64_t> inputs_; ///< the runs that it replaces; empty: the oldest full generation
   bool whole_ = false;          ///< the merge is done, in the transaction that is open
   bool sweeping_ = true;        ///< there may be blocks of runs that are gone
+  bool gave_up_ = false; ///< a run, for an error: what is left of it goes before the next one
+  std::string damage_;   ///< was found after a commit
 };
 
 } // namespace phi::store

@@ -221,7 +221,7 @@ void identity_tables::remove_run(int64_t number) {
   remove_run_.bind(1, number).execute();
 }
 
-bool identity_tables::sweep(int64_t rows) {
+int64_t identity_tables::sweep(int64_t rows) {
   for (auto [find, remove] : {std::pair{sql::orphaned_blocks, sql::remove_blocks},
                               std::pair{sql::orphaned_filters, sql::remove_filters}}) {
     statement runs{db_, find};
@@ -232,9 +232,9 @@ bool identity_tables::sweep(int64_t rows) {
     runs.reset();
     statement some{db_, remove};
     some.bind(1, run << run_shift).bind(2, (run + 1) << run_shift).bind(3, rows).execute();
-    return true;
+    return db_.changes();
   }
-  return false;
+  return 0;
 }
 
 } // namespace phi::store

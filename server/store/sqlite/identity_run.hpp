@@ -72,8 +72,8 @@ public:
   void remove_run(int64_t number);
 
   /// Deletes up to `rows` blocks or filters of runs that are not on the list: while none is being
-  /// made. False: nothing is left to delete.
-  bool sweep(int64_t rows);
+  /// made. How many; 0: nothing is left to delete.
+  int64_t sweep(int64_t rows);
 
 private:
   std::string_view body_of(const identity_run& run, size_t number);

@@ -6,6 +6,7 @@
 #include "protocol/event.hpp"
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +23,8 @@ struct identity_limits {
   size_t sorted_at_once = 4096;
   /// Filters that are held in memory; those of the largest runs are read when they are needed.
   size_t filter_bytes = 24 << 20;
+  /// Bytes that the disk has left; null: enough.
+  std::function<uint64_t()> room{};
 };
 
 struct sqlite_settings {

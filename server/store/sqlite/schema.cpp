@@ -42,8 +42,11 @@ int migrate(sqlite_connection& db) {
                                           + "); install that version"};
     for (int next = version; next < current_schema(); ++next)
       db.run(sql::migrations[next]);
-    db.run("PRAGMA application_id = " + std::to_string(sql::application_id));
-    db.run("PRAGMA user_version = " + std::to_string(current_schema()));
+    if (version < current_schema() || application != sql::application_id) {
+      // Else nothing is written: a start must be possible on a full disk.
+      db.run("PRAGMA application_id = " + std::to_string(sql::application_id));
+      db.run("PRAGMA user_version = " + std::to_string(current_schema()));
+    }
     db.run("COMMIT");
     return version;
   } catch (...) {

@@ -178,7 +178,7 @@ inline constexpr std::string_view add_address =
 // ----
 
 inline constexpr std::string_view identities_after =
-  "SELECT seq, identity FROM event WHERE seq > ?1 ORDER BY seq";
+  "SELECT seq, identity FROM event WHERE seq > ?1 ORDER BY seq LIMIT ?2";
 
 inline constexpr std::string_view identity_runs =
   "SELECT run, level, digests, last_seq, fences FROM identity_run ORDER BY run";
@@ -192,7 +192,8 @@ inline constexpr const char* remove_identity_runs = "DELETE FROM identity_run";
 
 inline constexpr std::string_view last_identity_run =
   "SELECT max(coalesce((SELECT max(run) FROM identity_run), 0),"
-  " coalesce((SELECT max(id) FROM identity_block), 0) >> ?1)";
+  " coalesce((SELECT max(id) FROM identity_block), 0) >> ?1,"
+  " coalesce((SELECT max(id) FROM identity_filter), 0) >> ?1)";
 
 inline constexpr std::string_view identity_block = "SELECT body FROM identity_block WHERE id = ?1";
 

@@ -61,6 +61,12 @@ constexpr auto make_runs_pause = std::chrono::seconds{10};
 /// A log of this size is not written back, for somebody reads what was there before it.
 constexpr uint64_t large_log_bytes = uint64_t{256} << 20;
 
+uint64_t room_beside(const std::string& file) {
+  std::error_code failed;
+  auto space = std::filesystem::space(std::filesystem::absolute(file).parent_path(), failed);
+  return failed ? 0 : space.available;
+}
+
 /// Whether the data are at fault: a constraint, a size, a type. Only the statement has failed then.
 bool is_about_data(const sqlite_error& e) {
   auto code = e.code() & 0xff;
@@ -157,13 +163,17 @@ private:
     db_.run("PRAGMA wal_autocheckpoint = 4000");
     db_.run("PRAGMA journal_size_limit = 16777216");
     db_.run("PRAGMA cache_size = -16384");
+    db_.run("PRAGMA secure_delete = FAST"); // Debian's default writes zeros over all that goes
     auto found = migrate(db_);
     if (found != current_schema())
       log_info("store", found == 0 ? "creates the database" : "migrates the database",
                {{"file", settings_.file}, {"from_schema", found}, {"to_schema", current_schema()}});
     id_.set(id_of(db_));
     activity_ = "reading identities";
-    database_.emplace(db_, settings_.identities);
+    auto limits = settings_.identities;
+    if (!limits.room)
+      limits.room = [file = settings_.file] { return room_beside(file); };
+    database_.emplace(db_, limits);
     last_seq_ = database_->known.last_seq();
     file_ = watched_file{settings_.file};
     log_ = settings_.wal ? watched_file{settings_.file + "-wal"} : watched_file{};
