@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <limits>
 #include <unistd.h>
+#include <utility>
 
 namespace phi::admin {
 namespace {
@@ -313,12 +314,13 @@ constexpr std::array table{
 } // namespace
 
 void admin_call::answer(json result) const {
-  request->answer(json{{"jsonrpc", "2.0"}, {"id", id}, {"result", std::move(result)}}.dump(
+  std::exchange(request->answer,
+                {})(json{{"jsonrpc", "2.0"}, {"id", id}, {"result", std::move(result)}}.dump(
     -1, ' ', false, json::error_handler_t::replace));
 }
 
 void admin_call::fail(int code, const std::string& why) const {
-  request->answer(
+  std::exchange(request->answer, {})(
     json{{"jsonrpc", "2.0"}, {"id", id}, {"error", {{"code", code}, {"message", why}}}}.dump(
       -1, ' ', false, json::error_handler_t::replace));
 }

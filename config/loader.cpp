@@ -184,7 +184,7 @@ public:
     for (const auto& key : all_keys())
       for (const char* prefix : {"", "secrets_"}) {
         auto file = directory + "/" + prefix + std::string{key.path};
-        if (is_secret(key) && std::filesystem::exists(file))
+        if (std::error_code error; is_secret(key) && std::filesystem::exists(file, error))
           set_from_secret_file(key, file, "credential " + std::string{key.path});
       }
   }

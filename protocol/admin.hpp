@@ -75,9 +75,9 @@ inline constexpr int too_much = -32002;
 /// takes a line without its newline.
 struct admin_request {
   std::string line;
-  std::function<void(std::string)> answer;
-  gone_flag asker_gone{}; ///< set when the connection has ended
-  shared_file file{};     ///< set before `answer` is called: goes along with it (SCM_RIGHTS)
+  std::function<void(std::string)> answer; ///< taken by whoever answers; else its end does
+  gone_flag asker_gone{};                  ///< set when the connection has ended
+  shared_file file{}; ///< set before `answer` is called: goes along with it (SCM_RIGHTS)
 };
 
 using admin_request_ptr = std::shared_ptr<admin_request>;

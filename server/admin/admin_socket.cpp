@@ -119,14 +119,27 @@ private:
     });
   }
 
+  /// A request that dies unanswered, with the actor that had it: its asker must not wait for ever.
+  struct unanswered {
+    void operator()(admin_request* request) const {
+      if (auto answer = std::exchange(request->answer, {}))
+        answer(R"({"jsonrpc":"2.0","id":null,"error":{"code":)"
+               + std::to_string(admin_wire::try_again)
+               + R"(,"message":"the request was lost with the actor that had it; try again"}})");
+      delete request;
+    }
+  };
+
   void ask(size_t size) {
-    auto request = std::make_shared<admin_request>();
+    auto request = std::shared_ptr<admin_request>(new admin_request, unanswered{});
     request->asker_gone = gone_ = std::make_shared<std::atomic<bool>>(false);
     watch_asker();
     request->line = input_.substr(0, size - 1);
     input_.erase(0, size);
     request->answer = [session = weak_from_this(), thread = socket_.get_executor(),
                        of = std::weak_ptr<admin_request>{request}](std::string line) {
+      if (session.expired())
+        return; // its thread may have ended as well
       auto asked = of.lock();
       asio::post(thread,
                  [session, line = std::move(line), file = asked ? asked->file : nullptr]() mutable {
@@ -145,11 +158,14 @@ private:
       if (gone->load() || gone != self->gone_)
         return;
       pollfd one{self->socket_.native_handle(), POLLRDHUP, 0};
-      if (!self->socket_.is_open()
-          || (::poll(&one, 1, 0) > 0 && (one.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0))
+      bool open = self->socket_.is_open();
+      auto seen = open && ::poll(&one, 1, 0) > 0 ? one.revents : 0;
+      if (!open || (seen & (POLLRDHUP | POLLHUP | POLLERR)) != 0)
         gone->store(true);
       else
-        self->watch_asker();
+        return self->watch_asker();
+      if ((seen & (POLLHUP | POLLERR)) != 0)
+        self->close(); // whatever becomes of its request, the place is free
     });
   }
 

@@ -76,9 +76,14 @@ outcome check_token_name(std::string_view name) {
 token_book::token_book(std::string file)
   : file_(std::move(file)),
     tokens_(std::make_shared<std::vector<token>>()) {
-  if (!std::filesystem::exists(file_))
+  std::error_code error;
+  if (!std::filesystem::exists(file_, error) && !error)
     return;
   needed_ = true;
+  if (error) {
+    loaded_ = outcome::failure("cannot read the tokens in " + file_ + ": " + error.message());
+    return;
+  }
   try {
     std::ifstream in{file_};
     auto tokens = std::make_shared<std::vector<token>>();

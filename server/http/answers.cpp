@@ -24,12 +24,15 @@ void write_answer(const exchange& to, answer what, bool close) {
   auto code = restinio::http_status_code_t{static_cast<uint16_t>(what.status)};
   auto response = to.request->create_response({code, std::string{api::reason_phrase(what.status)}});
   response.append_header("X-Request-Id", to.request_id);
+  response.append_header_date_field();
   if (!what.body.empty())
     response.append_header(restinio::http_field::content_type, std::string{what.type});
   if (what.retry_after_s > 0)
     response.append_header(restinio::http_field::retry_after, std::to_string(what.retry_after_s));
   if (what.status == 401)
     response.append_header(restinio::http_field::www_authenticate, "Bearer");
+  if (!to.allowed_methods.empty())
+    response.append_header(restinio::http_field::allow, to.allowed_methods);
   if (!to.origin.empty())
     add_cors(response, to);
   // An upgrade that we do not take: RESTinio would call the handler again for the same request.

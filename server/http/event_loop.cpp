@@ -221,7 +221,8 @@ private:
     auto [route, allowed] = shared_->routes.find(method, now.path);
     now.route = route;
     if (!route && !allowed.empty())
-      return fail(now, error_code::method_not_allowed, "this path knows " + allowed);
+      return fail(now, error_code::method_not_allowed,
+                  "this path knows " + (now.allowed_methods = allowed));
     if (!route)
       return fail(now, error_code::not_found,
                   settings_.stats.enabled ? "" : "statistics are switched off (stats.enabled)");

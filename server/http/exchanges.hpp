@@ -35,6 +35,7 @@ struct exchange {
   std::string_view query_string;
   std::string request_id;
   std::string origin;                        ///< allowed by CORS; empty: none
+  std::string allowed_methods;               ///< of a path that does not know this one
   std::vector<api::problem_detail> rejected; ///< invalid events beside valid ones
   int64_t wall_us = 0;
   time_point began{};

@@ -22,13 +22,13 @@ std::optional<bool> atomic_flag(std::string_view query_string) {
   auto list = api::parse_query_string(query_string);
   if (!list)
     return std::nullopt;
-  bool atomic = false;
+  std::optional<bool> atomic;
   for (const auto& [name, value] : *list) {
-    if (name != "atomic" || (value != "true" && value != "false"))
+    if (atomic || name != "atomic" || (value != "true" && value != "false"))
       return std::nullopt;
     atomic = value == "true";
   }
-  return atomic;
+  return atomic.value_or(false);
 }
 
 read_ingest_body refuse(error_code code, std::string detail) {
@@ -42,7 +42,7 @@ read_ingest_body read_ingest(const ingest_body& body, api::event_reader& reader,
   auto atomic = atomic_flag(body.query_string);
   if (!atomic)
     return refuse(error_code::invalid_query,
-                  "the only parameter here is atomic=true or atomic=false");
+                  "the only parameter here is atomic=true or atomic=false, once");
   auto type = token_of(body.content_type);
   bool lines = type == "application/x-ndjson" || type == "application/ndjson";
   if (!lines && type != "application/json")

@@ -10,7 +10,9 @@
 
 #include <atomic>
 #include <filesystem>
+#include <functional>
 #include <iterator>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -100,6 +102,15 @@ TEST_CASE("admin socket: sessions of every kind, and clients that leave, hold no
   std::atomic<bool> over{false};
   std::atomic<uint64_t> answered{0};
   std::vector<std::thread> crowd;
+  auto disperse = [&] {
+    over = true;
+    for (auto& client : std::exchange(crowd, {}))
+      client.join();
+  };
+  struct at_end {
+    std::function<void()> run;
+    ~at_end() { run(); }
+  } also_after_an_error{disperse};
   for (size_t first = 0; first < habits().size(); ++first)
     crowd.emplace_back([&, first] {
       for (auto at = first; !over; ++at) {
@@ -112,9 +123,7 @@ TEST_CASE("admin socket: sessions of every kind, and clients that leave, hold no
     });
   CHECK(eventually([&] { return answered > 500; }, 60s));
   auto end = service.stop();
-  over = true;
-  for (auto& one : crowd)
-    one.join();
+  disperse();
   INFO(service.log());
   CHECK(end.code == 0);
   CHECK(end.took < 10s);
@@ -122,4 +131,31 @@ TEST_CASE("admin socket: sessions of every kind, and clients that leave, hold no
   CHECK(report["ledger"]["balanced"] == true);
   CHECK(report["exitCode"] == 0);
   CHECK_FALSE(std::filesystem::exists(socket));
+}
+
+TEST_CASE("admin socket: requests that die with the actor that had them are answered") {
+  REQUIRE(has_faults());
+  temp_dir dir;
+  service_process service{dir.path(),
+                          {{"PHI_FAULTS", "admin.ping=throw@4*1"},
+                           {"APP_SHUTDOWN_WATCHDOG_ENABLED", "true"},
+                           {"APP_SHUTDOWN_WATCHDOG_INTERVAL_SECS", "1"}}};
+  auto socket = dir.path("admin.sock");
+  size_t answered = 0;
+  size_t lost = 0;
+  for (int i = 0; i < 2000 && !service.logged("starts an actor again"); ++i) {
+    std::vector<std::unique_ptr<raw_admin>> crowd;
+    for (int n = 0; n < 16; ++n) {
+      crowd.push_back(std::make_unique<raw_admin>(socket));
+      if (!crowd.back()->send(request("status")))
+        crowd.pop_back();
+    }
+    for (const auto& client : crowd)
+      (client->line(5s).ends_with('\n') ? answered : lost) += 1;
+  }
+  CHECK(service.logged("starts an actor again"));
+  CHECK(answered > 10);
+  CHECK(lost == 0);
+  CHECK(eventually([&] { return come_and_go(socket, {"status", request("status"), true}); }));
+  CHECK(service.stop().code == 0);
 }

@@ -10,6 +10,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
 
@@ -151,6 +152,16 @@ TEST_CASE("import and send: a service that takes few events a request gets few a
     CHECK(service.stop().code == 0);
   }
   CHECK(ask_database(dir.path("phi.db"), "SELECT count(*) FROM event") == 3 * 2520);
+}
+
+TEST_CASE("import: what is no file is refused, with the command that takes a pipe") {
+  temp_dir dir;
+  service_process service{dir.path(), {{"APP_STATS_TRACK_REQUESTS", "false"}}};
+  REQUIRE(::mkfifo(dir.path("pipe").c_str(), 0600) == 0);
+  auto refused = ctl(dir, {"import", dir.path("pipe")});
+  CHECK(refused.code == 2);
+  CHECK(has(refused.err, "is no regular file"));
+  CHECK(has(refused.err, "phictl send"));
 }
 
 TEST_CASE("import: a file that has grown counts its new lines only") {

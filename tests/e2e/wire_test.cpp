@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 
@@ -165,4 +166,36 @@ TEST_CASE("what ails the service: everybody learns the kind, administrators the 
   CHECK(has(detail_of(get(service.port(), "/health/ready")), "events would be refused: "));
   CHECK_FALSE(has(get(service.port(), "/health/ready").body, dir.path()));
   CHECK(has(get(service.port(), "/health/ready", let_in).body, dir.path()));
+}
+
+TEST_CASE("a method that a path does not know: the answer says which it knows; each has a date") {
+  temp_dir dir;
+  service_process service{dir.path()};
+  http_client client{service.port()};
+  REQUIRE(client.send("DELETE /api/v1/events HTTP/1.1\r\nHost: t\r\n\r\n"));
+  auto refused = client.read();
+  CHECK(refused.status == 405);
+  CHECK(refused.headers["allow"] == "POST");
+  CHECK(refused.headers["date"].ends_with(" GMT"));
+  auto good = client.get("/health/live");
+  CHECK(good.status == 200);
+  CHECK(good.headers.count("allow") == 0);
+  CHECK(good.headers["date"].ends_with(" GMT"));
+}
+
+TEST_CASE("all or nothing is asked for once, or not at all") {
+  temp_dir dir;
+  service_process service{dir.path()};
+  const auto* events = R"([{"feature":"f"},{"x":1}])";
+  CHECK(post(service.port(), "/api/v1/events?atomic=true&atomic=false", events).status == 422);
+  CHECK(post(service.port(), "/api/v1/events?atomic=true", events).status == 400);
+  CHECK(post(service.port(), "/api/v1/events?atomic=false", events).status == 200);
+}
+
+TEST_CASE("a limit on the size of files is an error of the write, and ends nothing") {
+  temp_dir dir;
+  service_process service{dir.path()};
+  service.signal(SIGXFSZ);
+  CHECK(get(service.port(), "/health/live").status == 200);
+  CHECK(service.stop().code == 0);
 }

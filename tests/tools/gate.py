@@ -28,7 +28,8 @@ SOAK_SEED = 1  # the same faults at every run; tests/e2e/soak takes others
 ASAN = {"ASAN_OPTIONS": "detect_stack_use_after_return=1:abort_on_error=0",
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
         "LSAN_OPTIONS": f"suppressions={ROOT}/tests/lsan.supp:print_suppressions=0"}
-TSAN = {"TSAN_OPTIONS": f"suppressions={ROOT}/tests/tsan.supp"}
+# A longer history: else the stack of what CAF wrote may be lost, and its suppression with it.
+TSAN = {"TSAN_OPTIONS": f"suppressions={ROOT}/tests/tsan.supp:history_size=7"}
 # The drills read the service's reports themselves (tests/support/service_process.cpp).
 TSAN_DRILL = {"TSAN_OPTIONS": TSAN["TSAN_OPTIONS"] + ":exitcode=0"}
 SERVICE = ["server/phi-backend", "tools/phictl/phictl", "tools/phictl/phictl.1", "tools/phictl/phictl.bash",

@@ -26,6 +26,16 @@ file_ptr open(const std::string& name) {
   return file;
 }
 
+/// What is read twice, and gone on with later, must be a file: a pipe gives its bytes once.
+void refuse_what_is_no_file(const std::string& name) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(name, error))
+    throw failure{exit_status::usage,
+                  name
+                    + " is no regular file, so an import could not resume in it;"
+                      " to send what comes out of a pipe: ... | phictl send"};
+}
+
 bool is_zstd(const std::string& name) {
   unsigned char magic[4] = {};
   auto file = open(name);
@@ -145,6 +155,7 @@ hash_ptr new_hash() {
 } // namespace
 
 line_reader::line_reader(const std::string& file) {
+  refuse_what_is_no_file(file);
   std::error_code error;
   size_ = static_cast<double>(std::filesystem::file_size(file, error));
   if (is_zstd(file))
