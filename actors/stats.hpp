@@ -57,12 +57,11 @@ struct stats_state {
   rate_meter rate;
   std::optional<commit_under_way> under_way;
 
-  drain_credit credit;                  ///< for live events, while the spool is being emptied
-  std::optional<time_point> held_since; ///< the next batch, for want of credit
-  bool away = false;                    ///< the database is: batches go to the spool
-  bool away_said = false;               ///< once, until a batch is committed
-  bool store_refuses = false;           ///< its last answer was an error
-  time_point tried_at{};                ///< when it was last tried with an empty batch
+  drain_credit credit;        ///< for live events, while the spool is being emptied
+  bool away = false;          ///< the database is: batches go to the spool
+  bool away_said = false;     ///< once, until a batch is committed
+  bool store_refuses = false; ///< its last answer was an error
+  time_point tried_at{};      ///< when it was last tried with an empty batch
   std::string refusal;
   std::optional<time_point> retry_at; ///< not before, unless somebody waits
   duration retry_wait{};              ///< that led to it

@@ -30,23 +30,18 @@ void hand_to_store(self_ptr self) {
 std::optional<time_point> held_back_until(self_ptr self) {
   auto& state = self->state;
   auto most = state.settings.queue.batch_events;
-  if (!credit_holds(self)
-      || state.credit.left(most) >= std::min(most, state.queue.first_events())) {
-    state.held_since.reset();
+  auto oldest = state.queue.oldest();
+  if (!oldest || !credit_holds(self)
+      || state.credit.left(most) >= std::min(most, state.queue.first_events()))
     return std::nullopt;
-  }
-  auto now = now_of(self);
-  if (!state.held_since)
-    state.held_since = now;
-  auto until = std::min(state.credit.until(),
-                        *state.held_since + defaults::drain_hold * state.settings.spool_after);
-  return now < until ? std::optional{until} : std::nullopt;
+  auto until =
+    std::min(state.credit.until(), *oldest + defaults::drain_hold * state.settings.spool_after);
+  return now_of(self) < until ? std::optional{until} : std::nullopt;
 }
 
 void commit_next(self_ptr self) {
   auto& state = self->state;
   auto now = now_of(self);
-  state.held_since.reset();
   auto most = credit_holds(self) ? state.credit.left(state.settings.queue.batch_events) : SIZE_MAX;
   state.under_way.emplace(
     stats_state::commit_under_way{.cut = state.queue.cut(most), .since = now});
