@@ -198,9 +198,10 @@ TEST_CASE("identities of a database that has only rows are made from them, as ru
 }
 
 TEST_CASE("runs that are damaged are made anew from the rows; what is there stays known") {
+  constexpr const char* one_byte = "UPDATE identity_block SET body = CAST(substr(body, 1, 9) || "
+                                   "x'01' || substr(body, 11) AS BLOB)";
   const char* damages[] = {
-    "UPDATE identity_block SET body = CAST(substr(body, 1, 9) || x'01' || substr(body, 11) AS "
-    "BLOB)",
+    one_byte,
     "UPDATE identity_block SET body = substr(body, 1, 3)",
     "DELETE FROM identity_block WHERE id % 7 = 0",
     "UPDATE identity_filter SET body = zeroblob(length(body))",
