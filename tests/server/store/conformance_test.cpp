@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include <filesystem>
+#include <latch>
 #include <random>
 #include <thread>
 #include <unistd.h>
@@ -242,10 +243,12 @@ TEST_CASE("the same ids sent to three writers at once are stored once") {
     std::atomic<uint64_t> duplicates{0};
     std::atomic<uint64_t> failed{0};
     REQUIRE(db.store()->open().why() == "");
+    std::latch all_open{3}; // else the last one finds what the others have stored
     for (int writer = 0; writer < 3; ++writer)
       writers.emplace_back([&, writer] {
         auto store = db.store("writer " + std::to_string(writer));
         failed += store->open().why() != "";
+        all_open.arrive_and_wait();
         std::mt19937 random{static_cast<uint32_t>(writer)};
         for (uint32_t round = 0; round < 20; ++round) {
           std::vector<event> events;
