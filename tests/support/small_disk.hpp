@@ -2,8 +2,9 @@
 /// A small file system of its own; needs the right to mount.
 
 #include <cerrno>
+#include <cstdio>
 #include <filesystem>
-#include <fstream>
+#include <memory>
 #include <string>
 #include <sys/mount.h>
 #include <system_error>
@@ -25,9 +26,13 @@ public:
 
   /// Leaves not a byte.
   void fill() const {
-    std::ofstream out{at_ + "/ballast", std::ios::binary};
+    // Closed on exec: a service that is started meanwhile would keep it, and the disk full for
+    // ever.
+    std::unique_ptr<std::FILE, int (*)(std::FILE*)> out{
+      std::fopen((at_ + "/ballast").c_str(), "wbe"), &std::fclose};
     std::string block(65536, 'x');
-    while (out << block << std::flush) {
+    while (out && std::fwrite(block.data(), 1, block.size(), out.get()) == block.size()
+           && std::fflush(out.get()) == 0) {
     }
   }
   void clear() const { std::filesystem::remove(at_ + "/ballast"); }

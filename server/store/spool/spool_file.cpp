@@ -129,9 +129,8 @@ public:
 
   std::optional<query_answer> answer(const spool_task& task, spool_progress& so_far) override {
     // On a slow machine a step of a check is over before one of its statements looks.
-    if (std::holds_alternative<spool_check>(task) && watch_)
-      if (auto why = watch_->check(); why != end_cause::none)
-        return ended_answer(why);
+    if (std::holds_alternative<spool_check>(task) && watch_ && watch_->check() != end_cause::none)
+      return ended_answer(watch_->check());
     std::optional<json> body;
     auto answered = safely(
       [&] { body = std::visit([&](const auto& one) { return execute(one, so_far); }, task); });
