@@ -49,7 +49,6 @@ public:
   }
 
   size_t size() const { return size_ + has_zero_; }
-  size_t bytes() const { return slots_.size() * sizeof(digest); }
 
   /// All of them, in no order.
   std::vector<digest> all() const {

@@ -333,13 +333,4 @@ void identities::hold_filters() {
   }
 }
 
-size_t identities::bytes() const {
-  auto out = newest_.bytes();
-  for (const auto& full : full_)
-    out += full.digests.bytes();
-  for (const auto& run : runs_)
-    out += run.bytes();
-  return out;
-}
-
 } // namespace phi::store

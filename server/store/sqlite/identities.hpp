@@ -54,8 +54,6 @@ public:
   int64_t last_seq() const { return last_seq_; }
   /// Full sets that are not runs yet.
   size_t waiting() const { return full_.size(); }
-  /// In memory.
-  size_t bytes() const;
 
 private:
   /// A set that is full, and what of it is being written.

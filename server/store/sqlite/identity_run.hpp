@@ -38,9 +38,6 @@ struct identity_run {
   std::vector<block_filter> filters; ///< of each block; empty: they are read when they are needed
 
   size_t blocks() const { return fences.size(); }
-  size_t bytes() const {
-    return fences.size() * sizeof(digest) + filters.size() * sizeof(block_filter);
-  }
 };
 
 /// A block, a filter or a run that does not hold what was written. It is derived: the rows are the
