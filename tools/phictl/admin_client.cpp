@@ -165,6 +165,23 @@ json admin_client::call(std::string_view method, json params, std::chrono::milli
   return answer.value("result", json{});
 }
 
+/// A little more than the supervisor waits before it restarts an actor
+/// (`defaults::restart_backoff`).
+constexpr std::chrono::milliseconds again_after{250};
+
+json admin_client::look(std::string_view method, const json& params,
+                        std::chrono::milliseconds limit) {
+  auto until = steady::now() + limit;
+  for (;;)
+    try {
+      return call(method, params, limit);
+    } catch (const failure& refused) {
+      if (refused.helps() != remedy::later || steady::now() >= until)
+        throw;
+      wait_for_end(std::min(until, steady::now() + again_after));
+    }
+}
+
 json ask(const command_context& context, std::string_view method, json params,
          std::chrono::milliseconds limit) {
   return admin_client{context}.call(method, std::move(params), context.timeout_or(limit));

@@ -26,6 +26,10 @@ public:
   /// The result of one request.
   json call(std::string_view method, json params, std::chrono::milliseconds limit);
 
+  /// The same for a question that changes nothing: where the service says "try again", as when the
+  /// actor that had it was restarted, it is asked again until `limit` is over.
+  json look(std::string_view method, const json& params, std::chrono::milliseconds limit);
+
   /// Waits until the service ends the connection, no longer than `until`.
   void wait_for_end(std::chrono::steady_clock::time_point until);
 

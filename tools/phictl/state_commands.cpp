@@ -84,7 +84,7 @@ void watch(const command_context& context) {
   admin_client client{context};
   bool terminal = ::isatty(STDOUT_FILENO);
   for (;;) {
-    auto answer = client.call(admin_wire::method_status, json::object(), context.timeout_or(3s));
+    auto answer = client.look(admin_wire::method_status, json::object(), context.timeout_or(3s));
     if (terminal)
       std::cout << "\033[H\033[J";
     if (context.json)

@@ -111,18 +111,23 @@ std::string who_holds(const json& status) {
   return status.value("state", "?") + (out.empty() ? "" : ": " + out);
 }
 
+/// A service in its last seconds may answer late, or lose a question with the actor that had it.
+bool comes_back(const failure& trouble) {
+  return trouble.status() == exit_status::timed_out || trouble.helps() == remedy::later;
+}
+
 /// Follows the stop on the connection until the service ends it, which it does last.
 void follow(admin_client& client, steady::time_point until) {
   progress_line line;
   try {
     while (steady::now() < until) {
-      line.show(who_holds(client.call(admin_wire::method_status, json::object(), 2s)));
+      line.show(who_holds(client.look(admin_wire::method_status, json::object(), 2s)));
       client.wait_for_end(std::min(until, steady::now() + 250ms));
     }
   } catch (const failure& gone) {
     if (gone.status() == exit_status::not_running)
       return;
-    if (gone.status() != exit_status::timed_out)
+    if (!comes_back(gone))
       throw;
   }
 }
@@ -136,14 +141,14 @@ void wait_until_gone(const command_context& context, const run_key& run, steady:
   while (steady::now() < until) {
     try {
       admin_client connection{context};
-      auto running = run_in(connection.call(admin_wire::method_status, json::object(), 2s));
+      auto running = run_in(connection.look(admin_wire::method_status, json::object(), 2s));
       if (running.pid != run.pid || running.id != run.id)
         return;
       follow(connection, until);
     } catch (const failure& gone) {
       if (gone.status() == exit_status::not_running)
         return;
-      if (gone.status() != exit_status::timed_out)
+      if (!comes_back(gone))
         throw;
     }
   }
