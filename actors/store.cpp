@@ -42,17 +42,20 @@ void close_and_leave(self_ptr self) {
                .ended = std::move(closed)});
 }
 
-/// A commit that waits for others gets on, and a stop does not end it.
-class steady_progress : public work_watch {
+/// A commit that waits for others gets on, and a stop does not end it. It ends the opening, where a
+/// migration or a log that is replayed may take long.
+class store_watch : public work_watch {
 public:
-  explicit steady_progress(activity_ptr on) : on_(std::move(on)) {}
+  explicit store_watch(activity_ptr on) : on_(std::move(on)) {}
+  void opened() noexcept { opening_ = false; }
   end_cause check() noexcept override {
-    on_->check();
-    return end_cause::none;
+    auto cause = on_->check();
+    return opening_ ? cause : end_cause::none;
   }
 
 private:
   activity_ptr on_;
+  bool opening_ = true;
 };
 
 } // namespace
@@ -61,15 +64,19 @@ store_actor::behavior_type store_behavior(self_ptr self, child_identity who, sto
   set_up_child(self, std::move(who));
   auto& state = self->state;
   state.port = std::move(port);
-  state.port->watched_by(std::make_shared<steady_progress>(state.who.activity));
+  auto watch = std::make_shared<store_watch>(state.who.activity);
+  state.port->watched_by(watch);
   outcome opened;
   {
     activity_scope scope{*state.who.activity, "opening the database"};
     fault_point("store.open");
     opened = state.port->open();
   }
-  if (!opened)
+  watch->opened();
+  if (!opened && state.who.activity->pressed() == urge::none)
     fail_to_start(self, opened.why());
+  if (!opened)
+    log_info("store", "gives up opening the database for the stop", {{"cause", opened.why()}});
   return handlers(
     self,
     [](atom::stop, const stop_order&) {

@@ -137,16 +137,32 @@ void begin_stop(self_ptr self, stop_mode mode, stop_reason reason, const std::st
 
 // -- time ---------------------------------------------------------------------------------------
 
-void start_is_late(self_ptr self) {
+/// A start has its time from its last progress on: a long log that is replayed or many rows that
+/// are migrated end by themselves, or by a stop.
+void look_at_start(self_ptr self) {
   auto& state = self->state;
+  auto now = now_of(self);
   for (auto& child : state.children)
     if (child.state == life::starting) {
-      auto text = child.spec.name + " did not start within "
-                  + show_duration(state.settings.start_timeout)
-                  + ", seen in: " + child.spec.seen_at->show();
-      log_error("supervisor", "gives up the start", {{"cause", text}});
-      return begin_stop(self, stop_mode::graceful, stop_reason::startup_failed, text);
+      auto work = child.spec.seen_at->progress();
+      auto doing = child.spec.name + ": " + child.spec.seen_at->show();
+      if (std::exchange(state.start_work_seen, work) != work) {
+        state.start_deadline = now + state.settings.start_timeout;
+        become(self, service_state::starting, "starting: " + doing);
+      }
+      if (now >= state.start_deadline) {
+        auto text = child.spec.name + " did not start within "
+                    + show_duration(state.settings.start_timeout)
+                    + ", seen in: " + child.spec.seen_at->show();
+        log_error("supervisor", "gives up the start", {{"cause", text}});
+        return begin_stop(self, stop_mode::graceful, stop_reason::startup_failed, text);
+      }
+      if (now >= state.next_progress) {
+        log_info("supervisor", "waits for a start", {{"doing", doing}});
+        state.next_progress = now + defaults::start_progress_interval;
+      }
     }
+  arm_timer(self);
 }
 
 /// Somebody must watch the watchdog: its own ping to us is the sign.
@@ -175,8 +191,8 @@ void on_tick(self_ptr self, uint64_t number) {
   if (number != state.timer)
     return;
   auto now = now_of(self);
-  if (state.state == service_state::starting && now >= state.start_deadline)
-    return start_is_late(self);
+  if (state.state == service_state::starting)
+    return look_at_start(self);
   if (!state.plan->begun()) {
     check_watchdog(self, now);
     if (state.service->shows_status() && now >= state.next_status)
@@ -192,10 +208,15 @@ void on_tick(self_ptr self, uint64_t number) {
 
 // -- starting -----------------------------------------------------------------------------------
 
+/// A question needs an end, and this one has it elsewhere: in its deadline, which moves, or in
+/// DOWN.
+constexpr auto longest_start = std::chrono::hours{24 * 365};
+
 void start_child(self_ptr self, size_t i) {
   auto& child = self->state.children[i];
   child.state = life::starting;
   before_hand_over();
+  self->state.start_work_seen = child.spec.seen_at->progress();
   child.actor = child.spec.start(supervisor_actor{self});
   watch_end(self, child.actor);
   if (child.spec.name == actor_name::watchdog)
@@ -204,7 +225,7 @@ void start_child(self_ptr self, size_t i) {
     tell_urgent_from_outside(child.actor, atom::apply_v, self->state.adopted);
   // It handles messages only once it has started: its first pong is the proof.
   ask_urgent(
-    self, child.actor, self->state.settings.start_timeout * 2,
+    self, child.actor, longest_start,
     [self, i](const pong&) {
       auto& child = self->state.children[i];
       if (child.state != life::starting)
@@ -216,7 +237,7 @@ void start_child(self_ptr self, size_t i) {
       become(self, service_state::starting, "starting: " + child.spec.name + " is up");
       start_next(self);
     },
-    [](const caf::error&) {}, // its DOWN or the start's deadline says more
+    [](const caf::error&) {}, // its DOWN says more
     atom::ping_v);
 }
 
@@ -225,6 +246,7 @@ void start_next(self_ptr self) {
   auto& state = self->state;
   if (state.plan->begun())
     return;
+  state.start_deadline = now_of(self) + state.settings.start_timeout;
   for (size_t i = state.children.size(); i-- > 0;)
     if (state.children[i].state == life::absent)
       return start_child(self, i);
@@ -316,7 +338,7 @@ void supervising::arm_timer(self_ptr self) {
   std::optional<time_point> next;
   auto consider = [&](time_point t) { next = next ? std::min(*next, t) : t; };
   if (state.state == service_state::starting)
-    consider(state.start_deadline);
+    consider(std::min(state.start_deadline, now_of(self) + defaults::start_look_interval));
   else if (!state.plan->begun()) {
     if (state.service->shows_status())
       consider(state.next_status);
@@ -363,7 +385,7 @@ supervisor_actor::behavior_type supervisor_behavior(self_ptr self, std::vector<c
   use_settings(self, settings);
   state.service = std::move(service);
   state.started_at = now_of(self);
-  state.start_deadline = state.started_at + settings.start_timeout;
+  state.next_progress = state.started_at + defaults::start_progress_interval;
   become(self, service_state::starting, "starting");
   start_next(self);
   arm_timer(self);

@@ -39,7 +39,7 @@ struct child_spec {
 
 struct supervisor_settings {
   shutdown_plan::settings stop;
-  duration start_timeout{};
+  duration start_timeout{}; ///< of a child, from its last progress on
   restart_policy::settings restarts;
   duration watchdog_silence{}; ///< without its ping for as long the watchdog is stuck; 0: is off
 };
@@ -68,11 +68,12 @@ struct supervisor_state {
   std::optional<restart_policy> restarts;
   service_state state = service_state::starting;
   time_point started_at{};
-  time_point start_deadline{};
+  time_point start_deadline{};              ///< of the child that starts, from its last progress on
+  uint64_t start_work_seen = 0;             ///< its progress, when last looked at
   std::optional<ledger_counts> last_ledger; ///< as stats left it
   uint64_t timer = 0;                       ///< number of the current timer
   time_point timer_due{};                   ///< when it should come
-  time_point next_progress{};               ///< of the progress lines of a stop
+  time_point next_progress{};               ///< of the progress lines of a start or a stop
   time_point next_status{};                 ///< of the status line
   status_line line;
   time_point last_pinged{};          ///< by the watchdog, moved on while we stood still

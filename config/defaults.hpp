@@ -90,6 +90,9 @@ inline constexpr auto status_answer_timeout = 300ms;
 inline constexpr auto service_status_timeout = 1000ms;
 /// Between two progress lines of a stop.
 inline constexpr auto stop_progress_interval = 1000ms;
+/// Between two progress lines of a start, and between two looks whether it gets on.
+inline constexpr auto start_progress_interval = 5000ms;
+inline constexpr auto start_look_interval = 1000ms;
 /// Between two looks at the state for the status line, while somebody shows it.
 inline constexpr auto status_line_interval = 2000ms;
 /// How long the admin actor waits for a reload: two in a row, each with an actor that is late.

@@ -45,11 +45,11 @@ void examine_start(const config& settings, const unit_limits& limits,
                    std::vector<budget_finding>& out) {
   auto ours = seconds{settings.shutdown.start_timeout_secs};
   if (limits.start && *limits.start <= ours)
-    out.push_back({"a start may take shutdown.start_timeout_secs = " + in_seconds(ours)
-                     + ", but TimeoutStartSec of " + limits.unit + " is "
-                     + in_seconds(*limits.start),
-                   "set " + setting("TimeoutStartSec", ours + seconds{5})
-                     + " in the unit, or lower shutdown.start_timeout_secs"});
+    out.push_back(
+      {"a start may go on without progress for shutdown.start_timeout_secs = " + in_seconds(ours)
+         + ", but TimeoutStartSec of " + limits.unit + " is " + in_seconds(*limits.start),
+       "set " + setting("TimeoutStartSec", ours + seconds{5})
+         + " in the unit, or lower shutdown.start_timeout_secs"});
 }
 
 void examine_watchdog(const config& settings, const unit_limits& limits,

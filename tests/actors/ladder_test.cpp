@@ -403,6 +403,27 @@ TEST_CASE("an actor that does not start in time ends the start with its name: co
         != std::string::npos);
 }
 
+TEST_CASE("an actor that gets on while it starts has its time from its last progress on") {
+  virtual_system on;
+  auto plans = three_children();
+  plans[1].how = manner::never_starting;
+  fake_house house{on, plans};
+  auto& stats = *house.activities["stats"];
+  for (int second = 0; second < 60; ++second) {
+    stats.end(stats.begin("reading rows"));
+    on.advance(1s);
+  }
+  CHECK_FALSE(house.finished());
+  CHECK(
+    std::count(house.service->texts.begin(), house.service->texts.end(), "starting: stats: idle")
+    == 60);
+  on.advance(3990ms); // it was seen to get on at the end of the last second
+  CHECK_FALSE(house.finished());
+  on.advance(1020ms);
+  REQUIRE(house.finished());
+  CHECK(house.service->result->code == exit_code::startup_failed);
+}
+
 TEST_CASE("a signal while starting aborts the start cleanly: code 0") {
   virtual_system on;
   auto plans = three_children();

@@ -43,7 +43,49 @@ private:
   sqlite3* db_ = nullptr;
 };
 
+constexpr int many_rows = 7'000'000;
+
+/// A database of a service, with rows whose identities the next start has to read.
+void fill_with_rows(const std::string& file) {
+  sqlite3* db = nullptr;
+  REQUIRE(sqlite3_open(file.c_str(), &db) == SQLITE_OK);
+  auto rows = "PRAGMA synchronous = OFF;"
+              "INSERT INTO event(time_us, identity, feature)"
+              " WITH RECURSIVE number(n) AS (VALUES(1) UNION ALL SELECT n + 1 FROM number"
+              " WHERE n < "
+              + std::to_string(many_rows)
+              + ") SELECT 1700000000000000 + n, randomblob(16), 'old' FROM number";
+  CHECK(sqlite3_exec(db, rows.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
+  sqlite3_close(db);
+}
+
 } // namespace
+
+TEST_CASE("a start that takes longer than its time, but gets on: it is waited for, and a stop ends "
+          "it at once") {
+  temp_dir dir;
+  service_process first{dir.path()};
+  CHECK(first.stop().code == 0);
+  fill_with_rows(first.database());
+  settings one_second{{"APP_SHUTDOWN_START_TIMEOUT_SECS", "1"}};
+  {
+    service_process stopped{dir.path(), one_second, false};
+    REQUIRE(stopped.wait_for_log("supervisor starts"));
+    std::this_thread::sleep_for(300ms);
+    auto end = stopped.stop();
+    CHECK(end.code == 0);
+    CHECK(end.took < 500ms);
+    CHECK(stopped.logged("gives up opening the database for the stop"));
+  }
+  auto began = std::chrono::steady_clock::now();
+  service_process whole{dir.path(), one_second};
+  CHECK(std::chrono::steady_clock::now() - began > 1200ms); // else this shows nothing
+  CHECK(post(whole.port(), "/api/v1/events", one_event).status == 200);
+  CHECK(whole.stop().code == 0);
+  CHECK(ask_database(whole.database(), "SELECT count(*) FROM event WHERE feature = 'old'")
+        == many_rows);
+  CHECK(ask_database(whole.database(), "SELECT count(*) FROM event WHERE feature = 'f'") == 1);
+}
 
 TEST_CASE("a locked database: 503 with Retry-After after the busy time-out, then it goes on") {
   temp_dir dir;
