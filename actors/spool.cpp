@@ -358,7 +358,8 @@ spool_actor::behavior_type spool_behavior(self_ptr self, child_identity who, spo
       auto found = state.port->recovered();
       if (found == 0) // an empty file, or this actor was restarted: stats knows
         state.aside_told = state.port->depth().aside_events;
-      tell_aside(self, {.recovered = found});
+      tell(self, listener, atom::replayed_v, replay_result{.recovered = found});
+      tell_aside(self);
       arm_deferred(self);
       arm(self, duration::zero());
     },

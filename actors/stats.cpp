@@ -226,7 +226,13 @@ stats_actor::behavior_type stats_behavior(self_ptr self, child_identity who, sto
     [self](atom::release, const release_order& order) { finish(self, order); },
     [self](atom::ping) {
       fault_point("stats.ping");
-      return pong_of(self->state.who);
+      auto& state = self->state;
+      auto promise = self->make_response_promise<pong>();
+      if (state.spool && !state.spool_counted)
+        state.started.push_back(promise);
+      else
+        promise.deliver(pong_of(state.who));
+      return promise;
     },
     [self](atom::status) {
       try_refusing_store(self);

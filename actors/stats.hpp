@@ -57,11 +57,15 @@ struct stats_state {
   rate_meter rate;
   std::optional<commit_under_way> under_way;
 
-  drain_credit credit;        ///< for live events, while the spool is being emptied
-  bool away = false;          ///< the database is: batches go to the spool
-  bool away_said = false;     ///< once, until a batch is committed
-  bool store_refuses = false; ///< its last answer was an error
-  time_point tried_at{};      ///< when it was last tried with an empty batch
+  drain_credit credit; ///< for live events, while the spool is being emptied
+  /// The spool has said how much it holds from before; until then nobody is told that we are there,
+  /// so that a service that is ready knows of all that it has.
+  bool spool_counted = false;
+  std::vector<promise_of<pong>> started; ///< answered then
+  bool away = false;                     ///< the database is: batches go to the spool
+  bool away_said = false;                ///< once, until a batch is committed
+  bool store_refuses = false;            ///< its last answer was an error
+  time_point tried_at{};                 ///< when it was last tried with an empty batch
   std::string refusal;
   std::optional<time_point> retry_at; ///< not before, unless somebody waits
   duration retry_wait{};              ///< that led to it

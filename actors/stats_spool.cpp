@@ -65,7 +65,10 @@ void settle_spooled(self_ptr self, const spool_result& result) {
 
 void take_replayed(self_ptr self, const replay_result& result) {
   auto& state = self->state;
+  state.spool_counted = true;
   state.ledger.recover(result.recovered);
+  for (auto& promise : std::exchange(state.started, {}))
+    promise.deliver(pong_of(state.who));
   state.ledger.replay(result.stored, result.duplicates);
   state.ledger.requeue(result.requeued);
   state.ledger.set_aside(result.set_aside);

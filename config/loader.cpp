@@ -446,9 +446,19 @@ loaded_config load_config(const std::string& file, const environment& env) {
   load.read_credentials(variable(env, "CREDENTIALS_DIRECTORY"));
   load.read_environment(env);
   resolve(out.values, env);
-  if (out.ok())
+  if (out.ok()) {
     out.problems = check_config(out.values);
+    name_origins(out);
+  }
   return out;
+}
+
+void name_origins(loaded_config& of) {
+  for (auto& problem : of.problems) {
+    auto origin = of.origins.find(problem.text.substr(0, problem.text.find(' ')));
+    if (origin != of.origins.end() && origin->second != "default")
+      problem.text.insert(0, origin->second + ": ");
+  }
 }
 
 } // namespace phi

@@ -14,7 +14,9 @@ namespace phi {
 
 /// One thing that is wrong: what, where, and what would be right.
 struct config_problem {
-  std::string text; ///< several lines when it shows the place in the file
+  /// Several lines when it shows the place in the file. What is wrong with a value begins with the
+  /// path of its key.
+  std::string text;
 };
 
 struct loaded_config {
@@ -36,6 +38,9 @@ environment process_environment();
 /// Loads, resolves and checks. `file` may be empty: then only defaults and environment count. Never
 /// throws; all problems are collected, not only the first.
 loaded_config load_config(const std::string& file, const environment& env);
+
+/// Says in front of a problem with a value who set it: "FILE:LINE: " or "environment NAME: ".
+void name_origins(loaded_config& of);
 
 /// Checks that need several keys: impossible combinations, budgets, unsafe settings.
 std::vector<config_problem> check_config(const config& values);

@@ -24,7 +24,7 @@ constexpr std::array table{
   error_facts{bad_encoding, "bad_encoding", 400, "The body does not match its Content-Encoding"},
   error_facts{invalid_json, "invalid_json", 400, "The body is not valid JSON"},
   error_facts{empty_body, "empty_body", 400, "The body is empty"},
-  error_facts{invalid_query, "invalid_query", 422, "A query parameter is not valid"},
+  error_facts{invalid_query, "invalid_query", 422, "A parameter is not valid"},
   error_facts{not_found, "not_found", 404, "There is nothing at this path"},
   error_facts{method_not_allowed, "method_not_allowed", 405, "The method is not allowed here"},
   error_facts{unauthorized, "unauthorized", 401, "A valid bearer token is needed"},

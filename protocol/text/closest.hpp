@@ -29,18 +29,28 @@ inline size_t edit_distance(std::string_view a, std::string_view b) {
 /// Nobody means something else by a longer name; and the work grows with its length.
 inline constexpr size_t longest_misspelt = 64;
 
-/// The closest of `known` to `name`, or an empty text when none is close. Nothing is close to
-/// nothing: whoever wrote no name at all meant none of the short ones.
+inline std::string in_small_letters(std::string_view text) {
+  std::string out{text};
+  for (char& c : out)
+    if (c >= 'A' && c <= 'Z')
+      c = static_cast<char>(c - 'A' + 'a');
+  return out;
+}
+
+/// The closest of `known` to `name`, or an empty text when none is close; capitals do not
+/// matter. Nothing is close to nothing: whoever wrote no name at all meant none of the short ones.
 inline std::string closest(std::string_view name, std::span<const std::string> known) {
   std::string best;
   if (name.empty() || name.size() > longest_misspelt)
     return best;
-  size_t best_distance = std::max<size_t>(2, name.size() / 3) + 1;
+  // Of a short name one letter may be wrong: else any other short one would do.
+  size_t best_distance = (name.size() <= 3 ? 1 : std::max<size_t>(2, name.size() / 3)) + 1;
+  auto wanted = in_small_letters(name);
   for (const auto& candidate : known) {
     auto longer = std::max(name.size(), candidate.size());
     if (longer - std::min(name.size(), candidate.size()) >= best_distance)
       continue; // so many letters must be put in or taken out at least
-    auto distance = edit_distance(name, candidate);
+    auto distance = edit_distance(wanted, in_small_letters(candidate));
     if (distance < best_distance) {
       best_distance = distance;
       best = candidate;

@@ -81,7 +81,7 @@ trusted_proxies::trusted_proxies(const std::vector<std::string>& entries) {
         net.bits -= 96; // ::ffff:10.0.0.0/104
     }
     if (most == 0 || net.bits < 0 || net.bits > most)
-      throw std::invalid_argument("server.trusted_proxies: \"" + entry
+      throw std::invalid_argument("server.trusted_proxies = \"" + entry
                                   + "\" is no address or network such as 10.0.0.0/8");
     networks_.push_back(std::move(net));
   }

@@ -4,6 +4,7 @@
 
 #include "config/keys.hpp"
 #include "protocol/text/rfc3339.hpp"
+#include "server/api/array_parts.hpp"
 #include "server/platform/digest.hpp"
 
 #include <simdjson.h>
@@ -113,6 +114,22 @@ std::string what_is_wrong(simdjson::error_code code) {
   }
 }
 
+error_code code_of(simdjson::error_code code) {
+  return code == simdjson::DEPTH_ERROR ? error_code::too_deep : error_code::invalid_json;
+}
+
+/// Whether a value is at fault, and not what divides it from the others.
+bool is_about_value(simdjson::error_code code) {
+  return code == simdjson::NUMBER_ERROR || code == simdjson::STRING_ERROR
+         || code == simdjson::UTF8_ERROR || code == simdjson::UNESCAPED_CHARS
+         || code == simdjson::DEPTH_ERROR;
+}
+
+/// Windows' tools write one at the beginning of a text.
+std::string_view without_byte_order_mark(std::string_view text) {
+  return text.starts_with("\xef\xbb\xbf") ? text.substr(3) : text;
+}
+
 } // namespace
 
 class event_reader::work {
@@ -123,12 +140,12 @@ public:
 
   read_events json(std::string_view body, int64_t now_us) {
     begin(now_us);
+    body = without_byte_order_mark(body);
     if (body.find_first_not_of(" \t\r\n") == body.npos)
       return whole(error_code::empty_body, "send one event, or an array of events");
     dom::element root;
     if (auto code = parse(body, root))
-      return whole(code == simdjson::DEPTH_ERROR ? error_code::too_deep : error_code::invalid_json,
-                   what_is_wrong(code));
+      return by_parts(body, code);
     dom::array list;
     if (root.get(list)) { // an error: it is no array
       event_size_ = body.size();
@@ -146,8 +163,24 @@ public:
     return std::move(out_);
   }
 
+  /// The JSON was not read, for `code`. In an array that may be the fault of some events only.
+  read_events by_parts(std::string_view body, simdjson::error_code code) {
+    auto parts = is_about_value(code) ? parts_of_array(body, limits_.events) : std::nullopt;
+    if (!parts)
+      return whole(code_of(code), what_is_wrong(code));
+    if (parts->size() > limits_.events)
+      return too_many();
+    for (auto part : *parts) {
+      auto wrong = add_part(static_cast<size_t>(part.data() - body.data()), part.size());
+      if (wrong && !is_about_value(wrong))
+        return whole(code_of(wrong), what_is_wrong(wrong)); // then it is no JSON at all
+    }
+    return std::move(out_);
+  }
+
   read_events ndjson(std::string_view body, int64_t now_us) {
     begin(now_us);
+    body = without_byte_order_mark(body);
     load(body);
     for (size_t at = 0; at < body.size();) {
       auto end = std::min(body.find('\n', at), body.size());
@@ -155,7 +188,7 @@ public:
       if (line.find_first_not_of(" \t\r") != line.npos) {
         if (index_ >= limits_.events)
           return too_many();
-        add_line(at, line.size());
+        add_part(at, line.size());
       }
       at = end + 1;
     }
@@ -200,18 +233,20 @@ private:
                  "a request may hold up to " + std::to_string(limits_.events) + " events");
   }
 
-  void add_line(size_t at, size_t size) {
+  /// A part of the text that was loaded: an event of its own.
+  simdjson::error_code add_part(size_t at, size_t size) {
     dom::element root;
     event_size_ = size;
-    if (size > limits_.event_bytes) {
-      reject(error_code::event_too_large, "", too_large_text());
-    } else if (auto code = parse_at(at, size, root)) {
-      reject(code == simdjson::DEPTH_ERROR ? error_code::too_deep : error_code::invalid_json, "",
-             what_is_wrong(code));
-    } else {
-      return add(root);
+    bool fits = size <= limits_.event_bytes;
+    auto code = fits ? parse_at(at, size, root) : simdjson::SUCCESS;
+    if (fits && !code) {
+      add(root);
+      return code;
     }
+    fits ? reject(code_of(code), "", what_is_wrong(code))
+         : reject(error_code::event_too_large, "", too_large_text());
     ++index_;
+    return code;
   }
 
   std::string too_large_text() const {

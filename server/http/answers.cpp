@@ -5,9 +5,8 @@
 namespace phi::http {
 namespace {
 
-using response_type = restinio::response_builder_t<restinio::restinio_controlled_output_t>;
-
-void add_cors(response_type& response, const exchange& to) {
+template <class Output>
+void add_cors(restinio::response_builder_t<Output>& response, const exchange& to) {
   response.append_header("Access-Control-Allow-Origin", to.origin);
   response.append_header("Vary", "Origin");
   if (to.request->header().method() != restinio::http_method_options())
@@ -18,11 +17,9 @@ void add_cors(response_type& response, const exchange& to) {
   response.append_header("Access-Control-Max-Age", "600");
 }
 
-} // namespace
-
-void write_answer(const exchange& to, answer what, bool close) {
-  auto code = restinio::http_status_code_t{static_cast<uint16_t>(what.status)};
-  auto response = to.request->create_response({code, std::string{api::reason_phrase(what.status)}});
+template <class Output>
+void add_fields(restinio::response_builder_t<Output>& response, const exchange& to,
+                const answer& what, bool close) {
   response.append_header("X-Request-Id", to.request_id);
   response.append_header_date_field();
   if (!what.body.empty())
@@ -39,8 +36,23 @@ void write_answer(const exchange& to, answer what, bool close) {
   bool upgrade = to.request->header().connection() == restinio::http_connection_header_t::upgrade;
   if (close || upgrade)
     response.connection_close();
-  if (!to.head)
-    response.set_body(std::move(what.body));
+}
+
+} // namespace
+
+void write_answer(const exchange& to, answer what, bool close) {
+  auto code = restinio::http_status_code_t{static_cast<uint16_t>(what.status)};
+  auto status = restinio::http_status_line_t{code, std::string{api::reason_phrase(what.status)}};
+  if (to.head) { // the length that GET's answer would have (RFC 9110, section 9.3.2)
+    auto response = to.request->create_response<restinio::user_controlled_output_t>(status);
+    add_fields(response, to, what, close);
+    response.set_content_length(what.body.size());
+    response.done();
+    return;
+  }
+  auto response = to.request->create_response(status);
+  add_fields(response, to, what, close);
+  response.set_body(std::move(what.body));
   response.done();
 }
 

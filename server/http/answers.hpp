@@ -12,8 +12,8 @@ namespace phi::http {
 struct answer {
   int status = 200;
   std::string body;
-  std::string_view type;      ///< of the body; a literal
-  uint32_t retry_after_s = 0; ///< 0: no such header
+  std::string_view type = "application/json"; ///< of the body; a literal
+  uint32_t retry_after_s = 0;                 ///< 0: no such header
 };
 
 /// Never inside RESTinio's request handler: it would read on before the answer is out. `close` ends

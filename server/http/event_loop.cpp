@@ -4,8 +4,6 @@
 #include "protocol/fault_point.hpp"
 #include "protocol/text/rfc3339.hpp"
 #include "server/api/problem.hpp"
-#include "server/api/question_reader.hpp"
-#include "server/http/access.hpp"
 #include "server/http/access_log.hpp"
 #include "server/http/answers.hpp"
 #include "server/http/connection_link.hpp"
@@ -13,10 +11,9 @@
 #include "server/http/draining.hpp"
 #include "server/http/exchanges.hpp"
 #include "server/http/holders.hpp"
-#include "server/http/ingest_body.hpp"
 #include "server/http/limits.hpp"
 #include "server/http/own_requests.hpp"
-#include "server/http/request_target.hpp"
+#include "server/http/request_handler.hpp"
 #include "server/platform/digest.hpp"
 #include "server/platform/posix/listener.hpp"
 #include "server/platform/posix/listener_probe.hpp"
@@ -56,8 +53,7 @@ public:
       drain_(io_, links_, door_),
       sweep_(io_),
       replies_(std::make_shared<loop_replies>(*this)),
-      reader_(api::event_limits_of(settings_), shared_->salt),
-      question_defaults_{settings_.stats.timezone, settings_.stats.max_range_days},
+      handler_(*shared_, settings_),
       exchanges_(random_bits()),
       own_requests_(settings_, shared_->salt) {
     links_.limits = limits_of(settings_);
@@ -97,8 +93,7 @@ public:
     asio_ns::post(io_, [this, next = std::move(next)] {
       settings_ = *next;
       links_.limits = limits_of(settings_);
-      reader_.set_limits(api::event_limits_of(settings_));
-      question_defaults_ = {settings_.stats.timezone, settings_.stats.max_range_days};
+      handler_.adopt_settings();
       own_requests_.adopt_settings();
     });
   }
@@ -197,125 +192,23 @@ private:
     connections_.store(links_.open_count(), std::memory_order_relaxed);
     drain_.request_came();
     try {
-      dispatch(now);
+      execute(now, handler_.decide(fields_of(now.request), now, drain_.begun()));
     } catch (const std::exception& e) {
       log_error("http", "fails at a request", {{"id", now.request_id}, {"cause", e.what()}});
-      fail(now, error_code::internal);
+      answer_later(now, problem_answer(now, error_code::internal));
     }
     return restinio::request_accepted();
   }
 
-  void dispatch(exchange& now) {
-    const auto& header = now.request->header();
-    auto method = std::string_view{header.method().c_str()};
-    now.head = method == "HEAD";
-    auto target = read_target(header.request_target());
-    if (!target)
-      return fail(now, error_code::bad_request_target,
-                  "expected a path, or a whole http or https address with a host and no user");
-    now.path = target->path;
-    now.query_string = target->query;
-    now.origin = allowed_origin(field_of(header, restinio::http_field::origin), settings_);
-    if (method == "OPTIONS" && !now.origin.empty())
-      return answer_later(now, 204, "", "");
-    auto [route, allowed] = shared_->routes.find(method, now.path);
-    now.route = route;
-    if (!route && !allowed.empty())
-      return fail(now, error_code::method_not_allowed,
-                  "this path knows " + (now.allowed_methods = allowed));
-    if (!route)
-      return fail(now, error_code::not_found,
-                  settings_.stats.enabled ? "" : "statistics are switched off (stats.enabled)");
-    auto refused = admit(field_of(header, restinio::http_field::authorization), route->needs,
-                         settings_, *shared_->tokens);
-    if (refused != error_code::none)
-      return fail(now, refused);
-    serve(now);
-  }
-
-  void serve(exchange& now) {
-    switch (now.route->what) {
-      case action::ingest: return ingest(now);
-      case action::question: return ask(now);
-      case action::health:
-        return shared_->backend->ask(
-          asked_by(now, health_query{.in_full = is_for_administrator(now)}));
-      case action::live: return answer_later(now, 200, R"({"status":"ok"})");
-      case action::ready:
-        if (!shared_->ready)
-          return fail(now, error_code::not_ready, drain_.begun() ? "the service is stopping" : "");
-        if (auto whole = shared_->backend->health(); whole.refuses_events)
-          return fail(now, error_code::not_ready,
-                      "events would be refused: "
-                        + (is_for_administrator(now) ? whole.text() : whole.short_text()));
-        return answer_later(now, 200, R"({"status":"ready"})");
-      case action::startup:
-        if (!shared_->started)
-          return fail(now, error_code::not_ready, "the service is starting");
-        return answer_later(now, 200, R"({"status":"started"})");
-    }
-  }
-
-  /// Everybody who reaches the listener may ask how we are; hosts, paths and the words of the
-  /// database are for administrators.
-  bool is_for_administrator(const exchange& now) const {
-    return is_administrator(field_of(now.request->header(), restinio::http_field::authorization),
-                            settings_, *shared_->tokens);
-  }
-
-  // -- events -----------------------------------------------------------------------------------
-
-  void ingest(exchange& now) {
-    const auto& header = now.request->header();
-    ingest_body body{.query_string = now.query_string,
-                     .content_type = field_of(header, restinio::http_field::content_type),
-                     .content_encoding = field_of(header, restinio::http_field::content_encoding),
-                     .text = now.request->body()};
-    auto read = read_ingest(body, reader_, static_cast<size_t>(settings_.server.max_expanded_bytes),
-                            now.wall_us);
-    now.atomic = read.atomic;
-    submit(now, std::move(read.events));
-  }
-
-  void submit(exchange& now, api::read_events read) {
-    if (read.error != error_code::none)
-      return fail(now, read.error, read.detail);
-    ingest_request request{.to = now.to};
-    bool refused = read.events.empty() || (now.atomic && !read.rejected.empty());
-    request.rejected =
-      static_cast<uint32_t>(read.rejected.size() + (refused ? read.events.size() : 0));
-    if (refused) {
-      // Nothing to store, but the ledger counts what came in.
-      request.awaited = false;
-      turn().requests.push_back(std::move(request));
-      return fail(now, read.events.empty() ? error_code::nothing_valid : error_code::atomic_refused,
-                  {}, read.rejected);
-    }
-    request.atomic = now.atomic;
-    request.hold(std::move(read.events));
-    now.rejected = std::move(read.rejected);
-    turn().requests.push_back(std::move(request));
-  }
-
-  void answer_ingest(ticket to, const ingest_outcome& outcome) {
-    auto* now = exchanges_.find(to);
-    if (!now)
-      return;
-    if (outcome.error != error_code::none)
-      return respond_problem(*now, outcome.error, {}, {}, outcome.retry_after_s);
-    if (outcome.refused.empty() || outcome.stored + outcome.duplicates > 0)
-      return respond(*now, api::http_status(outcome), api::ingest_json(outcome, now->rejected));
-    respond_problem(*now, now->atomic ? error_code::atomic_refused : error_code::nothing_valid, {},
-                    api::with_refused(std::move(now->rejected), outcome.refused), 0);
-  }
-
-  // -- questions --------------------------------------------------------------------------------
-
-  void ask(exchange& now) {
-    auto read = api::read_question(*now.route->asks, now.query_string, question_defaults_);
-    if (!read.errors.empty())
-      return fail(now, error_code::invalid_query, {}, read.errors);
-    shared_->backend->ask(asked_by(now, std::move(read.query)));
+  void execute(exchange& now, decision decided) {
+    if (decided.events)
+      turn().requests.push_back(std::move(*decided.events));
+    if (decided.reply)
+      return answer_later(now, std::move(*decided.reply));
+    if (auto* query = std::get_if<reader_query>(&decided.question))
+      shared_->backend->ask(asked_by(now, std::move(*query)));
+    if (auto* query = std::get_if<health_query>(&decided.question))
+      shared_->backend->ask(asked_by(now, *query));
   }
 
   template <class Question>
@@ -325,13 +218,30 @@ private:
                                              now.gone);
   }
 
+  // -- the actors answer ------------------------------------------------------------------------
+
+  void answer_ingest(ticket to, const ingest_outcome& outcome) {
+    auto* now = exchanges_.find(to);
+    if (!now)
+      return;
+    if (outcome.error != error_code::none)
+      return respond(*now, problem_answer(*now, outcome.error, {}, {}, outcome.retry_after_s));
+    if (outcome.refused.empty() || outcome.stored + outcome.duplicates > 0)
+      return respond(*now, {.status = api::http_status(outcome),
+                            .body = api::ingest_json(outcome, now->rejected)});
+    auto refused = api::with_refused(std::move(now->rejected), outcome.refused);
+    respond(*now, problem_answer(
+                    *now, now->atomic ? error_code::atomic_refused : error_code::nothing_valid, {},
+                    refused));
+  }
+
   void answer_question(ticket to, const query_answer& answer) {
     auto* now = exchanges_.find(to);
     if (!now)
       return;
     if (answer.error != error_code::none)
-      return respond_problem(*now, answer.error, answer.detail, {}, defaults::retry_after_min_s);
-    respond(*now, 200, answer.body);
+      return respond(*now, problem_answer(*now, answer.error, answer.detail));
+    respond(*now, {.body = answer.body});
   }
 
   // -- the end of a turn ------------------------------------------------------------------------
@@ -355,7 +265,7 @@ private:
     // Never answered inside the request handler: RESTinio would read on before the answer is out.
     for (auto& [to, what] : std::exchange(later_, {}))
       if (auto* now = exchanges_.find(to))
-        respond(*now, what.status, std::move(what.body), what.type, what.retry_after_s);
+        respond(*now, std::move(what));
     if (!own_requests_.empty())
       turn().requests.push_back(own_requests_.take());
     if (turn_)
@@ -363,31 +273,17 @@ private:
     report_if_drained();
   }
 
-  void answer_later(exchange& now, int status, std::string body,
-                    std::string_view type = "application/json", uint32_t retry_after_s = 0) {
-    later_.emplace_back(now.to, answer{status, std::move(body), type, retry_after_s});
+  void answer_later(exchange& now, answer what) {
+    later_.emplace_back(now.to, std::move(what));
     end_turn_soon();
-  }
-
-  void fail(exchange& now, error_code code, std::string_view detail = {},
-            const std::vector<api::problem_detail>& errors = {}) {
-    answer_later(
-      now, facts(code).http_status, api::problem_json(code, detail, now.request_id, errors),
-      "application/problem+json", facts(code).http_status == 503 ? defaults::retry_after_min_s : 0);
   }
 
   // -- an answer goes out -----------------------------------------------------------------------
 
-  void respond_problem(exchange& now, error_code code, std::string_view detail,
-                       const std::vector<api::problem_detail>& errors, uint32_t retry_after_s) {
-    respond(now, facts(code).http_status, api::problem_json(code, detail, now.request_id, errors),
-            "application/problem+json", facts(code).http_status == 503 ? retry_after_s : 0);
-  }
-
-  void respond(exchange& now, int status, std::string body,
-               std::string_view type = "application/json", uint32_t retry_after_s = 0) {
-    auto bytes = now.head ? 0 : body.size();
-    write_answer(now, {status, std::move(body), type, retry_after_s}, drain_.begun());
+  void respond(exchange& now, answer what) {
+    auto status = what.status;
+    auto bytes = now.head ? 0 : what.body.size();
+    write_answer(now, std::move(what), drain_.begun());
     if (wants_requests(settings_) && !now.is_probe)
       tell_request(settings_, now, status, bytes, own_requests_.client(now));
     if (!now.is_probe)
@@ -444,9 +340,9 @@ private:
   /// Nobody answers in time. Whether its events were stored is not known here.
   void give_up(ticket to, error_code why) {
     if (auto* now = exchanges_.find(to))
-      respond_problem(*now, now->is_ingest() ? error_code::outcome_unknown : why,
-                      now->is_ingest() ? "send them again with the same ids" : "", {},
-                      defaults::retry_after_min_s);
+      respond(*now, now->is_ingest() ? problem_answer(*now, error_code::outcome_unknown,
+                                                      "send them again with the same ids")
+                                     : problem_answer(*now, why));
   }
 
   // -- stopping ---------------------------------------------------------------------------------
@@ -482,8 +378,7 @@ private:
   drain drain_;
   asio_ns::steady_timer sweep_;
   std::shared_ptr<loop_replies> replies_;
-  api::event_reader reader_;
-  api::question_defaults question_defaults_;
+  request_handler handler_;
   exchange_table exchanges_;
   std::thread thread_;
 

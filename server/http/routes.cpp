@@ -30,8 +30,10 @@ route_table::match route_table::find(std::string_view method, std::string_view p
       continue;
     if (route.method == method || (method == "HEAD" && route.method == "GET"))
       return {&route, {}};
-    out.allowed += (out.allowed.empty() ? "" : ", ") + std::string{route.method};
+    out.allowed += std::string{route.method} + (route.method == "GET" ? ", HEAD, " : ", ");
   }
+  if (!out.allowed.empty())
+    out.allowed += "OPTIONS";
   return out;
 }
 

@@ -38,8 +38,10 @@ std::vector<config_problem> check_with_libraries(const config& settings) {
 
 loaded_config settings_source::load() const {
   auto loaded = load_config(file_, process_environment());
-  if (loaded.ok())
+  if (loaded.ok()) {
     loaded.problems = check_with_libraries(loaded.values);
+    name_origins(loaded);
+  }
   if (const char* wish = std::getenv("PHI_LOG"); wish && *wish && !parse_log_level(wish))
     loaded.warnings.push_back("PHI_LOG=" + std::string{wish}
                               + " is not one of trace, debug, info, warn, error; goes on with"

@@ -36,6 +36,25 @@ TEST_CASE("what the store refuses goes to the spool, and its sender hears so") {
   CHECK(h.ledger().balanced());
 }
 
+TEST_CASE("who asks whether it is there waits until the spool has said what it holds") {
+  virtual_system on;
+  spooling_house h{on};
+  caf::scoped_actor asker{on.system};
+  bool there = false;
+  auto first = asker->request(h.stats, 10min, atom::ping_v);
+  auto second = asker->request(h.stats, 10min, atom::ping_v);
+  on.advance(60s);
+  CHECK_FALSE(asker->has_next_message());
+  h.replay({.recovered = 5});
+  first.receive([&](const pong&) { there = true; }, [](const caf::error&) { FAIL("no answer"); });
+  second.receive([](const pong&) {}, [](const caf::error&) { FAIL("no answer"); });
+  CHECK(there);
+  CHECK(h.ledger().spooled == 5);
+  auto third = asker->request(h.stats, 1s, atom::ping_v);
+  on.run();
+  third.receive([](const pong&) {}, [](const caf::error&) { FAIL("no answer"); });
+}
+
 TEST_CASE("while the database is away, batches go to the spool at once; after a replay to the "
           "store again") {
   virtual_system on;

@@ -127,6 +127,15 @@ TEST_CASE("a wrong value shows file, line and the offending text, and says what 
             "APP_SERVER_PORT: expected a whole number"));
 }
 
+TEST_CASE("a value that reads well and cannot be shows where it comes from as well") {
+  config_file file{"[api]\nprefix = \"api/\"\n[stats]\nstart_at = \"soon\"\n"};
+  auto text = problems_of(load_config(file.path(), {}));
+  CHECK(has(text, file.path() + ":2: api.prefix = \"api/\" must begin with /"));
+  CHECK(has(text, file.path() + ":4: stats.start_at = \"soon\" is no RFC 3339 time"));
+  CHECK(has(problems_of(load_config("", {{"APP_API_PREFIX", "x"}})),
+            "environment APP_API_PREFIX: api.prefix = \"x\" must"));
+}
+
 TEST_CASE("all problems are told, not only the first") {
   auto text = load_problems("[server]\nport = -1\nthreads = 0\nnonsense = 1\n");
   CHECK(has(text, "server.port"));

@@ -68,7 +68,7 @@ TEST_CASE("--check finds what only a start on this machine would stumble over") 
   settings postgres{{"APP_STATS_STORAGE", "postgres"}};
   postgres["APP_STATS_POSTGRES_URL"] = "postgresql://phi:geheim@db/phi?schema=public";
   auto url = said(postgres);
-  CHECK(has(url, "phi-backend: stats.postgres_url cannot be read: "));
+  CHECK(has(url, "environment APP_STATS_POSTGRES_URL: stats.postgres_url cannot be read: "));
   CHECK(has(url, "\"schema\""));
   CHECK_FALSE(has(url, "geheim"));
   std::ofstream{dir.path("tokens.json")} << "{";

@@ -92,6 +92,11 @@ void explain_culprit(const json& held, std::vector<std::string>& out) {
     out.push_back("a long question held the stop: lower stats.query_timeout_ms");
 }
 
+/// Who answers long questions has the same share as who answers the others.
+std::string_view name_of_share(std::string_view actor) {
+  return actor == actor_name::inspector ? actor_name::reader : actor;
+}
+
 /// Advice about one actor's part; `culprit` held the stop in the end.
 void explain_row(const json& row, const std::string& culprit, std::vector<std::string>& out) {
   constexpr double noticeable_ms = 500;
@@ -100,7 +105,7 @@ void explain_row(const json& row, const std::string& culprit, std::vector<std::s
   if (row.contains("hurriedMs") && innocent)
     out.push_back(actor + " used up its budget waiting for " + culprit);
   else if (row.contains("hurriedMs"))
-    out.push_back(actor + " used up its budget: raise shutdown." + actor
+    out.push_back(actor + " used up its budget: raise shutdown." + std::string{name_of_share(actor)}
                   + "_budget_percent (and lower another's), or shutdown.timeout_secs");
   if (waited_ms(row, actor_name::store) > noticeable_ms)
     out.push_back(

@@ -13,6 +13,11 @@ TEST_CASE("suggestions: near names only, and the work is bounded") {
   CHECK(closest("durationms", known) == "durationMs");
   CHECK(closest("statuses", known) == "status");
   CHECK(closest("xyz", known).empty());
+  CHECK(closest("STATUS", known) == "status");
+  CHECK(closest("x", std::vector<std::string>{"id"}).empty()); // two letters of one
+  CHECK(closest("ids", std::vector<std::string>{"id"}) == "id");
+  CHECK(closest("tz", std::vector<std::string>{"id", "by"}).empty());
+  CHECK(closest("utc", std::vector<std::string>{"Etc", "UTC"}) == "UTC");
   CHECK(closest(std::string(65, 's'), known).empty());
   CHECK(closest("", std::vector<std::string>{"GB", "UTC"}).empty());
   auto began = std::chrono::steady_clock::now();

@@ -95,6 +95,51 @@ TEST_CASE("events: a reader that met a broken body reads the next one") {
         == 2);
 }
 
+TEST_CASE("events: a value of no use costs its event, and not the others of its array") {
+  event_reader reader{limits(), ""};
+  std::string deep = std::string(40, '[') + std::string(40, ']');
+  for (const std::string& bad :
+       {std::string{R"({"feature":"x","extra":{"n":1e999}})"},
+        std::string{R"({"feature":"x\ud800"})"}, std::string{"{\"feature\":\"x\xff\"}"},
+        std::string{"{\"feature\":\"x\x01\"}"}, R"({"feature":"x","extra":{"a":)" + deep + "}}"}) {
+    INFO(bad);
+    auto read = reader.read_json(
+      R"( [ {"feature":"a,]"}, )" + bad + R"(,{"feature":"b\"["} , {"feature":"}c"}]  )", now_us);
+    CHECK(read.error == error_code::none);
+    REQUIRE(read.events.size() == 3);
+    CHECK(read.events[0].feature == "a,]");
+    CHECK(read.events[1].feature == "b\"[");
+    CHECK(read.events[2].feature == "}c");
+    REQUIRE(read.rejected.size() == 1);
+    CHECK(read.rejected[0].index == 1);
+    CHECK(read.rejected[0].code
+          == (bad.find("[[[") == bad.npos ? error_code::invalid_json : error_code::too_deep));
+    // What is no JSON at all is refused as a whole.
+    for (auto end : {",{]", ",]", "", "]]", ",{\"feature\":\"c\",}]"}) {
+      INFO(end);
+      auto whole = reader.read_json("[" + bad + end, now_us);
+      CHECK(whole.error != error_code::none);
+      CHECK(whole.events.empty());
+      CHECK(whole.rejected.empty());
+    }
+  }
+  auto many = "[1e999" + std::string(99, ',') + "]";
+  CHECK(reader.read_json(many, now_us).error == error_code::invalid_json);
+  std::string most = "[1e999";
+  for (int i = 1; i < 100; ++i)
+    most += R"(,{"feature":"a"})";
+  CHECK(reader.read_json(most + "]", now_us).events.size() == 99);
+  CHECK(reader.read_json(most + ",1]", now_us).error == error_code::too_many_events);
+}
+
+TEST_CASE("events: a mark of the byte order in front is no part of the text") {
+  event_reader reader{limits(), ""};
+  const std::string mark = "\xef\xbb\xbf";
+  CHECK(reader.read_json(mark + R"({"feature":"a"})", now_us).events.size() == 1);
+  CHECK(reader.read_ndjson(mark + "{\"feature\":\"a\"}\r\n", now_us).events.size() == 1);
+  CHECK(reader.read_json(mark, now_us).error == error_code::empty_body);
+}
+
 TEST_CASE("events: a duration has a bound, which the refusal names") {
   event_reader reader{limits(), ""};
   auto read = [&](const std::string& ms) {

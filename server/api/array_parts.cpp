@@ -1,0 +1,70 @@
+#include "server/api/array_parts.hpp"
+
+#include <string>
+
+namespace phi::api {
+namespace {
+
+constexpr const char* blanks = " \t\r\n";
+
+std::string_view trimmed(std::string_view text) {
+  auto begin = text.find_first_not_of(blanks);
+  if (begin == text.npos)
+    return {};
+  return text.substr(begin, text.find_last_not_of(blanks) + 1 - begin);
+}
+
+/// The quote that ends the string whose quote is at `begin`.
+size_t end_of_string(std::string_view text, size_t begin) {
+  for (auto at = begin + 1; at < text.size(); ++at)
+    if (text[at] == '\\')
+      ++at;
+    else if (text[at] == '"')
+      return at;
+  return text.npos;
+}
+
+/// Where the value at `begin` ends: at a comma or a bracket that is not its own.
+size_t end_of_value(std::string_view text, size_t begin) {
+  std::string open; // the brackets that are to come
+  for (auto at = begin; at < text.size(); ++at) {
+    char c = text[at];
+    if (c == '"') {
+      at = end_of_string(text, at);
+      if (at == text.npos)
+        return at;
+    } else if (c == '{' || c == '[') {
+      open += c == '{' ? '}' : ']';
+    } else if (open.empty() && (c == ',' || c == ']')) {
+      return at;
+    } else if (c == '}' || c == ']') {
+      if (open.empty() || open.back() != c)
+        return text.npos;
+      open.pop_back();
+    }
+  }
+  return text.npos;
+}
+
+} // namespace
+
+std::optional<std::vector<std::string_view>> parts_of_array(std::string_view text, size_t most) {
+  text = trimmed(text);
+  if (!text.starts_with('[') || !text.ends_with(']'))
+    return std::nullopt;
+  std::vector<std::string_view> out;
+  for (size_t begin = 1; out.size() <= most;) {
+    auto end = end_of_value(text, begin);
+    if (end == text.npos)
+      return std::nullopt;
+    out.push_back(trimmed(text.substr(begin, end - begin)));
+    if (out.back().empty())
+      return std::nullopt;
+    if (text[end] == ']')
+      return end + 1 == text.size() ? std::optional{std::move(out)} : std::nullopt;
+    begin = end + 1;
+  }
+  return out;
+}
+
+} // namespace phi::api

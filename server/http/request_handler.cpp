@@ -1,0 +1,148 @@
+#include "server/http/request_handler.hpp"
+
+#include "config/defaults.hpp"
+#include "server/http/access.hpp"
+#include "server/http/ingest_body.hpp"
+#include "server/http/limits.hpp"
+#include "server/http/request_target.hpp"
+
+namespace phi::http {
+namespace {
+
+decision problem(const exchange& to, error_code code, std::string_view detail = {},
+                 const std::vector<api::problem_detail>& errors = {}) {
+  return {.reply = problem_answer(to, code, detail, errors)};
+}
+
+decision at_once(int status, std::string body, std::string_view type = "application/json") {
+  return {.reply = answer{.status = status, .body = std::move(body), .type = type}};
+}
+
+} // namespace
+
+answer problem_answer(const exchange& to, error_code code, std::string_view detail,
+                      const std::vector<api::problem_detail>& errors, uint32_t retry_after_s) {
+  auto status = facts(code).http_status;
+  return {.status = status,
+          .body = api::problem_json(code, detail, to.request_id, errors),
+          .type = "application/problem+json",
+          .retry_after_s = status == 503 ? retry_after_s : 0};
+}
+
+request_fields fields_of(const restinio::request_handle_t& request) {
+  using restinio::http_field;
+  const auto& header = request->header();
+  return {.method = header.method().c_str(),
+          .target = header.request_target(),
+          .origin = field_of(header, http_field::origin),
+          .authorization = field_of(header, http_field::authorization),
+          .content_type = field_of(header, http_field::content_type),
+          .content_encoding = field_of(header, http_field::content_encoding),
+          .body = request->body()};
+}
+
+request_handler::request_handler(const loop_shared& shared, const config& settings)
+  : shared_(shared),
+    settings_(settings),
+    reader_(api::event_limits_of(settings), shared.salt) {
+  adopt_settings();
+}
+
+void request_handler::adopt_settings() {
+  reader_.set_limits(api::event_limits_of(settings_));
+  question_defaults_ = {settings_.stats.timezone, settings_.stats.max_range_days};
+}
+
+decision request_handler::decide(const request_fields& request, exchange& of, bool draining) {
+  of.head = request.method == "HEAD";
+  auto target = read_target(request.target);
+  if (!target)
+    return problem(of, error_code::bad_request_target,
+                   "expected a path, or a whole http or https address with a host and no user");
+  of.path = target->path;
+  of.query_string = target->query;
+  of.origin = allowed_origin(request.origin, settings_);
+  bool asks_options = request.method == "OPTIONS";
+  if (asks_options && (of.path == "*" || !of.origin.empty()))
+    return at_once(204, "", "");
+  auto [route, allowed] = shared_.routes.find(request.method, of.path);
+  of.route = route;
+  if (asks_options && !allowed.empty()) {
+    of.allowed_methods = allowed;
+    return at_once(204, "", "");
+  }
+  if (!route && !allowed.empty())
+    return problem(of, error_code::method_not_allowed,
+                   "this path knows " + (of.allowed_methods = allowed));
+  if (!route)
+    return problem(of, error_code::not_found,
+                   settings_.stats.enabled ? "" : "statistics are switched off (stats.enabled)");
+  auto refused = admit(request.authorization, route->needs, settings_, *shared_.tokens);
+  return refused == error_code::none ? serve(request, of, draining) : problem(of, refused);
+}
+
+decision request_handler::serve(const request_fields& request, exchange& of, bool draining) {
+  switch (of.route->what) {
+    case action::ingest: return ingest(request, of);
+    case action::question: return ask(of);
+    case action::health:
+      return {.question = health_query{.in_full = is_for_administrator(request)}};
+    case action::live: return at_once(200, R"({"status":"ok"})");
+    case action::ready: return readiness(request, of, draining);
+    case action::startup: break;
+  }
+  return shared_.started ? at_once(200, R"({"status":"started"})")
+                         : problem(of, error_code::not_ready, "the service is starting");
+}
+
+decision request_handler::readiness(const request_fields& request, const exchange& of,
+                                    bool draining) {
+  if (!shared_.ready)
+    return problem(of, error_code::not_ready, draining ? "the service is stopping" : "");
+  if (auto whole = shared_.backend->health(); whole.refuses_events)
+    return problem(of, error_code::not_ready,
+                   "events would be refused: "
+                     + (is_for_administrator(request) ? whole.text() : whole.short_text()));
+  return at_once(200, R"({"status":"ready"})");
+}
+
+/// Everybody who reaches the listener may ask how we are; hosts, paths and the words of the
+/// database are for administrators.
+bool request_handler::is_for_administrator(const request_fields& request) const {
+  return is_administrator(request.authorization, settings_, *shared_.tokens);
+}
+
+decision request_handler::ingest(const request_fields& request, exchange& of) {
+  auto [read, atomic] =
+    read_ingest({.query_string = of.query_string,
+                 .content_type = request.content_type,
+                 .content_encoding = request.content_encoding,
+                 .text = request.body},
+                reader_, static_cast<size_t>(settings_.server.max_expanded_bytes), of.wall_us);
+  of.atomic = atomic;
+  if (read.error != error_code::none)
+    return problem(of, read.error, read.detail);
+  ingest_request events{.to = of.to};
+  bool refused = read.events.empty() || (atomic && !read.rejected.empty());
+  events.rejected =
+    static_cast<uint32_t>(read.rejected.size() + (refused ? read.events.size() : 0));
+  if (refused) {
+    // Nothing to store, but the ledger counts what came in.
+    events.awaited = false;
+    auto why = read.events.empty() ? error_code::nothing_valid : error_code::atomic_refused;
+    return {.reply = problem_answer(of, why, {}, read.rejected), .events = std::move(events)};
+  }
+  events.atomic = atomic;
+  events.hold(std::move(read.events));
+  of.rejected = std::move(read.rejected);
+  return {.events = std::move(events)};
+}
+
+decision request_handler::ask(const exchange& of) {
+  auto read = api::read_question(*of.route->asks, of.query_string, question_defaults_);
+  if (!read.errors.empty())
+    return problem(of, error_code::invalid_query, {}, read.errors);
+  return {.question = std::move(read.query)};
+}
+
+} // namespace phi::http

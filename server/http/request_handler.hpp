@@ -1,0 +1,68 @@
+#pragma once
+/// Decides what becomes of a request: an answer at once, events for the actors, or a question to
+/// them. Knows no socket and no thread; belongs to one event loop.
+
+#include "server/api/event_reader.hpp"
+#include "server/api/question_reader.hpp"
+#include "server/http/answers.hpp"
+#include "server/http/event_loop.hpp"
+#include "server/http/exchanges.hpp"
+
+#include <optional>
+#include <string_view>
+#include <variant>
+
+namespace phi::http {
+
+/// What of a request decides; views into it. What it does not have is empty.
+struct request_fields {
+  std::string_view method;
+  std::string_view target;
+  std::string_view origin;
+  std::string_view authorization;
+  std::string_view content_type;
+  std::string_view content_encoding;
+  std::string_view body;
+};
+
+request_fields fields_of(const restinio::request_handle_t& request);
+
+struct decision {
+  /// Nothing: the actors answer.
+  std::optional<answer> reply;
+  /// For the ledger, with a reply; else to be stored.
+  std::optional<ingest_request> events;
+  std::variant<std::monostate, reader_query, health_query> question;
+};
+
+class request_handler {
+public:
+  /// `settings` are those of the loop, which outlives it.
+  request_handler(const loop_shared& shared, const config& settings);
+
+  /// The settings have changed.
+  void adopt_settings();
+
+  /// `of` is what is known of the request afterwards: its route, path, origin. `draining`: a stop
+  /// has begun.
+  decision decide(const request_fields& request, exchange& of, bool draining);
+
+private:
+  decision serve(const request_fields& request, exchange& of, bool draining);
+  decision readiness(const request_fields& request, const exchange& of, bool draining);
+  decision ingest(const request_fields& request, exchange& of);
+  decision ask(const exchange& of);
+  bool is_for_administrator(const request_fields& request) const;
+
+  const loop_shared& shared_;
+  const config& settings_;
+  api::event_reader reader_;
+  api::question_defaults question_defaults_;
+};
+
+/// The answer that says what is wrong with the request of `to`.
+answer problem_answer(const exchange& to, error_code code, std::string_view detail = {},
+                      const std::vector<api::problem_detail>& errors = {},
+                      uint32_t retry_after_s = defaults::retry_after_min_s);
+
+} // namespace phi::http

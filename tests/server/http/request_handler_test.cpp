@@ -1,0 +1,142 @@
+// What becomes of a request, decided without a socket.
+
+#include "server/http/request_handler.hpp"
+#include "tests/support/doctest.hpp"
+
+#include <filesystem>
+
+using namespace phi;
+using namespace phi::http;
+
+namespace {
+
+/// Takes nothing in: the handler only asks it how the service is.
+struct quiet_backend : backend_port {
+  void submit(ingest_turn_ptr) override {}
+  void ask(asked_ptr<reader_query>) override {}
+  void ask(asked_ptr<inspection_task>) override {}
+  void ask(asked_ptr<spool_task>) override {}
+  void ask(asked_ptr<cluster_task>) override {}
+  void ask(asked_ptr<health_query>) override {}
+  health_view health() const override { return view; }
+  health_view view;
+};
+
+struct handling {
+  handling() {
+    shared.tokens = std::make_shared<api::token_book>("/nonexistent/tokens.json");
+    shared.backend = backend;
+  }
+  const decision& of(request_fields request, bool draining = false) {
+    about = {};
+    about.to = 7;
+    about.request_id = "id";
+    last = handler.decide(request, about, draining);
+    return last;
+  }
+  int status(const request_fields& request, bool draining = false) {
+    auto decided = of(request, draining);
+    return decided.reply ? decided.reply->status : 0;
+  }
+
+  std::shared_ptr<quiet_backend> backend = std::make_shared<quiet_backend>();
+  config settings;
+  loop_shared shared{.routes = route_table{"/api/v1", true}};
+  request_handler handler{shared, settings};
+  exchange about;
+  decision last;
+};
+
+constexpr std::string_view events_path = "/api/v1/events";
+
+request_fields post(std::string_view body, std::string_view target = events_path) {
+  return {.method = "POST", .target = target, .content_type = "application/json", .body = body};
+}
+
+} // namespace
+
+TEST_CASE("request handler: events go to the actors, and none is answered before they say") {
+  handling at;
+  auto decided = at.of(post(R"([{"feature":"a"},{"x":1},{"feature":"b"}])"));
+  CHECK_FALSE(decided.reply);
+  REQUIRE(decided.events);
+  CHECK(decided.events->to == 7);
+  CHECK(decided.events->awaited);
+  CHECK(decided.events->events.size() == 2);
+  CHECK(decided.events->rejected == 1);
+  CHECK(at.about.rejected.at(0).index == 1);
+  CHECK(std::holds_alternative<std::monostate>(decided.question));
+}
+
+TEST_CASE("request handler: what is refused whole is answered at once, and counted all the same") {
+  handling at;
+  auto none = at.of(post(R"([{"x":1},{"x":2}])"));
+  REQUIRE(none.reply);
+  CHECK(none.reply->status == 400);
+  REQUIRE(none.events);
+  CHECK_FALSE(none.events->awaited);
+  CHECK(none.events->events.empty());
+  CHECK(none.events->rejected == 2);
+  auto atomic = at.of(post(R"([{"feature":"a"},{"x":2}])", "/api/v1/events?atomic=true"));
+  REQUIRE(atomic.reply);
+  CHECK(atomic.reply->status == 400);
+  CHECK(atomic.events->rejected == 2);
+  CHECK(at.status(post("")) == 400);
+  CHECK_FALSE(at.last.events);
+}
+
+TEST_CASE("request handler: a question goes to the reader with its parameters") {
+  handling at;
+  auto asks = at.of({.method = "GET",
+                     .target = "/api/v1/stats/daily?start=2026-01-01&end=2026-01-02&timezone=UTC"});
+  CHECK_FALSE(asks.reply);
+  CHECK(std::holds_alternative<reader_query>(asks.question));
+  CHECK(at.status({.method = "GET", .target = "/api/v1/stats/daily?start=soon"}) == 422);
+  CHECK(
+    std::holds_alternative<health_query>(at.of({.method = "HEAD", .target = "/health"}).question));
+  CHECK(at.about.head);
+}
+
+TEST_CASE("request handler: readiness is ours and the actors' word") {
+  handling at;
+  request_fields ready{.method = "GET", .target = "/health/ready"};
+  CHECK(at.status(ready) == 503);
+  CHECK(at.last.reply->retry_after_s > 0);
+  at.shared.ready = true;
+  CHECK(at.status(ready) == 200);
+  at.backend->view.refuses_events = true;
+  CHECK(at.status(ready) == 503);
+  at.shared.ready = false;
+  CHECK(at.status(ready, true) == 503);
+  CHECK(at.last.reply->body.find("the service is stopping") != std::string::npos);
+  CHECK(at.status({.method = "GET", .target = "/health/live"}) == 200);
+  CHECK(at.status({.method = "GET", .target = "/health/startup"}) == 503);
+  at.shared.started = true;
+  CHECK(at.status({.method = "GET", .target = "/health/startup"}) == 200);
+}
+
+TEST_CASE("request handler: who asks what may be done is told, and who does another is told too") {
+  handling at;
+  at.settings.cors.allowed_origins = {"https://a.example"};
+  CHECK(at.status({.method = "OPTIONS", .target = "*"}) == 204);
+  CHECK(at.status({.method = "OPTIONS", .target = "/health"}) == 204);
+  CHECK(at.about.allowed_methods == "GET, HEAD, OPTIONS");
+  CHECK(at.status({.method = "OPTIONS", .target = "/nowhere"}) == 404);
+  CHECK(at.status({.method = "OPTIONS", .target = events_path, .origin = "https://a.example"})
+        == 204);
+  CHECK(at.about.origin == "https://a.example");
+  CHECK(at.status({.method = "DELETE", .target = events_path, .origin = "https://b.example"})
+        == 405);
+  CHECK(at.about.origin.empty());
+  CHECK(at.about.allowed_methods == "POST, OPTIONS");
+  CHECK(at.status({.method = "GET", .target = "http://u:p@host/health"}) == 400);
+}
+
+TEST_CASE("request handler: a token that is needed comes before the body is read") {
+  handling at;
+  at.settings.auth.token.value = "S3cret";
+  auto request = post("no JSON");
+  CHECK(at.status(request) == 401);
+  request.authorization = "Bearer S3cret";
+  CHECK(at.status(request) == 400);
+}
