@@ -1,5 +1,7 @@
 #include "server/store/halving.hpp"
 
+#include <algorithm>
+
 namespace phi::store {
 
 std::vector<batch_piece> pieces_of(const commit_batch& batch, size_t first, size_t last) {
@@ -12,6 +14,14 @@ std::vector<batch_piece> pieces_of(const commit_batch& batch, size_t first, size
       for (uint32_t i = 0; i < events; ++i)
         out.push_back({r, i, 1});
   }
+  return out;
+}
+
+std::vector<batch_piece> spread_of(std::span<const batch_piece> pieces, size_t most) {
+  std::vector<batch_piece> out;
+  auto count = std::min(pieces.size(), most);
+  for (size_t i = 0; i < count; ++i)
+    out.push_back(pieces[i * pieces.size() / count]);
   return out;
 }
 

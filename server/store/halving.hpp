@@ -25,6 +25,13 @@ inline std::vector<batch_piece> pieces_of(const commit_batch& batch) {
   return pieces_of(batch, 0, batch.requests.size());
 }
 
+/// Some of these pieces that lie evenly between all of them: at most `most`.
+std::vector<batch_piece> spread_of(std::span<const batch_piece> pieces, size_t most);
+
+/// So many pieces are tried alone before the database itself is at fault: it refuses all of them,
+/// and an event of ours that nothing is wrong with as well.
+inline constexpr size_t trial_pieces = 256;
+
 /// Writes down that the database refuses this piece, and why.
 void refuse(commit_result& result, const batch_piece& piece, const std::string& why);
 

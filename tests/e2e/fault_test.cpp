@@ -153,6 +153,43 @@ TEST_CASE("events that the database refuses are named to their sender; all other
 }
 
 TEST_CASE(
+  "a rule of somebody's own that forbids our trial as well: the others are stored all the same") {
+  temp_dir dir;
+  service_process service{dir.path(), {{"APP_STATS_TRACK_REQUESTS", "false"}}};
+  sqlite3* db = nullptr;
+  REQUIRE(sqlite3_open(service.database().c_str(), &db) == SQLITE_OK);
+  REQUIRE(sqlite3_exec(db,
+                       "CREATE TRIGGER refuse BEFORE INSERT ON event WHEN NEW.feature NOT LIKE 'f%'"
+                       " BEGIN SELECT RAISE(ABORT, 'not one of ours'); END",
+                       nullptr, nullptr, nullptr)
+          == SQLITE_OK);
+  const std::string bad = R"({"feature":"bad"})";
+  auto alone = post(service.port(), "/api/v1/events", bad);
+  CHECK(alone.status == 503); // nothing shows that the database takes anything
+  std::string many = "[" + bad;
+  for (int i = 1; i < 999; ++i)
+    many += "," + (i % 400 == 7 ? one_event : bad);
+  auto mixed = post(service.port(), "/api/v1/events", many + "," + one_event + "]");
+  CHECK(mixed.status == 200);
+  auto told = nlohmann::json::parse(mixed.body);
+  CHECK(told["stored"] == 4);
+  REQUIRE(told["rejected"].size() == 996);
+  CHECK(told["rejected"][995]["index"] == 998);
+  alone = post(service.port(), "/api/v1/events", bad);
+  CHECK(alone.status == 400); // it takes others: this one is at fault
+  CHECK(alone.body.find("not one of ours") != std::string::npos);
+  REQUIRE(sqlite3_exec(db,
+                       "DROP TRIGGER refuse; CREATE TRIGGER refuse BEFORE INSERT ON event"
+                       " BEGIN SELECT RAISE(ABORT, 'nothing'); END",
+                       nullptr, nullptr, nullptr)
+          == SQLITE_OK);
+  CHECK(post(service.port(), "/api/v1/events", "[" + bad + "," + one_event + "]").status == 503);
+  sqlite3_close(db);
+  CHECK(service.stop().code == 0);
+  CHECK(ask_database(service.database(), "SELECT count(*) FROM event") == 4);
+}
+
+TEST_CASE(
   "the database is moved away, deleted or replaced under the service: nothing is acknowledged "
   "any more, it says why, and goes on when the file is back") {
   for (std::string what : {"moved", "deleted", "replaced"}) {

@@ -264,6 +264,41 @@ TEST_CASE(
   CHECK(server.rollup_mismatch() == "");
 }
 
+TEST_CASE(
+  "a rule of somebody's own that forbids our trial as well: the others are stored all the same") {
+  postgres_server server;
+  temp_dir dir;
+  service_process service{dir.path(), on_postgres(server.url(), {{"APP_SPOOL_AFTER_MS", "5000"}})};
+  server.ask("ALTER TABLE event ADD CHECK (feature ~ '^f')");
+  auto answer = post_many(service, R"({"feature":"bad"})"
+                                   "\n"
+                                     + many(10, {}));
+  INFO(answer.body);
+  CHECK(answer.status == 200);
+  auto told = json::parse(answer.body);
+  CHECK(told["stored"] == 10);
+  REQUIRE(told["rejected"].size() == 1);
+  CHECK(told["rejected"][0]["index"] == 0);
+  auto alone = post_many(service, R"({"feature":"bad"})"
+                                  "\n");
+  CHECK(alone.status == 400);
+  CHECK(has(alone.body, "refused_by_store"));
+  CHECK(answers_committed(service));
+  // Out of the spool as well, and the service is not called degraded for ever.
+  server.stop();
+  CHECK(post_many(service, R"({"feature":"bad"})"
+                           "\n"
+                             + many(12, {}))
+          .status
+        == 202);
+  server.start();
+  CHECK(eventually([&] { return spooled(service) == 0; }));
+  CHECK(eventually([&] { return answers_committed(service); }));
+  CHECK(eventually([&] { return has(get(service.port(), "/health").body, R"("status":"ok")"); }));
+  CHECK(server.number(stored_f) == 14);
+  CHECK(service.stop().code == 0);
+}
+
 TEST_CASE("a database that can never do ends the start, with what is to be done") {
   postgres_server server;
   server.ask("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");

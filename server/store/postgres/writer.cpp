@@ -13,6 +13,7 @@
 #include "server/store/postgres/lease.hpp"
 #include "server/store/postgres/schema.hpp"
 #include "server/store/postgres/statements.hpp"
+#include "server/store/trial_events.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -107,6 +108,8 @@ public:
           && is_about_data(e, batch.suspect) && result.error == error_code::store_unavailable)
         commit_without_culprits(batch, result);
     }
+    if (result.error == error_code::none)
+      trials_.committed(batch, result);
     sums_.clear();
     activity_ = db_.is_open() ? "idle" : "not connected";
     result.took = std::chrono::steady_clock::now() - began;
@@ -163,7 +166,7 @@ private:
     if (!db_.is_open())
       connect();
     if (batch.parts.empty())
-      try_plain_event();
+      try_event();
     activity_ = "BEGIN";
     fault_point("store.begin");
     begin(batch);
@@ -178,30 +181,40 @@ private:
     fault_point("store.after_commit");
   }
 
-  event plain_event(const digest& identity) {
-    event out{.time_us = database_now_us(db_), .feature = "phi.probe"};
-    out.identity = identity;
-    return out;
-  }
-
-  /// For a trial, which has no events: throws why a plain one could not be written.
-  void try_plain_event() {
-    activity_ = "trying a plain event";
+  /// For a trial, which has no events of its own: throws why one of ours could not be written.
+  void try_event() {
+    activity_ = "trying an event";
     digest own{};
     std::memcpy(own.data(), &run_of_process::own().number, sizeof(int64_t));
-    auto plain = plain_event(own);
-    write_and_take_back({&plain});
+    auto ours = trials_.made(own, database_now_us(db_));
+    for (const auto& one : ours)
+      if (&one == &ours.back())
+        write_and_take_back({&one});
+      else if (try_to_write({&one}, false))
+        return;
+  }
+
+  /// Whether an event that nothing is wrong with is taken, or any of these. What somebody has
+  /// forbidden by a rule of his own may be forbidden to ours too.
+  bool takes_anything(const commit_batch& batch) {
+    auto ours = trials_.made(batch.parts.front().id, database_now_us(db_));
+    auto some = spread_of(pieces_of(batch), trial_pieces);
+    return std::any_of(ours.begin(), ours.end(),
+                       [&](const event& one) { return bool{try_to_write({&one}, batch.suspect)}; })
+           || std::any_of(
+             some.begin(), some.end(), [&](const batch_piece& piece) {
+               return try_to_write(events_in(batch, {&piece, 1}), batch.suspect) && !fresh_.empty();
+             });
   }
 
   /// The batch as a whole was refused: finds the events that are at fault, and commits the others.
-  /// Whether an event is at fault shows by its failing alone where a plain one does not.
+  /// Whether an event is at fault shows by its failing alone where another does not.
   void commit_without_culprits(commit_batch& batch, commit_result& result) {
     try {
       if (!db_.is_open())
         connect();
       activity_ = "looking for what is refused";
-      auto plain = plain_event(batch.parts.front().id);
-      if (!try_to_write({&plain}, batch.suspect))
+      if (!takes_anything(batch))
         return; // nothing of the data's making
       auto culprits = find_culprits(batch);
       // None: whatever it was has passed, or each is taken alone and together they are not.
@@ -226,11 +239,7 @@ private:
     auto take = [&](std::span<const batch_piece> pieces) {
       if (batch.abandoned())
         throw postgres_error{"abandoned", {}};
-      std::vector<const event*> events;
-      for (const auto& piece : pieces)
-        for (const auto& e : events_of(batch, piece))
-          events.push_back(&e);
-      return try_to_write(events, batch.suspect);
+      return try_to_write(events_in(batch, pieces), batch.suspect);
     };
     auto refused = [&](const batch_piece& piece, const std::string& why) {
       out.emplace_back(piece, why);
@@ -244,6 +253,15 @@ private:
 
   static std::span<const event> events_of(const commit_batch& batch, const batch_piece& piece) {
     return std::span{batch.requests[piece.request].events}.subspan(piece.first, piece.events);
+  }
+
+  static std::vector<const event*> events_in(const commit_batch& batch,
+                                             std::span<const batch_piece> pieces) {
+    std::vector<const event*> out;
+    for (const auto& piece : pieces)
+      for (const auto& e : events_of(batch, piece))
+        out.push_back(&e);
+    return out;
   }
 
   /// Writes these events and takes them back. Fails when the server has something against them;
@@ -465,6 +483,7 @@ private:
   postgres_connection db_;
   store::database_id id_;
   statistics::rollup sums_;
+  trial_events trials_;
   std::vector<const event*> fresh_;
   std::unordered_map<digest, commit_result::counts, digest_hash> known_; ///< parts committed before
   std::unordered_set<const event*> refused_;                             ///< of the present batch
@@ -473,34 +492,8 @@ private:
 
 } // namespace
 
-postgres_settings postgres_settings_of(const config& settings) {
-  using std::chrono::milliseconds;
-  return {.url = settings.stats.postgres_url.value,
-          .instance = settings.resolved.instance,
-          .durability = settings.resolved.durability,
-          .may_be_away = settings.spool.enabled,
-          .connect_timeout = std::chrono::seconds{settings.stats.postgres_connect_timeout_secs},
-          .commit_timeout = milliseconds{settings.stats.busy_timeout_ms},
-          .query_timeout = milliseconds{settings.stats.query_timeout_ms},
-          .keep_days = settings.stats.retention_hot_days,
-          .start_at_us = settings.resolved.start_at_us};
-}
-
 store_port_ptr make_postgres_store(postgres_settings settings) {
   return std::make_shared<postgres_writer>(std::move(settings));
-}
-
-std::vector<std::string> migrate_postgres(const postgres_settings& settings, bool execute) {
-  postgres_connection db;
-  db.set_limit(std::chrono::minutes{10});
-  db.connect({.url = settings.url,
-              .connect_timeout = settings.connect_timeout,
-              .for_writing = true,
-              .name = "phi-backend --migrate"});
-  auto plan = migration_plan(db);
-  if (execute)
-    migrate(db);
-  return plan;
 }
 
 } // namespace phi::store

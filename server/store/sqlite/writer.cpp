@@ -11,6 +11,7 @@
 #include "server/store/sqlite/row_writer.hpp"
 #include "server/store/sqlite/schema.hpp"
 #include "server/store/sqlite/watched_file.hpp"
+#include "server/store/trial_events.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -266,6 +267,7 @@ private:
     activity_ = "COMMIT";
     database_->commit.execute();
     fault_point("store.after_commit");
+    trials_.committed(batch, result);
     database_->known.settled(last_seq_);
     stay_where_it_was();
   }
@@ -354,9 +356,9 @@ private:
     auto taken = try_to_take(batch, whole, result);
     if (taken)
       return;
-    if (refuses_a_plain_event(batch))
-      throw std::runtime_error(taken.why()); // nothing of the data's making
     auto pieces = pieces_of(batch);
+    if (!takes_anything(batch, pieces))
+      throw std::runtime_error(taken.why()); // nothing of the data's making
     auto take = [&](std::span<const batch_piece> some) {
       if (batch.abandoned())
         throw std::runtime_error("abandoned");
@@ -368,26 +370,34 @@ private:
     take_all_but_culprits(pieces, true, take, refused);
   }
 
-  /// Whether an event that nothing is wrong with is refused as well. It is taken back.
-  bool refuses_a_plain_event(const commit_batch& of) {
-    event probe{.time_us = wall_clock_us(), .feature = "phi.probe"};
-    probe.identity = of.parts.front().id;
-    commit_batch plain;
-    plain.parts = {{probe.identity, 1}};
-    plain.requests.resize(1);
-    plain.requests.front().events.push_back(std::move(probe));
-    commit_result ignored;
-    ignored.requests.resize(1);
-    std::vector<batch_piece> one{{0, 0, 1}};
+  /// Whether any event of ours is taken, or any of these.
+  bool takes_anything(const commit_batch& batch, std::span<const batch_piece> pieces) {
+    commit_batch ours;
+    ours.parts = {{batch.parts.front().id, 1}};
+    ours.requests.resize(1);
+    ours.requests.front().events = trials_.made(batch.parts.front().id, wall_clock_us());
+    auto ours_alone = pieces_of(ours);
+    auto some = spread_of(pieces, trial_pieces);
+    auto would_store_of = [this](const commit_batch& whose) {
+      return [this, &whose](const batch_piece& one) { return would_store(whose, one); };
+    };
+    return std::any_of(ours_alone.begin(), ours_alone.end(), would_store_of(ours))
+           || std::any_of(some.begin(), some.end(), would_store_of(batch));
+  }
+
+  /// Whether this piece alone is taken, and something of it is new. It is taken back.
+  bool would_store(const commit_batch& batch, const batch_piece& piece) {
+    commit_result trial;
+    trial.requests.resize(batch.requests.size());
     database_->savepoint.execute();
     auto added = database_->known.added();
     auto last_seq = last_seq_;
-    auto taken = try_to_take(plain, one, ignored);
+    auto taken = try_to_take(batch, {&piece, 1}, trial);
     database_->undo.execute();
     database_->known.take_back(added);
     last_seq_ = last_seq;
     database_->keep.execute();
-    return !taken;
+    return taken && trial.requests[piece.request].stored > 0;
   }
 
   /// Takes these pieces, or none of them and says why not. Throws when the data are not at fault.
@@ -460,6 +470,7 @@ private:
   watched_file log_;
   int64_t last_seq_ = 0; ///< of the rows, with those of the transaction that is open
   statistics::rollup sums_;
+  trial_events trials_;
   std::chrono::steady_clock::time_point cut_log_at_{};   ///< not before
   std::chrono::steady_clock::time_point make_runs_at_{}; ///< not before
   std::atomic<const char*> activity_{"closed"};

@@ -1,0 +1,33 @@
+#include "server/store/postgres/connection.hpp"
+#include "server/store/postgres/ports.hpp"
+#include "server/store/postgres/schema.hpp"
+
+namespace phi::store {
+
+postgres_settings postgres_settings_of(const config& settings) {
+  using std::chrono::milliseconds;
+  return {.url = settings.stats.postgres_url.value,
+          .instance = settings.resolved.instance,
+          .durability = settings.resolved.durability,
+          .may_be_away = settings.spool.enabled,
+          .connect_timeout = std::chrono::seconds{settings.stats.postgres_connect_timeout_secs},
+          .commit_timeout = milliseconds{settings.stats.busy_timeout_ms},
+          .query_timeout = milliseconds{settings.stats.query_timeout_ms},
+          .keep_days = settings.stats.retention_hot_days,
+          .start_at_us = settings.resolved.start_at_us};
+}
+
+std::vector<std::string> migrate_postgres(const postgres_settings& settings, bool execute) {
+  postgres_connection db;
+  db.set_limit(std::chrono::minutes{10});
+  db.connect({.url = settings.url,
+              .connect_timeout = settings.connect_timeout,
+              .for_writing = true,
+              .name = "phi-backend --migrate"});
+  auto plan = migration_plan(db);
+  if (execute)
+    migrate(db);
+  return plan;
+}
+
+} // namespace phi::store
