@@ -47,9 +47,11 @@ public:
   /// New bounds: what waits already stays, even over them.
   void set_limits(limits bounds) { bounds_ = bounds; }
 
-  /// Whether a request of this size may come in. A request is taken whole or not at all.
+  /// Whether a request of this size may come in. A request is taken whole or not at all; one that
+  /// is larger than the bounds has its turn when there is nothing else.
   bool has_room(size_t events, size_t bytes) const {
-    return events_ + events <= bounds_.max_events && bytes_ + bytes <= bounds_.max_bytes;
+    return events_ == 0
+           || (events_ + events <= bounds_.max_events && bytes_ + bytes <= bounds_.max_bytes);
   }
 
   void push(ingest_request request, reply_sink_ptr waiting, time_point now);

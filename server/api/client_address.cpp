@@ -96,7 +96,7 @@ bool trusted_proxies::contains(const std::string& address) const {
 }
 
 std::string trusted_proxies::client(const std::string& peer, std::string_view forwarded_for) const {
-  std::string client = canonical(peer);
+  std::string client = canonical(std::string{bare(peer)});
   while (contains(client) && !forwarded_for.empty()) {
     auto comma = forwarded_for.rfind(',');
     auto last = comma == forwarded_for.npos ? forwarded_for : forwarded_for.substr(comma + 1);

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 namespace phi::api {
 namespace {
@@ -98,6 +99,9 @@ std::string joined(const std::vector<std::string>& names) {
 
 // -- the parameters -------------------------------------------------------------------------------
 
+/// Who is told so many has enough to mend; the answer to a short request stays short.
+constexpr size_t most_complaints = 16;
+
 class parameter_parser {
 public:
   parameter_parser(const endpoint& of, const question_defaults& defaults)
@@ -117,11 +121,12 @@ public:
 
 private:
   void take_all(const text_pairs& list) {
-    for (size_t i = 0; i < list.size(); ++i) {
-      const auto& [name, value] = list[i];
-      bool again = std::any_of(list.begin(), list.begin() + static_cast<ptrdiff_t>(i),
-                               [&](const auto& other) { return other.first == list[i].first; });
-      if (again)
+    std::set<std::string_view> seen;
+    for (const auto& [name, value] : list) {
+      if (errors_.size() == most_complaints)
+        return complain("",
+                        "and more; the first " + std::to_string(most_complaints) + " are named");
+      if (!seen.insert(name).second)
         complain(name, "the parameter is given twice");
       else if (const auto* row = find(name))
         take(*row, value);

@@ -15,9 +15,9 @@ std::vector<std::string> what_would_end_a_start(const config& settings,
   };
   if (!unit || unit->socket.empty()) // any port will do: the service that runs has its own
     add(open_listener(settings.server.host, 0).why());
-  if (!unit) // what another user may is not seen from here; systemd::examine_group looks at the
-             // unit
-    add(check_admin_group(settings.admin.group).why());
+  // What another user may is not seen from here; systemd::examine_group looks at the unit.
+  add(unit ? check_group_exists(settings.admin.group).why()
+           : check_admin_group(settings.admin.group).why());
   add(api::token_book{settings.resolved.state_dir + "/tokens.json"}.loaded().why());
   return out;
 }

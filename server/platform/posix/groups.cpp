@@ -53,14 +53,16 @@ bool is_peer_allowed(int peer, std::optional<gid_t> group) {
          && (who.uid == 0 || who.uid == ::geteuid() || (group && is_member(peer, who, *group)));
 }
 
+outcome check_group_exists(const std::string& name) {
+  if (name.empty() || number_of_group(name))
+    return {};
+  return outcome::failure("admin.group = \"" + name + "\": there is no such group");
+}
+
 outcome check_admin_group(const std::string& name) {
-  if (name.empty())
-    return {};
-  auto number = number_of_group(name);
-  if (!number)
-    return outcome::failure("admin.group = \"" + name + "\": there is no such group");
-  if (may_give_to(*number))
-    return {};
+  auto exists = check_group_exists(name);
+  if (name.empty() || !exists || may_give_to(*number_of_group(name)))
+    return exists;
   return outcome::failure(
     "admin.group = \"" + name
     + "\": the service may not give its socket to this group. Under systemd let it run in the"

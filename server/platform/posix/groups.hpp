@@ -16,6 +16,9 @@ std::optional<gid_t> number_of_group(const std::string& name);
 /// or in the group.
 bool is_peer_allowed(int peer, std::optional<gid_t> group);
 
+/// Whether there is this group; an empty name is none, and all right.
+outcome check_group_exists(const std::string& group);
+
 /// Whether this process can open its admin socket to a group; else why not, and what to do.
 outcome check_admin_group(const std::string& group);
 

@@ -25,6 +25,8 @@ TEST_CASE("proxies: X-Forwarded-For counts from the right, behind trusted ones o
   CHECK(proxies.client("10.1.2.3", "::ffff:1.2.3.4") == "1.2.3.4");
   CHECK(proxies.client("10.1.2.3", "1.2.3.4, 10.0.0.9:3128, [2001:db8::7]:80") == "1.2.3.4");
   CHECK(proxies.client("::FFFF:203.0.113.9", "") == "203.0.113.9");
+  CHECK(proxies.client("fe80::1%eth0", "1.2.3.4") == "fe80::1"); // as the system names such a peer
+  CHECK(proxies.client("fe80::2%2", "") == "fe80::2");
   for (const auto* odd : {"[2001:db9::1", "[2001:db9::1]x", "unknown", "_hidden", "1.2.3.4.5", ""})
     CHECK(proxies.client("10.1.2.3", odd) == "10.1.2.3");
   CHECK(trusted_proxies{{"::ffff:10.0.0.0/104"}}.contains("10.1.2.3"));

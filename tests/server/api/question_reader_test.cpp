@@ -64,6 +64,17 @@ TEST_CASE("questions: what is wrong is said of each parameter") {
   CHECK(message("/cluster", "top=1") == "top: unknown parameter; there is none here");
 }
 
+TEST_CASE("questions: of many wrong parameters the first are named, and the answer stays short") {
+  std::string query = "start=2026-01-01&end=2026-01-02";
+  for (int i = 0; i < 2000; ++i)
+    query += "&zz" + std::to_string(i);
+  auto read = read_question(*find_endpoint("/stats/daily"), query, {"UTC", 366});
+  REQUIRE(read.errors.size() == 17);
+  CHECK(read.errors[0].pointer == "zz0");
+  CHECK(read.errors[15].pointer == "zz15");
+  CHECK(read.errors[16].message == "and more; the first 16 are named");
+}
+
 TEST_CASE("questions: a number that no 64 bits hold is no number of rows") {
   question_defaults defaults{"UTC", 366};
   const auto& summary = *find_endpoint("/stats/summary");

@@ -1,6 +1,7 @@
 // Our side of systemd without one: budgets, journal entries.
 
 #include "server/observe/logging_journal.hpp"
+#include "server/process/start_checks.hpp"
 #include "server/systemd/budget_doctor.hpp"
 #include "tests/support/doctest.hpp"
 
@@ -97,4 +98,16 @@ TEST_CASE("an address beside a socket unit is said to have no effect, and only o
            " service listens; change ListenStream= with systemctl edit phi-backend.socket");
   origins["server.port"] = "default";
   CHECK_FALSE(examine_address(settings, origins, "phi-backend.socket"));
+}
+
+TEST_CASE("a group that does not exist would end a start, whatever the unit lets it see") {
+  config settings;
+  settings.admin.group = "no-such-group";
+  settings.resolved.state_dir = "/nonexistent";
+  for (bool private_users : {true, false}) {
+    unit_limits limits{.unit = "phi-backend.service", .private_users = private_users};
+    auto troubles = what_would_end_a_start(settings, limits);
+    REQUIRE(troubles.size() == 1);
+    CHECK(troubles[0] == "admin.group = \"no-such-group\": there is no such group");
+  }
 }
