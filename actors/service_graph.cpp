@@ -101,10 +101,11 @@ const std::vector<service_graph::row>& service_graph::rows() {
 }
 
 service_graph::service_graph(config_ptr settings, service_ports ports,
-                             std::shared_ptr<current_actors> current)
+                             std::shared_ptr<current_actors> current, threads use)
   : settings_(std::move(settings)),
     ports_(std::move(ports)),
-    current_(std::move(current)) {
+    current_(std::move(current)),
+    threads_(use) {
   activities_[actor_name::supervisor] = std::make_shared<activity>();
 }
 
@@ -144,7 +145,7 @@ child_spec service_graph::describe(const row& of, const std::vector<child_spec>&
 }
 
 child_actor service_graph::start(const row& of, child_identity who) {
-  auto actor = (this->*of.start)(std::move(who), of.own_thread);
+  auto actor = (this->*of.start)(std::move(who), of.own_thread && threads_ == threads::own);
   if (of.start != &service_graph::start_watchdog) // nobody watches itself
     register_with_watchdog(of.name, actor);
   return actor;

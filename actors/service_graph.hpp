@@ -41,8 +41,13 @@ struct service_ports {
 /// Outlives the actor system but for the handles, which are released first.
 class service_graph {
 public:
+  /// `own`: who blocks has a thread of its own. `shared`: all are in the system's pool, which on
+  /// virtual time is one thread; then no port may block.
+  enum class threads : uint8_t { own, shared };
+
   /// `current` learns of each actor that is started. `settings`: as they are at the start.
-  service_graph(config_ptr settings, service_ports ports, std::shared_ptr<current_actors> current);
+  service_graph(config_ptr settings, service_ports ports, std::shared_ptr<current_actors> current,
+                threads use = threads::own);
   service_graph(const service_graph&) = delete;
 
   /// For the supervisor, in stop order: whoever serves comes after those whom it serves. The actors
@@ -83,6 +88,7 @@ private:
   config_ptr settings_;
   service_ports ports_;
   std::shared_ptr<current_actors> current_;
+  threads threads_;
   caf::actor_system* system_ = nullptr;
   std::map<std::string, activity_ptr> activities_;
   std::map<std::string, pingable_actor> watched_; ///< used in the supervisor's thread

@@ -57,7 +57,11 @@ public:
     for (const auto& one : taken) {
       out->parts.push_back(one->parts.front());
       out->events += one->events;
-      out->requests.push_back({.awaited = false, .events = std::vector<event>(one->events)});
+      out->requests.push_back({.awaited = false});
+      auto& events = out->requests.back().events;
+      for (const auto& request : one->requests)
+        events.insert(events.end(), request.events.begin(), request.events.end());
+      events.resize(one->events); // what was put back has lost them
     }
     return out;
   }
