@@ -130,7 +130,7 @@ void trace_off(self_ptr self, const admin_call& call) {
 }
 
 void read_trace(self_ptr self, const admin_call& call) {
-  // Half of a line's limit: quoting makes it longer.
+  // A quarter of a line's limit: quoting makes it longer, up to twice, and there is more in it.
   auto from = static_cast<uint64_t>(call.whole("from", 0, any_number).value_or(0));
   auto page = self->state.console->read_trace(from, admin_wire::max_line_bytes / 4);
   json out{{"lines", page.lines}, {"dropped", page.dropped}};

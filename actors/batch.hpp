@@ -2,8 +2,8 @@
 /// The queue of requests before the store, its bounds, and the batches cut from it. No actor, no
 /// clock: times are given.
 
-#include "protocol/caf_dialect.hpp"
 #include "protocol/ingest.hpp"
+#include "protocol/time.hpp"
 
 #include <cstdint>
 #include <deque>

@@ -3,7 +3,7 @@
 /// moved. Silence is counted in time that an actor could have used: not while the process stood
 /// still, and not while its thread waited for a processor. No actors, no clock.
 
-#include "protocol/caf_dialect.hpp"
+#include "protocol/time.hpp"
 
 #include <string>
 #include <vector>

@@ -98,7 +98,6 @@ http_actor::behavior_type http_behavior(self_ptr self, child_identity who, http_
       self->state.port->apply_settings(settings);
       return pong{self->state.port->counts().requests};
     },
-    [self](atom::ready, bool ready) { self->state.port->set_ready(ready); },
     [self](atom::drained) { all_gone(self); });
 }
 

@@ -2,7 +2,7 @@
 /// How fast the store drains the queue, and what follows from it.
 
 #include "config/defaults.hpp"
-#include "protocol/caf_dialect.hpp"
+#include "protocol/time.hpp"
 
 #include <algorithm>
 #include <cmath>

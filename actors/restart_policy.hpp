@@ -2,7 +2,7 @@
 /// Decides whether a died child is started again, and after how long. One for the whole service:
 /// the limit counts the restarts of all children together.
 
-#include "protocol/caf_dialect.hpp"
+#include "protocol/time.hpp"
 
 #include <algorithm>
 #include <deque>

@@ -1,7 +1,7 @@
 #pragma once
 /// Who there is: the actors of the service as a table, from which they are started, watched,
-/// stopped and found. The one place that spawns them. It knows ports only, so that a test can build
-/// it.
+/// stopped and found. The one place that spawns them, but for the supervisor. It knows ports only,
+/// so that a test can build it.
 
 #include "actors/current_actors.hpp"
 #include "actors/ports/admin_port.hpp"

@@ -3,7 +3,7 @@
 /// it makes progress the manager is asked to wait, and without progress we end before it kills.
 /// Where no such limit is known it changes nothing. No actors, no clock.
 
-#include "protocol/caf_dialect.hpp"
+#include "protocol/time.hpp"
 
 #include <optional>
 

@@ -12,7 +12,6 @@ struct store_state {
   uint64_t batches = 0;
   uint64_t events = 0;
   duration committing_in_stop{};
-  duration closing{};
 };
 
 /// Opens the database before its first message; an actor that cannot open it ends with the reason.

@@ -68,13 +68,11 @@ void execute(self_ptr self, const plan_actions& actions) {
       case plan_action::kind::stop:
         child.spec.seen_at->stop_begins();
         child.spec.seen_at->press(action.mode >= stop_mode::fast ? urge::at_once : urge::stop);
-        tell_urgent(self, child.actor, atom::stop_v,
-                    stop_order{action.mode, state.plan->reason(), state.plan->deadline()});
+        tell_urgent(self, child.actor, atom::stop_v, stop_order{action.mode, state.plan->reason()});
         break;
       case plan_action::kind::release:
         child.spec.seen_at->press(urge::at_once);
-        tell_urgent(self, child.actor, atom::release_v,
-                    release_order{action.mode, state.plan->deadline()});
+        tell_urgent(self, child.actor, atom::release_v, release_order{action.mode});
         break;
       case plan_action::kind::kill:
         log_error("supervisor", "kills an actor",

@@ -1,7 +1,7 @@
 #pragma once
 /// The SUPERVISOR: starts the children, restarts those that die, and carries a stop through to its
-/// end. Decides nothing about a stop itself: shutdown_plan does. Wiring gives it a thread of its
-/// own.
+/// end. Decides nothing about a stop itself: shutdown_plan does. It has a thread of
+/// its own.
 
 #include "actors/child.hpp"
 #include "actors/ports/service_port.hpp"

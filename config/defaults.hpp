@@ -1,6 +1,6 @@
 #pragma once
-/// Every default and every internal time-out, each with its unit and its reason. Nothing else in
-/// the project holds such a number.
+/// Every default, and every internal time-out that more than one file or a test needs, each with
+/// its unit and its reason. What concerns one file alone is a constant at its head.
 
 #include <chrono>
 #include <cstddef>

@@ -186,7 +186,6 @@ using stats_actor =
 /// The public listener and all that happens on it.
 using http_actor = child_actor::extend<
   // Say ready or not ready on /health/ready.
-  accepts<atom::ready, bool>,
   // All connections are gone.
   accepts<atom::drained>>;
 

@@ -1,5 +1,5 @@
 #pragma once
-/// The settings as they travel with `adopt`. What is in them is the business of config/, which this
+/// The settings as they travel with `apply`. What is in them is the business of config/, which this
 /// room does not see.
 
 #include <memory>

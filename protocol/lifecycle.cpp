@@ -10,7 +10,6 @@ std::string_view to_string(service_state state) {
     case service_state::lame_duck: return "lame_duck";
     case service_state::stopping: return "stopping";
     case service_state::stopped: return "stopped";
-    case service_state::forced: return "forced";
   }
   return "unknown";
 }
@@ -31,11 +30,9 @@ std::string_view to_string(stop_reason reason) {
     case stop_reason::interrupt: return "interrupt";
     case stop_reason::terminate: return "terminate";
     case stop_reason::quit: return "quit";
-    case stop_reason::hangup_console: return "hangup_console";
     case stop_reason::admin: return "admin";
     case stop_reason::child_died: return "child_died";
     case stop_reason::startup_failed: return "startup_failed";
-    case stop_reason::deadline: return "deadline";
     case stop_reason::user_forced: return "user_forced";
   }
   return "unknown";

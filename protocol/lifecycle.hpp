@@ -8,15 +8,7 @@
 namespace phi {
 
 /// `starting -> ready <-> lame_duck`, `ready <-> reloading`, then `stopping -> stopped | forced`.
-enum class service_state : uint8_t {
-  starting,
-  ready,
-  reloading,
-  lame_duck,
-  stopping,
-  stopped,
-  forced
-};
+enum class service_state : uint8_t { starting, ready, reloading, lame_duck, stopping, stopped };
 
 /// How a stop is carried out. A stop may only escalate: the order of the values is the ladder.
 enum class stop_mode : uint8_t {
@@ -32,11 +24,9 @@ enum class stop_reason : uint8_t {
   interrupt,      ///< SIGINT
   terminate,      ///< SIGTERM
   quit,           ///< SIGQUIT
-  hangup_console, ///< a console was closed (Windows)
   admin,          ///< the admin socket asked for it
   child_died,     ///< an actor died and could not be restarted
   startup_failed, ///< an actor could not start
-  deadline,       ///< the deadline of a stop forced it
   user_forced,    ///< a third signal, or mode immediate
 };
 

@@ -19,14 +19,12 @@ namespace phi {
 struct stop_order {
   stop_mode mode = stop_mode::graceful;
   stop_reason reason = stop_reason::none;
-  time_point deadline{};
 };
 
 /// `release`: nobody needs you any more; finish and leave. Given again with mode `fast` to an actor
 /// that is late.
 struct release_order {
   stop_mode mode = stop_mode::graceful;
-  time_point deadline{};
 };
 
 /// A named number in a report, for example {"requests_finished", 12}.

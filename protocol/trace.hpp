@@ -1,6 +1,6 @@
 #pragma once
 /// The seam for tracing: sees every message that is sent and handled while it is switched on. Off,
-/// it costs one relaxed load a message. What becomes of it is the business of server/trace.
+/// it costs one relaxed load a message. What becomes of it is the business of server/observe.
 
 #include <caf/atom.hpp>
 
@@ -39,7 +39,8 @@ public:
   /// Returns a number for `handled`.
   virtual uint64_t began(traced_handling handling) noexcept = 0;
   virtual void handled(uint64_t number) noexcept = 0;
-  /// A piece of work within a handler, such as COMMIT, of the actor `actor`.
+  /// A piece of work within a handler, such as COMMIT, of the actor whose handler runs in this
+  /// thread.
   virtual void worked(const char* what, int64_t began_ns, int64_t ended_ns) noexcept = 0;
 };
 

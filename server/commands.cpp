@@ -1,6 +1,7 @@
 #include "server/commands.hpp"
 
 #include "config/keys.hpp"
+#include "protocol/lifecycle.hpp"
 #include "server/process/settings_source.hpp"
 #include "server/process/start_checks.hpp"
 #include "server/store/postgres/ports.hpp"

@@ -1,8 +1,8 @@
 #pragma once
 /// What the watchdog needs of the process and of the machine.
 
-#include "protocol/caf_dialect.hpp"
 #include "protocol/health.hpp"
+#include "protocol/time.hpp"
 
 #include <memory>
 #include <optional>

@@ -46,7 +46,7 @@ constexpr std::array<std::string_view, field_count> field_names{
   "status", "durationMs", "user", "userHash", "userKind", "instance", "extra",
 };
 
-/// The field called `name`, or field_count. By length and first letter: the hot path.
+/// The field called `name`, or field_count. Lengths first: the hot path.
 field find_field(std::string_view name) {
   for (uint8_t i = 0; i < field_count; ++i)
     if (field_names[i].size() == name.size()

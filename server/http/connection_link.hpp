@@ -4,7 +4,7 @@
 /// everything here runs on the loop's thread.
 
 #include "config/defaults.hpp"
-#include "protocol/caf_dialect.hpp"
+#include "protocol/time.hpp"
 #include "server/http/request_framing.hpp"
 
 #include <restinio/asio_include.hpp>

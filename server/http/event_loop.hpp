@@ -1,6 +1,6 @@
 #pragma once
 /// One event loop of the public listener: a thread that accepts, reads, parses, hands on and
-/// answers. RESTinio is behind this header and nowhere else.
+/// answers. RESTinio stays within this room.
 
 #include "actors/ports/http_port.hpp"
 #include "config/config.hpp"

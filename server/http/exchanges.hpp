@@ -1,8 +1,8 @@
 #pragma once
 /// The requests of one event loop that are not answered yet.
 
-#include "protocol/caf_dialect.hpp"
 #include "protocol/questions.hpp"
+#include "protocol/time.hpp"
 #include "server/api/problem.hpp"
 #include "server/http/routes.hpp"
 

@@ -1,7 +1,7 @@
 #pragma once
 /// What we tell the service manager (sd_notify(3)), and what it has told us in the environment.
 
-#include "protocol/caf_dialect.hpp"
+#include "protocol/time.hpp"
 
 #include <mutex>
 #include <optional>

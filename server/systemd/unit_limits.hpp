@@ -1,7 +1,7 @@
 #pragma once
 /// The time-outs of our unit and what else matters to us, as the service manager has them.
 
-#include "protocol/caf_dialect.hpp"
+#include "protocol/time.hpp"
 
 #include <optional>
 #include <string>

@@ -63,6 +63,11 @@ def main():
             if line not in said:
                 failures += 1
                 print(f"the log does not say: {line}")
+        rows = re.compile(r"report (\w+) +gone ")
+        documented = rows.findall((ROOT / "README.md").read_text())
+        if rows.findall(said) != documented:
+            failures += 1
+            print(f"README.md shows the report of {documented}, but the log has {rows.findall(said)}")
         if code != 0:
             failures += 1
             print(f"exit status {code}")

@@ -1,5 +1,6 @@
 #pragma once
-/// Every SQL statement of PostgreSQL but the questions, which are those of statements.hpp.
+/// The SQL of PostgreSQL that is more than a line; the questions are in server/statistics, for both
+/// databases, and migrations in schema.cpp.
 ///
 /// Texts compare byte by byte (COLLATE "C"), so that both databases give the same order. The
 /// roll-ups carry who wrote them, so that instances never wait for each other's rows.

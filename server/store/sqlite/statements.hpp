@@ -1,5 +1,6 @@
 #pragma once
-/// Every SQL statement of the embedded database.
+/// The SQL of the embedded database that is more than a line: schema, rows, roll-ups, identities.
+/// BEGIN, PRAGMA and their like stand where they are run.
 
 #include <string_view>
 

@@ -136,7 +136,7 @@ struct busy_state {
 
 using busy_actor =
   caf::typed_actor<accepts<atom::flush, uint64_t>, accepts<atom::tick, uint64_t>,
-                   accepts<atom::replay>, accepts<atom::check>, replies<uint64_t>::to<atom::ready>>;
+                   accepts<atom::replay>, accepts<atom::check>, replies<uint64_t>::to<atom::dump>>;
 
 busy_actor::behavior_type busy(busy_actor::stateful_pointer<busy_state> self) {
   return handlers(
@@ -148,10 +148,10 @@ busy_actor::behavior_type busy(busy_actor::stateful_pointer<busy_state> self) {
       tell_urgent(self, busy_actor{self}, atom::check_v);
       ask_urgent(
         self, busy_actor{self}, std::chrono::seconds{1}, [](uint64_t) {}, [](const caf::error&) {},
-        atom::ready_v);
+        atom::dump_v);
     },
     [](atom::tick, uint64_t) {}, [](atom::replay) {}, [](atom::check) {},
-    [](atom::ready) { return uint64_t{1}; });
+    [](atom::dump) { return uint64_t{1}; });
 }
 
 } // namespace
@@ -165,7 +165,7 @@ TEST_CASE("urgent and delayed messages have their arrows, each its own") {
   on.advance(std::chrono::seconds{10});
   auto page = trace.read(0, 1 << 20);
   trace.off();
-  for (const auto* message : {"replay", "check", "ready", "answer"}) {
+  for (const auto* message : {"replay", "check", "dump", "answer"}) {
     CAPTURE(message);
     CHECK(lines_of(page, message, "arrow").size() == 2); // its begin and its end
     REQUIRE(lines_of(page, message, "message").size() == 1);
