@@ -28,6 +28,7 @@ struct service_graph::row {
   bool restartable = true;
   bool accepts_clients = false; ///< see child_spec
   bool spared = false;          ///< see shutdown_plan::child
+  bool watched = true;          ///< by the watchdog
   child_actor (service_graph::*start)(child_identity who, bool own_thread) = nullptr;
   void (service_graph::*given_up)() = nullptr;          ///< see child_spec; null: nothing
   bool (*exists)(const service_ports& ports) = nullptr; ///< null: always
@@ -85,6 +86,7 @@ const std::vector<service_graph::row>& service_graph::rows() {
      .share = &keys::watchdog_budget_percent,
      .users = {actor_name::store, actor_name::membership},
      .own_thread = true,
+     .watched = false, // nobody watches itself; the supervisor does
      .start = &graph::start_watchdog},
     {.name = actor_name::signal,
      .share = &keys::signal_budget_percent,
@@ -146,7 +148,7 @@ child_spec service_graph::describe(const row& of, const std::vector<child_spec>&
 
 child_actor service_graph::start(const row& of, child_identity who) {
   auto actor = (this->*of.start)(std::move(who), of.own_thread && threads_ == threads::own);
-  if (of.start != &service_graph::start_watchdog) // nobody watches itself
+  if (of.watched)
     register_with_watchdog(of.name, actor);
   return actor;
 }

@@ -368,6 +368,15 @@ bool is_loopback(const std::string& host) {
   return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
 }
 
+/// Of all actors, in percent of shutdown.timeout_secs.
+int64_t sum_of_shares(config of) {
+  int64_t sum = 0;
+  for (const auto& key : all_keys())
+    if (key.path.ends_with("_budget_percent"))
+      sum += *std::get<int64_t*>(key.in(of));
+  return sum;
+}
+
 /// Whether a token was made with phictl: from then on nobody gets in without one.
 bool has_tokens(const config& c) {
   std::error_code error;
@@ -427,10 +436,7 @@ std::vector<config_problem> check_config(const config& c) {
       "stats.postgres_connect_timeout_secs and stats.busy_timeout_ms together must be less than"
       " shutdown.timeout_secs, or a stop could wait for a database that is away");
   }
-  auto shares = s.http_budget_percent + s.stats_budget_percent + s.spool_budget_percent
-                + s.store_budget_percent + s.membership_budget_percent
-                + s.maintenance_budget_percent + s.reader_budget_percent + s.admin_budget_percent
-                + s.watchdog_budget_percent + s.signal_budget_percent;
+  auto shares = sum_of_shares(c);
   require(shares < 100, "the shares shutdown.*_budget_percent add up to " + std::to_string(shares)
                           + "; they must stay below 100, the whole of shutdown.timeout_secs");
   require(!s.watchdog.enabled || s.watchdog.interval_secs * 2 <= s.watchdog.timeout_secs,

@@ -42,7 +42,6 @@ PHI_ATOM(replay);
 PHI_ATOM(replayed);
 PHI_ATOM(attach);
 PHI_ATOM(ask);
-PHI_ATOM(ready);
 PHI_ATOM(give_up);
 PHI_ATOM(command);
 PHI_ATOM(check);
@@ -185,7 +184,6 @@ using stats_actor =
 
 /// The public listener and all that happens on it.
 using http_actor = child_actor::extend<
-  // Say ready or not ready on /health/ready.
   // All connections are gone.
   accepts<atom::drained>>;
 
