@@ -14,30 +14,6 @@ using namespace phi::testing;
 
 namespace {
 
-/// The commands at the ends of the tree that --help shows: "status", "stats daily", ...
-std::set<std::string> all_commands(const std::vector<std::string>& of = {}) {
-  auto words = of;
-  words.insert(words.begin(), phictl());
-  words.push_back("--help");
-  auto help = run_program(words).out;
-  std::string name;
-  for (const auto& word : of)
-    name += (name.empty() ? "" : " ") + word;
-  auto at = help.find("Subcommands:\n");
-  if (at == help.npos)
-    return {name};
-  std::set<std::string> out;
-  std::istringstream lines{help.substr(at + 13)};
-  for (std::string line; std::getline(lines, line) && !line.empty();) {
-    if (line[2] == ' ')
-      continue;
-    auto deeper = of;
-    deeper.push_back(words_of(line).at(0));
-    out.merge(all_commands(deeper));
-  }
-  return out;
-}
-
 std::string without_colours(const std::string& text) {
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {

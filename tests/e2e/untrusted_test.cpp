@@ -1,6 +1,7 @@
 // phictl and what others wrote: texts of events, bytes that are no UTF-8, sockets of strangers.
 
 #include "tests/support/doctest.hpp"
+#include "tests/support/hostile_service.hpp"
 #include "tests/support/http_client.hpp"
 #include "tests/support/phictl.hpp"
 #include "tests/support/stored.hpp"
@@ -14,6 +15,8 @@
 #include <filesystem>
 #include <fstream>
 #include <poll.h>
+#include <regex>
+#include <set>
 #include <sstream>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -111,6 +114,115 @@ TEST_CASE("texts of events steer no terminal: in tail, stats, tokens, errors and
     CAPTURE(text);
     CHECK(is_plain(text));
   }
+}
+
+TEST_CASE(
+  "whatever a service, a report or a trace says steers no terminal: every command, as JSON too") {
+  temp_dir dir;
+  auto file = [&](const std::string& name) { return dir.path(name); };
+  const auto evil = json(steering_text).dump();
+  auto arrow = [&](const std::string& message) {
+    return R"({"cat":"message","name":)" + message + R"(,"ts":1,"tid":1,"args":{"from":)" + evil
+           + R"(,"content":)" + evil + R"(,"unfinished":true}})";
+  };
+  std::ofstream{file("trace.json")} << R"([{"name":"thread_name","tid":1,"args":{"name":)" << evil
+                                    << "}}," << arrow("\"terminate\"") << "," << arrow(evil) << "]";
+  std::ofstream{file("events.ndjson")} << "{\"feature\":\"g\"}\n";
+  const auto report = R"({"exitText":E,"mode":E,"reason":E,"startedAt":E,"endedAt":E,"blame":E,
+    "exitCode":1,"detail":E,"actors":[{"actor":E,"state":E,"did":{"x":E},"trouble":E}]})";
+  const auto crash = R"({"crashed":true,"startedAt":E,"noticedAt":E,"stuck":E})";
+  auto write_report = [&](std::string text) {
+    for (size_t at = 0; (at = text.find(":E", at)) != text.npos;)
+      text.replace(at + 1, 1, evil);
+    std::ofstream{file("last-exit.json")} << text;
+  };
+  struct row {
+    std::string command;
+    std::string arguments = {};
+    bool shows = true;         ///< what others said
+    bool shows_in_json = true; ///< as JSON too
+  };
+  const std::string state = " --explain --state-dir " + dir.path();
+  const std::string days = " --start 2026-01-01 --end 2026-01-02";
+  const std::vector<row> table{
+    {"status"},
+    {"health"},
+    {"actors"},
+    {"doctor"},
+    {"dump", "", false, false},
+    {"log-level"},
+    {"last-exit", state},
+    {"reload"},
+    {"drain", "", false},
+    {"undrain", "", false},
+    {"config show"},
+    {"config check", "", false},
+    {"config diff"},
+    {"stats daily", days},
+    {"stats features", days},
+    {"stats latency", "", false},
+    {"stats summary", " --include all"},
+    {"send", " --feature f"},
+    {"import", " " + file("events.ndjson")},
+    {"tail"},
+    {"backup", " " + file("copy.db"), false, false},
+    {"verify"},
+    {"token create", " --scope read --name t"},
+    {"token list"},
+    {"token revoke", " x", false, false},
+    {"trace on", "", false, false},
+    {"trace dump", " " + file("dumped.json"), false, false},
+    {"trace off", "", false, false},
+    {"trace diagram", " " + file("trace.json")},
+    {"spool show"},
+    {"spool fsck"},
+    {"spool replay", "", false},
+    {"cluster list"},
+    {"cluster drain", " x", false, false},
+    {"cluster undrain", " x", false, false},
+    {"cluster forget", " x", false, false},
+    {"cluster restart-slot", " --give x", false, false},
+    {"start", "", false, false},
+    {"restart", "", false, false},
+    {"enable", "", false, false},
+    {"disable", "", false, false},
+    {"logs", "", false, false},
+    {"stop", " --dry-run"},
+    {"stop", " --wait", true, true},
+    {"restore", " " + file("events.ndjson")},
+  };
+  std::set<std::string> tested;
+  for (bool refuses : {false, true}) {
+    fs::remove(file("admin.sock"));
+    hostile_service service{file("admin.sock"), refuses};
+    for (const auto& [command, arguments, shows, shows_in_json] : table) {
+      const auto words = command + arguments;
+      CAPTURE(words);
+      CAPTURE(refuses);
+      tested.insert(command);
+      write_report(refuses ? crash : report);
+      auto line = phictl() + " --timeout 0.3 --unit no-such-unit.service --socket "
+                  + file("admin.sock") + " " + words;
+      auto plain = shell(line);
+      auto as_json = shell(line + " --json");
+      auto coloured = shell("TERM=xterm script -qec '" + line + "' /dev/null </dev/null");
+      // Our own colours and the ends of lines of a terminal.
+      auto seen = std::regex_replace(coloured.out, std::regex{"\033\\[([0-9]+m|K)|\r"}, "");
+      for (const auto& text : {plain.out, plain.err, as_json.out, as_json.err, seen}) {
+        CAPTURE(text);
+        CHECK_FALSE(steers(text));
+      }
+      if (refuses)
+        continue;
+      CHECK(has(plain.out + plain.err, "evil") == shows);
+      CHECK(has(seen, "evil") == shows);
+      CHECK(has(as_json.out + as_json.err, "evil") == shows_in_json);
+      // And it is the same JSON.
+      if (as_json.out.starts_with('{') || as_json.out.starts_with('['))
+        CHECK(has(json::parse(as_json.out).dump(), evil) == has(as_json.out, "evil"));
+    }
+  }
+  CHECK(tested == all_commands());
 }
 
 TEST_CASE("bytes that are no UTF-8 abort nothing, and what is wrong is said") {

@@ -4,6 +4,7 @@
 #include "tests/support/service_process.hpp"
 
 #include <filesystem>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -35,6 +36,30 @@ inline std::vector<std::string> words_of(const std::string& text) {
   std::vector<std::string> out;
   for (std::string word; in >> word;)
     out.push_back(word);
+  return out;
+}
+
+/// The commands at the ends of the tree that --help shows: "status", "stats daily", ...
+inline std::set<std::string> all_commands(const std::vector<std::string>& of = {}) {
+  auto words = of;
+  words.insert(words.begin(), phictl());
+  words.push_back("--help");
+  auto help = run_program(words).out;
+  std::string name;
+  for (const auto& word : of)
+    name += (name.empty() ? "" : " ") + word;
+  auto at = help.find("Subcommands:\n");
+  if (at == help.npos)
+    return {name};
+  std::set<std::string> out;
+  std::istringstream lines{help.substr(at + 13)};
+  for (std::string line; std::getline(lines, line) && !line.empty();) {
+    if (line[2] == ' ')
+      continue;
+    auto deeper = of;
+    deeper.push_back(words_of(line).at(0));
+    out.merge(all_commands(deeper));
+  }
   return out;
 }
 

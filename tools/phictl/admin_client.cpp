@@ -141,9 +141,8 @@ failure admin_client::closed() const {
 json admin_client::call(std::string_view method, json params, std::chrono::milliseconds limit) {
   auto until = steady::now() + limit;
   auto id = next_id_++;
-  auto line = json{{"jsonrpc", "2.0"}, {"id", id}, {"method", method}, {"params", params}}.dump(
-    -1, ' ', false, json::error_handler_t::strict);
-  line += '\n';
+  auto line =
+    pack_json({{"jsonrpc", "2.0"}, {"id", id}, {"method", method}, {"params", params}}) + '\n';
   for (size_t at = 0; at < line.size();) {
     auto sent = ::send(fd_, line.data() + at, line.size() - at, MSG_NOSIGNAL);
     if (sent <= 0)

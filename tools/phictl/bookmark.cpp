@@ -8,7 +8,6 @@
 #include <cstdio>
 #include <fcntl.h>
 #include <fstream>
-#include <iostream>
 #include <unistd.h>
 
 namespace phi::ctl {
@@ -34,11 +33,11 @@ uint64_t bookmark::lines_done(const std::string& name) const {
   if (lines_ == 0)
     return 0;
   if (database_.empty() || saved_for_ != database_) {
-    std::cerr << "begins at line 1 of " << printable(file_) << ": "
-              << (database_.empty() ? "the service does not know its database yet"
-                                    : "its bookmark is of another database, or of one from before"
-                                      " a restore")
-              << "; what is known already does not count again\n";
+    warn() << "begins at line 1 of " << file_ << ": "
+           << (database_.empty() ? "the service does not know its database yet"
+                                 : "its bookmark is of another database, or of one from before"
+                                   " a restore")
+           << "; what is known already does not count again\n";
     return 0;
   }
   line_reader in{file_};
@@ -52,7 +51,7 @@ uint64_t bookmark::lines_done(const std::string& name) const {
   }
   if (id != chain_)
     return 0;
-  std::cerr << "goes on behind line " << group_digits(lines_) << " of " << printable(file_) << "\n";
+  warn() << "goes on behind line " << group_digits(lines_) << " of " << file_ << "\n";
   return lines_;
 }
 
@@ -66,7 +65,7 @@ void bookmark::save(uint64_t lines, const std::string& chain) {
   int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0)
     return;
-  auto text = json{{"lines", lines}, {"chain", chain}, {"database", database_}}.dump() + "\n";
+  auto text = pack_json({{"lines", lines}, {"chain", chain}, {"database", database_}}) + "\n";
   bool whole = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
   ::close(fd);
   if (whole)

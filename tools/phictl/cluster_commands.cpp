@@ -7,7 +7,6 @@
 #include <CLI/CLI.hpp>
 
 #include <cstdlib>
-#include <iostream>
 #include <memory>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -26,35 +25,35 @@ void show_spool(const command_context& context) {
   auto answer =
     admin_client{context}.call(admin_wire::method_spool, json::object(), context.timeout_or(5s));
   if (context.json) {
-    std::cout << answer.dump(2) << "\n";
+    print_json(answer, 2);
     return;
   }
   auto bytes = answer.value("bytes", uint64_t{0});
   auto most = std::max<uint64_t>(answer.value("maxBytes", uint64_t{1}), 1);
-  std::cout << printable(answer.value("file", "")) << "\n"
-            << group_digits(answer.value("events", uint64_t{0})) << " events in "
-            << group_digits(answer.value("batches", uint64_t{0})) << " batches wait, "
-            << group_digits(bytes) << " bytes, " << bytes * 100 / most << " % of spool.max_bytes\n";
+  print() << answer.value("file", "") << "\n"
+          << group_digits(answer.value("events", uint64_t{0})) << " events in "
+          << group_digits(answer.value("batches", uint64_t{0})) << " batches wait, "
+          << group_digits(bytes) << " bytes, " << bytes * 100 / most << " % of spool.max_bytes\n";
   if (answer["oldestAt"].is_string())
-    std::cout << "the oldest since " << answer["oldestAt"].get<std::string>() << "\n";
+    print() << "the oldest since " << answer["oldestAt"].get<std::string>() << "\n";
   if (auto missing = answer.value("missingEvents", uint64_t{0}); missing > 0)
-    std::cout << paint(colour::red, group_digits(missing) + " events are missing")
-              << ": phictl spool fsck says more\n";
+    print() << paint(colour::red, group_digits(missing) + " events are missing")
+            << ": phictl spool fsck says more\n";
   if (answer["setAside"].empty())
     return;
-  std::cout << group_digits(answer.value("setAsideEvents", uint64_t{0})) << " events in "
-            << group_digits(answer.value("setAsideBatches", uint64_t{0}))
-            << " batches are set aside; phictl spool replay tries them again\n";
-  std::vector<std::vector<std::string>> rows{{"SET ASIDE", "EVENTS", "TAKEN", "WHY"}};
+  print() << group_digits(answer.value("setAsideEvents", uint64_t{0})) << " events in "
+          << group_digits(answer.value("setAsideBatches", uint64_t{0}))
+          << " batches are set aside; phictl spool replay tries them again\n";
+  table rows{{"SET ASIDE", "EVENTS", "TAKEN", "WHY"}};
   for (const auto& one : answer["setAside"])
-    rows.push_back({one["batch"].dump(), one["events"].dump(), one.value("takenAt", ""),
+    rows.push_back({show_json(one["batch"]), show_json(one["events"]), one.value("takenAt", ""),
                     paint(colour::red, one.value("why", ""))});
   print_table(rows);
 }
 
 /// How the spool is, in a word: what is damaged is there and cannot be read, what is missing is not
 /// there.
-std::string verdict_of(const json& answer) {
+shown verdict_of(const json& answer) {
   if (answer.value("ok", false))
     return paint(colour::green, "sound");
   bool damaged = !answer["damaged"].empty();
@@ -69,21 +68,22 @@ void check_spool(const command_context& context, bool forget_missing) {
     admin_wire::method_spool_fsck, {{"forgetMissing", forget_missing}}, context.timeout_or(10min));
   bool ok = answer.value("ok", false);
   if (context.json)
-    std::cout << answer.dump(2) << "\n";
+    print_json(answer, 2);
   else {
     for (const auto& one : answer["damaged"])
-      std::cout << paint(colour::red, "damaged") << "  batch " << one["batch"].dump() << ", "
-                << one["events"].dump() << " events: " << printable(one.value("why", "")) << "\n";
+      print() << paint(colour::red, "damaged") << "  batch " << show_json(one["batch"]) << ", "
+              << show_json(one["events"]) << " events: " << one.value("why", "") << "\n";
     for (const auto& one : answer["missing"])
-      std::cout << paint(colour::red, "missing") << "  batch " << one["batch"].dump() << ", "
-                << one["events"].dump() << " events: acknowledged, and not in the file any more\n";
+      print() << paint(colour::red, "missing") << "  batch " << show_json(one["batch"]) << ", "
+              << show_json(one["events"])
+              << " events: acknowledged, and not in the file any more\n";
     if (auto missing = answer.value("missingBatches", uint64_t{0}); missing > 0)
-      std::cout << group_digits(missing) << " batches with "
-                << group_digits(answer.value("missingEvents", uint64_t{0})) << " events are missing"
-                << (forget_missing ? "; this is forgotten now" : "; see --forget-missing") << "\n";
-    std::cout << group_digits(answer.value("batches", uint64_t{0})) << " batches, "
-              << group_digits(answer.value("events", uint64_t{0}))
-              << " events: " << verdict_of(answer) << "\n";
+      print() << group_digits(missing) << " batches with "
+              << group_digits(answer.value("missingEvents", uint64_t{0})) << " events are missing"
+              << (forget_missing ? "; this is forgotten now" : "; see --forget-missing") << "\n";
+    print() << group_digits(answer.value("batches", uint64_t{0})) << " batches, "
+            << group_digits(answer.value("events", uint64_t{0}))
+            << " events: " << verdict_of(answer) << "\n";
   }
   if (!ok)
     throw failure{exit_status::failed, ""};
@@ -103,14 +103,13 @@ void replay_spool(const command_context& context) {
     aside = spool.value("setAsideEvents", uint64_t{0});
   } while (left > 0 && steady::now() < until);
   if (context.json)
-    std::cout << json{{"requeued", answer["requeued"]}, {"left", left}, {"setAside", aside}}.dump()
-              << "\n";
+    print_json({{"requeued", answer["requeued"]}, {"left", left}, {"setAside", aside}});
   else
-    std::cout << (left > 0    ? group_digits(left) + " events still wait for the database"
-                  : aside > 0 ? group_digits(aside)
-                                  + " events are set aside again: phictl spool show says why"
-                              : std::string{"the spool is empty"})
-              << "\n";
+    print() << (left > 0 ? group_digits(left) + " events still wait for the database"
+                : aside > 0
+                  ? group_digits(aside) + " events are set aside again: phictl spool show says why"
+                  : std::string{"the spool is empty"})
+            << "\n";
   if (left > 0)
     throw failure{exit_status::timed_out, ""};
   if (aside > 0)
@@ -127,11 +126,10 @@ void show_cluster(const command_context& context) {
   admin_client client{context};
   auto answer = instances_of(client, context);
   if (context.json) {
-    std::cout << answer.dump(2) << "\n";
+    print_json(answer, 2);
     return;
   }
-  std::vector<std::vector<std::string>> rows{
-    {"INSTANCE", "STATE", "VERSION", "STARTED", "LAST COMMIT", "SPOOLED", ""}};
+  table rows{{"INSTANCE", "STATE", "VERSION", "STARTED", "LAST COMMIT", "SPOOLED", ""}};
   auto time = [](const json& one, const char* name) {
     return one.contains(name) && one[name].is_string() ? one[name].get<std::string>() : "-";
   };
@@ -157,20 +155,19 @@ void want(const command_context& context, const std::string& instance, const std
   admin_client{context}.call(admin_wire::method_cluster_want,
                              {{"instance", instance}, {"state", state}}, context.timeout_or(10s));
   if (context.json)
-    std::cout << show_json({{"instance", instance}, {"wanted", state}}) << "\n";
+    print_json({{"instance", instance}, {"wanted", state}});
   else
-    std::cout << printable(instance) << " is asked to be "
-              << (state == "drain" ? "a lame duck" : "ready")
-              << "; it does so with its next sign of life\n";
+    print() << instance << " is asked to be " << (state == "drain" ? "a lame duck" : "ready")
+            << "; it does so with its next sign of life\n";
 }
 
 void forget(const command_context& context, const std::string& instance) {
   admin_client{context}.call(admin_wire::method_cluster_forget, {{"instance", instance}},
                              context.timeout_or(10s));
   if (context.json)
-    std::cout << show_json({{"forgotten", instance}}) << "\n";
+    print_json({{"forgotten", instance}});
   else
-    std::cout << printable(instance) << " is forgotten\n";
+    print() << instance << " is forgotten\n";
 }
 
 /// Runs a command to its end; its exit status.
@@ -210,7 +207,7 @@ void take_slot(const command_context& context, steady::time_point until) {
       if (!may_pass || steady::now() > until)
         throw;
       if (said != e.what() && !context.json)
-        std::cerr << "waits for the restart slot: " << printable(e.what()) << "\n";
+        warn() << "waits for the restart slot: " << e.what() << "\n";
       said = e.what();
     }
     pause_for(std::chrono::milliseconds{250});
@@ -242,10 +239,9 @@ void give_slot_of(const command_context& context, const std::string& instance) {
   call_slot(context, admin_wire::method_give_restart_slot, admin_wire::method_give_turn,
             {{"instance", instance}});
   if (context.json)
-    std::cout << json{{"restartSlot", false}, {"turn", false}, {"instance", instance}}.dump()
-              << "\n";
+    print_json({{"restartSlot", false}, {"turn", false}, {"instance", instance}});
   else
-    std::cout << instance << " no longer has the restart slot\n";
+    print() << instance << " no longer has the restart slot\n";
 }
 
 void in_restart_slot(const command_context& context, const std::vector<std::string>& command,
@@ -273,9 +269,9 @@ void in_restart_slot(const command_context& context, const std::vector<std::stri
   }
   give_slot(context);
   if (context.json)
-    std::cout << json{{"done", true}}.dump() << "\n";
+    print_json({{"done", true}});
   else
-    std::cout << "done; this instance is ready again\n";
+    print() << "done; this instance is ready again\n";
 }
 
 CLI::App* add_restart_slot(CLI::App& cluster, const char* name, command_context& context) {

@@ -11,7 +11,6 @@
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
-#include <iostream>
 #include <memory>
 #include <unistd.h>
 
@@ -25,20 +24,20 @@ using steady = std::chrono::steady_clock;
 
 void print_event(const command_context& context, const json& event) {
   if (context.json) {
-    std::cout << show_json(event) << "\n";
+    print_json(event);
     return;
   }
-  std::cout << paint(colour::grey, event.value("time", "")) << " ";
+  print() << paint(colour::grey, event.value("time", "")) << " ";
   for (auto name : {"feature", "action", "method", "route", "instance"})
     if (event.contains(name))
-      std::cout << " " << printable(event[name].get<std::string>());
+      print() << " " << event[name].get<std::string>();
   if (event.contains("status")) {
     auto status = event["status"].get<int>();
-    std::cout << " " << paint(status >= 400 ? colour::red : colour::none, std::to_string(status));
+    print() << " " << paint(status >= 400 ? colour::red : colour::none, std::to_string(status));
   }
   if (event.contains("durationMs"))
-    std::cout << " " << event["durationMs"].dump() << " ms";
-  std::cout << "\n";
+    print() << " " << show_json(event["durationMs"]) << " ms";
+  print() << "\n";
 }
 
 /// A number that is still missing after this long was rolled back: a commit takes no longer, with
@@ -55,7 +54,7 @@ void tail(const command_context& context, const std::string& feature, int lines,
     auto answer = client.look(admin_wire::method_events, params, context.timeout_or(10s));
     for (const auto& event : answer["events"])
       print_event(context, event);
-    std::cout << std::flush;
+    print().flush();
     if (!follow)
       return;
     if (!answer.value("held", false) || params.value("after", int64_t{-1}) != answer["last"])
@@ -145,10 +144,10 @@ void backup(const command_context& context, const std::string& file) {
     throw failure{exit_status::failed, "the copy that the service has sent is not whole"};
   copy.put_in_place();
   if (context.json)
-    std::cout << show_json({{"file", file}, {"bytes", bytes}, {"events", made["events"]}}) << "\n";
+    print_json({{"file", file}, {"bytes", bytes}, {"events", made["events"]}});
   else
-    std::cout << printable(file) << ": " << group_digits(made.value("events", uint64_t{0}))
-              << " events, " << group_digits(bytes) << " bytes, checked\n";
+    print() << file << ": " << group_digits(made.value("events", uint64_t{0})) << " events, "
+            << group_digits(bytes) << " bytes, checked\n";
 }
 
 void verify(const command_context& context) {
@@ -161,9 +160,9 @@ void verify(const command_context& context) {
   if (context.json) {
     answer["ledger"] = status["ledger"];
     answer["ok"] = ok;
-    std::cout << answer.dump(2) << "\n";
+    print_json(answer, 2);
   } else {
-    std::vector<std::vector<std::string>> rows{{"WHAT", "IN ROWS", "IN ROLL-UPS", ""}};
+    table rows{{"WHAT", "IN ROWS", "IN ROLL-UPS", ""}};
     for (const auto& check : answer["checks"]) {
       bool same = check.value("ok", false);
       rows.push_back({check.value("what", "?"), group_digits(check.value("rows", uint64_t{0})),

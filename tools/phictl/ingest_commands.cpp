@@ -14,7 +14,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <functional>
-#include <iostream>
 #include <memory>
 #include <optional>
 #include <sys/stat.h>
@@ -91,8 +90,7 @@ private:
         if (!later)
           client_.reset();
         if (!std::exchange(waits_said_, true))
-          std::cerr << "waits for the service and tries again (see --timeout): "
-                    << printable(e.what()) << "\n";
+          warn() << "waits for the service and tries again (see --timeout): " << e.what() << "\n";
       }
       pause_for(wait);
     }
@@ -130,20 +128,17 @@ private:
 
 /// A line that never gets to the service.
 void refuse(sent& all, uint64_t number, const std::string& why) {
-  std::cerr << "line " << number << ": " << why << "\n";
+  warn() << "line " << number << ": " << why << "\n";
   ++all.rejected;
 }
 
 void print_sent(const command_context& context, const sent& all) {
   if (context.json)
-    std::cout << json{{"stored", all.stored},
-                      {"duplicates", all.duplicates},
-                      {"rejected", all.rejected}}
-                   .dump()
-              << "\n";
+    print_json(
+      {{"stored", all.stored}, {"duplicates", all.duplicates}, {"rejected", all.rejected}});
   else
-    std::cout << group_digits(all.stored) << " stored, " << group_digits(all.duplicates)
-              << " known already, " << group_digits(all.rejected) << " rejected\n";
+    print() << group_digits(all.stored) << " stored, " << group_digits(all.duplicates)
+            << " known already, " << group_digits(all.rejected) << " rejected\n";
 }
 
 struct event_words {
@@ -283,10 +278,9 @@ private:
       throw failure{exit_status::failed, "the service does not take line "
                                            + std::to_string(from.number(n)) + ", not even alone"};
     for (const auto& one : (*answer)["rejected"])
-      std::cerr << "line " << from.number(n + one.value("index", uint64_t{0})) << ": "
-                << printable(one.value("code", "?") + " " + one.value("pointer", "") + " "
-                             + one.value("message", ""))
-                << "\n";
+      warn() << "line " << from.number(n + one.value("index", uint64_t{0})) << ": "
+             << one.value("code", "?") << " " << one.value("pointer", "") << " "
+             << one.value("message", "") << "\n";
     all_.add(*answer);
     return count;
   }
@@ -337,7 +331,7 @@ void send(const command_context& context, const event_words& words) {
       if (value.is_string()
           && find_invalid_utf8(value.get_ref<const std::string&>()) != std::string::npos)
         throw failure{exit_status::usage, "--" + name + " is no UTF-8"};
-    to.add(event.dump(), 1, random_id());
+    to.add(pack_json(event), 1, random_id());
     to.flush();
     return finish(context, to.all());
   }
@@ -368,7 +362,7 @@ public:
   explicit progress_bar(std::string name) : name_(std::move(name)) {}
   ~progress_bar() {
     if (terminal_ && shown_)
-      std::cerr << "\r\033[K";
+      warn() << "\r\033[K";
   }
 
   void show(double done, uint64_t lines) {
@@ -384,12 +378,14 @@ public:
     auto left = done > 0.001 ? seconds / done * (1 - done) : 0;
     constexpr int width = 30;
     auto full = static_cast<int>(done * width);
-    std::cerr << (terminal_ ? "\r\033[K" : "") << name_ << " ["
-              << std::string(static_cast<size_t>(full), '#')
-              << std::string(static_cast<size_t>(width - full), '.') << "] "
-              << static_cast<int>(done * 100) << " %  " << group_digits(static_cast<uint64_t>(rate))
-              << " lines/s, " << show_seconds(left) << " left" << (terminal_ ? "" : "\n")
-              << std::flush;
+    if (terminal_)
+      warn() << "\r\033[K";
+    warn() << name_ << " [" << std::string(static_cast<size_t>(full), '#')
+           << std::string(static_cast<size_t>(width - full), '.') << "] "
+           << static_cast<int>(done * 100) << " %  " << group_digits(static_cast<uint64_t>(rate))
+           << " lines/s, " << show_seconds(left) << " left";
+    if (!terminal_)
+      warn() << "\n";
   }
 
 private:
@@ -406,7 +402,7 @@ sent import_file(const command_context& context, const std::string& file, const 
   auto done = mark.lines_done(name);
   line_reader in{file};
   line_chain chain{name};
-  progress_bar bar{printable(std::filesystem::path{file}.filename().string())};
+  progress_bar bar{std::filesystem::path{file}.filename().string()};
   uint64_t number = 0;
   std::string id;
   std::string before; // the line before the one that is being added: all up to it are delivered

@@ -10,7 +10,6 @@
 #include <CLI/CLI.hpp>
 
 #include <fstream>
-#include <iostream>
 #include <memory>
 
 namespace phi::ctl {
@@ -23,11 +22,10 @@ using namespace std::chrono_literals;
 void actors(const command_context& context) {
   auto status = ask(context, admin_wire::method_status);
   if (context.json) {
-    std::cout << status["actors"].dump(2) << "\n";
+    print_json(status["actors"], 2);
     return;
   }
-  std::vector<std::vector<std::string>> rows{
-    {"ACTOR", "STATE", "RESTARTS", "MAILBOX", "PROGRESS", "CPU", "LAST", "DOING"}};
+  table rows{{"ACTOR", "STATE", "RESTARTS", "MAILBOX", "PROGRESS", "CPU", "LAST", "DOING"}};
   for (const auto& actor : status["actors"]) {
     auto says = actor.value("says", json::object());
     auto cpu = says.value("processorMs", -1.0);
@@ -40,12 +38,12 @@ void actors(const command_context& context) {
   }
   print_table(rows);
   if (!context.json)
-    std::cout << "CPU is that of the actor's thread; http, stats, signal and admin share two.\n";
+    print() << "CPU is that of the actor's thread; http, stats, signal and admin share two.\n";
 }
 
 void dump(const command_context& context) {
   ask(context, admin_wire::method_dump);
-  std::cout << "The state is in the log; see: phictl logs\n";
+  print() << "The state is in the log; see: phictl logs\n";
 }
 
 void log_level(const command_context& context, const std::string& level) {
@@ -54,37 +52,37 @@ void log_level(const command_context& context, const std::string& level) {
     params["level"] = level;
   auto answer = ask(context, admin_wire::method_log_level, params);
   if (context.json)
-    std::cout << answer.dump() << "\n";
+    print_json(answer);
   else if (level.empty())
-    std::cout << answer.value("level", "?") << "\n";
+    print() << answer.value("level", "?") << "\n";
   else
-    std::cout << "log level: " << answer.value("before", "?") << " -> "
-              << answer.value("level", "?") << ", until the next reload or restart\n";
+    print() << "log level: " << answer.value("before", "?") << " -> " << answer.value("level", "?")
+            << ", until the next reload or restart\n";
 }
 
 // -- the last exit ------------------------------------------------------------------------------
 
 void print_report(const json& report) {
   if (report.value("crashed", false)) {
-    std::cout << paint(colour::red, "ended without a report") << ": killed or crashed; process "
-              << report.value("pid", 0) << ", started " << report.value("startedAt", "?");
+    print() << paint(colour::red, "ended without a report") << ": killed or crashed; process "
+            << report.value("pid", 0) << ", started " << report.value("startedAt", "?");
     if (report.contains("noticedAt"))
-      std::cout << ", noticed " << report.value("noticedAt", "?");
+      print() << ", noticed " << report.value("noticedAt", "?");
     if (auto stuck = report.value("stuck", ""); !stuck.empty())
-      std::cout << "; the watchdog had given it up because " << stuck << " was stuck";
-    std::cout << "\n";
+      print() << "; the watchdog had given it up because " << stuck << " was stuck";
+    print() << "\n";
     return;
   }
   int code = report.value("exitCode", -1);
-  std::cout << paint(code == 0 ? colour::green : colour::red, report.value("exitText", "?"))
-            << " (exit status " << code << "), " << report.value("mode", "?") << ", because of "
-            << report.value("reason", "?") << ", in "
-            << show_seconds(report.value("tookMs", 0.0) / 1000) << "\n"
-            << "process " << report.value("pid", 0) << ", " << report.value("startedAt", "?")
-            << " to " << report.value("endedAt", "?") << "\n";
+  print() << paint(code == 0 ? colour::green : colour::red, report.value("exitText", "?"))
+          << " (exit status " << code << "), " << report.value("mode", "?") << ", because of "
+          << report.value("reason", "?") << ", in "
+          << show_seconds(report.value("tookMs", 0.0) / 1000) << "\n"
+          << "process " << report.value("pid", 0) << ", " << report.value("startedAt", "?")
+          << " to " << report.value("endedAt", "?") << "\n";
   if (auto blame = report.value("blame", ""); !blame.empty())
-    std::cout << "blames " << blame << "\n";
-  std::vector<std::vector<std::string>> rows{{"ACTOR", "STATE", "RELEASED", "GONE", "TOOK", "DID"}};
+    print() << "blames " << blame << "\n";
+  table rows{{"ACTOR", "STATE", "RELEASED", "GONE", "TOOK", "DID"}};
   auto time = [](const json& row, const char* name) {
     return row.contains(name) ? show_seconds(row[name].get<double>() / 1000) : std::string{"-"};
   };
@@ -92,7 +90,7 @@ void print_report(const json& report) {
     std::string did;
     const auto work = row.value("did", json::object());
     for (const auto& [what, count] : work.items())
-      did += (did.empty() ? "" : ", ") + what + " " + count.dump();
+      did += (did.empty() ? "" : ", ") + what + " " + show_json(count);
     if (row.contains("trouble"))
       did += (did.empty() ? "" : "; ") + row["trouble"].get<std::string>();
     rows.push_back({row.value("actor", "?"), row.value("state", "?"), time(row, "releasedMs"),
@@ -109,11 +107,11 @@ void last_exit(const command_context& context, const std::string& state_director
   if (context.json) {
     if (explain)
       report["explanation"] = advice;
-    std::cout << report.dump(2) << "\n";
+    print_json(report, 2);
   } else {
     print_report(report);
     for (const auto& line : explain ? advice : std::vector<std::string>{})
-      std::cout << paint(colour::bold, "- ") << line << "\n";
+      print() << paint(colour::bold, "- ") << line << "\n";
   }
   if (report.value("crashed", false))
     throw failure{exit_status::failed, ""};
@@ -126,10 +124,10 @@ void last_exit(const command_context& context, const std::string& state_director
 void config_show(const command_context& context, const std::string& part) {
   auto answer = ask(context, admin_wire::method_config);
   if (context.json) {
-    std::cout << answer["settings"].dump(2) << "\n";
+    print_json(answer["settings"], 2);
     return;
   }
-  std::vector<std::vector<std::string>> rows{{"KEY", "VALUE", "FROM"}};
+  table rows{{"KEY", "VALUE", "FROM"}};
   for (const auto& setting : answer["settings"])
     if (auto key = setting.value("key", ""); key.find(part) != key.npos)
       rows.push_back({key, setting.value("value", ""), setting.value("origin", "")});
@@ -141,19 +139,19 @@ void config_show(const command_context& context, const std::string& part) {
 void config_diff(const command_context& context, bool only_check) {
   auto answer = ask(context, admin_wire::method_config_diff);
   if (context.json) {
-    std::cout << answer.dump(2) << "\n";
+    print_json(answer, 2);
     return;
   }
   if (only_check) {
-    std::cout << "The configuration is fine.\n";
+    print() << "The configuration is fine.\n";
     return;
   }
   for (const auto& line : answer["live"])
-    std::cout << paint(colour::green, "by reload   ") << line.get<std::string>() << "\n";
+    print() << paint(colour::green, "by reload   ") << line.get<std::string>() << "\n";
   for (const auto& line : answer["needsRestart"])
-    std::cout << paint(colour::yellow, "by restart  ") << line.get<std::string>() << "\n";
+    print() << paint(colour::yellow, "by restart  ") << line.get<std::string>() << "\n";
   if (answer["live"].empty() && answer["needsRestart"].empty())
-    std::cout << "The file and the environment say what is in effect.\n";
+    print() << "The file and the environment say what is in effect.\n";
 }
 
 /// What the actors say about PostgreSQL; nothing where there is none.
@@ -189,9 +187,9 @@ void doctor(const command_context& context) {
   for (const auto& one : answer["examined"])
     bad |= one.value("verdict", "") == "bad";
   if (context.json) {
-    std::cout << answer["examined"].dump(2) << "\n";
+    print_json(answer["examined"], 2);
   } else {
-    std::vector<std::vector<std::string>> rows{{"VERDICT", "WHAT", "FOUND"}};
+    table rows{{"VERDICT", "WHAT", "FOUND"}};
     for (const auto& one : answer["examined"]) {
       auto verdict = one.value("verdict", "?");
       auto tint = verdict == "ok" ? colour::green : verdict == "bad" ? colour::red : colour::yellow;
@@ -220,8 +218,8 @@ void trace_on(const command_context& context, const trace_wishes& wishes) {
        {"userData", wishes.user_data},
        {"actors", wishes.actors},
        {"messages", wishes.messages}});
-  std::cout << "Tracing is on" << (wishes.log ? ", in the log" : "")
-            << "; write it out with: phictl trace dump FILE.json\n";
+  print() << "Tracing is on" << (wishes.log ? ", in the log" : "")
+          << "; write it out with: phictl trace dump FILE.json\n";
 }
 
 void trace_dump(const command_context& context, const std::string& file) {
@@ -242,10 +240,10 @@ void trace_dump(const command_context& context, const std::string& file) {
   out.close();
   if (!out)
     throw failure{exit_status::failed, "cannot write " + file};
-  std::cout << file << " has " << group_digits(lines) << " lines";
+  print() << file << " has " << group_digits(lines) << " lines";
   if (dropped > 0)
-    std::cout << "; " << group_digits(dropped) << " older ones were pushed out";
-  std::cout << ". Open it in https://ui.perfetto.dev\n";
+    print() << "; " << group_digits(dropped) << " older ones were pushed out";
+  print() << ". Open it in https://ui.perfetto.dev\n";
 }
 
 void add_trace_commands(CLI::App& app, command_context& context) {
@@ -264,7 +262,7 @@ void add_trace_commands(CLI::App& app, command_context& context) {
     ->footer("Example: phictl trace off")
     ->callback([&context] {
       ask(context, admin_wire::method_trace_off);
-      std::cout << "Tracing is off\n";
+      print() << "Tracing is off\n";
     });
   auto file = std::make_shared<std::string>();
   auto* dump = trace->add_subcommand("dump", "Write what was traced to a file for Perfetto");
@@ -279,7 +277,8 @@ void add_trace_commands(CLI::App& app, command_context& context) {
     ->required()
     ->check(CLI::ExistingFile);
   diagram->footer("Example: phictl trace diagram stop.json > stop.mmd")->callback([from] {
-    std::cout << stop_diagram(*from);
+    for (const auto& line : stop_diagram(*from))
+      print() << line << "\n";
   });
 }
 

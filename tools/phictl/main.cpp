@@ -5,7 +5,6 @@
 #include <CLI/CLI.hpp>
 
 #include <filesystem>
-#include <iostream>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -30,19 +29,19 @@ std::string unknown_command(const CLI::App& app) {
   for (const auto* command : app.get_subcommands([](const CLI::App*) { return true; }))
     known.push_back(command->get_name());
   auto best = phi::closest(left.front(), known);
-  return "there is no command " + phi::printable(left.front())
+  return "there is no command " + left.front()
          + (best.empty() ? "; see --help" : "; did you mean " + best + "?");
 }
 
 /// What CLI11 says, which repeats what was typed. Help goes to stdout.
 int tell(const CLI::App& app, const CLI::ParseError& e) {
-  std::ostringstream out;
-  std::ostringstream err;
+  std::stringstream out;
+  std::stringstream err;
   auto code = app.exit(e, out, err);
-  std::cout << out.str();
-  std::istringstream lines{err.str()};
-  for (std::string line; std::getline(lines, line);)
-    std::cerr << phi::printable(line) << "\n";
+  for (std::string line; std::getline(out, line);)
+    print() << line << "\n";
+  for (std::string line; std::getline(err, line);)
+    warn() << line << "\n";
   return code;
 }
 
@@ -90,16 +89,16 @@ int main(int argc, char** argv) {
     if (unknown.empty())
       tell(app, e);
     else
-      std::cerr << name << ": " << unknown << "\n";
+      warn() << name << ": " << unknown << "\n";
     return static_cast<int>(exit_status::usage);
   } catch (const CLI::ParseError& e) {
     return tell(app, e) == 0 ? 0 : static_cast<int>(exit_status::usage);
   } catch (const failure& e) {
     if (*e.what() != '\0')
-      std::cerr << name << ": " << phi::printable(e.what()) << "\n";
+      warn() << name << ": " << e.what() << "\n";
     return static_cast<int>(e.status());
   } catch (const std::exception& e) { // a defect, or an argument that is no UTF-8
-    std::cerr << name << ": " << phi::printable(what_went_wrong(argc, argv, e)) << "\n";
+    warn() << name << ": " << what_went_wrong(argc, argv, e) << "\n";
     return static_cast<int>(exit_status::usage);
   }
   return 0;

@@ -1,10 +1,12 @@
 #include "tools/phictl/output.hpp"
 
 #include "protocol/text/json_depth.hpp"
+#include "tools/phictl/context.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -37,29 +39,15 @@ size_t terminal_width() {
   return 0;
 }
 
-constexpr std::string_view end_of_colour = "\033[0m";
-
-/// A cell of a table: what `paint` made has colours, all else has none.
-std::string shown_cell(const std::string& text) {
-  auto begin = text.find('m');
-  if (!colours_wanted() || !text.starts_with("\033[") || !text.ends_with(end_of_colour)
-      || begin == text.npos || text.size() < begin + 1 + end_of_colour.size())
-    return printable(text);
-  auto inner = text.substr(begin + 1, text.size() - begin - 1 - end_of_colour.size());
-  return text.substr(0, begin + 1).find_first_not_of("\033[0123456789m") == text.npos
-           ? text.substr(0, begin + 1) + printable(inner) + std::string{end_of_colour}
-           : printable(text);
-}
-
-std::string cut_to(const std::string& text, size_t width) {
+shown cut_to(const shown& cell, size_t width) {
+  const auto& text = cell.text();
   if (width_of(text) <= width || text.find('\033') != text.npos)
-    return text;
-  std::string out;
-  for (size_t i = 0; i < text.size() && width_of(out) + 1 < width; ++i)
-    out += text[i];
-  while (!out.empty() && (static_cast<unsigned char>(out.back()) & 0xc0) == 0x80)
-    out.pop_back();
-  return out + "…";
+    return cell;
+  size_t end = 0;
+  for (size_t characters = 0; end < text.size(); ++end)
+    if ((static_cast<unsigned char>(text[end]) & 0xc0) != 0x80 && ++characters == width)
+      break;
+  return text.substr(0, end) + "…";
 }
 
 } // namespace
@@ -70,13 +58,42 @@ bool colours_wanted() {
   return ::isatty(STDOUT_FILENO) && !(no && *no) && terminal && std::strcmp(terminal, "dumb") != 0;
 }
 
-std::string paint(colour tint, const std::string& text) {
+shown paint(colour tint, const shown& text) {
   static const bool wanted = colours_wanted();
   static constexpr const char* codes[] = {"", "31", "32", "33", "90", "1"};
   if (!wanted || tint == colour::none)
-    return printable(text);
-  return std::string{"\033["} + codes[static_cast<size_t>(tint)] + "m" + printable(text)
-         + std::string{end_of_colour};
+    return text;
+  auto out = text;
+  out.text_ =
+    std::string{"\033["} + codes[static_cast<size_t>(tint)] + "m" + text.text_ + "\033[0m";
+  return out;
+}
+
+terminal& terminal::write(std::string_view text) {
+  to_ << text;
+  return *this;
+}
+
+void terminal::flush() {
+  errno = 0;
+  if (!to_.flush())
+    throw failure{exit_status::failed,
+                  std::string{"cannot write the output"}
+                    + (errno != 0 ? std::string{": "} + std::strerror(errno) : std::string{})};
+}
+
+terminal& print() {
+  static terminal out{std::cout};
+  return out;
+}
+
+terminal& warn() {
+  static terminal out{std::cerr};
+  return out;
+}
+
+void print_json(const nlohmann::ordered_json& what, int indent) {
+  std::cout << show_json(what, indent) << "\n";
 }
 
 nlohmann::ordered_json read_json(const std::string& text) {
@@ -94,6 +111,10 @@ std::string show_json(const nlohmann::ordered_json& what, int indent) {
     what.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
+std::string pack_json(const nlohmann::ordered_json& what) {
+  return what.dump();
+}
+
 colour colour_of_state(const std::string& state) {
   for (auto good : {"ready", "running", "active", "ok", "enabled"})
     if (state == good)
@@ -104,30 +125,27 @@ colour colour_of_state(const std::string& state) {
   return colour::yellow;
 }
 
-void print_table(const std::vector<std::vector<std::string>>& raw) {
-  auto rows = raw;
-  for (auto& row : rows)
-    for (auto& cell : row)
-      cell = shown_cell(cell);
+void print_table(const table& rows) {
   std::vector<size_t> widths;
   for (const auto& row : rows)
     for (size_t i = 0; i < row.size(); ++i) {
       widths.resize(std::max(widths.size(), i + 1));
-      widths[i] = std::max(widths[i], width_of(row[i]));
+      widths[i] = std::max(widths[i], width_of(row[i].text()));
     }
   auto room = terminal_width();
   for (size_t r = 0; r < rows.size(); ++r) {
-    std::string line;
     size_t used = 0;
     for (size_t i = 0; i < rows[r].size(); ++i) {
       bool last = i + 1 == rows[r].size();
-      auto cell = last && room > used + 10 ? cut_to(rows[r][i], room - used) : rows[r][i];
-      line += r == 0 ? paint(colour::bold, cell) : cell;
+      auto cell = rows[r][i];
+      if (last && room > used + 10)
+        cell = cut_to(cell, room - used);
+      print() << (r == 0 ? paint(colour::bold, cell) : cell);
       if (!last)
-        line += std::string(widths[i] - width_of(cell) + 2, ' ');
+        print() << std::string(widths[i] - width_of(cell.text()) + 2, ' ');
       used += widths[i] + 2;
     }
-    std::cout << line << "\n";
+    print() << "\n";
   }
 }
 

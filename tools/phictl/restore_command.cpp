@@ -15,7 +15,6 @@
 #include <filesystem>
 #include <fstream>
 #include <grp.h>
-#include <iostream>
 #include <optional>
 #include <sstream>
 #include <sys/file.h>
@@ -205,8 +204,7 @@ void finish_earlier(const std::string& directory) {
   if (!earlier)
     return;
   fail_unless(finish_restore(directory, *earlier));
-  std::cerr << "finished an earlier restore of " << printable(earlier->database)
-            << " that was interrupted\n";
+  warn() << "finished an earlier restore of " << earlier->database << " that was interrupted\n";
 }
 
 } // namespace
@@ -246,15 +244,13 @@ void restore(const command_context& context, const std::string& file, const rest
   fail_unless(finish_restore(directory, plan));
   auto aside = set_aside_earlier(plan.database) == plan.aside ? plan.aside : std::string{};
   if (context.json)
-    std::cout << show_json({{"database", plan.database}, {"before", aside}}) << "\n";
+    print_json({{"database", plan.database}, {"before", aside}});
   else
-    std::cout << printable(plan.database) << " is " << printable(file) << " now (" << found << ")"
-              << ". Start the service with: phictl start\n"
-              << (aside.empty()
-                    ? std::string{}
-                    : "What was there is set aside; to have it back, stop the service and: phictl"
-                      " restore "
-                        + printable(aside) + "\n");
+    print() << plan.database << " is " << file << " now (" << found << ")"
+            << ". Start the service with: phictl start\n";
+  if (!context.json && !aside.empty())
+    print() << "What was there is set aside; to have it back, stop the service and: phictl restore "
+            << aside << "\n";
 }
 
 } // namespace phi::ctl

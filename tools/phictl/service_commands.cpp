@@ -5,7 +5,6 @@
 
 #include <CLI/CLI.hpp>
 
-#include <iostream>
 #include <memory>
 
 namespace phi::ctl {
@@ -22,14 +21,14 @@ void start(const command_context& context) {
   if (!unit_installed(context))
     no_unit(context, "start");
   systemctl({"start", context.unit});
-  std::cout << context.unit << " is " << paint(colour::green, "ready") << "\n";
+  print() << context.unit << " is " << paint(colour::green, "ready") << "\n";
 }
 
 void restart(const command_context& context) {
   if (!unit_installed(context))
     no_unit(context, "restart");
   systemctl({"restart", context.unit});
-  std::cout << context.unit << " is " << paint(colour::green, "ready") << "\n";
+  print() << context.unit << " is " << paint(colour::green, "ready") << "\n";
 }
 
 void enable(const command_context& context, bool on) {

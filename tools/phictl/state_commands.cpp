@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <iostream>
 #include <memory>
 #include <unistd.h>
 
@@ -26,36 +25,36 @@ json ask_status(const command_context& context) {
 
 void print_status(const command_context& context, const json& status) {
   auto state = status.value("state", "?");
-  std::cout << paint(colour::bold, "phi-backend") << " " << status.value("version", "?") << "  "
-            << paint(colour_of_state(state), state) << "  for "
-            << show_seconds(status.value("uptimeSeconds", 0.0)) << "\n";
+  print() << paint(colour::bold, "phi-backend") << " " << status.value("version", "?") << "  "
+          << paint(colour_of_state(state), state) << "  for "
+          << show_seconds(status.value("uptimeSeconds", 0.0)) << "\n";
   if (context.socket.empty() && unit_installed(context))
-    std::cout << "unit         " << context.unit << "  " << unit_property(context, "ActiveState")
-              << ", " << unit_property(context, "UnitFileState") << "\n";
+    print() << "unit         " << context.unit << "  " << unit_property(context, "ActiveState")
+            << ", " << unit_property(context, "UnitFileState") << "\n";
   for (const auto& listener : status.value("listeners", json::array()))
-    std::cout << "listens      " << listener.get<std::string>() << "\n";
+    print() << "listens      " << listener.get<std::string>() << "\n";
   if (status.contains("ledger")) {
     const auto& ledger = status["ledger"];
     auto count = [&](const char* what) { return group_digits(ledger.value(what, uint64_t{0})); };
-    std::cout << "ledger       received " << count("received") << " = stored " << count("stored")
-              << " + duplicates " << count("duplicates") << " + rejected " << count("rejected")
-              << " + spooled " << count("spooled") << " + set aside " << count("setAside")
-              << " + in queue " << count("inQueue") << "  "
-              << (ledger.value("balanced", false) ? paint(colour::green, "balanced")
-                                                  : paint(colour::red, "NOT BALANCED"))
-              << "\n";
+    print() << "ledger       received " << count("received") << " = stored " << count("stored")
+            << " + duplicates " << count("duplicates") << " + rejected " << count("rejected")
+            << " + spooled " << count("spooled") << " + set aside " << count("setAside")
+            << " + in queue " << count("inQueue") << "  "
+            << (ledger.value("balanced", false) ? paint(colour::green, "balanced")
+                                                : paint(colour::red, "NOT BALANCED"))
+            << "\n";
   }
   if (status.contains("stop"))
-    std::cout << "stop         " << status["stop"].value("mode", "") << ", because of "
-              << status["stop"].value("reason", "") << "\n";
-  std::vector<std::vector<std::string>> rows{{"ACTOR", "STATE", "RESTARTS", "DOING"}};
+    print() << "stop         " << status["stop"].value("mode", "") << ", because of "
+            << status["stop"].value("reason", "") << "\n";
+  table rows{{"ACTOR", "STATE", "RESTARTS", "DOING"}};
   for (const auto& actor : status["actors"]) {
     auto life = actor.value("state", "?");
     rows.push_back({actor.value("actor", "?"), paint(colour_of_state(life), life),
                     std::to_string(actor.value("restarts", 0)),
                     actor.contains("says") ? actor["says"].value("doing", "") : "no answer"});
   }
-  std::cout << "\n";
+  print() << "\n";
   print_table(rows);
 }
 
@@ -63,17 +62,17 @@ void status(const command_context& context) {
   try {
     auto answer = ask_status(context);
     if (context.json)
-      std::cout << answer.dump(2) << "\n";
+      print_json(answer, 2);
     else
       print_status(context, answer);
   } catch (const failure& gone) {
     if (gone.status() != exit_status::not_running || context.json || !context.socket.empty()
         || !unit_installed(context))
       throw;
-    std::cout << context.unit << "  "
-              << paint(colour_of_state(unit_property(context, "ActiveState")),
-                       unit_property(context, "ActiveState"))
-              << "  " << unit_property(context, "StatusText") << "\n";
+    print() << context.unit << "  "
+            << paint(colour_of_state(unit_property(context, "ActiveState")),
+                     unit_property(context, "ActiveState"))
+            << "  " << unit_property(context, "StatusText") << "\n";
     throw failure{exit_status::not_running,
                   "the service is not running. Start it with: phictl start"};
   }
@@ -86,12 +85,12 @@ void watch(const command_context& context) {
   for (;;) {
     auto answer = client.look(admin_wire::method_status, json::object(), context.timeout_or(3s));
     if (terminal)
-      std::cout << "\033[H\033[J";
+      print() << "\033[H\033[J";
     if (context.json)
-      std::cout << answer.dump() << "\n";
+      print_json(answer);
     else
       print_status(context, answer);
-    std::cout << std::flush;
+    print().flush();
     client.wait_for_end(std::chrono::steady_clock::now() + 1s);
   }
 }
@@ -131,17 +130,15 @@ void health(const command_context& context) {
   bool well = state == to_string(service_state::ready) && troubles.empty();
   std::string word = well ? "healthy" : troubles.empty() ? "not healthy" : "degraded";
   if (context.json) {
-    std::cout << json{{"healthy", well},
-                      {"status", troubles.empty() ? "ok" : "degraded"},
-                      {"state", state},
-                      {"troubles", troubles}}
-                   .dump()
-              << "\n";
+    print_json({{"healthy", well},
+                {"status", troubles.empty() ? "ok" : "degraded"},
+                {"state", state},
+                {"troubles", troubles}});
   } else {
-    std::cout << paint(well ? colour::green : colour::red, word) << ": the service is " << state
-              << "\n";
+    print() << paint(well ? colour::green : colour::red, word) << ": the service is " << state
+            << "\n";
     for (const auto& trouble : troubles)
-      std::cout << "  " << trouble << "\n";
+      print() << "  " << trouble << "\n";
   }
   if (!well)
     throw failure{exit_status::failed, ""};
@@ -150,29 +147,30 @@ void health(const command_context& context) {
 void reload(const command_context& context) {
   auto report = ask(context, admin_wire::method_reload, json::object(), 15s);
   if (context.json) {
-    std::cout << report.dump(2) << "\n";
+    print_json(report, 2);
     return;
   }
   auto list = [&](const char* what, const std::string& head, colour with_colour) {
     for (const auto& line : report[what])
-      std::cout << paint(with_colour, head) << line.get<std::string>() << "\n";
+      print() << paint(with_colour, head) << line.get<std::string>() << "\n";
   };
   list("changed", "changed        ", colour::green);
   list("needsRestart", "needs restart  ", colour::yellow);
   list("warnings", "warning        ", colour::yellow);
   if (report["changed"].empty() && report["needsRestart"].empty())
-    std::cout << "Nothing has changed\n";
+    print() << "Nothing has changed\n";
 }
 
 void drain(const command_context& context, bool on) {
   auto answer =
     ask(context, on ? admin_wire::method_drain : admin_wire::method_undrain, json::object(), 3s);
   if (context.json)
-    std::cout << answer.dump() << "\n";
+    print_json(answer);
   else
-    std::cout << (on ? "The service is a lame duck: not ready, but everything still works."
-                       " Undo it with: phictl undrain\n"
-                     : "The service is ready again\n");
+    print() << (on ? "The service is a lame duck: not ready, but everything still works."
+                     " Undo it with: phictl undrain"
+                   : "The service is ready again")
+            << "\n";
 }
 
 } // namespace

@@ -9,7 +9,6 @@
 #include <cctype>
 #include <cstdio>
 #include <cstring>
-#include <iostream>
 #include <map>
 #include <memory>
 #include <optional>
@@ -54,8 +53,13 @@ json ask_statistics(const command_context& context, std::string_view path,
   return ask(context, admin_wire::method_ask, {{"path", path}, {"query", query}}, 30s);
 }
 
+/// "-" for what is not known.
+std::string text_or_dash(const json& value) {
+  return value.is_string() ? value.get<std::string>() : "-";
+}
+
 /// Rows with a bar for their count.
-void print_bars(std::vector<std::vector<std::string>> rows, const std::vector<uint64_t>& counts) {
+void print_bars(table rows, const std::vector<uint64_t>& counts) {
   uint64_t most = 1;
   for (auto count : counts)
     most = std::max(most, count);
@@ -73,7 +77,7 @@ void print_daily(const json& answer) {
     count += row.value("count", uint64_t{0});
     errors += row.value("errCount", uint64_t{0});
   }
-  std::vector<std::vector<std::string>> rows{{"DATE", "EVENTS", "ERRORS"}};
+  table rows{{"DATE", "EVENTS", "ERRORS"}};
   std::vector<uint64_t> counts;
   for (const auto& [date, numbers] : days) {
     rows.push_back({date, group_digits(numbers.first), group_digits(numbers.second)});
@@ -83,11 +87,11 @@ void print_daily(const json& answer) {
 }
 
 void print_features(const json& answer) {
-  std::vector<std::vector<std::string>> rows{{"DATE", "FEATURE", "EVENTS", "USERS"}};
+  table rows{{"DATE", "FEATURE", "EVENTS", "USERS"}};
   std::vector<uint64_t> counts;
   for (const auto& row : answer["rows"]) {
     counts.push_back(row.value("count", uint64_t{0}));
-    rows.push_back({row.value("date", "?"), row["feature"].is_null() ? "-" : row["feature"],
+    rows.push_back({row.value("date", "?"), text_or_dash(row["feature"]),
                     group_digits(counts.back()),
                     group_digits(row.value("uniqueUsers", uint64_t{0}))});
   }
@@ -99,10 +103,10 @@ void stats_latency(const command_context& context, given_parameters given) {
   auto answer = ask_statistics(context, "/stats/summary", given);
   auto latency = answer.value("latency", json::object());
   if (context.json) {
-    std::cout << latency.dump(2) << "\n";
+    print_json(latency, 2);
     return;
   }
-  std::vector<std::vector<std::string>> rows{{"LATENCY", "MS"}};
+  table rows{{"LATENCY", "MS"}};
   double most = 1;
   for (auto name : {"avgMs", "p50Ms", "p95Ms", "p99Ms", "maxMs"})
     if (latency.contains(name) && latency[name].is_number())
@@ -114,9 +118,9 @@ void stats_latency(const command_context& context, given_parameters given) {
                             {"maxMs", "longest"}})
     if (latency.contains(name) && latency[name].is_number())
       rows.push_back(
-        {head, latency[name].dump() + "  "
+        {head, shown{show_json(latency[name])} + "  "
                  + paint(colour::green, bar_of(latency[name].get<double>() / most, 30))});
-  std::cout << group_digits(latency.value("sampleCount", uint64_t{0})) << " timed events\n";
+  print() << group_digits(latency.value("sampleCount", uint64_t{0})) << " timed events\n";
   print_table(rows);
 }
 
@@ -125,17 +129,16 @@ void print_summary(const json& answer) {
     return answer.contains(name) && answer[name].is_string() ? answer[name].get<std::string>()
                                                              : "-";
   };
-  std::cout << "zone " << text("timezone") << ", first event " << text("firstEventAt") << ", last "
-            << text("lastEventAt") << "\n";
+  print() << "zone " << text("timezone") << ", first event " << text("firstEventAt") << ", last "
+          << text("lastEventAt") << "\n";
   if (answer.contains("uniqueUsers"))
-    std::cout << group_digits(answer["uniqueUsers"].value("total", uint64_t{0})) << " users\n";
-  std::vector<std::vector<std::string>> rows{{"FEATURE", "EVENTS", "LAST"}};
+    print() << group_digits(answer["uniqueUsers"].value("total", uint64_t{0})) << " users\n";
+  table rows{{"FEATURE", "EVENTS", "LAST"}};
   std::vector<uint64_t> counts;
   for (const auto& feature : answer["features"]) {
     counts.push_back(feature.value("count", uint64_t{0}));
-    rows.push_back({feature["feature"].is_null() ? "-" : feature["feature"],
-                    group_digits(counts.back()),
-                    feature["lastAt"].is_string() ? feature["lastAt"] : "-"});
+    rows.push_back({text_or_dash(feature["feature"]), group_digits(counts.back()),
+                    text_or_dash(feature["lastAt"])});
   }
   print_bars(std::move(rows), counts);
 }
@@ -147,14 +150,14 @@ answer_printer printer_of(std::string_view command) {
   static const std::map<std::string_view, answer_printer> printers{
     {"daily", print_daily}, {"features", print_features}, {"summary", print_summary}};
   auto found = printers.find(command);
-  return found == printers.end() ? [](const json& answer) { std::cout << answer.dump(2) << "\n"; }
+  return found == printers.end() ? [](const json& answer) { print_json(answer, 2); }
                                  : found->second;
 }
 
 void run_stats(const command_context& context, const endpoint& of, const given_parameters& given) {
   auto answer = ask_statistics(context, of.path, given);
   if (context.json)
-    std::cout << answer.dump(2) << "\n";
+    print_json(answer, 2);
   else
     printer_of(of.command)(answer);
 }

@@ -7,7 +7,6 @@
 #include "tools/phictl/output.hpp"
 #include "tools/phictl/unit.hpp"
 
-#include <iostream>
 #include <unistd.h>
 
 namespace phi::ctl {
@@ -30,26 +29,26 @@ std::string joined(const json& names) {
 /// Who would hold a stop now, by what the actors say of themselves.
 void print_blockers(const json& status) {
   double estimate = 0;
-  std::cout << "\n" << paint(colour::bold, "In the way now") << "\n";
+  print() << "\n" << paint(colour::bold, "In the way now") << "\n";
   bool none = true;
   for (const auto& actor : status["actors"]) {
     auto name = actor.value("actor", "?");
     if (!actor.contains("says")) {
-      std::cout << "  " << paint(colour::red, name + " does not answer") << "\n";
+      print() << "  " << paint(colour::red, name + " does not answer") << "\n";
       none = false;
       continue;
     }
     const auto& says = actor["says"];
     estimate += says.value("backlogSeconds", 0.0);
     if (!says.value("idle", false)) {
-      std::cout << "  " << name << ": " << says.value("doing", "") << "\n";
+      print() << "  " << name << ": " << says.value("doing", "") << "\n";
       none = false;
     }
   }
   if (none)
-    std::cout << "  nobody\n";
-  std::cout << "Estimate: " << (estimate > 0 ? "about " + show_seconds(estimate) : "milliseconds")
-            << "\n";
+    print() << "  nobody\n";
+  print() << "Estimate: " << (estimate > 0 ? "about " + show_seconds(estimate) : "milliseconds")
+          << "\n";
 }
 
 void dry_run(const command_context& context) {
@@ -57,27 +56,27 @@ void dry_run(const command_context& context) {
   auto plan = client.call(admin_wire::method_plan, json::object(), context.timeout_or(3s));
   auto status = client.call(admin_wire::method_status, json::object(), context.timeout_or(3s));
   if (context.json) {
-    std::cout << json{{"plan", plan}, {"status", status}}.dump(2) << "\n";
+    print_json({{"plan", plan}, {"status", status}}, 2);
     return;
   }
-  std::cout << "A stop that begins now would release, in this order:\n\n";
-  std::vector<std::vector<std::string>> rows{{"ACTOR", "BUDGET", "LATE", "RELEASED"}};
+  print() << "A stop that begins now would release, in this order:\n\n";
+  table rows{{"ACTOR", "BUDGET", "LATE", "RELEASED"}};
   for (const auto& actor : plan["actors"])
     rows.push_back({actor.value("actor", "?"), milliseconds(actor, "budgetMs"),
                     "at " + milliseconds(actor, "limitMs"), joined(actor["after"])});
   print_table(rows);
-  std::cout << "\nDeadline " << milliseconds(plan, "deadlineMs") << ", forced exit "
-            << (plan.contains("hardMs") ? "at " + milliseconds(plan, "hardMs") : "never");
+  print() << "\nDeadline " << milliseconds(plan, "deadlineMs") << ", forced exit "
+          << (plan.contains("hardMs") ? "at " + milliseconds(plan, "hardMs") : "never");
   if (plan.contains("managerMs"))
-    std::cout << ", systemd kills at " << milliseconds(plan, "managerMs");
-  std::cout << "\n";
+    print() << ", systemd kills at " << milliseconds(plan, "managerMs");
+  print() << "\n";
   if (plan.contains("managerMs") && plan.contains("hardMs")
       && plan["managerMs"].get<double>() <= plan["hardMs"].get<double>())
-    std::cout << paint(colour::yellow,
-                       "systemd would kill before our own deadline; see: phictl doctor")
-              << "\n";
+    print() << paint(colour::yellow,
+                     "systemd would kill before our own deadline; see: phictl doctor")
+            << "\n";
   print_blockers(status);
-  std::cout << "Nothing was changed.\n";
+  print() << "Nothing was changed.\n";
 }
 
 /// One line of progress: over the last one on a terminal, a line of its own elsewhere.
@@ -85,16 +84,16 @@ class progress_line {
 public:
   ~progress_line() {
     if (terminal_ && !shown_.empty())
-      std::cerr << "\n";
+      warn() << "\n";
   }
   void show(const std::string& text) {
     if (text == shown_)
       return;
     shown_ = text;
     if (terminal_)
-      std::cerr << "\r\033[K" << text << std::flush;
+      warn() << "\r\033[K" << text;
     else
-      std::cerr << text << "\n";
+      warn() << text << "\n";
   }
 
 private:
@@ -160,14 +159,14 @@ void print_end(const command_context& context, const json& began) {
   auto run = run_in(began);
   auto report = read_exit_report(began.value("stateDirectory", ""), run);
   if (context.json)
-    std::cout << report.dump(2) << "\n";
+    print_json(report, 2);
   if (report.value("crashed", false))
     throw failure{exit_status::failed, "the service (process " + std::to_string(run.pid)
                                          + ") was killed, or crashed, before its stop was over: it"
                                            " left no report"};
   if (!context.json)
-    std::cout << "The service has stopped: " << report.value("exitText", "?") << ", in "
-              << show_seconds(report.value("tookMs", 0.0) / 1000) << "\n";
+    print() << "The service has stopped: " << report.value("exitText", "?") << ", in "
+            << show_seconds(report.value("tookMs", 0.0) / 1000) << "\n";
   if (int code = report.value("exitCode", 0); code != 0)
     throw failure{static_cast<exit_status>(code), ""};
 }
@@ -177,11 +176,11 @@ void stop_by_socket(const command_context& context, const stop_wishes& wishes) {
   auto accepted =
     client.call(admin_wire::method_stop, {{"mode", wishes.mode}}, context.timeout_or(5s));
   if (wishes.mode == "lame-duck") {
-    std::cout << "The service is a lame duck; undo it with: phictl undrain\n";
+    print() << "The service is a lame duck; undo it with: phictl undrain\n";
     return;
   }
   if (!wishes.wait) {
-    std::cout << "The service begins to stop; follow it with: phictl status --watch\n";
+    print() << "The service begins to stop; follow it with: phictl status --watch\n";
     return;
   }
   auto until = steady::now() + context.timeout_or(1h);
@@ -196,7 +195,7 @@ void stop_by_systemd(const command_context& context, const stop_wishes& wishes) 
   if (!wishes.wait) {
     if (run(command) != 0)
       throw failure{exit_status::failed, "systemctl has failed; see: phictl logs"};
-    std::cout << context.unit << " is stopped\n";
+    print() << context.unit << " is stopped\n";
     return;
   }
   admin_client client{context};

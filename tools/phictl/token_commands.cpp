@@ -5,7 +5,6 @@
 
 #include <CLI/CLI.hpp>
 
-#include <iostream>
 #include <memory>
 #include <optional>
 
@@ -58,25 +57,25 @@ void create(const command_context& context, const token_wishes& wishes) {
   }
   auto made = ask(context, admin_wire::method_token_create, params);
   if (context.json) {
-    std::cout << made.dump() << "\n";
+    print_json(made);
     return;
   }
   // The secret alone on stdout, for pipes; it is shown this once.
-  std::cout << made.value("secret", "") << "\n";
-  std::cerr << "Token " << made.value("id", "?") << " (" << scopes_of(made) << ")"
-            << (made.contains("expires") ? ", until " + made["expires"].get<std::string>() : "")
-            << ". It is not kept: store it now.\n";
+  print() << made.value("secret", "") << "\n";
+  warn() << "Token " << made.value("id", "?") << " (" << scopes_of(made) << ")"
+         << (made.contains("expires") ? ", until " + made["expires"].get<std::string>() : "")
+         << ". It is not kept: store it now.\n";
   if (made.contains("notice"))
-    std::cerr << "Note: " << made["notice"].get<std::string>() << ".\n";
+    warn() << "Note: " << made["notice"].get<std::string>() << ".\n";
 }
 
 void list(const command_context& context) {
   auto answer = ask(context, admin_wire::method_token_list, json::object());
   if (context.json) {
-    std::cout << answer["tokens"].dump(2) << "\n";
+    print_json(answer["tokens"], 2);
     return;
   }
-  std::vector<std::vector<std::string>> rows{{"ID", "NAME", "SCOPES", "CREATED", "EXPIRES"}};
+  table rows{{"ID", "NAME", "SCOPES", "CREATED", "EXPIRES"}};
   for (const auto& token : answer["tokens"])
     rows.push_back(
       {token.value("id", "?"), token.value("name", ""), scopes_of(token),
@@ -111,7 +110,7 @@ void add_token_commands(CLI::App& app, command_context& context) {
   revoking->add_option("ID", *id, "Its id, as in the list")->required();
   revoking->footer("Example: phictl token revoke 1a2b3c4d")->callback([&context, id] {
     ask(context, admin_wire::method_token_revoke, {{"id", *id}});
-    std::cout << "Token " << *id << " is revoked\n";
+    print() << "Token " << *id << " is revoked\n";
   });
 }
 

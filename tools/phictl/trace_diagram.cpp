@@ -84,7 +84,7 @@ std::vector<arrow> arrows_of(const json& events) {
 
 } // namespace
 
-std::string stop_diagram(const std::string& file) {
+std::vector<std::string> stop_diagram(const std::string& file) {
   std::ifstream in{file};
   auto events = read_json(in);
   if (!events.is_array())
@@ -96,13 +96,13 @@ std::string stop_diagram(const std::string& file) {
   if (first == arrows.end())
     throw failure{exit_status::failed, "there is no stop in " + file
                                          + "; trace one with PHI_TRACE=FILE.json phi-backend ..."};
-  std::string out = "sequenceDiagram\n";
+  std::vector<std::string> out{"sequenceDiagram"};
   std::vector<std::string> known;
   auto introduce = [&](const std::string& who) {
     if (std::find(known.begin(), known.end(), who) != known.end())
       return;
     known.push_back(who);
-    out += "  participant " + who + "\n";
+    out.push_back("  participant " + who);
   };
   // What somebody was stuck in before the stop belongs to its story.
   std::vector<arrow> shown;
@@ -120,8 +120,8 @@ std::string stop_diagram(const std::string& file) {
                 : at->message == "down"    ? "--x"
                 : at->message == "stopped" ? "-->>"
                                            : "->>";
-    out += "  " + at->from + line + at->to + ": " + time + at->message
-           + (at->content.empty() ? "" : " (" + at->content + ")") + "\n";
+    out.push_back("  " + at->from + line + at->to + ": " + time + at->message
+                  + (at->content.empty() ? "" : " (" + at->content + ")"));
   }
   return out;
 }
