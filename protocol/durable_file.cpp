@@ -13,18 +13,6 @@
 namespace phi {
 namespace {
 
-bool write_all(int fd, const std::string& text) {
-  for (size_t done = 0; done < text.size();) {
-    auto n = ::write(fd, text.data() + done, text.size() - done);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n <= 0)
-      return false;
-    done += static_cast<size_t>(n);
-  }
-  return true;
-}
-
 outcome last_error(const std::string& what) {
   return outcome::failure(what + ": " + std::strerror(errno));
 }
@@ -43,7 +31,7 @@ outcome put_in_place(const std::string& file, const std::string& text) {
   auto fresh = file + ".new";
   ::unlink(fresh.c_str()); // of a process that was killed here; a link is not followed
   int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-  bool done = fd >= 0 && write_all(fd, text) && ::fsync(fd) == 0;
+  bool done = fd >= 0 && write_all(fd, text, file) && ::fsync(fd) == 0;
   int error = errno;
   if (fd >= 0)
     ::close(fd);
@@ -56,6 +44,19 @@ outcome put_in_place(const std::string& file, const std::string& text) {
 }
 
 } // namespace
+
+outcome write_all(int fd, std::string_view bytes, const std::string& name) {
+  while (!bytes.empty()) {
+    auto written = ::write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR)
+      continue;
+    // A disk that is full takes a part first, and only refuses the rest of it.
+    if (written < 0)
+      return last_error("cannot write " + name);
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+  return {};
+}
 
 outcome sync_directory(const std::string& directory) {
   int fd = ::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

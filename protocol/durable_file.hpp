@@ -5,6 +5,7 @@
 #include "protocol/outcome.hpp"
 
 #include <string>
+#include <string_view>
 
 namespace phi {
 
@@ -24,6 +25,9 @@ enum class when_unsure {
 /// could not be written durably, nobody knows.
 outcome write_durably(const std::string& file, const std::string& text,
                       when_unsure then = when_unsure::put_back);
+
+/// Writes all of it to an open file, or says why not; `name` is that of the file, for people.
+outcome write_all(int fd, std::string_view bytes, const std::string& name);
 
 /// Makes the names in a directory durable; empty: the one where we are.
 outcome sync_directory(const std::string& directory);

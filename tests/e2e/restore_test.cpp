@@ -1,7 +1,9 @@
-// phictl restore: killed at every step, over what a crash left, by root in somebody's directory.
+// phictl backup and restore: on full disks, killed at every step, over what a crash left, by root
+// in somebody's directory.
 
 #include "tests/support/doctest.hpp"
 #include "tests/support/phictl.hpp"
+#include "tests/support/small_disk.hpp"
 #include "tests/support/stored.hpp"
 
 #include <csignal>
@@ -325,4 +327,38 @@ TEST_CASE("root restores as the owner: no link is followed, nothing stays behind
   std::ofstream{state + "/database.path"} << victim << "\n";
   CHECK(restore(left.backup, state).code == 1);
   CHECK(read_file(victim) == "precious");
+}
+
+TEST_CASE("a backup that cannot be written says why, and leaves nothing"
+          * doctest::skip(::geteuid() != 0 || may_not_mount())) {
+  temp_dir dir;
+  service_process service{dir.path(), quiet};
+  small_disk disk{dir.path("small"), "16k"};
+  auto copy = dir.path("small/copy.db");
+  auto full = ctl(dir, {"backup", copy});
+  CHECK(full.code == 1);
+  CHECK(full.err == "phictl: cannot write " + copy + ": No space left on device\n");
+  CHECK(shell("ls -A " + dir.path("small")).out == "");
+  // A directory that one may write and not read cannot be brought to disk.
+  auto blind = dir.path("blind");
+  std::filesystem::create_directory(blind);
+  CHECK(::chmod(blind.c_str(), 0300) == 0);
+  auto unsure =
+    run_program({"/usr/bin/setpriv", "--bounding-set=-dac_override,-dac_read_search", phictl(),
+                 "--socket", dir.path("admin.sock"), "backup", blind + "/copy.db"});
+  CHECK(unsure.code == 1);
+  CHECK(unsure.err == "phictl: cannot bring " + blind + " to disk: Permission denied\n");
+  CHECK(shell("ls -A " + blind).out == "");
+  // Nor is anything else that phictl writes lost in silence.
+  for (const std::string words : {"status", "--json status", "stats summary", "tail"}) {
+    CAPTURE(words);
+    ctl(dir, {"send", "--feature", "f"});
+    auto lost =
+      shell(phictl() + " --socket " + dir.path("admin.sock") + " " + words + " > /dev/full");
+    CHECK(lost.code == 1);
+    CHECK(lost.err == "phictl: cannot write the output: No space left on device\n");
+  }
+  auto trace = ctl(dir, {"trace", "dump", "/dev/full"});
+  CHECK(trace.code == 1);
+  CHECK(trace.err == "phictl: cannot write /dev/full: No space left on device\n");
 }

@@ -1,5 +1,6 @@
 #include "tools/phictl/bookmark.hpp"
 
+#include "protocol/durable_file.hpp"
 #include "tools/phictl/line_reader.hpp"
 #include "tools/phictl/output.hpp"
 
@@ -66,10 +67,10 @@ void bookmark::save(uint64_t lines, const std::string& chain) {
   if (fd < 0)
     return;
   auto text = pack_json({{"lines", lines}, {"chain", chain}, {"database", database_}}) + "\n";
-  bool whole = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  auto whole = write_all(fd, text, fresh);
   ::close(fd);
-  if (whole)
-    ::rename(fresh.c_str(), path_.c_str());
+  if (!whole || ::rename(fresh.c_str(), path_.c_str()) != 0)
+    ::unlink(fresh.c_str());
 }
 
 void bookmark::remove() {

@@ -98,8 +98,11 @@ public:
     uint64_t bytes = 0;
     ::lseek(file, 0, SEEK_SET);
     for (ssize_t size = 0; (size = ::read(file, block.data(), block.size())) != 0;) {
-      if (size < 0 || ::write(fd_, block.data(), static_cast<size_t>(size)) != size)
-        fail();
+      if (size < 0)
+        throw failure{exit_status::failed,
+                      std::string{"cannot read the copy: "} + std::strerror(errno)};
+      if (auto done = write_all(fd_, {block.data(), static_cast<size_t>(size)}, name_); !done)
+        throw failure{exit_status::failed, done.why()};
       bytes += static_cast<uint64_t>(size);
     }
     return bytes;
@@ -113,8 +116,11 @@ public:
                     part_.empty() ? AT_SYMLINK_FOLLOW : 0)
              != 0)
       fail();
-    if (auto synced = sync_directory(std::filesystem::path{name_}.parent_path()); !synced)
-      throw failure{exit_status::failed, synced.why()};
+    auto synced = sync_directory(std::filesystem::path{name_}.parent_path());
+    if (synced)
+      return;
+    ::unlink(name_.c_str()); // a backup that failed is none: the next try finds the name free
+    throw failure{exit_status::failed, synced.why()};
   }
 
 private:

@@ -9,6 +9,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <memory>
 
@@ -225,6 +227,11 @@ void trace_on(const command_context& context, const trace_wishes& wishes) {
 void trace_dump(const command_context& context, const std::string& file) {
   admin_client client{context};
   std::ofstream out{file};
+  auto fail_unless_written = [&] {
+    if (!out)
+      throw failure{exit_status::failed, "cannot write " + file + ": " + std::strerror(errno)};
+  };
+  fail_unless_written();
   out << "[\n";
   size_t lines = 0;
   uint64_t dropped = 0;
@@ -233,13 +240,13 @@ void trace_dump(const command_context& context, const std::string& file) {
       client.call(admin_wire::method_trace_read, {{"from", from}}, context.timeout_or(10s));
     for (const auto& line : page["lines"])
       out << (lines++ ? ",\n" : "") << line.get<std::string>();
+    fail_unless_written();
     dropped = page.value("dropped", uint64_t{0});
     from = page.contains("next") ? page["next"] : json{};
   }
   out << "\n]\n";
   out.close();
-  if (!out)
-    throw failure{exit_status::failed, "cannot write " + file};
+  fail_unless_written();
   print() << file << " has " << group_digits(lines) << " lines";
   if (dropped > 0)
     print() << "; " << group_digits(dropped) << " older ones were pushed out";

@@ -84,6 +84,7 @@ int main(int argc, char** argv) {
   add_cluster_commands(app, context);
   try {
     app.parse(argc, argv);
+    print().flush();
   } catch (const CLI::RequiredError& e) {
     auto unknown = unknown_command(app);
     if (unknown.empty())
