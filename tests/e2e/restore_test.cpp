@@ -329,6 +329,69 @@ TEST_CASE("root restores as the owner: no link is followed, nothing stays behind
   CHECK(read_file(victim) == "precious");
 }
 
+TEST_CASE("root reads no backup for the owner that the owner may not read, by no link"
+          * doctest::skip(::geteuid() != 0 || !has_faults())) {
+  constexpr uid_t nobody = 65534;
+  constexpr uid_t somebody = 12'345;
+  crashed_service left;
+  temp_dir dir;
+  auto state = dir.path("state");
+  auto closed = dir.path("closed"); // root's alone
+  auto home = dir.path("home");     // of who has called sudo
+  CHECK(::chmod(dir.path().c_str(), 0755) == 0);
+  for (const auto& [place, owner] : {std::pair{state, nobody}, {closed, 0}, {home, somebody}}) {
+    fs::create_directory(place);
+    fs::copy_file(left.backup, place + "/backup.db");
+    for (const auto& name : {place + "/backup.db", place})
+      CHECK(::chown(name.c_str(), owner, owner) == 0);
+    CHECK(::chmod(place.c_str(), 0700) == 0);
+    CHECK(::chmod((place + "/backup.db").c_str(), 0600) == 0);
+  }
+  const std::string secret = "what only root may read";
+  std::ofstream{closed + "/secret"} << secret;
+  CHECK(::chmod((closed + "/secret").c_str(), 0600) == 0);
+  // Right behind the copy it is killed: what it has copied is there for its owner to read.
+  auto refused = [&](const std::string& file, const settings& more = {}) {
+    CAPTURE(file);
+    auto env = more;
+    env["PHI_FAULTS"] = "restore.copied=kill";
+    auto result = restore(file, state, env);
+    CHECK(result.code == 1);
+    CHECK_MESSAGE(has(result.err, ": Permission denied; what the owner of the state directory may"
+                                  " not read is taken only from root or the caller"),
+                  result.err);
+    CHECK(files_with(state, "restoring") == 0);
+  };
+  fs::create_symlink(closed + "/secret", state + "/evil.db");
+  refused(state + "/evil.db");
+  for (std::string part : {"-wal", "-journal"}) {
+    fs::create_symlink(closed + "/secret", state + "/backup.db" + part);
+    refused(state + "/backup.db");
+    fs::remove(state + "/backup.db" + part);
+  }
+  fs::create_directory_symlink(closed, state + "/above");
+  refused(state + "/above/backup.db");
+  // Root's file in somebody's directory, and somebody's in root's.
+  fs::copy_file(left.backup, home + "/roots.db");
+  CHECK(::chmod((home + "/roots.db").c_str(), 0600) == 0);
+  refused(home + "/roots.db");
+  fs::copy_file(left.backup, closed + "/somebodys.db");
+  CHECK(::chown((closed + "/somebodys.db").c_str(), somebody, somebody) == 0);
+  refused(closed + "/somebodys.db");
+  refused(home + "/backup.db");
+  refused(home + "/backup.db", {{"SUDO_UID", "1234"}});
+  // What is the owner's, root's alone, or the caller's own is taken.
+  auto taken = [&](const std::string& file, const settings& env = {}) {
+    auto result = restore(file, state, env);
+    CHECK_MESSAGE(result.code == 0, result.err);
+    CHECK(events_in(state + "/phi.db") == in_backup);
+    fs::remove(state + "/phi.db");
+  };
+  taken(state + "/backup.db");
+  taken(closed + "/backup.db");
+  taken(home + "/backup.db", {{"SUDO_UID", std::to_string(somebody)}});
+}
+
 TEST_CASE("a backup that cannot be written says why, and leaves nothing"
           * doctest::skip(::geteuid() != 0 || may_not_mount())) {
   temp_dir dir;

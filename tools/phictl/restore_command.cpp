@@ -44,6 +44,11 @@ public:
       ::close(fd_);
   }
   open_file(open_file&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  open_file& operator=(open_file&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  int release() { return std::exchange(fd_, -1); }
   int get() const { return fd_; }
   explicit operator bool() const { return fd_ >= 0; }
 
@@ -53,28 +58,87 @@ private:
 
 // -- what is restored ---------------------------------------------------------------------------
 
-/// A file of the backup, open: what it is called may change meanwhile, what it is may not.
+/// A file of the backup, open: what it is called may change meanwhile, what it is may not. Or why
+/// it is not, as errno.
 struct source_part {
   const char* part;
   open_file file;
+  int error = 0;
 };
 
-/// The backup with what SQLite may have left beside it: a copy of a running database is only whole
-/// with its log.
-std::vector<source_part> open_source(const std::string& file) {
+/// A part of the backup under its name with `how`, which opens it for reading.
+template <class How>
+std::vector<source_part> open_parts(How how) {
   std::vector<source_part> out;
-  for (const auto* part : database_parts) {
-    if (std::string_view{part} == "-shm")
-      continue; // made again from the log
-    open_file in{::open((file + part).c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)};
+  for (const auto* part : database_parts)
+    if (std::string_view{part} != "-shm") { // made again from the log
+      open_file file{how(part)};
+      out.push_back({part, std::move(file), errno});
+    }
+  return out;
+}
+
+constexpr int to_read = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW;
+
+/// Root, or who has become it by sudo.
+bool is_trusted(uid_t owner) {
+  const char* caller = std::getenv("SUDO_UID");
+  return owner == 0 || (caller && std::to_string(owner) == caller);
+}
+
+/// The directory of a file by a way without links; none when somebody else owns it.
+open_file trusted_directory(const std::string& file) {
+  open_file at{::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  auto above = fs::absolute(file).lexically_normal().parent_path();
+  for (const auto& name : above.relative_path()) {
+    open_file next{::openat(at.get(), name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
+    std::swap(at, next);
+  }
+  struct stat about {};
+  return at && ::fstat(at.get(), &about) == 0 && is_trusted(about.st_uid) ? std::move(at)
+                                                                          : open_file{-1};
+}
+
+/// What only root may read of a backup. Whoever may not read it must not get it by us: no link is
+/// followed, and the file and its directory are root's or the caller's. Nothing when we are not
+/// root.
+std::vector<source_part> open_as_root(const std::string& file) {
+  if (::geteuid() != 0)
+    return {};
+  auto directory = trusted_directory(file);
+  auto name = fs::path{file}.filename().string();
+  return open_parts([&](const char* part) {
+    open_file in{::openat(directory.get(), (name + part).c_str(), to_read)};
     struct stat about {};
-    if (!in && *part && errno == ENOENT)
+    if (in && ::fstat(in.get(), &about) == 0 && is_trusted(about.st_uid))
+      return in.release();
+    errno = in ? EACCES : errno;
+    return -1;
+  });
+}
+
+/// The backup with what SQLite may have left beside it: a copy of a running database is only whole
+/// with its log. Read as who we are by now; from `as_root` comes what is not for us.
+std::vector<source_part> open_source(const std::string& file, std::vector<source_part> as_root) {
+  auto parts = open_parts(
+    [&](const char* part) { return ::open((file + part).c_str(), to_read & ~O_NOFOLLOW); });
+  std::vector<source_part> out;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    auto& [part, in, error] = parts[i];
+    bool may_not = !in && error == EACCES && !as_root.empty();
+    if (may_not)
+      std::swap(parts[i], as_root[i]);
+    if (!in && *part && error == ENOENT)
       continue;
+    struct stat about {};
     if (!in || ::fstat(in.get(), &about) != 0)
-      fail("cannot read " + file + part + ": " + std::strerror(errno));
+      fail("cannot read " + file + part + ": " + std::strerror(may_not ? EACCES : error)
+           + (may_not ? "; what the owner of the state directory may not read is taken only from"
+                        " root or the caller, who own its directory as well, and through no link"
+                      : ""));
     if (!S_ISREG(about.st_mode))
       fail(file + part + " is not a file");
-    out.push_back({part, std::move(in)});
+    out.push_back(std::move(parts[i]));
   }
   return out;
 }
@@ -83,13 +147,11 @@ void copy_into(int to, int from, const std::string& name) {
   std::vector<char> block(1 << 20);
   for (;;) {
     auto size = ::read(from, block.data(), block.size());
-    for (ssize_t done = 0, written = 0; done < size; done += written)
-      if (written = ::write(to, block.data() + done, static_cast<size_t>(size - done)); written < 0)
-        fail("cannot write " + name + ": " + std::strerror(errno));
     if (size < 0)
       fail("cannot read the backup: " + std::string{std::strerror(errno)});
     if (size == 0)
       break;
+    fail_unless(write_all(to, {block.data(), static_cast<size_t>(size)}, name));
     fault_point("restore.copying");
   }
   if (::fsync(to) != 0)
@@ -97,7 +159,7 @@ void copy_into(int to, int from, const std::string& name) {
 }
 
 void copy_beside(const std::vector<source_part>& source, const std::string& copy) {
-  for (const auto& [part, in] : source) {
+  for (const auto& [part, in, error] : source) {
     open_file out{
       ::open((copy + part).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)};
     if (!out)
@@ -221,8 +283,9 @@ void restore(const command_context& context, const std::string& file, const rest
   auto program = service_program();
   auto configured = database_in(
     !words.config.empty() || !usual ? words.config : "/etc/phi-backend/config.toml", program);
-  auto source = open_source(file);
+  auto as_root = open_as_root(file);
   become_owner_of(directory);
+  auto source = open_source(file, std::move(as_root));
   state_lock lock{directory};
   finish_earlier(directory);
   restore_plan plan{.database = find_database(words, directory, configured)};
