@@ -57,11 +57,13 @@ inline constexpr std::array summary{
   feature,
   endpoint_parameter{.name = "include",
                      .type = parameter_type::words,
-                     .help = "Parts that are left out without it",
+                     .help = "Parts to add to the answer, commas between them",
                      .words =
                        "routes methods status instances actions latency unique_ips user_kinds"},
-  endpoint_parameter{
-    .name = "top", .type = parameter_type::number, .help = "Rows of each ranking", .most = 200}};
+  endpoint_parameter{.name = "top",
+                     .type = parameter_type::number,
+                     .help = "Rows of each added part, the most frequent first; 20 unless given",
+                     .most = 200}};
 
 } // namespace endpoint_table
 

@@ -20,11 +20,6 @@ using json = nlohmann::json;
 
 namespace {
 
-std::string today() {
-  auto out = shell("date -u +%F").out;
-  return out.substr(0, out.find('\n'));
-}
-
 void write_events(const std::string& file, int count) {
   std::ofstream out{file};
   for (int i = 0; i < count; ++i)
@@ -50,32 +45,6 @@ TEST_CASE("send: from arguments and from stdin; what is wrong names its line") {
   CHECK(json::parse(piped.out)["stored"] == 2);
   CHECK(has(piped.err, "line 2: unknown_field /feture did you mean feature?"));
   CHECK(service.stop().code == 0); // the ledger balances
-}
-
-TEST_CASE("stats: daily, features, latency, summary") {
-  temp_dir dir;
-  service_process service{dir.path(), quiet};
-  for (int i = 0; i < 20; ++i)
-    ctl(dir, {"send", "--feature", i % 4 == 0 ? "rare" : "often", "--status",
-              i % 5 == 0 ? "500" : "200", "--duration-ms", std::to_string(i)});
-  auto day = today();
-  auto daily = ctl(dir, {"stats", "daily", "--start", day, "--end", day});
-  CHECK(has(daily.out, day));
-  CHECK(has(daily.out, "20"));
-  CHECK(has(daily.out, "█"));
-  auto features = ctl(dir, {"--json", "stats", "features", "--start", day, "--end", day});
-  CHECK(json::parse(features.out)["rows"][0]["count"] == 15);
-  CHECK(has(ctl(dir, {"stats", "latency"}).out, "20 timed events"));
-  auto summary = ctl(dir, {"stats", "summary"});
-  CHECK(has(summary.out, "often"));
-  CHECK(has(summary.out, "rare"));
-  auto wrong = ctl(dir, {"stats", "summary", "--timezone", "Europe/Berln"});
-  CHECK(wrong.code == 1);
-  CHECK(has(wrong.err, "did you mean Europe/Berlin?"));
-  auto empty = ctl(dir, {"stats", "summary", "--timezone", ""});
-  CHECK(empty.code == 1);
-  CHECK(has(empty.err, "the time zone is empty; give a name such as Europe/Berlin"));
-  CHECK(ctl(dir, {"stats", "daily"}).code == 2); // it needs a range
 }
 
 TEST_CASE("tail shows the last events, and -f the new ones, filtered") {

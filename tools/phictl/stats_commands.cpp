@@ -55,7 +55,7 @@ json ask_statistics(const command_context& context, std::string_view path,
 
 /// "-" for what is not known.
 std::string text_or_dash(const json& value) {
-  return value.is_string() ? value.get<std::string>() : "-";
+  return value.is_string() ? value.get<std::string>() : value.is_null() ? "-" : show_json(value);
 }
 
 /// Rows with a bar for their count.
@@ -98,14 +98,7 @@ void print_features(const json& answer) {
   print_bars(std::move(rows), counts);
 }
 
-void stats_latency(const command_context& context, given_parameters given) {
-  given["include"] = "latency";
-  auto answer = ask_statistics(context, "/stats/summary", given);
-  auto latency = answer.value("latency", json::object());
-  if (context.json) {
-    print_json(latency, 2);
-    return;
-  }
+void print_latency(const json& latency) {
   table rows{{"LATENCY", "MS"}};
   double most = 1;
   for (auto name : {"avgMs", "p50Ms", "p95Ms", "p99Ms", "maxMs"})
@@ -124,15 +117,63 @@ void stats_latency(const command_context& context, given_parameters given) {
   print_table(rows);
 }
 
+void stats_latency(const command_context& context, given_parameters given) {
+  given["include"] = "latency";
+  auto answer = ask_statistics(context, "/stats/summary", given);
+  auto latency = answer.value("latency", json::object());
+  if (context.json)
+    print_json(latency, 2);
+  else
+    print_latency(latency);
+}
+
+/// A part of the summary that was included, if it was: the most frequent first.
+void print_ranking(const json& answer, const char* part, const char* name, const char* head) {
+  if (!answer.contains(part))
+    return;
+  table rows{{head, "EVENTS"}};
+  std::vector<uint64_t> counts;
+  for (const auto& row : answer[part]) {
+    counts.push_back(row.value("count", uint64_t{0}));
+    rows.push_back({text_or_dash(row.value(name, json{})), group_digits(counts.back())});
+  }
+  print() << "\n";
+  print_bars(std::move(rows), counts);
+}
+
+void print_user_kinds(const json& kinds) {
+  table rows{{"KIND OF USER", "USERS"}};
+  std::vector<uint64_t> counts;
+  for (const auto& kind : kinds) { // [name, count]
+    counts.push_back(kind.at(1).get<uint64_t>());
+    rows.push_back({text_or_dash(kind.at(0)), group_digits(counts.back())});
+  }
+  print() << "\n";
+  print_bars(std::move(rows), counts);
+}
+
+void print_included(const json& answer) {
+  print_ranking(answer, "routes", "route", "ROUTE");
+  print_ranking(answer, "methods", "method", "METHOD");
+  print_ranking(answer, "statusCodes", "status", "STATUS");
+  print_ranking(answer, "instances", "instance", "INSTANCE");
+  print_ranking(answer, "actions", "action", "ACTION");
+  if (answer.contains("uniqueUsers") && answer["uniqueUsers"].contains("byKind"))
+    print_user_kinds(answer["uniqueUsers"]["byKind"]);
+  if (answer.contains("latency")) {
+    print() << "\n";
+    print_latency(answer["latency"]);
+  }
+}
+
 void print_summary(const json& answer) {
-  auto text = [&](const char* name) {
-    return answer.contains(name) && answer[name].is_string() ? answer[name].get<std::string>()
-                                                             : "-";
-  };
+  auto text = [&](const char* name) { return text_or_dash(answer.value(name, json{})); };
   print() << "zone " << text("timezone") << ", first event " << text("firstEventAt") << ", last "
           << text("lastEventAt") << "\n";
   if (answer.contains("uniqueUsers"))
     print() << group_digits(answer["uniqueUsers"].value("total", uint64_t{0})) << " users\n";
+  if (answer.contains("uniqueIps"))
+    print() << group_digits(answer.value("uniqueIps", uint64_t{0})) << " addresses\n";
   table rows{{"FEATURE", "EVENTS", "LAST"}};
   std::vector<uint64_t> counts;
   for (const auto& feature : answer["features"]) {
@@ -141,6 +182,7 @@ void print_summary(const json& answer) {
                     text_or_dash(feature["lastAt"])});
   }
   print_bars(std::move(rows), counts);
+  print_included(answer);
 }
 
 /// How the answers of a command are shown on a terminal.
