@@ -314,6 +314,71 @@ TEST_CASE("import and send: what the HTTP interface refuses of a line, they refu
   CHECK(service.stop().code == 0);
 }
 
+TEST_CASE("import and send: a file that was converted to other ends of lines counts once") {
+  temp_dir dir;
+  service_process service{dir.path(), quiet};
+  const std::string mark = "\xef\xbb\xbf";
+  // Behind a line that ends a block of 64 KiB but for a byte, one that ends a block with its
+  // carriage return, and is just not too long for a line.
+  const std::string padding(65'533, ' ');
+  std::string edge = R"({"feature":"edge","extra":{"x":")";
+  edge += std::string((1 << 20) - edge.size(), 'x');
+  const std::string long_line(2 << 20, 'x');
+  const std::string event = "{\"feature\":\"a\"}";
+  std::string all;
+  for (const auto& line : {padding, edge, event, std::string{}, event, long_line, event})
+    all += line + "\n";
+  auto converted = [&](bool marked, bool returns, bool ended) {
+    auto text = ended ? all : all.substr(0, all.size() - 1);
+    for (size_t at = 0; returns && (at = text.find('\n', at)) != text.npos; at += 2)
+      text.insert(at, "\r");
+    return (marked ? mark : "") + text;
+  };
+  bool first = true;
+  for (bool marked : {false, true})
+    for (bool returns : {false, true})
+      for (bool ended : {true, false}) {
+        CAPTURE(marked);
+        CAPTURE(returns);
+        CAPTURE(ended);
+        auto file = dir.path("events.ndjson");
+        std::ofstream{file} << converted(marked, returns, ended);
+        auto expected =
+          std::string{first ? "3 stored, 0" : "0 stored, 3"} + " known already, 2 rejected\n";
+        first = false;
+        auto imported = ctl(dir, {"import", file});
+        CHECK(imported.out == expected);
+        CHECK(imported.err
+              == "line 2: event_too_large a line may have up to 1 MiB\nline 6:"
+                 " event_too_large a line may have up to 1 MiB\n");
+        CHECK(shell(phictl() + " --socket " + dir.path("admin.sock") + " send < " + file).out
+              == "0 stored, 3 known already, 2 rejected\n");
+      }
+  CHECK(service.stop().code == 0);
+}
+
+TEST_CASE("send: lines of a pipe without ids are said to count again, once") {
+  temp_dir dir;
+  service_process service{dir.path(), quiet};
+  auto line = phictl() + " --socket " + dir.path("admin.sock") + " send";
+  const std::string said =
+    "lines without an id come from a pipe: when they are sent again they count again. Lines of a"
+    " file count once (phictl send < FILE, phictl import FILE), and so do those with ids of their"
+    " own\n";
+  CHECK(shell("printf '{\"feature\":\"a\",\"id\":\"1\"}\n{\"feature\":\"a\"}\n{\"id\":null,"
+              "\"feature\":\"a\"}\n' | "
+              + line)
+          .err
+        == said);
+  CHECK(shell("echo '{\"feature\":\"a\",\"id\":\"2\"}' | " + line).err == "");
+  std::ofstream{dir.path("file")} << "{\"feature\":\"a\"}\n";
+  CHECK(shell(line + " < " + dir.path("file")).err == "");
+  CHECK(shell("(read; " + line + ") < " + dir.path("file")).err == "");
+  std::ofstream{dir.path("file"), std::ios::app} << "{\"feature\":\"b\"}\n";
+  CHECK(shell("(read; " + line + ") < " + dir.path("file")).err == said); // not from its beginning
+  CHECK(ctl(dir, {"send", "--feature", "a"}).err == "");
+}
+
 TEST_CASE("send: lines of a pipe count each time, and at once") {
   temp_dir dir;
   service_process service{dir.path(), quiet};

@@ -231,7 +231,9 @@ public:
       return;
     if (auto at = find_invalid_utf8(line); at != line.npos)
       return refuse(all_, number, "not_utf8 byte " + std::to_string(at + 1) + " is no UTF-8");
+    auto length = line.size();
     line = with_identity(std::move(line), id);
+    identified_ |= line.size() != length;
     auto bytes = bytes_in_json(line) + 2;
     if (bytes > batch_bytes)
       return refuse_long(number);
@@ -257,6 +259,8 @@ public:
   }
 
   const sent& all() const { return all_; }
+  /// Whether there was an event that has its id from us.
+  bool identified_some() const { return identified_; }
 
   /// Called after each batch.
   std::function<void()> delivered;
@@ -288,6 +292,7 @@ private:
   sender to_;
   sent all_;
   batch now_;
+  bool identified_ = false;
   size_t most_lines_ = batch_lines; ///< at a time
 };
 
@@ -303,11 +308,6 @@ std::string random_id() {
     out += digits[byte & 15];
   }
   return out;
-}
-
-void drop_byte_order_mark(std::string& line) {
-  if (line.starts_with("\xef\xbb\xbf"))
-    line.erase(0, 3);
 }
 
 /// A file that is read from its beginning can be sent again; a pipe cannot.
@@ -337,16 +337,21 @@ void send(const command_context& context, const event_words& words) {
   }
   line_reader in{STDIN_FILENO};
   auto file = stdin_is_whole_file();
+  bool told = file || ::isatty(STDIN_FILENO); // nobody types the same lines again
   line_chain chain{file ? "" : random_id()};
   std::string line;
   for (uint64_t number = 1; in.next(line); ++number) {
     auto id = chain.next(line);
-    if (number == 1)
-      drop_byte_order_mark(line);
     if (in.cut())
       to.refuse_long(number);
     else
       to.add(line, number, id);
+    if (!told && to.identified_some()) {
+      told = true;
+      warn() << "lines without an id come from a pipe: when they are sent again they count again."
+                " Lines of a file count once (phictl send < FILE, phictl import FILE), and so do"
+                " those with ids of their own\n";
+    }
     if (in.waits()) // whoever writes slowly sees each line counted
       to.flush();
   }
@@ -413,8 +418,6 @@ sent import_file(const command_context& context, const std::string& file, const 
     id = chain.next(line);
     if (++number <= done)
       continue;
-    if (number == 1)
-      drop_byte_order_mark(line);
     if (in.cut())
       to.refuse_long(number);
     else

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <poll.h>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 namespace phi::ctl {
@@ -41,6 +42,11 @@ bool is_zstd(const std::string& name) {
   auto file = open(name);
   return std::fread(magic, 1, sizeof magic, file.get()) == sizeof magic && magic[0] == 0x28
          && magic[1] == 0xb5 && magic[2] == 0x2f && magic[3] == 0xfd;
+}
+
+/// Whether a line ends with a carriage return as well is no part of what it says.
+std::string_view without_return(std::string_view line) {
+  return line.ends_with('\r') ? line.substr(0, line.size() - 1) : line;
 }
 
 } // namespace
@@ -170,30 +176,39 @@ line_reader::~line_reader() = default;
 
 bool line_reader::next(std::string& line) {
   cut_ = false;
+  if (!std::exchange(begun_, true))
+    skip_byte_order_mark();
   for (;;) {
-    if (auto end = rest_.find('\n', std::max(at_, searched_)); end != rest_.npos) {
-      if (end - at_ > max_line_bytes)
+    if (auto end = rest_.find('\n', std::max(at_, searched_)); end != rest_.npos || ended_) {
+      auto whole = without_return(std::string_view{rest_}.substr(at_, end - at_));
+      if (whole.size() > max_line_bytes)
         return take_cut_line(line);
-      line.assign(rest_, at_, end - at_);
-      at_ = end + 1;
-      return true;
+      line = whole;
+      at_ = end == rest_.npos ? rest_.size() : end + 1;
+      return end != rest_.npos || !line.empty();
     }
-    if (rest_.size() - at_ > max_line_bytes)
+    if (rest_.size() - at_ > max_line_bytes + 1) // no end of a line behind it makes it short enough
       return take_cut_line(line);
-    if (ended_) {
-      line = rest_.substr(at_);
-      rest_.clear();
-      at_ = searched_ = 0;
-      return !line.empty();
-    }
     rest_.erase(0, at_);
     at_ = 0;
     searched_ = rest_.size();
-    char block[65536];
-    auto size = source_->read(block, sizeof block);
-    rest_.append(block, size);
-    ended_ = size == 0;
+    read_on();
   }
+}
+
+void line_reader::read_on() {
+  char block[65536];
+  auto size = source_->read(block, sizeof block);
+  rest_.append(block, size);
+  ended_ = size == 0;
+}
+
+void line_reader::skip_byte_order_mark() {
+  constexpr std::string_view mark = "\xef\xbb\xbf";
+  while (!ended_ && rest_.size() < mark.size() && mark.starts_with(rest_))
+    read_on();
+  if (rest_.starts_with(mark))
+    rest_.erase(0, mark.size());
 }
 
 /// The rest of the line goes through the digest and is forgotten.
@@ -205,14 +220,14 @@ bool line_reader::take_cut_line(std::string& line) {
   auto hash = new_hash();
   for (;;) {
     auto end = rest_.find('\n');
-    ::EVP_DigestUpdate(hash.get(), rest_.data(), std::min(end, rest_.size()));
-    rest_.erase(0, end == rest_.npos ? end : end + 1);
-    if (end != rest_.npos || ended_)
+    auto more = std::string_view{rest_}.substr(0, end);
+    auto whole = without_return(more); // a return waits for what is behind it
+    bool last = end != rest_.npos || ended_;
+    ::EVP_DigestUpdate(hash.get(), whole.data(), whole.size());
+    rest_.erase(0, !last ? whole.size() : end == rest_.npos ? end : end + 1);
+    if (last)
       break;
-    char block[65536];
-    auto size = source_->read(block, sizeof block);
-    rest_.assign(block, size);
-    ended_ = size == 0;
+    read_on();
   }
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned length = 0;

@@ -24,7 +24,9 @@ public:
   line_reader(const line_reader&) = delete;
 
   /// False at the end. Throws `failure` when the file is damaged. Of a line that is too long come
-  /// its first `max_line_bytes` bytes and a digest of the rest.
+  /// its first `max_line_bytes` bytes and a digest of the rest. A byte order mark at the beginning,
+  /// and a carriage return before the end of a line, are left out: the same lines come of a file
+  /// that was converted.
   bool next(std::string& line);
   /// Whether the last line was too long.
   bool cut() const { return cut_; }
@@ -37,11 +39,14 @@ public:
 
 private:
   bool take_cut_line(std::string& line);
+  void skip_byte_order_mark();
+  void read_on();
 
   std::unique_ptr<source> source_;
   std::string rest_;
   size_t at_ = 0;
   size_t searched_ = 0; ///< up to here there is no end of a line
+  bool begun_ = false;
   bool ended_ = false;
   bool cut_ = false;
   double size_ = 0;
