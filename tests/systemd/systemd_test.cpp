@@ -259,8 +259,8 @@ TEST_CASE("secrets are credentials: the service has them, nobody sees them") {
 }
 
 TEST_CASE("admin.group: members who are not root use phictl; what cannot work is refused before") {
-  auto as = [](const std::string& who) {
-    return sh("setpriv --reuid=" + who + " --regid=" + who + " --init-groups phictl health");
+  auto as = [](const std::string& who, const std::string& words = "health") {
+    return sh("setpriv --reuid=" + who + " --regid=" + who + " --init-groups phictl " + words);
   };
   auto group = [](const std::string& name) { return "[admin]\ngroup = \"" + name + "\"\n"; };
   {
@@ -268,8 +268,20 @@ TEST_CASE("admin.group: members who are not root use phictl; what cannot work is
     sh("groupadd operators; useradd --groups operators olga; useradd --groups phi-backend paul");
     auto paul = as("paul");
     CHECK_MESSAGE(paul.code == 0, paul.out);
+    // A backup is his, in a directory where the service has no rights.
+    const std::string home = "/home/" + std::string{"paul"};
+    sh("install --directory --owner=paul --group=paul --mode=0700 " + home);
+    CHECK(post(port, "/api/v1/events", R"({"feature":"f"})").status == 200);
+    auto copied = as("paul", "backup " + home + "/x.db");
+    CHECK_MESSAGE(copied.code == 0, copied.out);
+    CHECK(contains(copied.out, home + "/x.db: ") == "");
+    CHECK(sh("stat --format='%U %G %a' " + home + "/x.db").out == "paul paul 600");
+    CHECK(ask_database(home + "/x.db", "SELECT count(*) FROM event WHERE feature = 'f'") == 1);
+    CHECK(sh("ls -A " + home).out == "x.db");
     auto olga = as("olga");
     CHECK(olga.code == 1);
+    CHECK(as("olga", "backup /tmp/x.db").code == 1);
+    CHECK_FALSE(std::filesystem::exists("/tmp/x.db"));
     CHECK(contains(olga.out, "not permitted") == "");
     // Another one: neither --check nor a reload calls it fine.
     std::ofstream{"/etc/phi-backend/config.toml"} << group("operators");
