@@ -58,6 +58,7 @@ inline std::shared_ptr<commit_batch> batch_of(std::vector<std::vector<event>> re
   digest id{};
   for (size_t i = 0; i < 8; ++i)
     id[i] = static_cast<uint8_t>(out->number >> (8 * i));
+  id.back() = 1; // no event has this one
   out->parts = {{id, requests.size()}};
   for (auto& events : requests) {
     out->events += events.size();
