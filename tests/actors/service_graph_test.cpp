@@ -84,6 +84,12 @@ TEST_CASE(
       CHECK(report.ledger->stored == 3);
       CHECK(report.ledger->duplicates == 1);
       CHECK(report.ledger->balanced());
+      for (const auto& row : report.actors) {
+        CAPTURE(row.actor);
+        CHECK(row.trouble == "");
+        REQUIRE(row.report);
+        CHECK(row.report->ended.why() == "");
+      }
       CHECK(service.ports.database->stored.size() == 3);
       CHECK(service.ports.database->closed);
       CHECK(service.ports.cluster->left == with_postgres);

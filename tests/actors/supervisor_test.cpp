@@ -90,6 +90,20 @@ TEST_CASE("the watchdog is watched whatever the phase of the status line") {
   }
 }
 
+TEST_CASE("a watchdog that comes back before it is given up is not given up") {
+  virtual_system on;
+  auto plans = three_children();
+  plans[0].name = "watchdog";
+  fake_house house{on, plans, true, {}, 30s, 5s};
+  tell_from_outside(house.supervisor, atom::ping_v);
+  on.advance(5100ms); // missed, and about to be given up
+  tell_from_outside(house.supervisor, atom::ping_v);
+  on.advance(1s);
+  CHECK(house.service->stuck_actors.empty());
+  on.advance(10s);
+  CHECK(house.service->stuck_actors == std::vector<std::string>{"watchdog"});
+}
+
 TEST_CASE("a supervisor that dies leaves the process to the last resort, with the cause") {
   virtual_system on;
   fake_house house{on, three_children()};

@@ -36,10 +36,11 @@ TEST_CASE("admin socket: broken requests are answered, the next one works") {
   service_process service{dir.path()};
   raw_admin line{dir.path("admin.sock")};
   REQUIRE(line.connected());
-  auto code_of = [&](const std::string& request) -> int {
+  auto error_of = [&](const std::string& request) -> json {
     line.send(request + "\n");
-    return json::parse(line.line())["error"]["code"];
+    return json::parse(line.line())["error"];
   };
+  auto code_of = [&](const std::string& request) -> int { return error_of(request)["code"]; };
   CHECK(code_of("{") == -32700);
   CHECK(code_of("\xff\xfe") == -32700);
   CHECK(code_of("[]") == -32600);
@@ -61,9 +62,13 @@ TEST_CASE("admin socket: broken requests are answered, the next one works") {
     std::string deep;
     for (int i = 0; i < 100'000; ++i)
       deep += open;
-    CHECK(code_of(deep) == -32700);
-    CHECK(code_of(R"({"jsonrpc":"2.0","method":"status","id":)" + deep) == -32700);
-    CHECK(code_of(R"({"jsonrpc":"2.0","method":"status","params":{"a":)" + deep) == -32700);
+    for (const std::string& before :
+         {std::string{}, std::string{R"({"jsonrpc":"2.0","method":"status","id":)"},
+          std::string{R"({"jsonrpc":"2.0","method":"status","params":{"a":)"}}) {
+      auto error = error_of(before + deep);
+      CHECK(error["code"] == -32700);
+      CHECK(error["message"].get<std::string>().starts_with("the line nests deeper than "));
+    }
   }
   line.send(R"({"jsonrpc":"2.0","method":"status","id":"[[[[[[\"{{{{"})" + std::string{"\n"});
   CHECK(json::parse(line.line())["result"]["state"] == "ready");

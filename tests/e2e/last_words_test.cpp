@@ -9,7 +9,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include <atomic>
 #include <csignal>
+#include <filesystem>
+#include <fstream>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -131,9 +134,20 @@ TEST_CASE("a clean stop on a full disk keeps its report and is no crash at the n
     // Events about our own requests, which cannot be stored: neither code nor time are theirs.
     CHECK(post(service.port(), "/api/v1/events", one_event).status == 503);
     CHECK(get(service.port(), "/api/v1/stats/summary").status == 200);
+    std::atomic<bool> over{false}; // whatever room there is, somebody else takes it
+    std::thread other{[&] {
+      const std::string block(4096, 'x');
+      std::ofstream more{dir.path("state/more"), std::ios::app};
+      for (; !over; std::this_thread::sleep_for(100us)) {
+        more.clear();
+        more.write(block.data(), static_cast<std::streamsize>(block.size())).flush();
+      }
+    }};
     auto began = std::chrono::steady_clock::now();
     CHECK(service.stop().code == 0);
     CHECK(std::chrono::steady_clock::now() - began < 3s);
+    over = true;
+    other.join();
     CHECK(service.logged("drops events about the service's own requests"));
     CHECK_FALSE(service.logged("cannot keep the report"));
     first = read_file(dir.path("state/last-exit.json"));
@@ -141,6 +155,7 @@ TEST_CASE("a clean stop on a full disk keeps its report and is no crash at the n
     CHECK_FALSE(std::filesystem::exists(dir.path("state/running.json")));
   }
   disk.clear();
+  std::filesystem::remove(dir.path("state/more"));
   service_process again{dir.path(), env};
   CHECK_FALSE(again.logged("ended without a report"));
   CHECK(read_file(dir.path("state/last-exit.json")) == first);
