@@ -19,7 +19,11 @@ public:
     duration longest_wait{};
   };
 
+  restart_policy() = default; ///< restarts nothing
   explicit restart_policy(settings chosen) : settings_(chosen) {}
+
+  /// From now on these hold; the restarts that there were count on.
+  void apply_settings(settings chosen) { settings_ = chosen; }
 
   /// A child died at `now`. The wait before its restart, or nothing: give up.
   std::optional<duration> on_death(time_point now) {

@@ -276,7 +276,7 @@ void child_died(self_ptr self, size_t i, const std::string& why) {
     return begin_stop(self, stop_mode::graceful, stop_reason::startup_failed,
                       child.spec.name + ": " + why);
   if (child.spec.restartable)
-    if (auto wait = state.restarts->on_death(now_of(self))) {
+    if (auto wait = state.restarts.on_death(now_of(self))) {
       child.state = life::waiting_for_restart;
       return tell_later(self, *wait, atom::restart_v, static_cast<uint32_t>(i));
     }

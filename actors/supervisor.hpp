@@ -65,7 +65,7 @@ struct supervisor_state {
   supervisor_settings settings;
   service_port_ptr service;
   std::optional<shutdown_plan> plan;
-  std::optional<restart_policy> restarts;
+  restart_policy restarts;
   service_state state = service_state::starting;
   time_point started_at{};
   time_point start_deadline{};              ///< of the child that starts, from its last progress on

@@ -106,7 +106,7 @@ void use_settings(self_ptr self, const supervisor_settings& settings) {
     children.push_back({child.spec.name, child.spec.budget, child.spec.users, child.spec.spared});
   state.settings = settings;
   state.plan.emplace(std::move(children), settings.stop);
-  state.restarts.emplace(settings.restarts);
+  state.restarts.apply_settings(settings.restarts);
 }
 
 void reload(self_ptr self, promise_of<reload_report> asked_by) {

@@ -163,3 +163,21 @@ TEST_CASE("reload: a lame duck stays one, also when it became one meanwhile") {
   on.advance(3s);
   CHECK(house.service->state == service_state::lame_duck);
 }
+
+TEST_CASE("reload: one after another they do not make the limit of restarts forget any") {
+  virtual_system on;
+  fake_house house{on, three_children()};
+  auto limit = config{}.shutdown.restart_limit; // of the settings that a reload brings
+  for (int64_t i = 0; i < limit; ++i) {
+    tell_from_outside(house.supervisor, atom::reload_v);
+    on.run();
+    house.kill_child("http");
+    on.advance(6s);
+    REQUIRE_FALSE(house.finished());
+  }
+  tell_from_outside(house.supervisor, atom::reload_v);
+  on.run();
+  house.kill_child("http");
+  REQUIRE(house.finished());
+  CHECK(house.service->result->code == exit_code::child_died);
+}
