@@ -117,6 +117,21 @@ culprit last_link(const exit_report& report, const exit_row& from) {
   return {at->actor, at->doing.empty() ? at->trouble : at->doing, held, wait_kind::actor, at->work};
 }
 
+duration time_to_leave(const exit_row& row) {
+  return row.released && row.gone ? *row.gone - *row.released : duration{};
+}
+
+/// Where all have gone and nobody has said that he waited.
+std::optional<culprit> slowest_to_leave(const exit_report& report) {
+  auto slowest =
+    std::max_element(report.actors.begin(), report.actors.end(), [](const auto& a, const auto& b) {
+      return time_to_leave(a) < time_to_leave(b);
+    });
+  if (slowest == report.actors.end() || time_to_leave(*slowest) < noticeable)
+    return std::nullopt;
+  return culprit{slowest->actor, "leaving", time_to_leave(*slowest), wait_kind::actor, {}};
+}
+
 } // namespace
 
 std::string show_duration(duration d) {
@@ -171,7 +186,7 @@ std::optional<culprit> held_by(const exit_report& report) {
       longest = &row;
   }
   if (!longest || longest_wait(*longest).for_how_long < noticeable)
-    return std::nullopt;
+    return slowest_to_leave(report);
   return last_link(report, *longest);
 }
 

@@ -58,8 +58,8 @@ void look_again(exit_report& report, time_point now);
 /// Empty when nobody waited noticeably.
 std::string blame_chain(const exit_report& report);
 
-/// Who held the stop in the end: of those who are left, or of the longest waits when all are gone.
-/// Nothing: nobody did noticeably.
+/// Who held the stop in the end: of those who are left, or of the longest waits when all are gone,
+/// or, where nobody has reported one, who took longest to leave. Nothing: nobody did noticeably.
 std::optional<culprit> held_by(const exit_report& report);
 
 /// The names of the actors that are not gone, with what is known of them.

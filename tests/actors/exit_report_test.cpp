@@ -121,3 +121,30 @@ TEST_CASE("blame of a stop that is over: the longest chain, and who died of what
   exit_report quick;
   CHECK_FALSE(held_by(quick));
 }
+
+TEST_CASE("blame of a stop that is over, where nobody has reported a wait: who took longest to "
+          "leave") {
+  exit_report report;
+  auto row = [&](std::string name, duration released, duration gone) {
+    exit_row out{
+      .actor = name, .state = exit_state::gone, .released = released, .gone = released + gone};
+    out.report = stopped_report{.actor = std::move(name)};
+    report.actors.push_back(out);
+  };
+  row("http", 0s, 9ms);
+  row("store", 9ms, 5ms);
+  report.actors.push_back({.actor = "spool", .state = exit_state::gone}); // never started
+  CHECK_FALSE(held_by(report));
+  row("membership", 14ms, 510ms);
+  row("admin", 524ms, 20ms);
+  REQUIRE(held_by(report));
+  CHECK(held_by(report)->who == "membership");
+  CHECK(held_by(report)->what == "leaving");
+  CHECK(held_by(report)->held == 510ms);
+  CHECK(held_by(report)->kind == wait_kind::actor);
+  CHECK(held_by(report)->work == "");
+  report.actors[1].report->waits = {{work_name::commit, 9ms, wait_kind::work}}; // not noticeable
+  CHECK(held_by(report)->who == "membership");
+  report.actors[1].report->waits[0].for_how_long = 11ms;
+  CHECK(held_by(report)->who == "store");
+}
