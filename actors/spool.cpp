@@ -329,8 +329,11 @@ spool_actor::behavior_type spool_behavior(self_ptr self, child_identity who, spo
     fault_point("spool.open");
     opened = state.port->open();
   }
-  if (!opened)
+  bool stops = state.who.activity->pressed() != urge::none;
+  if (!opened && !stops)
     fail_to_start(self, opened.why());
+  if (!opened && stops)
+    log_info("spool", "gives up opening the spool for the stop", {{"cause", opened.why()}});
   return handlers(
     self,
     [self](atom::stop, const stop_order&) {

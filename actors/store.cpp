@@ -73,9 +73,10 @@ store_actor::behavior_type store_behavior(self_ptr self, child_identity who, sto
     opened = state.port->open();
   }
   watch->opened();
-  if (!opened && state.who.activity->pressed() == urge::none)
+  bool stops = state.who.activity->pressed() != urge::none;
+  if (!opened && !stops)
     fail_to_start(self, opened.why());
-  if (!opened)
+  if (!opened && stops)
     log_info("store", "gives up opening the database for the stop", {{"cause", opened.why()}});
   return handlers(
     self,

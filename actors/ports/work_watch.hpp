@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 namespace phi {
 
@@ -29,5 +30,20 @@ public:
 };
 
 using work_watch_ptr = std::shared_ptr<work_watch>;
+
+/// Shows another watch that work gets on which nothing ends.
+class progress_only : public work_watch {
+public:
+  /// May be null.
+  void over(work_watch_ptr watch) { watch_ = std::move(watch); }
+  end_cause check() noexcept override {
+    if (watch_)
+      watch_->check();
+    return end_cause::none;
+  }
+
+private:
+  work_watch_ptr watch_;
+};
 
 } // namespace phi

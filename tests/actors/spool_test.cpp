@@ -337,3 +337,24 @@ TEST_CASE("two checks go on side by side; one whose asker has gone ends") {
   CHECK(h.said == std::vector<std::string>{"abandoned", "whole"}); // the first is given back early
   CHECK(h.disk->steps < 160);
 }
+
+TEST_CASE("a stop that ends the opening of the spool is no failure of its start") {
+  for (bool stops : {true, false}) {
+    recorded_log log;
+    virtual_system on;
+    auto seen_at = std::make_shared<activity>();
+    if (stops)
+      seen_at->press(urge::stop);
+    auto disk = std::make_shared<fake_disk>();
+    disk->opens = outcome::failure("it was given up");
+    auto store =
+      on.keep(on.system.spawn(fake_store, std::make_shared<std::vector<commit_batch_ptr>>()));
+    auto spool =
+      on.keep(on.system.spawn(spool_behavior, child_identity{"spool", {}, seen_at}, disk, store));
+    tell_from_outside(spool, atom::release_v, release_order{});
+    on.run();
+    CHECK(log.contains("spool gives up opening the spool for the stop cause=it was given up")
+          == stops);
+    CHECK((seen_at->last_message() == "release") == stops); // else it was not there any more
+  }
+}

@@ -17,7 +17,7 @@ namespace phi::testing {
 /// A spool in memory.
 class fake_disk : public spool_port {
 public:
-  outcome open() override { return {}; }
+  outcome open() override { return opens; }
   uint64_t recovered() override { return std::exchange(found, 0); }
   spool_result append(const commit_batch& batch) override {
     if (!full.empty())
@@ -126,6 +126,7 @@ public:
   std::deque<commit_batch_ptr> batches;
   std::deque<commit_batch_ptr> kept; ///< set aside for a while
   std::vector<std::string> aside;
+  outcome opens;
   std::string full;    ///< not empty: why there is no room
   outcome stuck;       ///< of taking batches out
   outcome keeps_apart; ///< of setting batches aside

@@ -12,6 +12,7 @@
 #include "server/store/spool/spool_questions.hpp"
 #include "server/store/spool/spool_room.hpp"
 #include "server/store/spool/spooled_rows.hpp"
+#include "server/store/spool/watched_reads.hpp"
 #include "server/store/sqlite/connection.hpp"
 #include "server/store/sqlite/watched_file.hpp"
 
@@ -32,29 +33,13 @@ using json = nlohmann::ordered_json;
 /// An index of this size is written anew when the spool is empty.
 constexpr uint64_t large_index_bytes = 65'536;
 
-class undo_unless_committed {
-public:
-  explicit undo_unless_committed(sqlite_connection& db) : db_(db) {}
-  ~undo_unless_committed() {
-    try {
-      if (db_.is_open() && !db_.autocommit())
-        db_.run("ROLLBACK");
-    } catch (const sqlite_error&) {
-      db_.close(); // the next use opens it
-    }
-  }
-
-private:
-  sqlite_connection& db_;
-};
-
 class sqlite_spool : public spool_port {
 public:
   explicit sqlite_spool(spool_settings settings) : settings_(std::move(settings)) {}
 
   outcome open() override {
     try {
-      open_all();
+      open_all(watch_.get());
       recovered_ = std::exchange(opened_, true) ? 0 : count_all();
       if (depth_.batches > 0)
         log_info("spool", "finds events that wait for the database",
@@ -125,7 +110,10 @@ public:
     });
   }
 
-  void watched_by(work_watch_ptr watch) override { watch_ = std::move(watch); }
+  void watched_by(work_watch_ptr watch) override {
+    watch_ = watch;
+    progress_.over(std::move(watch));
+  }
 
   std::optional<query_answer> answer(const spool_task& task, spool_progress& so_far) override {
     // On a slow machine a step of a check is over before one of its statements looks.
@@ -200,31 +188,32 @@ private:
   std::string index_file() const { return settings_.file + ".index"; }
 
   /// Open, compared and counted, or closed: never in between.
-  void open_all() {
+  void open_all(work_watch* watch) {
     try {
-      open_and_compare();
+      open_and_compare(watch);
     } catch (...) {
       db_.close();
       throw;
     }
   }
 
-  void open_and_compare() {
+  void open_and_compare(work_watch* watch) {
     auto repaired = finish_repair(settings_.file);
     auto held = index_.open(index_file());
-    if (auto opened = open_spool(db_, settings_.file); !opened)
-      repaired = repair(opened.why());
+    if (auto opened = open_spool(db_, settings_.file, watch); !opened)
+      repaired = repair(opened.why(), watch);
     else if (repaired)
       log_error("spool", "ends a repair that was cut short", {{"kept_as", *repaired}});
     watched_ = watched_file{settings_.file};
+    watched_reads reads{db_, watch};
     compare(held);
     count();
   }
 
-  std::string repair(const std::string& damage) {
+  std::string repair(const std::string& damage, work_watch* watch) {
     db_.close();
-    auto kept_as = repair_spool(settings_.file);
-    if (auto again = open_spool(db_, settings_.file); !again)
+    auto kept_as = repair_spool(settings_.file, watch);
+    if (auto again = open_spool(db_, settings_.file, watch); !again)
       throw std::runtime_error(again.why());
     count();
     log_error("spool", "was damaged; what could be read is taken over",
@@ -269,7 +258,7 @@ private:
     out_of_room_ = false;
     try {
       if (!db_.is_open())
-        open_all();
+        open_all(&progress_); // what comes in a stop must be taken
       what();
       return {};
     } catch (const sqlite_error& e) {
@@ -288,7 +277,7 @@ private:
   outcome repair_safely(const std::string& damage) {
     try {
       db_.close();
-      repair(damage);
+      repair(damage, &progress_);
       db_.close(); // the next use compares
       return outcome::failure("the spool was damaged (" + damage + "); try again");
     } catch (const std::exception& e) {
@@ -492,6 +481,7 @@ private:
 
   spool_settings settings_;
   work_watch_ptr watch_;
+  progress_only progress_;
   sqlite_connection db_;
   spool_index index_;
   watched_file watched_;

@@ -4,6 +4,7 @@
 #include "protocol/text/rfc3339.hpp"
 #include "server/platform/digest.hpp"
 #include "server/store/spool/packed_events.hpp"
+#include "server/store/spool/watched_reads.hpp"
 #include "server/store/sqlite/watched_file.hpp"
 
 #include <chrono>
@@ -19,6 +20,9 @@ namespace fs = std::filesystem;
 constexpr int spool_application_id = 0x50685370; // "PhSp"
 /// 1: the first; 2: `tried_us`.
 constexpr int64_t spool_version = 2;
+
+/// In a repair.
+constexpr size_t commit_after_bytes = 16 << 20;
 
 constexpr auto schema = R"(
 CREATE TABLE batch (
@@ -60,6 +64,28 @@ void set_up(sqlite_connection& db, bool is_new) {
   db.run("COMMIT");
 }
 
+/// Of a file that is open. Fails when it is damaged.
+outcome check_and_set_up(sqlite_connection& db) {
+  // Before anything is written: what a newer version has made stays as it is.
+  auto id = first_number(db, "PRAGMA application_id");
+  auto version = first_number(db, "PRAGMA user_version");
+  if (id == spool_application_id && version > spool_version) {
+    db.keep_log_on_close();
+    throw std::runtime_error("the spool was written by a newer version (format "
+                             + std::to_string(version) + ", this program knows "
+                             + std::to_string(spool_version) + "); install that version");
+  }
+  statement sound{db, "PRAGMA quick_check(1)"};
+  if (!sound.step() || sound.text(0) != "ok")
+    return outcome::failure(sound.text(0));
+  sound.reset();
+  bool is_new = first_number(db, "SELECT count(*) FROM sqlite_schema") == 0;
+  if (id != spool_application_id && !is_new)
+    return outcome::failure("it is no spool of phi-backend");
+  set_up(db, is_new);
+  return {};
+}
+
 /// Files of the first version have no `tried_us`.
 statement rows_of(sqlite_connection& from, const std::string& order) {
   const auto rest = "FROM batch NOT INDEXED ORDER BY seq " + order;
@@ -72,7 +98,8 @@ statement rows_of(sqlite_connection& from, const std::string& order) {
 
 /// What can be read of a damaged file, from one end until it breaks. Throws what goes wrong with
 /// the new file, such as a full disk: then nothing is given up.
-void copy_rows(sqlite_connection& from, sqlite_connection& to, const std::string& order) {
+void copy_rows(sqlite_connection& from, sqlite_connection& to, const std::string& order,
+               work_watch* watch) {
   std::optional<statement> all;
   auto next = [&]() -> std::optional<kept_batch> {
     try {
@@ -83,10 +110,18 @@ void copy_rows(sqlite_connection& from, sqlite_connection& to, const std::string
       return std::nullopt; // here it breaks
     }
   };
+  size_t uncommitted = 0;
   while (auto kept = next()) {
+    look_at(watch);
     fault_point("spool.repair.row");
-    if (kept->check())
-      write_row(to, *kept);
+    if (!kept->check())
+      continue;
+    write_row(to, *kept);
+    uncommitted += kept->body.size();
+    if (uncommitted < commit_after_bytes)
+      continue;
+    to.run("COMMIT; BEGIN"); // which nothing ends: never much
+    uncommitted = 0;
   }
 }
 
@@ -119,6 +154,15 @@ void move_if_there(const std::string& from, const std::string& to) {
 }
 
 } // namespace
+
+undo_unless_committed::~undo_unless_committed() {
+  try {
+    if (db_.is_open() && !db_.autocommit())
+      db_.run("ROLLBACK");
+  } catch (const sqlite_error&) {
+    db_.close(); // the next use opens it
+  }
+}
 
 bool is_damage(const sqlite_error& e) {
   auto code = e.code() & 0xff;
@@ -165,50 +209,37 @@ uint64_t free_bytes(sqlite_connection& db) {
                                * first_number(db, "PRAGMA page_size"));
 }
 
-outcome open_spool(sqlite_connection& db, const std::string& file) {
+outcome open_spool(sqlite_connection& db, const std::string& file, work_watch* watch) {
   auto folder = fs::path{file}.parent_path();
   if (!folder.empty())
     fs::create_directories(folder);
+  db.open(file, sqlite_connection::access::read_write);
+  watched_reads reads{db, watch};
   try {
-    db.open(file, sqlite_connection::access::read_write);
-    // Before anything is written: what a newer version has made stays as it is.
-    auto id = first_number(db, "PRAGMA application_id");
-    auto version = first_number(db, "PRAGMA user_version");
-    if (id == spool_application_id && version > spool_version) {
-      db.keep_log_on_close();
-      throw std::runtime_error("the spool was written by a newer version (format "
-                               + std::to_string(version) + ", this program knows "
-                               + std::to_string(spool_version) + "); install that version");
-    }
-    statement sound{db, "PRAGMA quick_check(1)"};
-    if (!sound.step() || sound.text(0) != "ok")
-      return outcome::failure(sound.text(0));
-    sound.reset();
-    bool is_new = first_number(db, "SELECT count(*) FROM sqlite_schema") == 0;
-    if (id != spool_application_id && !is_new)
-      return outcome::failure("it is no spool of phi-backend");
-    set_up(db, is_new);
-    return {};
+    auto sound = check_and_set_up(db);
+    reads.throw_if_ended();
+    return sound;
   } catch (const sqlite_error& e) {
+    reads.throw_if_ended();
     if (!is_damage(e))
       throw;
     return outcome::failure(e.what());
   }
 }
 
-std::string repair_spool(const std::string& file) {
+std::string repair_spool(const std::string& file, work_watch* watch) {
   remove_repair(file);
   {
     sqlite_connection from;
     sqlite_connection to;
-    if (auto opened = open_spool(to, in_repair(file)); !opened)
+    if (auto opened = open_spool(to, in_repair(file), nullptr); !opened)
       throw std::runtime_error(opened.why());
     to.run("PRAGMA journal_mode = DELETE"); // one file, so that one rename is enough
     to.run("BEGIN");
     from.open(file, sqlite_connection::access::read_write);
     from.keep_log_on_close();
-    copy_rows(from, to, "ASC");
-    copy_rows(from, to, "DESC");
+    copy_rows(from, to, "ASC", watch);
+    copy_rows(from, to, "DESC", watch);
     to.run("COMMIT");
   }
   fault_point("spool.repair.copied");

@@ -34,6 +34,17 @@ struct kept_batch {
   outcome check() const;
 };
 
+/// Takes a transaction back that was not committed when its work ended.
+class undo_unless_committed {
+public:
+  explicit undo_unless_committed(sqlite_connection& db) : db_(db) {}
+  ~undo_unless_committed();
+  undo_unless_committed(const undo_unless_committed&) = delete;
+
+private:
+  sqlite_connection& db_;
+};
+
 /// Whether the file itself is damaged.
 bool is_damage(const sqlite_error& e);
 
@@ -56,13 +67,15 @@ uint64_t free_bytes(sqlite_connection& db);
 
 /// Opens the spool at `file`, makes it if it is not there, and brings it to the form of today.
 /// Fails when it is damaged and cannot be used. Throws when it is sound and cannot be used all the
-/// same: a newer version has written it; then it is untouched.
-outcome open_spool(sqlite_connection& db, const std::string& file);
+/// same: a newer version has written it; then it is untouched. Reads all of the file; `watch`,
+/// which may be null, sees that it gets on, and may end it: that throws, and nothing is changed.
+outcome open_spool(sqlite_connection& db, const std::string& file, work_watch* watch);
 
 /// Makes a new file of all that can be read of the damaged one, in steps that a kill may end
 /// anywhere: the next `finish_repair` does the rest. The damaged file is kept under another name,
-/// which is returned. Holds one batch in memory at a time.
-std::string repair_spool(const std::string& file);
+/// which is returned. Holds one batch in memory at a time. Ended by its `watch` it throws, and the
+/// damaged file stays for the next try.
+std::string repair_spool(const std::string& file, work_watch* watch);
 
 /// Ends a repair that was cut short; the name of the damaged file, if there was one to end.
 std::optional<std::string> finish_repair(const std::string& file);

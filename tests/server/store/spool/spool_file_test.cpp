@@ -395,35 +395,3 @@ TEST_CASE(
   std::ofstream{file} << "phi-spool-index 2\n";
   CHECK_THROWS_WITH(reread(), doctest::Contains("newer version"));
 }
-
-namespace {
-
-/// Ends the work at the first look, once it is told to.
-class ending_watch : public work_watch {
-public:
-  end_cause check() noexcept override {
-    ++looks;
-    return why;
-  }
-  end_cause why = end_cause::none;
-  int looks = 0;
-};
-
-} // namespace
-
-TEST_CASE("a check of the spool shows that it gets on, and ends when it is told to") {
-  spool_dir dir;
-  auto watch = std::make_shared<ending_watch>();
-  auto spool = dir.spool();
-  spool->watched_by(watch);
-  REQUIRE(spool->open().why() == "");
-  fill(*spool, 0, 500);
-  CHECK(watch->looks == 0); // an append is not watched: a stop must not end it
-  CHECK(ask(*spool, spool_check{})["batches"] == 500);
-  CHECK(watch->looks > 0);
-  watch->why = end_cause::stopping;
-  CHECK(answer_whole(*spool, spool_check{}).error == error_code::stopping);
-  fill(*spool, 500, 1); // nothing else is ended by it
-  watch->why = end_cause::none;
-  CHECK(ask(*spool, spool_check{})["batches"] == 501);
-}
