@@ -158,7 +158,9 @@ TEST_CASE("roll-ups that do not say what the rows say are made again") {
   server.ask("INSERT INTO batch SELECT gen_random_uuid(), 'gone', now() - interval '61 days', 0, 0"
              " FROM generate_series(1, 100000)");
   service_process again{dir.path(), instance(server, "a", {{"APP_STATS_TRACK_REQUESTS", "false"}})};
-  CHECK(again.wait_for_log("again", 60s));
+  auto today = server.ask("SELECT to_char(to_timestamp(max(time_us) / 1e6) AT TIME ZONE 'UTC',"
+                          " 'YYYY-MM-DD') FROM event");
+  CHECK(again.wait_for_log("made the roll-ups of " + today + " again", 60s));
   CHECK(server.number("SELECT count(*) FROM batch WHERE writer = 'gone'") > 0);
   CHECK(eventually([&] { return server.rollup_mismatch().empty(); }));
   CHECK(server.ask(latencies) + server.ask(users) == before);

@@ -13,6 +13,7 @@
 
 #include <filesystem>
 #include <latch>
+#include <limits>
 #include <random>
 #include <thread>
 #include <unistd.h>
@@ -233,6 +234,54 @@ TEST_CASE("roll-ups say what the rows say, for random events in batches small an
     auto verified = ask(reader, verification);
     INFO(verified.detail);
     CHECK(json::parse(verified.body)["ok"] == true);
+  });
+}
+
+TEST_CASE("sums of durations never overflow: the counts go on, summary and verify answer") {
+  each_store([](tested_database& db) {
+    auto store = db.store();
+    REQUIRE(store->open().why() == "");
+    auto slow = [](uint32_t number, int64_t us, const char* feature = "f") {
+      auto e = make_event(number, feature);
+      e.duration_us = us;
+      return e;
+    };
+    auto commits = [&](std::vector<event> events) {
+      auto result = store->commit(*batch_of({std::move(events)}));
+      INFO(result.detail);
+      REQUIRE(result.error == error_code::none);
+      return result.requests.at(0).stored;
+    };
+    auto reader = db.reader();
+    REQUIRE(reader->open().why() == "");
+    auto asked = [&](const auto& question) {
+      auto answer = ask(reader, question);
+      INFO(answer.detail);
+      REQUIRE(answer.error == error_code::none);
+      return json::parse(answer.body);
+    };
+    auto sum = [&](const std::string& feature) {
+      return db.number("SELECT sum_us FROM rollup_count WHERE feature = '" + feature + "'");
+    };
+    // One row alone is near the end, then several rows, then one row goes past it.
+    constexpr auto huge = std::numeric_limits<int64_t>::max();
+    CHECK(commits({slow(1, huge - 5), make_event(2)}) == 2);
+    CHECK(asked(verification)["ok"] == true);
+    CHECK(commits({slow(3, huge - 7, "g")}) == 1);
+    CHECK(asked(verification)["ok"] == true);
+    CHECK(sum("f") == huge - 5);
+    CHECK(commits({slow(4, 10), slow(5, huge), make_event(6)}) == 3);
+    CHECK(commits({slow(7, 10)}) == 1);
+    CHECK(commits({slow(8, 7, "g")}) == 1);
+    CHECK(sum("f") == huge);
+    CHECK(sum("g") == huge);
+    std::string differ;
+    auto verified = asked(verification);
+    for (const auto& check : verified["checks"])
+      differ += check["ok"] == true ? "" : check["what"].get<std::string>() + ";";
+    CHECK(differ == "microseconds;"); // they end where they must
+    CHECK(asked(summary())["features"].size() == 2);
+    CHECK(db.number("SELECT sum(n) FROM rollup_count") == 8);
   });
 }
 
