@@ -67,6 +67,7 @@ membership_behavior(self_ptr self, child_identity who, cluster_port_ptr port,
                     std::function<maintenance_actor()> maintenance) {
   set_up_child(self, std::move(who));
   self->state.port = std::move(port);
+  self->state.port->watched_by(self->state.who.activity);
   self->state.maintenance = std::move(maintenance);
   tell(self, membership_actor{self}, atom::tick_v, uint64_t{0});
   return handlers(

@@ -47,7 +47,7 @@ inline constexpr int64_t max_age_days = 3660;    // ten years, for imports
 inline constexpr int64_t busy_timeout_ms = 5000; // another process holds the database
 inline constexpr int64_t query_timeout_ms = 10'000;
 inline constexpr int64_t max_range_days = 366;
-inline constexpr int64_t postgres_connect_timeout_secs = 2; // for each host; the least libpq knows
+inline constexpr int64_t postgres_connect_timeout_secs = 2; // for all hosts together
 inline constexpr int64_t retention_hot_days = 180;          // the original's
 
 // -- [spool] ------------------------------------------------------------------------------------
@@ -180,6 +180,8 @@ inline constexpr std::chrono::milliseconds maintenance_retry_max = 600s;
 inline constexpr std::chrono::milliseconds maintenance_lock = 100ms;
 /// And a sign of life: a stop waits for the one that is under way.
 inline constexpr std::chrono::milliseconds heartbeat_lock = 500ms;
+/// How long what is under way with the other instances may still take when a stop has come.
+inline constexpr std::chrono::milliseconds leave_limit = 1000ms;
 /// Between two rounds of maintenance, and between two steps while there is something to do.
 inline constexpr std::chrono::milliseconds maintenance_interval = 60s;
 inline constexpr std::chrono::milliseconds maintenance_step = 2000ms;

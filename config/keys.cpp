@@ -69,7 +69,8 @@ const std::array keys{
           "The database, such as postgresql://user:password@host/name. Secret: best given by "
           "APP_STATS_POSTGRES_URL_FILE."),
   PHI_KEY(stats.postgres_connect_timeout_secs,
-          "PostgreSQL: seconds that each host of the URL is given to answer.", 2, 600),
+          "PostgreSQL: seconds to connect, for all hosts of the URL together; each has its share.",
+          2, 600),
   PHI_KEY(stats.retention_hot_days,
           "PostgreSQL: rows of events older than this many days are deleted; their counts stay.", 1,
           36'600),

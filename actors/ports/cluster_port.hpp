@@ -1,6 +1,7 @@
 #pragma once
 /// What the membership actor needs of a database that several instances share.
 
+#include "actors/ports/work_watch.hpp"
 #include "config/config.hpp"
 #include "protocol/outcome.hpp"
 #include "protocol/questions.hpp"
@@ -16,6 +17,10 @@ namespace phi {
 class cluster_port {
 public:
   virtual ~cluster_port() = default;
+
+  /// Whatever takes long from now on looks there. Called before the first use, again after the
+  /// actor died. A stop ends at once what connects; the rest it gives a second.
+  virtual void watched_by(work_watch_ptr) {}
 
   struct report {
     std::string state; ///< of the service: "ready", ...
@@ -35,7 +40,8 @@ public:
 
   virtual void apply_settings(const config& settings) = 0;
 
-  /// This instance has stopped: the others need not miss it.
+  /// This instance has stopped: the others need not miss it. Gives up after a second at the
+  /// most, when somebody has locked the table: then the lease ends by itself.
   virtual void leave() = 0;
 };
 

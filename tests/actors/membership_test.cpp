@@ -18,6 +18,7 @@ namespace {
 
 class told_database : public cluster_port {
 public:
+  void watched_by(work_watch_ptr by) override { watch = std::move(by); }
   result<heard> beat(const report& report) override {
     beats.push_back(report);
     return says;
@@ -28,6 +29,7 @@ public:
 
   result<heard> says = heard{.leads = true};
   std::vector<report> beats;
+  work_watch_ptr watch;
 };
 
 using told_to_lead = std::shared_ptr<std::vector<bool>>;
@@ -49,11 +51,11 @@ struct belonging {
     auto supervisor = on.keep(on.system.spawn(quiet_supervisor, heard));
     maintenance = on.keep(on.system.spawn(deaf_maintenance, told));
     membership = on.keep(on.system.spawn(
-      membership_behavior,
-      child_identity{actor_name::membership, supervisor, std::make_shared<activity>()}, database,
+      membership_behavior, child_identity{actor_name::membership, supervisor, seen_at}, database,
       [this] { return maintenance; }));
   }
   virtual_system on;
+  activity_ptr seen_at = std::make_shared<activity>();
   std::shared_ptr<heard_by_supervisor> heard = std::make_shared<heard_by_supervisor>();
   std::shared_ptr<told_database> database = std::make_shared<told_database>();
   told_to_lead told = std::make_shared<std::vector<bool>>();
@@ -105,4 +107,15 @@ TEST_CASE("membership: others learn what waits in the spool, and whether anythin
   CHECK_FALSE(b.database->beats[1].committed);
   CHECK(b.database->beats[1].spooled == 7);
   CHECK(b.database->beats[2].committed);
+}
+
+TEST_CASE("membership: whatever takes long shows that it gets on, and hears of a stop") {
+  belonging b;
+  b.on.run();
+  REQUIRE(b.database->watch);
+  auto before = b.seen_at->progress();
+  CHECK(b.database->watch->check() == end_cause::none);
+  CHECK(b.seen_at->progress() == before + 1);
+  b.seen_at->press(urge::stop);
+  CHECK(b.database->watch->check() == end_cause::stopping);
 }

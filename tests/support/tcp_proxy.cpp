@@ -6,7 +6,9 @@
 #include <poll.h>
 #include <stdexcept>
 #include <sys/socket.h>
+#include <tuple>
 #include <unistd.h>
+#include <utility>
 
 namespace phi::testing {
 namespace {
@@ -19,17 +21,30 @@ sockaddr_in loopback(uint16_t port) {
   return at;
 }
 
-} // namespace
-
-tcp_proxy::tcp_proxy(uint16_t to) : to_(to) {
-  listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+/// The socket and its port.
+std::pair<int, uint16_t> listen_on_loopback() {
+  int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   auto at = loopback(0);
   socklen_t size = sizeof at;
-  if (::bind(listener_, reinterpret_cast<sockaddr*>(&at), size) != 0
-      || ::listen(listener_, 64) != 0)
-    throw std::runtime_error("the proxy cannot listen");
-  ::getsockname(listener_, reinterpret_cast<sockaddr*>(&at), &size);
-  port_ = ntohs(at.sin_port);
+  if (::bind(listener, reinterpret_cast<sockaddr*>(&at), size) != 0 || ::listen(listener, 64) != 0)
+    throw std::runtime_error("cannot listen on loopback");
+  ::getsockname(listener, reinterpret_cast<sockaddr*>(&at), &size);
+  return {listener, ntohs(at.sin_port)};
+}
+
+} // namespace
+
+// The system makes the connections; nobody takes them.
+mute_server::mute_server() {
+  std::tie(listener_, port_) = listen_on_loopback();
+}
+
+mute_server::~mute_server() {
+  ::close(listener_);
+}
+
+tcp_proxy::tcp_proxy(uint16_t to) : to_(to) {
+  std::tie(listener_, port_) = listen_on_loopback();
   thread_ = std::thread{[this] { run(); }};
 }
 

@@ -1,9 +1,10 @@
 #pragma once
 /// A TCP proxy on loopback that can cut the network: what goes through it stops, as if a cable were
-/// pulled, or is reset.
+/// pulled, or is reset. And a server that is there and silent.
 
 #include <atomic>
 #include <cstdint>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -42,6 +43,21 @@ private:
   std::atomic<bool> reset_{false};
   std::vector<link> links_;
   std::thread thread_;
+};
+
+/// A TCP port on loopback that takes connections and never says a word.
+class mute_server {
+public:
+  mute_server();
+  ~mute_server();
+  mute_server(const mute_server&) = delete;
+
+  /// "127.0.0.1:PORT"
+  std::string host() const { return "127.0.0.1:" + std::to_string(port_); }
+
+private:
+  int listener_ = -1;
+  uint16_t port_ = 0;
 };
 
 } // namespace phi::testing

@@ -20,17 +20,6 @@
 namespace phi::store {
 namespace {
 
-/// libpq's texts end with a newline and may have several lines.
-std::string one_line(const char* text) {
-  std::string out{text ? text : ""};
-  while (!out.empty() && out.back() == '\n')
-    out.pop_back();
-  for (auto& c : out)
-    if (c == '\n' || c == '\t')
-      c = ' ';
-  return out;
-}
-
 /// The values of a statement as libpq wants them.
 struct value_arrays {
   explicit value_arrays(const std::vector<postgres_value>& values) {
@@ -58,30 +47,7 @@ void postgres_connection::connect(const postgres_access& access) {
   if (auto readable = check_postgres_url(access.url); !readable)
     throw postgres_misfit{readable.why()};
   secrets_ = secret_words{access.url};
-  auto connect_timeout = std::to_string(access.connect_timeout.count());
-  // Later keywords override earlier ones: what the URL says goes before our defaults.
-  const char* names[] = {"connect_timeout",      "keepalives_idle",
-                         "keepalives_interval",  "keepalives_count",
-                         "tcp_user_timeout",     "application_name",
-                         "target_session_attrs", "dbname",
-                         "client_encoding",      nullptr};
-  auto limit = std::to_string(limit_.count());
-  const char* values[] = {connect_timeout.c_str(),
-                          "5",
-                          "2",
-                          "3",
-                          limit.c_str(),
-                          access.name.c_str(),
-                          access.for_writing ? "read-write" : "any",
-                          access.url.c_str(),
-                          "UTF8",
-                          nullptr};
-  connection_ = PQconnectdbParams(names, values, 1);
-  if (PQstatus(connection_) != CONNECTION_OK) {
-    auto why = last_error();
-    close();
-    throw postgres_error{why, {}};
-  }
+  connection_ = open_session(access, limit_, secrets_, watch_);
   PQsetnonblocking(connection_, 1);
   PQsetNoticeReceiver(
     connection_,
@@ -131,7 +97,12 @@ std::string postgres_connection::last_error() const {
 
 void postgres_connection::lose(const std::string& why) {
   close();
-  throw postgres_error{why, {}};
+  throw postgres_lost{why};
+}
+
+bool is_lost(const postgres_error& e) {
+  return dynamic_cast<const postgres_lost*>(&e) || e.state() == "57P01" // admin_shutdown
+         || e.state() == "57P02";                                       // crash_shutdown
 }
 
 bool postgres_connection::in_transaction() const {
@@ -198,10 +169,21 @@ void postgres_connection::wait(bool for_room) {
   int ready = most > 0 ? ::poll(&socket, 1, static_cast<int>(most)) : 0;
   if ((ready < 0 && errno == EINTR) || (ready == 0 && most < left))
     return; // the callers look whether there is more to wait for
-  if (ready <= 0)
-    lose("the database did not answer within " + std::to_string(limit_.count()) + " ms");
+  if (ready <= 0) {
+    close();
+    throw postgres_error{
+      "the database did not answer within " + std::to_string(limit_.count()) + " ms", {}};
+  }
   if ((socket.revents & (POLLIN | POLLHUP | POLLERR)) && PQconsumeInput(connection_) == 0)
     lose(last_error());
+}
+
+void postgres_connection::pause(std::chrono::milliseconds time) {
+  for (auto end = clock::now() + time; clock::now() < end;) {
+    if (auto why = watch_ ? watch_->check() : end_cause::none; why != end_cause::none)
+      give_up(why);
+    ::poll(nullptr, 0, static_cast<int>(work_watch::interval.count()));
+  }
 }
 
 void postgres_connection::flush() {

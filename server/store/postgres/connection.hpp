@@ -5,6 +5,7 @@
 #include "actors/ports/work_watch.hpp"
 #include "protocol/event.hpp"
 #include "server/statistics/row_source.hpp"
+#include "server/store/postgres/connecting.hpp"
 #include "server/store/postgres/url.hpp"
 #include "server/store/postgres/values.hpp"
 
@@ -46,6 +47,15 @@ public:
 /// schema.
 bool needs_new_session(const postgres_error& e);
 
+/// The session has ended: by the server, a pooler, a firewall, or the network.
+class postgres_lost : public postgres_error {
+public:
+  explicit postgres_lost(const std::string& text) : postgres_error(text, {}) {}
+};
+
+/// Whether the session has ended, or is about to: the server said so.
+bool is_lost(const postgres_error& e);
+
 /// The call was given up because its watch said so.
 class postgres_ended : public postgres_error {
 public:
@@ -56,14 +66,6 @@ private:
   end_cause why_;
 };
 
-/// What connections have in common.
-struct postgres_access {
-  std::string url;
-  std::chrono::seconds connect_timeout{}; ///< for each host of the URL
-  bool for_writing = true;                ///< only a server that takes writes will do
-  std::string name;                       ///< shown in pg_stat_activity
-};
-
 /// One connection. Used by one thread. Any error but one of the server's (SQLSTATE) ends it.
 class postgres_connection {
 public:
@@ -72,7 +74,7 @@ public:
   postgres_connection(const postgres_connection&) = delete;
   postgres_connection& operator=(const postgres_connection&) = delete;
 
-  /// Blocks up to the connect time-out for each host.
+  /// Blocks up to the connect time-out, and then as a call does. A watch ends it.
   void connect(const postgres_access& access);
   bool is_open() const { return connection_ != nullptr; }
   void close() noexcept;
@@ -83,6 +85,9 @@ public:
   /// Every wait looks there and gives the call up when it is told to: the server is asked to cancel
   /// it, and the connection ends. Null: nobody. It must outlive the calls.
   void watched_by(work_watch* watch) { watch_ = watch; }
+
+  /// Lets time pass, under the watch.
+  void pause(std::chrono::milliseconds time);
 
   /// One statement. `binary`: the result's columns come in binary.
   postgres_rows run(const std::string& sql, const std::vector<postgres_value>& values = {},
@@ -147,6 +152,22 @@ private:
   bool prepared_in_doubt_ = false; ///< after an error nobody knows which of them are there
   std::unordered_map<std::string_view, std::string> prepared_; ///< text -> name
 };
+
+/// Does `work`, which connects when it must. A session may have been ended while nobody used it,
+/// which shows with its next use and is no failure of the database: where one that was there is
+/// lost, it is done once more, if `may_repeat` says that nothing of it can have been done.
+template <class Work, class May>
+auto on_live_session(postgres_connection& db, Work work, May may_repeat) -> decltype(work()) {
+  bool reused = db.is_open();
+  try {
+    return work();
+  } catch (const postgres_error& e) {
+    if (!reused || !is_lost(e) || !may_repeat())
+      throw;
+    db.close();
+  }
+  return work();
+}
 
 /// Queues BEGIN, with an end to every wait of the transaction: a statement, our silence, and a lock
 /// if `lock` is not zero.

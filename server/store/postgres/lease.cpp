@@ -12,7 +12,6 @@
 #include <fstream>
 #include <iterator>
 #include <optional>
-#include <poll.h>
 #include <random>
 #include <sstream>
 #include <unistd.h>
@@ -22,9 +21,10 @@ namespace {
 
 using namespace postgres_sql;
 using value = postgres_value;
+using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 
-constexpr int look_again_ms = 250;
+constexpr milliseconds look_again = 250ms;
 
 /// State and start (clock ticks since the boot) of a process; nothing when it cannot be read.
 struct process_facts {
@@ -62,20 +62,26 @@ struct holder {
 };
 
 /// A standby that hangs keeps nobody from connecting: a lease need not outlive a crash.
-bool take(postgres_connection& db, const postgres_settings& settings, int64_t from_run) {
+bool take(postgres_connection& db, const postgres_settings& settings, milliseconds lock,
+          int64_t from_run) {
   const auto& own = run_of_process::own();
-  db.queue("BEGIN");
+  queue_begin(db, settings.commit_timeout, lock);
   db.queue("SET LOCAL synchronous_commit = off");
   db.queue(take_name, {value::text(settings.instance), value::text(PHI_VERSION),
                        value::number(defaults::lease.count()), value::number(own.number),
                        value::text(own.host), value::number(own.pid), value::text(own.where),
                        value::number(from_run)});
   db.queue("COMMIT");
-  return db.run_queued().at(2).step();
+  return db.run_queued().at(3).step();
 }
 
-std::optional<holder> holder_of(postgres_connection& db, const std::string& name) {
-  auto rows = db.run(holder_of_name, {value::text(name)});
+std::optional<holder> holder_of(postgres_connection& db, const postgres_settings& settings,
+                                milliseconds lock) {
+  queue_begin(db, settings.commit_timeout, lock);
+  db.queue(holder_of_name, {value::text(settings.instance)});
+  db.queue("COMMIT");
+  auto answers = db.run_queued();
+  auto& rows = answers.at(2);
   if (!rows.step())
     return {};
   holder out;
@@ -118,17 +124,18 @@ bool run_of_process::has_ended() const {
   return facts.state == 'Z' || (facts.state != 0 && facts.started != where.substr(place.size()));
 }
 
-void claim_name(postgres_connection& db, const postgres_settings& settings, milliseconds patience) {
+void claim_name(postgres_connection& db, const postgres_settings& settings, milliseconds patience,
+                milliseconds lock) {
   int64_t seen_until_us = 0;
   for (auto end = std::chrono::steady_clock::now() + patience;;) {
-    if (take(db, settings, run_of_process::own().number))
+    if (take(db, settings, lock, run_of_process::own().number))
       return;
-    auto found = holder_of(db, settings.instance);
+    auto found = holder_of(db, settings, lock);
     if (!found || found->run.number == run_of_process::own().number)
       continue; // struck off meanwhile; or the other of our two connections was first
     const auto& other = *found;
     bool ended = other.run.has_ended();
-    if (ended && take(db, settings, other.run.number))
+    if (ended && take(db, settings, lock, other.run.number))
       return;
     bool here = other.run.where.starts_with(place_of_pids());
     bool renewed = seen_until_us != 0 && other.lease_until_us != seen_until_us;
@@ -137,7 +144,7 @@ void claim_name(postgres_connection& db, const postgres_settings& settings, mill
     if (std::exchange(seen_until_us, other.lease_until_us) == 0)
       log_info("store", "waits: an earlier run of this instance may still be there",
                {{"host", other.run.host}, {"until", format_rfc3339(other.lease_until_us)}});
-    ::poll(nullptr, 0, look_again_ms);
+    db.pause(look_again);
   }
 }
 

@@ -25,9 +25,10 @@ struct run_of_process {
 };
 
 /// Takes the name for this run, or renews it. A lease that another run holds: waits up to
-/// `patience` for its end, but not for one that is being renewed, and throws postgres_misfit.
+/// `patience` for its end, but not for one that is being renewed, and throws postgres_misfit. A
+/// lock on the instances that somebody holds for longer than `lock` is an error, as of all waits.
 void claim_name(postgres_connection& db, const postgres_settings& settings,
-                std::chrono::milliseconds patience);
+                std::chrono::milliseconds patience, std::chrono::milliseconds lock);
 
 /// Now, by the database's clock: all instances agree on it. In microseconds since 1970.
 int64_t database_now_us(postgres_connection& db);

@@ -1,5 +1,6 @@
 #include "config/defaults.hpp"
 #include "server/store/postgres/connection.hpp"
+#include "server/store/postgres/lease.hpp"
 #include "server/store/postgres/maintenance_steps.hpp"
 #include "server/store/postgres/ports.hpp"
 #include "server/store/postgres/schema.hpp"
@@ -12,17 +13,20 @@ class postgres_maintenance : public maintenance_port {
 public:
   explicit postgres_maintenance(postgres_settings settings) : settings_(std::move(settings)) {}
 
-  void watched_by(work_watch_ptr watch) override { watch_ = std::move(watch); }
+  void watched_by(work_watch_ptr watch) override {
+    watch_ = std::move(watch);
+    db_.watched_by(watch_.get()); // it may wait for somebody's lock, and a stop ends it
+  }
 
   done step() override {
     try {
-      connect();
-      db_.watched_by(watch_.get()); // it may wait for somebody's lock, and a stop ends it
-      auto out = steps_.next(db_, settings_.keep_days);
-      db_.watched_by(nullptr);
-      return out;
+      auto first_use = [this] {
+        connect();
+        return database_now_us(db_);
+      };
+      on_live_session(db_, first_use, [] { return true; });
+      return steps_.next(db_, settings_.keep_days);
     } catch (const postgres_error& e) {
-      db_.watched_by(nullptr);
       db_.recover(e);
       return {.error = e.what()};
     }

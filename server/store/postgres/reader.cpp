@@ -73,7 +73,8 @@ private:
 
   query_answer try_watched(milliseconds limit, const work& ask) {
     try {
-      return {.body = ask_perhaps_again(limit, ask)};
+      return {.body = on_live_session(
+                db_, [&] { return ask_in_transaction(limit, ask); }, [this] { return !begun_; })};
     } catch (const postgres_ended& e) {
       rows_.clear();
       return ended_answer(e.why());
@@ -92,24 +93,9 @@ private:
     }
   }
 
-  /// The server, or a firewall, may have ended a session that was idle: that shows with the first
-  /// statement, and is no failure of the database.
-  std::string ask_perhaps_again(milliseconds limit, const work& ask) {
-    bool reused = db_.is_open();
-    begun_ = false;
-    try {
-      return ask_in_transaction(limit, ask);
-    } catch (const postgres_ended&) {
-      throw;
-    } catch (const postgres_error&) {
-      if (!reused || begun_ || db_.is_open())
-        throw;
-      rows_.clear();
-      return ask_in_transaction(limit, ask);
-    }
-  }
-
   std::string ask_in_transaction(milliseconds limit, const work& ask) {
+    rows_.clear();
+    begun_ = false;
     if (!db_.is_open())
       db_.connect({.url = settings_.url,
                    .connect_timeout = settings_.connect_timeout,

@@ -311,12 +311,14 @@ inline constexpr const char* beat =
   " RETURNING wanted, (extract(epoch FROM clock_timestamp()) * 1000000)::int8";
 
 /// A process that stands still in the middle of a transaction holds its locks; the server waits for
-/// its next word for ever where no time-out of its own holds, as in the middle of a COPY. $1 ms.
+/// its next word for ever where no time-out of its own holds, as in the middle of a COPY. A long
+/// transaction that is between two of its statements is another thing. $1 ms.
 inline constexpr const char* end_silent_sessions =
   "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database()"
   " AND usename = current_user AND application_name LIKE 'phi-backend %'"
   " AND pid <> pg_backend_pid() AND wait_event_type = 'Client'"
-  " AND xact_start < now() - $1 * interval '1 ms'";
+  " AND greatest(xact_start, state_change) < now() - $1 * interval '1 ms'"
+  " AND xact_start IS NOT NULL";
 
 /// $1 holder, $2 lease in ms. A row: the duty is the holder's.
 inline constexpr const char* take_duty =

@@ -51,6 +51,16 @@ std::string harmless(const std::string& url, const std::string& error) {
   return error.substr(0, shut + 1);
 }
 
+/// As libpq divides a list of hosts.
+std::vector<std::string> divided(const std::string& list) {
+  std::vector<std::string> out;
+  for (size_t from = 0, comma = 0; comma != list.npos; from = comma + 1) {
+    comma = list.find(',', from);
+    out.push_back(list.substr(from, comma - from));
+  }
+  return out;
+}
+
 constexpr auto how_to_write =
   "its text is not shown, for a part of it may be the password. In a URL a password has % as %25,"
   " @ as %40, / as %2F, : as %3A, ? as %3F, # as %23; in the form key=value it stands in single"
@@ -78,6 +88,30 @@ outcome check_postgres_url(const std::string& url) {
     return {};
   return outcome::failure(std::string{"stats.postgres_url does not say what it is meant to: "}
                           + how_to_write);
+}
+
+std::vector<postgres_host> hosts_of(const std::string& url) {
+  auto read = parse(url);
+  auto names = divided(read.value("host"));
+  auto addresses = divided(read.value("hostaddr"));
+  auto ports = divided(read.value("port"));
+  auto count = std::max(names.size(), addresses.size());
+  auto fits = [&](const std::vector<std::string>& list) {
+    return list.size() == 1 || list.size() == count;
+  };
+  if (!fits(names) || !fits(addresses) || !fits(ports))
+    return {{}}; // libpq says what is wrong
+  auto of = [](const std::vector<std::string>& list, size_t i) {
+    return list.size() == 1 ? list[0] : list[i];
+  };
+  std::vector<postgres_host> out;
+  for (size_t i = 0; i < count; ++i)
+    out.push_back({of(names, i), of(addresses, i), of(ports, i)});
+  return out;
+}
+
+std::string url_value(const std::string& url, const std::string& keyword) {
+  return parse(url).value(keyword);
 }
 
 secret_words::secret_words(const std::string& url) {

@@ -13,6 +13,19 @@ namespace phi::store {
 /// part of the text that may be a piece of the password.
 outcome check_postgres_url(const std::string& url);
 
+/// One of the hosts that a URL names; what is empty is left to libpq.
+struct postgres_host {
+  std::string name;    ///< or the directory of a socket
+  std::string address; ///< in numbers
+  std::string port;
+};
+
+/// In their order; at least one.
+std::vector<postgres_host> hosts_of(const std::string& url);
+
+/// What the URL says of one of libpq's keywords; empty: nothing.
+std::string url_value(const std::string& url, const std::string& keyword);
+
 /// Strikes the secrets of a URL out of texts.
 class secret_words {
 public:

@@ -81,14 +81,12 @@ public:
     try {
       connect(defaults::lease + defaults::heartbeat_interval);
       return {};
-    } catch (const postgres_misfit& e) {
-      activity_ = "not connected";
-      db_.close();
-      return outcome::failure(e.what());
     } catch (const std::exception& e) {
       activity_ = "not connected";
       db_.close();
-      if (!settings_.may_be_away)
+      bool may_be_away = settings_.may_be_away && !dynamic_cast<const postgres_misfit*>(&e)
+                         && !dynamic_cast<const postgres_ended*>(&e);
+      if (!may_be_away)
         return outcome::failure(e.what());
       log_warn("store", "starts without the database; events go to the spool",
                {{"cause", e.what()}});
@@ -140,7 +138,7 @@ private:
                               .for_writing = true,
                               .name = "phi-backend " + settings_.instance});
     try {
-      claim_name(db_, settings_, patience);
+      claim_name(db_, settings_, patience, settings_.commit_timeout);
       id_.set(postgres_id_of(db_));
     } catch (...) {
       db_.close();
@@ -163,8 +161,15 @@ private:
   }
 
   void try_to_commit(commit_batch& batch, commit_result& result) {
+    on_live_session(
+      db_, [&] { commit_in_transaction(batch, result); }, [&] { return !batch.committing(); });
+  }
+
+  void commit_in_transaction(commit_batch& batch, commit_result& result) {
     if (!db_.is_open())
       connect();
+    result.requests.clear();
+    result.refused.clear();
     if (batch.parts.empty())
       try_event();
     activity_ = "BEGIN";

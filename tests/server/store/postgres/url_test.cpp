@@ -52,3 +52,23 @@ TEST_CASE("a password is struck out of what libpq says, decoded or not") {
   CHECK(secret_words{"host=h password=geheim"}.without("geheim") == "***");
   CHECK(secret_words{}.without("as it is") == "as it is");
 }
+
+TEST_CASE("the hosts of a URL are those that libpq would try, in its order") {
+  auto shown = [](const std::string& url) {
+    std::string out;
+    for (const auto& host : hosts_of(url))
+      out += "[" + host.name + " " + host.address + " " + host.port + "]";
+    return out;
+  };
+  CHECK(shown("postgresql://phi@a/db") == "[a  ]");
+  CHECK(shown("postgresql://phi@a:1,b:2,c/db") == "[a  1][b  2][c  ]");
+  CHECK(shown("postgresql://phi@[::1]:1,b/db") == "[::1  1][b  ]");
+  CHECK(shown("host=a,b port=5433 dbname=db") == "[a  5433][b  5433]");
+  CHECK(shown("host=a,b hostaddr=10.0.0.1,10.0.0.2 port=1,2") == "[a 10.0.0.1 1][b 10.0.0.2 2]");
+  CHECK(shown("hostaddr=10.0.0.1,10.0.0.2") == "[ 10.0.0.1 ][ 10.0.0.2 ]");
+  CHECK(shown("postgresql:///db?host=/run/postgresql") == "[/run/postgresql  ]");
+  CHECK(shown("dbname=db") == "[  ]");           // as its environment says
+  CHECK(shown("host=a,b,c port=1,2") == "[  ]"); // it says what is wrong
+  CHECK(url_value("postgresql://a/db?connect_timeout=7", "connect_timeout") == "7");
+  CHECK(url_value("postgresql://a/db", "connect_timeout") == "");
+}

@@ -1,0 +1,240 @@
+#include "server/store/postgres/connecting.hpp"
+
+#include "server/store/postgres/connection.hpp"
+
+#include <libpq-fe.h>
+
+#include <algorithm>
+#include <future>
+#include <memory>
+#include <netdb.h>
+#include <new>
+#include <poll.h>
+#include <sys/socket.h>
+#include <thread>
+#include <vector>
+
+namespace phi::store {
+namespace {
+
+using clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+struct end_session {
+  void operator()(pg_conn* session) const noexcept { PQfinish(session); }
+};
+using session = std::unique_ptr<pg_conn, end_session>;
+
+/// The addresses of a host, or why there are none.
+struct found_addresses {
+  std::vector<std::string> list;
+  std::string error;
+};
+
+found_addresses look_up(const std::string& host, int flags) {
+  addrinfo wanted{};
+  wanted.ai_socktype = SOCK_STREAM;
+  wanted.ai_flags = flags;
+  addrinfo* all = nullptr;
+  if (int code = ::getaddrinfo(host.c_str(), nullptr, &wanted, &all); code != 0)
+    return {{}, ::gai_strerror(code)};
+  found_addresses out;
+  for (const auto* one = all; one; one = one->ai_next) {
+    char text[NI_MAXHOST];
+    if (::getnameinfo(one->ai_addr, one->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST)
+        == 0)
+      out.list.emplace_back(text);
+  }
+  ::freeaddrinfo(all);
+  return out;
+}
+
+milliseconds whole_ms(clock::duration time) {
+  return std::chrono::ceil<milliseconds>(time);
+}
+
+/// One call of `open_session`.
+class connecting {
+public:
+  connecting(const postgres_access& access, milliseconds silence, work_watch* watch)
+    : access_(access),
+      silence_(std::to_string(silence.count())),
+      until_(clock::now() + access.connect_timeout),
+      watch_(watch) {}
+
+  session try_all() {
+    auto hosts = hosts_of(access_.url);
+    auto rounds = wanted_servers();
+    auto left = hosts.size() * rounds.size();
+    for (const auto& attributes : rounds)
+      for (const auto& host : hosts)
+        if (auto out = try_host(host, attributes, share(until_, left--)))
+          return out;
+    return nullptr;
+  }
+
+  /// Why not, of every address.
+  const std::string& why() const { return why_; }
+
+private:
+  static clock::time_point share(clock::time_point until, size_t among) {
+    auto now = clock::now();
+    return now + (until - now) / static_cast<int64_t>(among);
+  }
+
+  /// libpq knows what a server is by asking it; with one at a time it cannot come back to those it
+  /// would rather not have.
+  std::vector<std::string> wanted_servers() const {
+    auto said = url_value(access_.url, "target_session_attrs");
+    if (said == "prefer-standby")
+      return {"standby", "any"};
+    if (said.empty())
+      said = access_.for_writing ? "read-write" : "any";
+    return {said};
+  }
+
+  session try_host(const postgres_host& host, const std::string& attributes,
+                   clock::time_point until) {
+    auto addresses = addresses_of(host, until);
+    auto left = addresses.size();
+    for (auto& address : addresses) {
+      auto place = host;
+      place.address = std::move(address);
+      if (auto out = try_address(place, attributes, share(until, left--)))
+        return out;
+    }
+    return nullptr;
+  }
+
+  /// Nothing may be known of them: one that is empty leaves it to libpq.
+  std::vector<std::string> addresses_of(const postgres_host& host, clock::time_point until) {
+    bool is_name =
+      host.address.empty() && !host.name.empty() && host.name[0] != '/' && host.name[0] != '@';
+    if (!is_name)
+      return {host.address};
+    if (auto numbers = look_up(host.name, AI_NUMERICHOST); !numbers.list.empty())
+      return numbers.list;
+    auto found = look_up_in_thread(host.name, until);
+    if (found.list.empty())
+      add_cause("the address of " + host.name + " is not known: " + found.error);
+    return found.list;
+  }
+
+  /// To look a name up takes as long as the resolver likes, and nothing ends it: it has a thread
+  /// of its own, which keeps it if it must.
+  found_addresses look_up_in_thread(const std::string& name, clock::time_point until) {
+    auto told = std::make_shared<std::promise<found_addresses>>();
+    auto answer = told->get_future();
+    std::thread{[told, name] { told->set_value(look_up(name, 0)); }}.detach();
+    while (answer.wait_for(next_look(until)) != std::future_status::ready)
+      if (clock::now() >= until)
+        return {{}, "nobody has told it in time"};
+    return answer.get();
+  }
+
+  session try_address(const postgres_host& place, const std::string& attributes,
+                      clock::time_point until) {
+    auto began = clock::now();
+    auto out = begin(place, attributes);
+    for (auto next = PGRES_POLLING_WRITING; PQstatus(out.get()) != CONNECTION_BAD;
+         next = PQconnectPoll(out.get())) {
+      if (next == PGRES_POLLING_OK)
+        return out;
+      if (next == PGRES_POLLING_FAILED)
+        break;
+      if (!wait_for(PQsocket(out.get()), next == PGRES_POLLING_READING ? POLLIN : POLLOUT, until)) {
+        add_cause((place.name.empty() ? place.address : place.name) + " port " + PQport(out.get())
+                  + " did not answer within "
+                  + std::to_string(whole_ms(clock::now() - began).count()) + " ms");
+        return nullptr;
+      }
+    }
+    add_cause(one_line(PQerrorMessage(out.get())));
+    return nullptr;
+  }
+
+  session begin(const postgres_host& place, const std::string& attributes) const {
+    // Later keywords override earlier ones, empty ones say nothing: what the URL says goes before
+    // our defaults, and the place before the URL.
+    const char* names[] = {"keepalives_idle",
+                           "keepalives_interval",
+                           "keepalives_count",
+                           "tcp_user_timeout",
+                           "application_name",
+                           "dbname",
+                           "target_session_attrs",
+                           "client_encoding",
+                           "host",
+                           "hostaddr",
+                           "port",
+                           nullptr};
+    const char* values[] = {"5",
+                            "2",
+                            "3",
+                            silence_.c_str(),
+                            access_.name.c_str(),
+                            access_.url.c_str(),
+                            attributes.c_str(),
+                            "UTF8",
+                            place.name.c_str(),
+                            place.address.c_str(),
+                            place.port.c_str(),
+                            nullptr};
+    session out{PQconnectStartParams(names, values, 1)};
+    if (!out)
+      throw std::bad_alloc{};
+    return out;
+  }
+
+  /// False: not before `until`.
+  bool wait_for(int socket, short what, clock::time_point until) {
+    for (;;) {
+      auto most = next_look(until);
+      if (most <= milliseconds{0})
+        return false;
+      pollfd one{socket, what, 0};
+      if (::poll(&one, 1, static_cast<int>(most.count())) > 0)
+        return true;
+    }
+  }
+
+  milliseconds next_look(clock::time_point until) {
+    look();
+    return std::min<milliseconds>(work_watch::interval, whole_ms(until - clock::now()));
+  }
+
+  void look() {
+    if (auto why = watch_ ? watch_->check() : end_cause::none; why != end_cause::none)
+      throw postgres_ended{why};
+  }
+
+  void add_cause(const std::string& text) { why_ += (why_.empty() ? "" : "; ") + text; }
+
+  const postgres_access& access_;
+  std::string silence_;
+  clock::time_point until_;
+  work_watch* watch_;
+  std::string why_;
+};
+
+} // namespace
+
+std::string one_line(const char* text) {
+  std::string out{text ? text : ""};
+  while (!out.empty() && out.back() == '\n')
+    out.pop_back();
+  for (auto& c : out)
+    if (c == '\n' || c == '\t')
+      c = ' ';
+  return out;
+}
+
+pg_conn* open_session(const postgres_access& access, milliseconds silence,
+                      const secret_words& secrets, work_watch* watch) {
+  connecting to{access, silence, watch};
+  if (auto out = to.try_all())
+    return out.release();
+  throw postgres_error{secrets.without(to.why()), {}};
+}
+
+} // namespace phi::store
