@@ -42,6 +42,11 @@ loaded_config settings_source::load() const {
     loaded.problems = check_with_libraries(loaded.values);
     name_origins(loaded);
   }
+  const auto& stats = loaded.values.stats;
+  if (loaded.ok() && stats.storage == "postgres"
+      && !store::url_value(stats.postgres_url.value, "connect_timeout").empty())
+    loaded.warnings.push_back("stats.postgres_url has a connect_timeout, which has no effect:"
+                              " stats.postgres_connect_timeout_secs holds for all its hosts");
   if (const char* wish = std::getenv("PHI_LOG"); wish && *wish && !parse_log_level(wish))
     loaded.warnings.push_back("PHI_LOG=" + std::string{wish}
                               + " is not one of trace, debug, info, warn, error; goes on with"

@@ -75,6 +75,22 @@ TEST_CASE("--check finds what only a start on this machine would stumble over") 
   CHECK(has(said({}), "a start here would fail: cannot read the tokens in "));
 }
 
+TEST_CASE("--check says what of the URL of PostgreSQL has no effect") {
+  temp_dir dir;
+  auto check = [&](const std::string& parameters) {
+    return run_program({binary(), "--check"},
+                       {{"APP_SERVER_STATE_DIR", dir.path()},
+                        {"APP_STATS_STORAGE", "postgres"},
+                        {"APP_STATS_POSTGRES_URL", "postgresql://phi@db/phi" + parameters}});
+  };
+  auto with_timeout = check("?connect_timeout=100");
+  CHECK(with_timeout.code == 0);
+  CHECK(has(with_timeout.err, "stats.postgres_url has a connect_timeout, which has no effect"));
+  auto without = check("?sslmode=require");
+  CHECK(without.code == 0);
+  CHECK_FALSE(has(without.err, "has no effect"));
+}
+
 TEST_CASE("--print-config shows values and origins, and no secret") {
   temp_dir dir;
   std::ofstream{dir.path("c.toml")} << "[server]\nport = 8080\n";
