@@ -1,23 +1,9 @@
+#include "protocol/standard_descriptors.hpp"
 #include "server/commands.hpp"
 #include "server/platform/posix/signals.hpp"
 #include "server/run.hpp"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-namespace {
-
-/// A program started with a closed stdin, stdout or stderr would get that number for the first file
-/// it opens, and write its log there.
-void open_standard_descriptors() {
-  int fd = ::open("/dev/null", O_RDWR); // the lowest number that is free
-  while (fd >= 0 && fd <= STDERR_FILENO)
-    fd = ::open("/dev/null", O_RDWR);
-  ::close(fd);
-}
-
-} // namespace
 
 int main(int argc, char** argv) {
   using namespace phi;

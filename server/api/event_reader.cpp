@@ -99,7 +99,27 @@ bool nul_inside(dom::element value) {
   return false;
 }
 
-std::string what_is_wrong(simdjson::error_code code) {
+error_code code_of(simdjson::error_code code) {
+  return code == simdjson::DEPTH_ERROR ? error_code::too_deep : error_code::invalid_json;
+}
+
+/// Whether a value is at fault, and not what divides it from the others.
+bool is_about_value(simdjson::error_code code) {
+  return code == simdjson::NUMBER_ERROR || code == simdjson::STRING_ERROR
+         || code == simdjson::UTF8_ERROR || code == simdjson::UNESCAPED_CHARS
+         || code == simdjson::DEPTH_ERROR;
+}
+
+/// The same of what is read of `text`.
+bool is_about_value(simdjson::error_code code, std::string_view text) {
+  return is_about_value(code)
+         || ((code == simdjson::TAPE_ERROR || code == simdjson::N_ATOM_ERROR)
+             && holds_no_number(text));
+}
+
+std::string what_is_wrong(simdjson::error_code code, std::string_view text) {
+  if (!is_about_value(code) && is_about_value(code, text))
+    return "JSON has no NaN and no Infinity; leave the field out, or send null";
   switch (code) {
     case simdjson::DEPTH_ERROR:
       return "the JSON is nested deeper than " + std::to_string(max_depth) + " levels";
@@ -112,17 +132,6 @@ std::string what_is_wrong(simdjson::error_code code) {
     case simdjson::EMPTY: return "there is no JSON value";
     default: return std::string{"the JSON is malformed ("} + simdjson::error_message(code) + ")";
   }
-}
-
-error_code code_of(simdjson::error_code code) {
-  return code == simdjson::DEPTH_ERROR ? error_code::too_deep : error_code::invalid_json;
-}
-
-/// Whether a value is at fault, and not what divides it from the others.
-bool is_about_value(simdjson::error_code code) {
-  return code == simdjson::NUMBER_ERROR || code == simdjson::STRING_ERROR
-         || code == simdjson::UTF8_ERROR || code == simdjson::UNESCAPED_CHARS
-         || code == simdjson::DEPTH_ERROR;
 }
 
 /// Windows' tools write one at the beginning of a text.
@@ -165,15 +174,15 @@ public:
 
   /// The JSON was not read, for `code`. In an array that may be the fault of some events only.
   read_events by_parts(std::string_view body, simdjson::error_code code) {
-    auto parts = is_about_value(code) ? parts_of_array(body, limits_.events) : std::nullopt;
+    auto parts = is_about_value(code, body) ? parts_of_array(body, limits_.events) : std::nullopt;
     if (!parts)
-      return whole(code_of(code), what_is_wrong(code));
+      return whole(code_of(code), what_is_wrong(code, body));
     if (parts->size() > limits_.events)
       return too_many();
     for (auto part : *parts) {
-      auto wrong = add_part(static_cast<size_t>(part.data() - body.data()), part.size());
-      if (wrong && !is_about_value(wrong))
-        return whole(code_of(wrong), what_is_wrong(wrong)); // then it is no JSON at all
+      auto wrong = add_part(static_cast<size_t>(part.data() - body.data()), part.size(), 0);
+      if (wrong && !is_about_value(wrong, part))
+        return whole(code_of(wrong), what_is_wrong(wrong, part)); // then it is no JSON at all
     }
     return std::move(out_);
   }
@@ -188,7 +197,7 @@ public:
       if (line.find_first_not_of(" \t\r") != line.npos) {
         if (index_ >= limits_.events)
           return too_many();
-        add_part(at, line.size());
+        add_part(at, line.size(), line.size());
       }
       at = end + 1;
     }
@@ -233,17 +242,18 @@ private:
                  "a request may hold up to " + std::to_string(limits_.events) + " events");
   }
 
-  /// A part of the text that was loaded: an event of its own.
-  simdjson::error_code add_part(size_t at, size_t size) {
+  /// A part of the text that was loaded: an event of its own. `measured`: its size as text, where
+  /// that is what counts; 0: what is in it counts, as in an array that is read whole.
+  simdjson::error_code add_part(size_t at, size_t size, size_t measured) {
     dom::element root;
-    event_size_ = size;
-    bool fits = size <= limits_.event_bytes;
+    event_size_ = measured;
+    bool fits = measured <= limits_.event_bytes;
     auto code = fits ? parse_at(at, size, root) : simdjson::SUCCESS;
     if (fits && !code) {
       add(root);
       return code;
     }
-    fits ? reject(code_of(code), "", what_is_wrong(code))
+    fits ? reject(code_of(code), "", what_is_wrong(code, {text_.data() + at, size}))
          : reject(error_code::event_too_large, "", too_large_text());
     ++index_;
     return code;

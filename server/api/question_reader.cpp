@@ -123,9 +123,8 @@ private:
   void take_all(const text_pairs& list) {
     std::set<std::string_view> seen;
     for (const auto& [name, value] : list) {
-      if (errors_.size() == most_complaints)
-        return complain("",
-                        "and more; the first " + std::to_string(most_complaints) + " are named");
+      if (errors_.size() > most_complaints)
+        return;
       if (!seen.insert(name).second)
         complain(name, "the parameter is given twice");
       else if (const auto* row = find(name))
@@ -140,6 +139,12 @@ private:
   }
 
   void complain(std::string_view name, std::string message) {
+    if (errors_.size() > most_complaints)
+      return;
+    if (errors_.size() == most_complaints) {
+      name = {};
+      message = "and more; the first " + std::to_string(most_complaints) + " are named";
+    }
     errors_.push_back({.code = error_code::invalid_query,
                        .pointer = std::string{name},
                        .message = std::move(message)});

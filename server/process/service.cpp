@@ -67,8 +67,9 @@ void service::state_changed(service_state state, const std::string& text) {
 void service::show(service_state state, const std::string& text) {
   if (state == shown_) {
     parts_.manager.status(text);
-    if (state == service_state::starting) // an actor more is up
-      parts_.manager.extend(std::chrono::seconds{settings_->shutdown.start_timeout_secs});
+    if (state == service_state::starting) // it gets on; we give it up before the manager does
+      parts_.manager.extend(std::chrono::seconds{settings_->shutdown.start_timeout_secs}
+                            + defaults::start_margin);
     return;
   }
   switch (state) {

@@ -299,6 +299,26 @@ TEST_CASE(
   CHECK(service.stop().code == 0);
 }
 
+TEST_CASE("a rule that somebody has deferred to COMMIT costs the event that breaks it") {
+  postgres_server server;
+  temp_dir dir;
+  service_process service{dir.path(), on_postgres(server.url(), {{"APP_SPOOL_AFTER_MS", "5000"}})};
+  CHECK(answers_committed(service));
+  server.ask("CREATE FUNCTION judge() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+             " IF NEW.action = 'poison' THEN RAISE 'no poison here'; END IF; RETURN NULL; END $$;"
+             " CREATE CONSTRAINT TRIGGER judge AFTER INSERT ON event DEFERRABLE INITIALLY DEFERRED"
+             " FOR EACH ROW EXECUTE FUNCTION judge()");
+  auto answer = post_many(service, many(20, {7}));
+  INFO(answer.body);
+  CHECK(answer.status == 200);
+  auto told = json::parse(answer.body);
+  CHECK(told["stored"] == 19);
+  REQUIRE(told["rejected"].size() == 1);
+  CHECK(told["rejected"][0]["index"] == 7);
+  CHECK(told["rejected"][0]["code"] == "refused_by_store");
+  CHECK(service.stop().code == 0);
+}
+
 TEST_CASE("a database that can never do ends the start, with what is to be done") {
   postgres_server server;
   server.ask("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");

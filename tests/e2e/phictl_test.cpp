@@ -5,6 +5,7 @@
 #include "tests/support/load.hpp"
 #include "tests/support/phictl.hpp"
 #include "tests/support/service_process.hpp"
+#include "tests/support/stored.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -365,6 +366,23 @@ TEST_CASE("PHI_TRACE=FILE: the trace of a whole run loads, every arrow has both 
   CHECK(has(diagram.out, "supervisor->>http: "));
   CHECK(has(diagram.out, "signal--xsupervisor"));
   CHECK_FALSE(has(diagram.out, "handled")); // nobody was stuck
+}
+
+TEST_CASE("what is closed at the start is no place for the socket: nothing is said into it") {
+  temp_dir dir;
+  service_process service{dir.path(), {{"APP_STATS_TRACK_REQUESTS", "false"}}};
+  std::ofstream lines{dir.path("lines")};
+  for (int i = 0; i < 20; ++i)
+    lines << (i % 10 == 3 ? R"({"wrong":1})" : R"({"feature":"f"})") << "\n";
+  lines.close();
+  auto at = phictl() + " --socket " + dir.path("admin.sock");
+  auto sent = shell(at + " import --again one " + dir.path("lines") + " 2>&-");
+  CHECK(sent.code == 1);
+  CHECK(has(sent.out, "18 stored"));
+  CHECK(has(sent.out, "2 rejected"));
+  CHECK(shell(at + " tail -n 2 >&- 2>&- <&-").code == 0);
+  CHECK(service.stop().code == 0);
+  CHECK(ask_database(service.database(), "SELECT count(*) FROM event") == 18);
 }
 
 TEST_CASE("the trace of a forced exit loads as well, and shows how far the stop came") {

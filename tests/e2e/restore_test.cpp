@@ -329,6 +329,44 @@ TEST_CASE("root restores as the owner: no link is followed, nothing stays behind
   CHECK(read_file(victim) == "precious");
 }
 
+TEST_CASE("restore: a log that belongs to another user than the backup is no part of it"
+          * doctest::skip(::geteuid() != 0)) {
+  constexpr uid_t nobody = 65534;
+  crashed_service left;
+  temp_dir dir;
+  auto state = dir.path("state");
+  fs::create_directory(state);
+  for (const auto* part : {"-wal", "-journal"}) {
+    CAPTURE(part);
+    auto planted = left.backup + part;
+    std::ofstream{planted} << "anything";
+    CHECK(::chown(planted.c_str(), nobody, nobody) == 0);
+    auto refused = restore(left.backup, state);
+    CHECK(refused.code == 1);
+    CHECK(has(refused.err, planted + " belongs to another user than " + left.backup));
+    CHECK(fs::is_empty(state));
+    fs::remove(planted);
+  }
+  CHECK(restore(left.backup, state).code == 0);
+}
+
+TEST_CASE("restore: a configuration that is named and cannot be read ends it") {
+  crashed_service left;
+  temp_dir dir;
+  auto state = dir.path("state");
+  fs::create_directory(state);
+  std::ofstream{dir.path("bad.toml")} << "garbage [[";
+  for (const auto* name : {"none.toml", "bad.toml"}) {
+    CAPTURE(name);
+    auto refused = run_program(
+      {phictl(), "restore", left.backup, "--state-dir", state, "--config", dir.path(name)});
+    CHECK(refused.code == 1);
+    CHECK(has(refused.err, "the configuration says which database it is, and cannot be read"));
+    CHECK(has(refused.err, name));
+    CHECK(fs::is_empty(state));
+  }
+}
+
 TEST_CASE("root reads no backup for the owner that the owner may not read, by no link"
           * doctest::skip(::geteuid() != 0 || !has_faults())) {
   constexpr uid_t nobody = 65534;

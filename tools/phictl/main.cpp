@@ -1,3 +1,4 @@
+#include "protocol/standard_descriptors.hpp"
 #include "protocol/text/closest.hpp"
 #include "tools/phictl/commands.hpp"
 #include "tools/phictl/output.hpp"
@@ -56,6 +57,7 @@ std::string what_went_wrong(int argc, char** argv, const std::exception& e) {
 } // namespace
 
 int main(int argc, char** argv) {
+  phi::open_standard_descriptors();
   auto name = std::filesystem::path{argc > 0 ? argv[0] : "phictl"}.filename().string();
   CLI::App app{"phictl: an operator's window into phi-backend", name};
   command_context context;

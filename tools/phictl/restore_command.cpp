@@ -123,6 +123,7 @@ std::vector<source_part> open_source(const std::string& file, std::vector<source
   auto parts = open_parts(
     [&](const char* part) { return ::open((file + part).c_str(), to_read & ~O_NOFOLLOW); });
   std::vector<source_part> out;
+  uid_t owner = 0;
   for (size_t i = 0; i < parts.size(); ++i) {
     auto& [part, in, error] = parts[i];
     bool may_not = !in && error == EACCES && !as_root.empty();
@@ -138,6 +139,11 @@ std::vector<source_part> open_source(const std::string& file, std::vector<source
                       : ""));
     if (!S_ISREG(about.st_mode))
       fail(file + part + " is not a file");
+    if (out.empty())
+      owner = about.st_uid;
+    if (about.st_uid != owner) // else anybody who may write beside it says what is restored
+      fail(file + part + " belongs to another user than " + file
+           + ": it may not be its log. Remove it, or give it to the same owner");
     out.push_back(std::move(parts[i]));
   }
   return out;
@@ -222,12 +228,16 @@ std::string setting_in(const std::string& settings, const std::string& key) {
   return {};
 }
 
+constexpr auto usual_config = "/etc/phi-backend/config.toml";
+
 /// The database that the configuration names; empty: none. For a service that never ran here.
 std::string database_in(const std::string& config, const std::string& program) {
-  std::error_code ignored;
-  if (config.empty() || !fs::exists(config, ignored))
+  if (config.empty())
     return {};
-  auto settings = capture({program, "--config", config, "--print-config"}).out;
+  auto [status, settings] = capture({program, "--config", config, "--print-config"}, true);
+  if (status != 0 && config != usual_config) // that one may need secrets which only the unit has
+    fail("the configuration says which database it is, and cannot be read: " + settings
+         + "; name the database with --database");
   if (setting_in(settings, "stats.storage") == "postgres")
     return postgres_place;
   return setting_in(settings, "stats.sqlite_path");
@@ -281,8 +291,10 @@ void restore(const command_context& context, const std::string& file, const rest
   auto directory = fs::absolute(named).string();
   bool usual = directory == "/var/lib/phi-backend";
   auto program = service_program();
-  auto configured = database_in(
-    !words.config.empty() || !usual ? words.config : "/etc/phi-backend/config.toml", program);
+  auto config = words.config;
+  if (std::error_code ignored; config.empty() && usual && fs::exists(usual_config, ignored))
+    config = usual_config;
+  auto configured = database_in(config, program);
   auto as_root = open_as_root(file);
   become_owner_of(directory);
   auto source = open_source(file, std::move(as_root));

@@ -70,11 +70,12 @@ public:
 
   query_answer answer(const cluster_task& task) override {
     try {
+      committing_ = false;
       auto answer = [&] {
         connect();
         return std::visit([this](const auto& one) { return execute(one); }, task);
       };
-      return on_live_session(db_, answer, [] { return true; });
+      return on_live_session(db_, answer, [this] { return !committing_; });
     } catch (const postgres_error& e) {
       recover(e);
       return {error_code::store_unavailable, e.what(), {}};
@@ -87,17 +88,17 @@ public:
 
   void leave() override {
     try {
-      if (!db_.is_open())
-        return; // away: the lease tells the others
-      patience_.begin();
+      if (!joined_)
+        return;
+      connect(); // else the others would wait for its lease to end, and miss it for ever
       auto own = value::number(run_of_process::own().number);
       queue_begin();
       db_.queue(leave_duty, {value::text(settings_.instance), own});
       db_.queue(leave_cluster, {value::text(settings_.instance), own});
       db_.queue("COMMIT");
       db_.run_queued();
-    } catch (const postgres_error&) {
-      // The same.
+    } catch (const std::exception&) {
+      // It is away: the lease tells the others.
     }
     db_.close();
   }
@@ -123,13 +124,14 @@ private:
     return heard{.wanted = said.text(0), .leads = duty.step()};
   }
 
-  /// A stop ends at once what makes a session: there is nothing to leave yet.
+  /// A stop ends at once what makes the first session: there is nothing to leave yet.
   void connect() {
     patience_.begin();
     if (db_.is_open())
       return;
     db_.set_limit(settings_.commit_timeout);
-    db_.watched_by(watch_.get());
+    if (!joined_)
+      db_.watched_by(watch_.get());
     connect_and_migrate(db_, // the store may not have come to it yet
                         {.url = settings_.url,
                          .connect_timeout = settings_.connect_timeout,
@@ -137,6 +139,7 @@ private:
                          .name = "phi-backend " + settings_.instance + " membership"});
     try {
       claim_name(db_, settings_, {}, defaults::heartbeat_lock);
+      joined_ = true;
     } catch (...) {
       db_.close();
       throw;
@@ -161,6 +164,7 @@ private:
   postgres_rows change(const char* sql, const std::vector<value>& values) {
     begin_limited(db_, settings_.commit_timeout, defaults::heartbeat_lock);
     auto out = db_.run(sql, values);
+    committing_ = true;
     db_.commit();
     return out;
   }
@@ -234,6 +238,8 @@ private:
   postgres_settings settings_;
   work_watch_ptr watch_;
   brief_patience patience_;
+  bool joined_ = false;     ///< the name was ours once
+  bool committing_ = false; ///< what was asked for may be done
   postgres_connection db_;
 };
 

@@ -6,12 +6,16 @@
 
 #include <algorithm>
 #include <future>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <netdb.h>
 #include <new>
 #include <poll.h>
 #include <sys/socket.h>
+#include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace phi::store {
@@ -47,6 +51,46 @@ found_addresses look_up(const std::string& host, int flags) {
   }
   ::freeaddrinfo(all);
   return out;
+}
+
+/// One thread for a name, however often it is asked for: a resolver may hang for long.
+class lookups {
+public:
+  std::shared_future<found_addresses> of(const std::string& name) {
+    std::lock_guard lock{mutex_};
+    auto& answer = under_way_[name];
+    if (answer.valid())
+      return answer;
+    auto told = std::make_shared<std::promise<found_addresses>>();
+    answer = told->get_future().share();
+    try {
+      std::thread{[told, name] {
+        try {
+          told->set_value(look_up(name, 0));
+        } catch (const std::exception& e) {
+          told->set_value({{}, e.what()});
+        }
+      }}.detach();
+    } catch (const std::system_error& e) { // no more threads
+      told->set_value({{}, e.what()});
+    }
+    return answer;
+  }
+
+  /// Its answer has been used, and will be old the next time.
+  void over(const std::string& name) {
+    std::lock_guard lock{mutex_};
+    under_way_.erase(name);
+  }
+
+private:
+  std::mutex mutex_;
+  std::map<std::string, std::shared_future<found_addresses>> under_way_;
+};
+
+lookups& lookups_under_way() {
+  static lookups all;
+  return all;
 }
 
 milliseconds whole_ms(clock::duration time) {
@@ -120,15 +164,14 @@ private:
     return found.list;
   }
 
-  /// To look a name up takes as long as the resolver likes, and nothing ends it: it has a thread
-  /// of its own, which keeps it if it must.
+  /// To look a name up takes as long as the resolver likes, and nothing ends it. Whoever comes
+  /// later waits for the one that is under way.
   found_addresses look_up_in_thread(const std::string& name, clock::time_point until) {
-    auto told = std::make_shared<std::promise<found_addresses>>();
-    auto answer = told->get_future();
-    std::thread{[told, name] { told->set_value(look_up(name, 0)); }}.detach();
+    auto answer = lookups_under_way().of(name);
     while (answer.wait_for(next_look(until)) != std::future_status::ready)
       if (clock::now() >= until)
         return {{}, "nobody has told it in time"};
+    lookups_under_way().over(name);
     return answer.get();
   }
 
@@ -154,33 +197,32 @@ private:
   }
 
   session begin(const postgres_host& place, const std::string& attributes) const {
-    // Later keywords override earlier ones, empty ones say nothing: what the URL says goes before
-    // our defaults, and the place before the URL.
-    const char* names[] = {"keepalives_idle",
-                           "keepalives_interval",
-                           "keepalives_count",
-                           "tcp_user_timeout",
-                           "application_name",
-                           "dbname",
-                           "target_session_attrs",
-                           "client_encoding",
-                           "host",
-                           "hostaddr",
-                           "port",
-                           nullptr};
-    const char* values[] = {"5",
-                            "2",
-                            "3",
-                            silence_.c_str(),
-                            access_.name.c_str(),
-                            access_.url.c_str(),
-                            attributes.c_str(),
-                            "UTF8",
-                            place.name.c_str(),
-                            place.address.c_str(),
-                            place.port.c_str(),
-                            nullptr};
-    session out{PQconnectStartParams(names, values, 1)};
+    // Later keywords go before earlier ones: what the URL says before our defaults.
+    std::vector<std::pair<std::string, std::string>> said{{"keepalives_idle", "5"},
+                                                          {"keepalives_interval", "2"},
+                                                          {"keepalives_count", "3"},
+                                                          {"tcp_user_timeout", silence_},
+                                                          {"application_name", access_.name}};
+    bool placed = !(place.name + place.address + place.port).empty();
+    if (placed) // a list of places in the URL would stand beside the one
+      for (auto& value : url_values_but_places(access_.url))
+        said.push_back(std::move(value));
+    else
+      said.emplace_back("dbname", access_.url);
+    said.insert(said.end(), {{"target_session_attrs", attributes},
+                             {"client_encoding", "UTF8"},
+                             {"host", place.name},
+                             {"hostaddr", place.address},
+                             {"port", place.port}});
+    std::vector<const char*> names;
+    std::vector<const char*> values;
+    for (const auto& [name, value] : said) {
+      names.push_back(name.c_str());
+      values.push_back(value.c_str()); // an empty one says nothing
+    }
+    names.push_back(nullptr);
+    values.push_back(nullptr);
+    session out{PQconnectStartParams(names.data(), values.data(), placed ? 0 : 1)};
     if (!out)
       throw std::bad_alloc{};
     return out;

@@ -160,8 +160,8 @@ void migrate(postgres_connection& db) {
 }
 
 void connect_and_migrate(postgres_connection& db, const postgres_access& access) {
-  db.connect(access);
   try {
+    db.connect(access);
     if (auto agree = compare_clocks(database_now_us(db), wall_clock_us()); !agree)
       throw postgres_misfit{agree.why()};
     migrate(db);

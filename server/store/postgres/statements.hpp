@@ -19,6 +19,10 @@ struct migration {
 };
 
 /// Migration N brings the schema from version N-1 to N.
+/// What somebody has deferred to COMMIT is checked before it: then it is about an event, and the
+/// outcome is not in doubt.
+inline constexpr const char* check_now = "SET CONSTRAINTS ALL IMMEDIATE";
+
 inline constexpr migration migrations[] = {
   {"tables of events, identities, batches and roll-ups", R"(
 CREATE TABLE event (

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <iterator>
 #include <memory>
 #include <string_view>
 
@@ -61,6 +62,8 @@ std::vector<std::string> divided(const std::string& list) {
   return out;
 }
 
+constexpr auto default_port = "5432";
+
 constexpr auto how_to_write =
   "its text is not shown, for a part of it may be the password. In a URL a password has % as %25,"
   " @ as %40, / as %2F, : as %3A, ? as %3F, # as %23; in the form key=value it stands in single"
@@ -92,9 +95,15 @@ outcome check_postgres_url(const std::string& url) {
 
 std::vector<postgres_host> hosts_of(const std::string& url) {
   auto read = parse(url);
+  auto said = read.value("port");
+  if (read.value("host").empty() && read.value("hostaddr").empty()
+      && read.value("service").empty()) {
+    read = {options{PQconndefaults()}, {}}; // what PGHOST and its like say, or PGSERVICE
+    said = said.empty() ? read.value("port") : said;
+  }
   auto names = divided(read.value("host"));
   auto addresses = divided(read.value("hostaddr"));
-  auto ports = divided(read.value("port"));
+  auto ports = divided(said);
   auto count = std::max(names.size(), addresses.size());
   auto fits = [&](const std::vector<std::string>& list) {
     return list.size() == 1 || list.size() == count;
@@ -107,6 +116,20 @@ std::vector<postgres_host> hosts_of(const std::string& url) {
   std::vector<postgres_host> out;
   for (size_t i = 0; i < count; ++i)
     out.push_back({of(names, i), of(addresses, i), of(ports, i)});
+  for (auto& host : out)
+    if (host.port.empty() && ports.size() > 1)
+      host.port = default_port; // as libpq reads a list (libpq, "PQconnectdbParams", port)
+  return out;
+}
+
+std::vector<std::pair<std::string, std::string>> url_values_but_places(const std::string& url) {
+  auto read = parse(url);
+  std::vector<std::pair<std::string, std::string>> out;
+  constexpr std::string_view places[] = {"host", "hostaddr", "port"};
+  for (const auto* one = read.list.get(); one && one->keyword; ++one)
+    if (one->val
+        && std::find(std::begin(places), std::end(places), one->keyword) == std::end(places))
+      out.emplace_back(one->keyword, one->val);
   return out;
 }
 

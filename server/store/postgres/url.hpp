@@ -5,6 +5,7 @@
 #include "protocol/outcome.hpp"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace phi::store {
@@ -20,8 +21,11 @@ struct postgres_host {
   std::string port;
 };
 
-/// In their order; at least one.
+/// In their order; at least one. What the URL does not say comes from the environment.
 std::vector<postgres_host> hosts_of(const std::string& url);
+
+/// What the URL says of libpq's keywords, but for those of the places.
+std::vector<std::pair<std::string, std::string>> url_values_but_places(const std::string& url);
 
 /// What the URL says of one of libpq's keywords; empty: nothing.
 std::string url_value(const std::string& url, const std::string& keyword);

@@ -199,17 +199,27 @@ private:
         return;
   }
 
+  /// Nobody waits for it any more.
+  static void end_if_abandoned(const commit_batch& batch) {
+    if (batch.abandoned())
+      throw postgres_error{"abandoned", {}};
+  }
+
   /// Whether an event that nothing is wrong with is taken, or any of these. What somebody has
   /// forbidden by a rule of his own may be forbidden to ours too.
   bool takes_anything(const commit_batch& batch) {
     auto ours = trials_.made(batch.parts.front().id, database_now_us(db_));
     auto some = spread_of(pieces_of(batch), trial_pieces);
-    return std::any_of(ours.begin(), ours.end(),
-                       [&](const event& one) { return bool{try_to_write({&one}, batch.suspect)}; })
-           || std::any_of(
-             some.begin(), some.end(), [&](const batch_piece& piece) {
-               return try_to_write(events_in(batch, {&piece, 1}), batch.suspect) && !fresh_.empty();
-             });
+    auto takes_ours = [&](const event& one) {
+      end_if_abandoned(batch);
+      return try_to_write({&one}, batch.suspect) && !fresh_.empty();
+    };
+    auto takes = [&](const batch_piece& piece) {
+      end_if_abandoned(batch);
+      return try_to_write(events_in(batch, {&piece, 1}), batch.suspect) && !fresh_.empty();
+    };
+    return std::any_of(ours.begin(), ours.end(), takes_ours)
+           || std::any_of(some.begin(), some.end(), takes);
   }
 
   /// The batch as a whole was refused: finds the events that are at fault, and commits the others.
@@ -242,8 +252,7 @@ private:
   std::vector<culprit> find_culprits(const commit_batch& batch) {
     std::vector<culprit> out;
     auto take = [&](std::span<const batch_piece> pieces) {
-      if (batch.abandoned())
-        throw postgres_error{"abandoned", {}};
+      end_if_abandoned(batch);
       return try_to_write(events_in(batch, pieces), batch.suspect);
     };
     auto refused = [&](const batch_piece& piece, const std::string& why) {
@@ -300,6 +309,7 @@ private:
         fresh_.push_back(e);
     if (!fresh_.empty()) { // else all of them are there already
       queue_rows();
+      db_.queue(check_now);
       db_.run_queued();
     }
     db_.run("ROLLBACK");
@@ -471,6 +481,7 @@ private:
       db_.queue(confirm_batches, {known.take()});
     db_.queue_prepared(add_batches, {ids.take(), stored.take(), duplicates.take(),
                                      postgres_value::text(settings_.instance)});
+    db_.queue(check_now);
     db_.run_queued();
   }
 

@@ -378,8 +378,12 @@ private:
     ours.requests.front().events = trials_.made(batch.parts.front().id, wall_clock_us());
     auto ours_alone = pieces_of(ours);
     auto some = spread_of(pieces, trial_pieces);
-    auto would_store_of = [this](const commit_batch& whose) {
-      return [this, &whose](const batch_piece& one) { return would_store(whose, one); };
+    auto would_store_of = [this, &batch](const commit_batch& whose) {
+      return [this, &batch, &whose](const batch_piece& one) {
+        if (batch.abandoned())
+          throw std::runtime_error("abandoned");
+        return would_store(whose, one);
+      };
     };
     return std::any_of(ours_alone.begin(), ours_alone.end(), would_store_of(ours))
            || std::any_of(some.begin(), some.end(), would_store_of(batch));

@@ -101,6 +101,8 @@ TEST_CASE("events: a value of no use costs its event, and not the others of its 
   for (const std::string& bad :
        {std::string{R"({"feature":"x","extra":{"n":1e999}})"},
         std::string{R"({"feature":"x\ud800"})"}, std::string{"{\"feature\":\"x\xff\"}"},
+        std::string{R"({"feature":"x","durationMs":NaN})"},
+        std::string{R"({"feature":"x","durationMs":-Infinity})"},
         std::string{"{\"feature\":\"x\x01\"}"}, R"({"feature":"x","extra":{"a":)" + deep + "}}"}) {
     INFO(bad);
     auto read = reader.read_json(
@@ -115,7 +117,8 @@ TEST_CASE("events: a value of no use costs its event, and not the others of its 
     CHECK(read.rejected[0].code
           == (bad.find("[[[") == bad.npos ? error_code::invalid_json : error_code::too_deep));
     // What is no JSON at all is refused as a whole.
-    for (auto end : {",{]", ",]", "", "]]", ",{\"feature\":\"c\",}]"}) {
+    for (auto end : {R"({"feature":"c"}])", " 1]", ",\"a\"\"b\"]", ",{]", ",]", "", "]]",
+                     ",{\"feature\":\"c\",}]"}) {
       INFO(end);
       auto whole = reader.read_json("[" + bad + end, now_us);
       CHECK(whole.error != error_code::none);
@@ -123,6 +126,15 @@ TEST_CASE("events: a value of no use costs its event, and not the others of its 
       CHECK(whole.rejected.empty());
     }
   }
+  // An event is as large there as in an array that is read whole.
+  auto blank =
+    R"([{"feature":"big")" + std::string(2000, ' ') + R"(},{"feature":"b","extra":{"n":)";
+  CHECK(reader.read_json(blank + "1}}]", now_us).events.size() == 2);
+  CHECK(reader.read_json(blank + "1e999}}]", now_us).events.size() == 1);
+  CHECK(reader.read_json(blank + "NaN}}]", now_us).rejected.at(0).message
+        == "JSON has no NaN and no Infinity; leave the field out, or send null");
+  CHECK(reader.read_json(R"([{"feature":"NaN"},{"feature":"b",}])", now_us).error
+        == error_code::invalid_json);
   auto many = "[1e999" + std::string(99, ',') + "]";
   CHECK(reader.read_json(many, now_us).error == error_code::invalid_json);
   std::string most = "[1e999";

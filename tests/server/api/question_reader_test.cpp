@@ -73,6 +73,15 @@ TEST_CASE("questions: of many wrong parameters the first are named, and the answ
   CHECK(read.errors[0].pointer == "zz0");
   CHECK(read.errors[15].pointer == "zz15");
   CHECK(read.errors[16].message == "and more; the first 16 are named");
+  std::string words = "include=a";
+  for (int i = 0; i < 4000; ++i)
+    words += ",b";
+  for (const auto& sent : {words, words + "&zz=1&yy=2"}) {
+    auto many = read_question(*find_endpoint("/stats/summary"), sent, {"UTC", 366});
+    REQUIRE(many.errors.size() == 17);
+    CHECK(many.errors[15].pointer == "include");
+    CHECK(many.errors[16].pointer.empty());
+  }
 }
 
 TEST_CASE("questions: a number that no 64 bits hold is no number of rows") {

@@ -3,6 +3,8 @@
 #include "server/store/postgres/url.hpp"
 #include "tests/support/doctest.hpp"
 
+#include <cstdlib>
+
 using namespace phi::store;
 
 TEST_CASE(
@@ -61,13 +63,19 @@ TEST_CASE("the hosts of a URL are those that libpq would try, in its order") {
     return out;
   };
   CHECK(shown("postgresql://phi@a/db") == "[a  ]");
-  CHECK(shown("postgresql://phi@a:1,b:2,c/db") == "[a  1][b  2][c  ]");
-  CHECK(shown("postgresql://phi@[::1]:1,b/db") == "[::1  1][b  ]");
+  CHECK(shown("postgresql://phi@a:1,b:2,c/db") == "[a  1][b  2][c  5432]");
+  CHECK(shown("postgresql://phi@[::1]:1,b/db") == "[::1  1][b  5432]");
+  CHECK(shown("postgresql://phi@a,b/db") == "[a  5432][b  5432]");
   CHECK(shown("host=a,b port=5433 dbname=db") == "[a  5433][b  5433]");
   CHECK(shown("host=a,b hostaddr=10.0.0.1,10.0.0.2 port=1,2") == "[a 10.0.0.1 1][b 10.0.0.2 2]");
   CHECK(shown("hostaddr=10.0.0.1,10.0.0.2") == "[ 10.0.0.1 ][ 10.0.0.2 ]");
   CHECK(shown("postgresql:///db?host=/run/postgresql") == "[/run/postgresql  ]");
-  CHECK(shown("dbname=db") == "[  ]");           // as its environment says
+  CHECK(shown("dbname=db") == "[  5432]");
+  ::setenv("PGHOST", "a,b", 1); // as its environment says
+  CHECK(shown("dbname=db") == "[a  5432][b  5432]");
+  CHECK(shown("dbname=db port=7") == "[a  7][b  7]");
+  CHECK(shown("dbname=db host=c") == "[c  ]");
+  ::unsetenv("PGHOST");
   CHECK(shown("host=a,b,c port=1,2") == "[  ]"); // it says what is wrong
   CHECK(url_value("postgresql://a/db?connect_timeout=7", "connect_timeout") == "7");
   CHECK(url_value("postgresql://a/db", "connect_timeout") == "");
