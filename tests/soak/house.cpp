@@ -45,10 +45,10 @@ void run_in_file(const std::string& file, const std::string& sql) {
 
 } // namespace
 
-house::house(database kind) : kind_{kind}, port_{testing::free_port()} {
+house::house(database kind, double minutes) : kind_{kind}, port_{testing::free_port()} {
   ::chmod(dir_.path().c_str(), 0755);
   if (!testing::may_not_mount())
-    disk_.emplace(dir_.path("disk"), "192m");
+    disk_.emplace(dir_.path("disk"), std::to_string(128 + static_cast<int>(20 * minutes)) + "m");
   else
     std::filesystem::create_directories(dir_.path("disk"));
   if (kind == database::postgres) {

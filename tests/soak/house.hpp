@@ -22,8 +22,9 @@ enum class database : uint8_t { sqlite, postgres };
 
 class house {
 public:
-  /// Starts the service, and has its database refuse what bears the word "poison".
-  explicit house(database kind);
+  /// Starts the service, and has its database refuse what bears the word "poison". Its disk has
+  /// room for what comes in so many minutes.
+  house(database kind, double minutes);
   ~house();
 
   database kind() const { return kind_; }

@@ -119,9 +119,9 @@ bool soak(const wanted& with) {
   std::cout << "seed " << with.seed << ", " << with.minutes << " minutes\n";
   std::vector<std::unique_ptr<house>> houses;
   if (!with.only_postgres)
-    houses.push_back(std::make_unique<house>(database::sqlite));
+    houses.push_back(std::make_unique<house>(database::sqlite, with.minutes));
   if (!with.only_sqlite)
-    houses.push_back(std::make_unique<house>(database::postgres));
+    houses.push_back(std::make_unique<house>(database::postgres, with.minutes));
   std::map<std::string, int> counts;
   std::mutex guard;
   std::vector<std::thread> lives;

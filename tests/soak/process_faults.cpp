@@ -13,6 +13,7 @@ using testing::eventually;
 
 constexpr int clean = static_cast<int>(exit_code::clean);
 constexpr int child_died = static_cast<int>(exit_code::child_died);
+constexpr int startup_failed = static_cast<int>(exit_code::startup_failed);
 constexpr int unaccounted = static_cast<int>(exit_code::unaccounted);
 constexpr int forced = static_cast<int>(exit_code::forced_by_deadline);
 
@@ -124,8 +125,9 @@ void throwing_actor(house& at, chance& by) {
   by.wait_ms(500, 3000);
   if (at.running())
     at.signal(SIGTERM);
-  // Events that nobody waited for may be left when the store is gone: that is said.
-  at.ended({clean, child_died, unaccounted});
+  // Events that nobody waited for may be left when the store is gone: that is said. A first sign of
+  // life that throws may end the start.
+  at.ended({clean, child_died, unaccounted, startup_failed});
   at.start();
 }
 
