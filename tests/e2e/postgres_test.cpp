@@ -176,6 +176,7 @@ TEST_CASE("through pgbouncer in transaction mode, which is stopped and started a
                    + "/usr/sbin/pgbouncer -q -d " + dir.path("pgbouncer.ini");
     REQUIRE(run_program({"/bin/sh", "-c", command}).code == 0);
     REQUIRE(eventually([&] { return http_client{port}.connected(); }));
+    REQUIRE(eventually([&] { return !read_file(dir.path("pid")).empty(); }));
   };
   auto stop = [&] {
     auto pid = std::stoi(read_file(dir.path("pid")));
