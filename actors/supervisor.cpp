@@ -137,7 +137,7 @@ void begin_stop(self_ptr self, stop_mode mode, stop_reason reason, const std::st
 
 /// A start has its time from its last progress on: a long log that is replayed or many rows that
 /// are migrated end by themselves, or by a stop.
-void look_at_start(self_ptr self) {
+void check_start(self_ptr self) {
   auto& state = self->state;
   auto now = now_of(self);
   for (auto& child : state.children)
@@ -190,7 +190,7 @@ void on_tick(self_ptr self, uint64_t number) {
     return;
   auto now = now_of(self);
   if (state.state == service_state::starting)
-    return look_at_start(self);
+    return check_start(self);
   if (!state.plan->begun()) {
     check_watchdog(self, now);
     if (state.service->shows_status() && now >= state.next_status)

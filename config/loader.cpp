@@ -2,6 +2,7 @@
 
 #include "config/keys.hpp"
 #include "protocol/outcome.hpp"
+#include "protocol/text/byte_order_mark.hpp"
 #include "protocol/text/rfc3339.hpp"
 
 #include <toml.hpp>
@@ -300,8 +301,7 @@ private:
     std::string text;
     std::getline(in, text);
     // An editor of another system may have written a mark at the beginning and its end of a line.
-    if (text.starts_with("\xef\xbb\xbf"))
-      text.erase(0, 3);
+    text = std::string{without_byte_order_mark(text)};
     text.erase(text.find_last_not_of(" \t\r") + 1);
     if (!in || text.empty())
       return problem(origin + ": cannot read a secret from " + file

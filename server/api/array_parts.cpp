@@ -1,28 +1,18 @@
 #include "server/api/array_parts.hpp"
 
+#include "protocol/text/json_text.hpp"
+
 #include <algorithm>
 #include <string>
 
 namespace phi::api {
 namespace {
 
-constexpr const char* blanks = " \t\r\n";
-
 std::string_view trimmed(std::string_view text) {
-  auto begin = text.find_first_not_of(blanks);
+  auto begin = text.find_first_not_of(json_blanks);
   if (begin == text.npos)
     return {};
-  return text.substr(begin, text.find_last_not_of(blanks) + 1 - begin);
-}
-
-/// The quote that ends the string whose quote is at `begin`.
-size_t end_of_string(std::string_view text, size_t begin) {
-  for (auto at = begin + 1; at < text.size(); ++at)
-    if (text[at] == '\\')
-      ++at;
-    else if (text[at] == '"')
-      return at;
-  return text.npos;
+  return text.substr(begin, text.find_last_not_of(json_blanks) + 1 - begin);
 }
 
 /// Where the value at `begin` ends: at a comma or a bracket that is not its own. Whatever it is, it
@@ -42,7 +32,7 @@ size_t end_of_value(std::string_view text, size_t begin) {
       return text.npos;
     begun = true;
     if (c == '"') {
-      at = end_of_string(text, at);
+      at = end_of_json_string(text, at);
       if (at == text.npos)
         return at;
     } else if (opens) {
@@ -62,7 +52,7 @@ size_t end_of_value(std::string_view text, size_t begin) {
 bool holds_no_number(std::string_view text) {
   for (size_t at = 0; at < text.size(); ++at)
     if (text[at] == '"')
-      at = std::min(end_of_string(text, at), text.size());
+      at = std::min(end_of_json_string(text, at), text.size());
     else if (auto rest = text.substr(at); rest.starts_with("NaN") || rest.starts_with("Infinity"))
       return true;
   return false;

@@ -3,6 +3,7 @@
 #include "protocol/own_request.hpp"
 
 #include "config/keys.hpp"
+#include "protocol/text/byte_order_mark.hpp"
 #include "protocol/text/rfc3339.hpp"
 #include "server/api/array_parts.hpp"
 #include "server/platform/digest.hpp"
@@ -132,11 +133,6 @@ std::string what_is_wrong(simdjson::error_code code, std::string_view text) {
     case simdjson::EMPTY: return "there is no JSON value";
     default: return std::string{"the JSON is malformed ("} + simdjson::error_message(code) + ")";
   }
-}
-
-/// Windows' tools write one at the beginning of a text.
-std::string_view without_byte_order_mark(std::string_view text) {
-  return text.starts_with("\xef\xbb\xbf") ? text.substr(3) : text;
 }
 
 } // namespace

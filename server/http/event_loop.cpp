@@ -93,8 +93,8 @@ public:
     asio_ns::post(io_, [this, next = std::move(next)] {
       settings_ = *next;
       links_.limits = limits_of(settings_);
-      handler_.adopt_settings();
-      own_requests_.adopt_settings();
+      handler_.apply_settings();
+      own_requests_.apply_settings();
     });
   }
 

@@ -21,7 +21,7 @@ public:
       addresses_(salt) {}
 
   /// The settings have changed.
-  void adopt_settings() { proxies_ = api::trusted_proxies{settings_.server.trusted_proxies}; }
+  void apply_settings() { proxies_ = api::trusted_proxies{settings_.server.trusted_proxies}; }
 
   /// Notes that a request was answered. False when such requests are not recorded.
   bool record(const exchange& answered, int status);

@@ -45,10 +45,10 @@ request_handler::request_handler(const loop_shared& shared, const config& settin
   : shared_(shared),
     settings_(settings),
     reader_(api::event_limits_of(settings), shared.salt) {
-  adopt_settings();
+  apply_settings();
 }
 
-void request_handler::adopt_settings() {
+void request_handler::apply_settings() {
   reader_.set_limits(api::event_limits_of(settings_));
   question_defaults_ = {settings_.stats.timezone, settings_.stats.max_range_days};
 }

@@ -41,7 +41,7 @@ public:
   request_handler(const loop_shared& shared, const config& settings);
 
   /// The settings have changed.
-  void adopt_settings();
+  void apply_settings();
 
   /// `of` is what is known of the request afterwards: its route, path, origin. `draining`: a stop
   /// has begun.

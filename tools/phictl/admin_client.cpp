@@ -168,8 +168,8 @@ json admin_client::call(std::string_view method, json params, std::chrono::milli
 /// (`defaults::restart_backoff`).
 constexpr std::chrono::milliseconds again_after{250};
 
-json admin_client::look(std::string_view method, const json& params,
-                        std::chrono::milliseconds limit) {
+json admin_client::query(std::string_view method, const json& params,
+                         std::chrono::milliseconds limit) {
   auto until = steady::now() + limit;
   for (;;)
     try {

@@ -28,7 +28,7 @@ public:
 
   /// The same for a question that changes nothing: where the service says "try again", as when the
   /// actor that had it was restarted, it is asked again until `limit` is over.
-  json look(std::string_view method, const json& params, std::chrono::milliseconds limit);
+  json query(std::string_view method, const json& params, std::chrono::milliseconds limit);
 
   /// Waits until the service ends the connection, no longer than `until`.
   void wait_for_end(std::chrono::steady_clock::time_point until);

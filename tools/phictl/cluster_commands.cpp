@@ -98,7 +98,7 @@ void replay_spool(const command_context& context) {
   uint64_t aside = 0;
   do {
     client.wait_for_end(steady::now() + 200ms);
-    auto spool = client.look(admin_wire::method_spool, json::object(), 10s);
+    auto spool = client.query(admin_wire::method_spool, json::object(), 10s);
     left = spool.value("events", uint64_t{0});
     aside = spool.value("setAsideEvents", uint64_t{0});
   } while (left > 0 && steady::now() < until);

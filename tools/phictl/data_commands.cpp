@@ -51,7 +51,7 @@ void tail(const command_context& context, const std::string& feature, int lines,
     params["feature"] = feature;
   auto went_on = steady::now();
   for (;;) {
-    auto answer = client.look(admin_wire::method_events, params, context.timeout_or(10s));
+    auto answer = client.query(admin_wire::method_events, params, context.timeout_or(10s));
     for (const auto& event : answer["events"])
       print_event(context, event);
     print().flush();

@@ -1,23 +1,13 @@
 #include "tools/phictl/line_identity.hpp"
 
+#include "protocol/text/json_text.hpp"
+
 #include <nlohmann/json.hpp>
 
 #include <optional>
 
 namespace phi::ctl {
 namespace {
-
-constexpr const char* blanks = " \t\r\n";
-
-/// The quote that ends the string whose quote is at `begin`.
-size_t end_of_string(std::string_view text, size_t begin) {
-  for (auto at = begin + 1; at < text.size(); ++at)
-    if (text[at] == '\\')
-      ++at;
-    else if (text[at] == '"')
-      return at;
-  return text.npos;
-}
 
 /// Whether a string with its quotes says `id`, however it is escaped.
 bool says_id(std::string_view quoted) {
@@ -40,13 +30,13 @@ std::optional<size_t> value_of_id(std::string_view text, size_t begin) {
       break;
     if (c != '"')
       continue;
-    auto end = end_of_string(text, at);
+    auto end = end_of_json_string(text, at);
     if (end == text.npos)
       break;
-    auto colon = text.find_first_not_of(blanks, end + 1);
+    auto colon = text.find_first_not_of(json_blanks, end + 1);
     if (depth == 1 && colon != text.npos && text[colon] == ':'
         && says_id(text.substr(at, end + 1 - at)))
-      return std::min(text.find_first_not_of(blanks, colon + 1), text.size());
+      return std::min(text.find_first_not_of(json_blanks, colon + 1), text.size());
     at = end;
   }
   return std::nullopt;
@@ -66,7 +56,7 @@ size_t length_of_none(std::string_view text, size_t at) {
 } // namespace
 
 std::string with_identity(std::string line, std::string_view id) {
-  auto begin = line.find_first_not_of(blanks);
+  auto begin = line.find_first_not_of(json_blanks);
   if (begin == line.npos || line[begin] != '{')
     return line;
   auto quoted = '"' + std::string{id} + '"';
@@ -75,7 +65,7 @@ std::string with_identity(std::string line, std::string_view id) {
       line.replace(*value, length, quoted);
     return line;
   }
-  auto next = line.find_first_not_of(blanks, begin + 1);
+  auto next = line.find_first_not_of(json_blanks, begin + 1);
   bool empty = next == line.npos || line[next] == '}';
   line.insert(begin + 1, R"("id":)" + quoted + (empty ? "" : ","));
   return line;

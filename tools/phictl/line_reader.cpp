@@ -1,5 +1,6 @@
 #include "tools/phictl/line_reader.hpp"
 
+#include "protocol/text/byte_order_mark.hpp"
 #include "tools/phictl/context.hpp"
 
 #include <openssl/evp.h>
@@ -204,7 +205,7 @@ void line_reader::read_on() {
 }
 
 void line_reader::skip_byte_order_mark() {
-  constexpr std::string_view mark = "\xef\xbb\xbf";
+  constexpr auto mark = byte_order_mark;
   while (!ended_ && rest_.size() < mark.size() && mark.starts_with(rest_))
     read_on();
   if (rest_.starts_with(mark))

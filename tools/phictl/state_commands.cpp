@@ -83,7 +83,7 @@ void watch(const command_context& context) {
   admin_client client{context};
   bool terminal = ::isatty(STDOUT_FILENO);
   for (;;) {
-    auto answer = client.look(admin_wire::method_status, json::object(), context.timeout_or(3s));
+    auto answer = client.query(admin_wire::method_status, json::object(), context.timeout_or(3s));
     if (terminal)
       print() << "\033[H\033[J";
     if (context.json)

@@ -120,7 +120,7 @@ void follow(admin_client& client, steady::time_point until) {
   progress_line line;
   try {
     while (steady::now() < until) {
-      line.show(who_holds(client.look(admin_wire::method_status, json::object(), 2s)));
+      line.show(who_holds(client.query(admin_wire::method_status, json::object(), 2s)));
       client.wait_for_end(std::min(until, steady::now() + 250ms));
     }
   } catch (const failure& gone) {
@@ -140,7 +140,7 @@ void wait_until_gone(const command_context& context, const run_key& run, steady:
   while (steady::now() < until) {
     try {
       admin_client connection{context};
-      auto running = run_in(connection.look(admin_wire::method_status, json::object(), 2s));
+      auto running = run_in(connection.query(admin_wire::method_status, json::object(), 2s));
       if (running.pid != run.pid || running.id != run.id)
         return;
       follow(connection, until);
