@@ -129,6 +129,7 @@ public:
       auto reserve = file(report_name) + ".new";
       {
         auto to = open_or_fail(reserve, O_WRONLY | O_CREAT);
+        fault_point("report.opened");
         write_all(to, report, reserve);
         if (::ftruncate(to.get(), static_cast<off_t>(report.size())) != 0)
           fail("cut", reserve);

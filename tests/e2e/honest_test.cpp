@@ -268,7 +268,9 @@ TEST_CASE(
   "a rule of somebody's own that forbids our trial as well: the others are stored all the same") {
   postgres_server server;
   temp_dir dir;
-  service_process service{dir.path(), on_postgres(server.url(), {{"APP_SPOOL_AFTER_MS", "5000"}})};
+  service_process service{dir.path(),
+                          on_postgres(server.url(), {{"APP_SPOOL_AFTER_MS", "5000"},
+                                                     {"APP_STATS_TRACK_REQUESTS", "false"}})};
   server.ask("ALTER TABLE event ADD CHECK (feature ~ '^f')");
   auto answer = post_many(service, R"({"feature":"bad"})"
                                    "\n"

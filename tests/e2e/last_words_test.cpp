@@ -125,7 +125,8 @@ TEST_CASE("a clean stop on a full disk keeps its report and is no crash at the n
           * doctest::skip(may_not_mount())) {
   temp_dir dir;
   small_disk disk{dir.path("state"), "8m"};
-  settings env{{"APP_SERVER_STATE_DIR", dir.path("state")}};
+  settings env{{"APP_SERVER_STATE_DIR", dir.path("state")},
+               {"PHI_FAULTS", "report.opened=block:100"}}; // time for another to take its room
   std::string first;
   {
     service_process service{dir.path(), env};
