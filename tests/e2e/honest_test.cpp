@@ -122,6 +122,38 @@ TEST_CASE(
   service.kill();
 }
 
+TEST_CASE("a COMMIT that is cut short while a standby hangs is not done: it is in the spool") {
+  postgres_server primary{"wal_level = replica\nmax_wal_senders = 5\n"};
+  postgres_server standby{primary, free_port()};
+  primary.set("synchronous_standby_names = '*'");
+  REQUIRE(eventually([&] {
+    return primary.number("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'")
+           == 1;
+  }));
+  temp_dir dir;
+  service_process service{
+    dir.path(), on_postgres(primary.url(), patient({{"APP_STATS_TRACK_REQUESTS", "false"},
+                                                    {"APP_STATS_BUSY_TIMEOUT_MS", "8000"}}))};
+  CHECK(send(service, "before", 5) == 5);
+  auto receiver = static_cast<pid_t>(standby.number("SELECT pid FROM pg_stat_wal_receiver"));
+  REQUIRE(::kill(receiver, SIGSTOP) == 0);
+  http_answer answer;
+  std::thread sender{[&] { answer = post_many(service, many(20)); }};
+  // The server says COMMIT then, and warns that it has not waited.
+  CHECK(eventually([&] {
+    return primary.number("SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity"
+                          " WHERE wait_event = 'SyncRep' AND application_name LIKE 'phi-backend %'")
+           > 0;
+  }));
+  sender.join();
+  CHECK(answer.status == 202);
+  CHECK(spooled(service) == 20);
+  ::kill(receiver, SIGCONT);
+  CHECK(eventually([&] { return spooled(service) == 0; }, 60s));
+  CHECK(eventually([&] { return standby.number(stored_f) == 25; }));
+  CHECK(service.stop().code == 0);
+}
+
 TEST_CASE(
   "an instance that stands still in a transaction does not jam another that gets its events") {
   REQUIRE(has_faults());
