@@ -19,9 +19,10 @@ struct kept_rows {
   bool operator==(const kept_rows&) const = default;
 };
 
-/// The next `kept_rows` at `now_us`. Time moves the first day by one and never twice within
-/// `pause`: after a gap, or a jump of the clock, rows go a day at a time. Fewer days to keep are an
-/// operator's wish and hold at once.
+/// The next `kept_rows` at `now_us`. Time moves the first day by one a day (UTC), and never twice
+/// within `pause`: after a gap, or a jump of the clock, nothing goes faster than time passes. What
+/// a gap left behind is caught up by one more each seventh day: whoever set a limit means it, and a
+/// wrong clock is seen within a week. Fewer days to keep are an operator's wish and hold at once.
 kept_rows next_kept_rows(kept_rows was, int64_t now_us, int64_t keep_days,
                          std::chrono::microseconds pause);
 

@@ -172,8 +172,8 @@ inline constexpr std::chrono::milliseconds statement_grace = 500ms;
 inline constexpr std::chrono::milliseconds transaction_silence = 5s;
 /// By how much the clocks of an instance and of its database may differ: as those of senders.
 inline constexpr std::chrono::seconds clock_tolerance{max_future_secs};
-/// After a gap or a jump of the clock rows are dropped a day at a time, no faster than this: twice
-/// as fast as they would have been, and slow enough for somebody to see it.
+/// Days of rows are dropped one a day; two that fall on both sides of midnight, or a day that a gap
+/// left behind, are at least this far apart.
 inline constexpr std::chrono::microseconds retention_pause = 12h;
 /// After an error of maintenance: doubles up to the longest.
 inline constexpr std::chrono::milliseconds maintenance_retry = 10s;

@@ -3,6 +3,8 @@
 #include "actors/retention.hpp"
 #include "tests/support/doctest.hpp"
 
+#include <vector>
+
 using namespace phi;
 using namespace std::chrono_literals;
 
@@ -42,11 +44,38 @@ TEST_CASE("retention: a clock that jumps a year ahead drops one day, not all") {
   CHECK(*kept.from_day == *before.from_day + 1);
 }
 
-TEST_CASE("retention: after ten days without an instance it catches up, a day each twelve hours") {
+TEST_CASE("retention: after ten days without an instance one more goes each seventh day") {
   auto kept = next({}, today * day);
-  for (int64_t hours = 0; hours < 24 * 20; ++hours)
+  std::vector<int64_t> gone; // days of the moves, since the gap
+  for (int64_t hours = 0; hours < 24 * 90; ++hours) {
+    auto was = *kept.from_day;
     kept = next(kept, (today + 10) * day + hours * hour);
-  CHECK(*kept.from_day == today + 10 + 19 - 30);
+    CHECK(*kept.from_day - was <= 1);
+    if (*kept.from_day != was)
+      gone.push_back(hours / 24);
+  }
+  // 90 days and the ten of the gap less the day of the last midnight; never three within a day.
+  CHECK(*kept.from_day == today + 10 + 89 - 30);
+  CHECK(gone.size() == 99);
+  for (size_t i = 0; i + 1 < gone.size(); ++i) {
+    bool twice = gone[i] == gone[i + 1];
+    bool seventh = (today + 10 + gone[i]) % 7 == 0;
+    CHECK((!twice || seventh));
+  }
+}
+
+TEST_CASE("retention: a clock a year ahead for six days takes six days, around midnight one") {
+  auto kept = next({}, today * day);
+  const auto from = *kept.from_day;
+  auto ahead = (today + 365) / 7 * 7 + 1; // six days that are no seventh
+  for (int64_t hours = 0; hours < 24 * 6; ++hours)
+    kept = next(kept, ahead * day + hours * hour);
+  CHECK(*kept.from_day == from + 6);
+  const auto midnight = next({}, today * day);
+  kept = midnight;
+  for (int64_t seconds = -30; seconds < 30; ++seconds)
+    kept = next(kept, (today + 365) * day + seconds * 1'000'000);
+  CHECK(*kept.from_day == *midnight.from_day + 1);
 }
 
 TEST_CASE("retention: fewer days to keep hold at once, more bring nothing back") {
