@@ -47,14 +47,23 @@ inline uint64_t still_to_store(const service_process& service) {
   return gauge(health, "spooled") + (deferred ? gauge(health, "setAside") : 0);
 }
 
-/// Waits until what was spooled is in the database, then stops the service: clean, and balanced.
+/// Waits until what was spooled is in the database, then stops the service: clean, and balanced. A
+/// last COMMIT that took longer than spool.after_ms has gone to the spool: then it starts once
+/// more.
 inline void drain_and_stop(service_process& service) {
-  if (!eventually([&] { return still_to_store(service) == 0; }, 130s))
-    FAIL_CHECK("the spool does not get empty:\n" << service.log());
-  auto end = service.stop();
-  INFO(service.log());
-  CHECK(end.code == 0);
-  CHECK_FALSE(service.logged("keeps events for the next start"));
+  constexpr int most_starts = 3;
+  for (int starts = 1;; ++starts) {
+    if (!eventually([&] { return still_to_store(service) == 0; }, 130s))
+      FAIL_CHECK("the spool does not get empty:\n" << service.log());
+    auto end = service.stop();
+    INFO(service.log());
+    CHECK(end.code == 0);
+    if (!service.logged("keeps events for the next start"))
+      return;
+    CHECK(service.logged("sends events to the spool"));
+    REQUIRE(starts < most_starts);
+    service.start_again();
+  }
 }
 
 /// Whether events go to the database, and not to the spool.

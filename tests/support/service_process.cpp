@@ -128,14 +128,20 @@ program_result run_program(const std::vector<std::string>& args, const settings&
 service_process::service_process(const std::string& dir, settings env, bool wait_until_ready,
                                  const std::string& config)
   : dir_(dir),
-    log_file_(dir + "/log-" + std::to_string(steady::now().time_since_epoch().count())) {
-  env.try_emplace("APP_SERVER_STATE_DIR", dir);
-  env.try_emplace("APP_SERVER_PORT", "0");
+    env_(std::move(env)),
+    config_(config) {
+  env_.try_emplace("APP_SERVER_STATE_DIR", dir);
+  env_.try_emplace("APP_SERVER_PORT", "0");
+  launch(wait_until_ready);
+}
+
+void service_process::launch(bool wait_until_ready) {
+  log_file_ = dir_ + "/log-" + std::to_string(steady::now().time_since_epoch().count());
   int log = ::open(log_file_.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
   std::vector<std::string> command{binary()};
-  if (!config.empty())
-    command.insert(command.end(), {"--config", config});
-  pid_ = start(std::move(command), env, log, log);
+  if (!config_.empty())
+    command.insert(command.end(), {"--config", config_});
+  pid_ = start(std::move(command), env_, log, log);
   ::close(log);
   if (!wait_until_ready)
     return;

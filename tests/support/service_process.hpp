@@ -50,6 +50,8 @@ public:
   ended stop();
   /// SIGKILL, then wait.
   void kill();
+  /// After it has ended: the same in the same directory, ready, with a new log.
+  void start_again() { launch(true); }
 
   std::string log() const;
   bool logged(const std::string& text) const { return log().find(text) != std::string::npos; }
@@ -61,9 +63,12 @@ public:
   std::string last_exit() const;
 
 private:
+  void launch(bool wait_until_ready);
   ended wait_since(std::chrono::steady_clock::time_point began, std::chrono::milliseconds limit);
 
   std::string dir_;
+  settings env_;
+  std::string config_;
   std::string log_file_;
   pid_t pid_ = -1;
   uint16_t port_ = 0;
