@@ -66,8 +66,8 @@ void reload(self_ptr self, const admin_call& call) {
   ask_urgent(
     self, self->state.who.supervisor, defaults::reload_timeout,
     [call](const reload_report& report) {
-      if (!report.ok())
-        return call.fail(admin_wire::refused, report.error);
+      if (!report.accepted)
+        return call.fail(admin_wire::refused, report.accepted.why());
       call.answer({{"changed", report.changed},
                    {"needsRestart", report.needs_restart},
                    {"warnings", report.warnings}});

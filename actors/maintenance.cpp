@@ -25,7 +25,7 @@ void step(self_ptr self) {
   auto& state = self->state;
   activity_scope scope{*state.who.activity, "maintaining the database"};
   fault_point("maintenance.step");
-  auto [did, warning, error] = state.port->step();
+  auto [did, warning, ended] = state.port->step();
   if (!did.empty()) {
     ++state.steps;
     log_info("maintenance", "maintains the database", {{"did", did}});
@@ -35,11 +35,11 @@ void step(self_ptr self) {
   // While there is something to do, step after step; else now and then. What cannot be done is
   // tried less and less often: each try may make others wait for a lock.
   duration wait = did.empty() ? defaults::maintenance_interval : defaults::maintenance_step;
-  if (error.empty()) {
+  if (ended) {
     state.retry = defaults::maintenance_retry;
   } else {
     log_warn("maintenance", "cannot maintain the database now",
-             {{"cause", error}, {"again_after_s", state.retry / std::chrono::seconds{1}}});
+             {{"cause", ended.why()}, {"again_after_s", state.retry / std::chrono::seconds{1}}});
     wait = std::exchange(state.retry,
                          std::min<duration>(state.retry * 2, defaults::maintenance_retry_max));
   }

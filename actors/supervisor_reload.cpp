@@ -17,8 +17,8 @@ struct reload_round {
 using round_ptr = std::shared_ptr<reload_round>;
 
 void log_reload(const reload_report& report) {
-  if (!report.ok())
-    return log_error("supervisor", "keeps its settings: " + report.error);
+  if (!report.accepted)
+    return log_error("supervisor", "keeps its settings: " + report.accepted.why());
   for (const auto& warning : report.warnings)
     log_warn("supervisor", "warns: " + warning);
   for (const auto& change : report.changed)
@@ -126,7 +126,7 @@ void reload_if_waiting(self_ptr self) {
 
 void refuse_reloads(self_ptr self) {
   for (auto& promise : std::exchange(self->state.reloads_waiting, {}))
-    promise.deliver(reload_report{.error = "the service is stopping"});
+    promise.deliver(reload_report{.accepted = outcome::failure("the service is stopping")});
 }
 
 } // namespace phi::supervising

@@ -108,12 +108,10 @@ struct stop_forecast {
 
 /// Answer of the supervisor to `reload`.
 struct reload_report {
-  std::string error;                      ///< not empty: nothing has changed; what is wrong
+  outcome accepted;                       ///< a failure: nothing has changed
   std::vector<std::string> changed;       ///< "logging.level: \"info\" -> \"debug\"", in effect now
   std::vector<std::string> needs_restart; ///< the same, in effect after a restart
   std::vector<std::string> warnings;
-
-  bool ok() const { return error.empty(); }
 };
 
 } // namespace phi

@@ -37,7 +37,7 @@ std::string trace_text(const service_status& status) {
 }
 
 std::string trace_text(const reload_report& report) {
-  return report.ok() ? count(report.changed.size(), "change") : "refused";
+  return report.accepted ? count(report.changed.size(), "change") : "refused";
 }
 
 std::string trace_text(const pong& answer) {

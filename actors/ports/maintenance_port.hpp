@@ -3,6 +3,7 @@
 
 #include "actors/ports/work_watch.hpp"
 #include "config/config.hpp"
+#include "protocol/outcome.hpp"
 
 #include <memory>
 #include <string>
@@ -21,7 +22,7 @@ public:
   struct done {
     std::string did;     ///< for the log; empty: nothing was to be done
     std::string warning; ///< what somebody should look at
-    std::string error;   ///< not empty: something could not be done now
+    outcome ended;       ///< a failure: something could not be done now
   };
   /// Partitions, retention, repair of the roll-ups: one step, which may take minutes. Connects when
   /// it must. Throws nothing.

@@ -143,8 +143,9 @@ examined look_at_salt(const config& settings) {
 examined look_at_configuration(const settings_source& source, const config& running,
                                const std::optional<systemd::unit_limits>& unit) {
   auto found = source.consider(running);
-  if (!found.error.empty())
-    return {"configuration", verdict::bad, "the next start or reload would fail: " + found.error,
+  if (!found.accepted)
+    return {"configuration", verdict::bad,
+            "the next start or reload would fail: " + found.accepted.why(),
             "mend it; phi-backend --check says the same"};
   const auto& next = found.loaded.values;
   if (next.server.host != running.server.host || next.admin.group != running.admin.group)
@@ -198,9 +199,9 @@ std::vector<shown_setting> console::settings() const {
 }
 
 result<settings_difference> console::difference() const {
-  auto [error, loaded, merged] = source_.consider(*process_.settings());
-  if (!error.empty())
-    return outcome::failure(error);
+  auto [accepted, loaded, merged] = source_.consider(*process_.settings());
+  if (!accepted)
+    return accepted;
   return settings_difference{.live = std::move(merged.changed),
                              .needs_restart = std::move(merged.needs_restart)};
 }
@@ -232,7 +233,7 @@ std::vector<examined> console::examine() const {
 
 void console::ask(const std::string& path, const std::string& query_string, gone_flag asker_gone,
                   std::function<void(query_answer)> then) {
-  const auto* endpoint = api::find_endpoint(path);
+  const auto* endpoint = api::find_question(path);
   if (!endpoint)
     return then({error_code::not_found, "there is no question " + path, {}});
   const auto& stats = process_.settings()->stats;
@@ -276,7 +277,7 @@ result<created_token> console::create_token(const std::string& name,
                                             std::optional<int64_t> seconds, bool confirmed) {
   if (auto named = api::check_token_name(name); !named)
     return named;
-  std::vector<api::scope> wanted;
+  std::vector<scope> wanted;
   for (const auto& text : scopes) {
     auto one = api::parse_scope(text);
     if (!one)

@@ -14,8 +14,6 @@
 namespace phi::api {
 namespace {
 
-constexpr size_t longest_text = 1024;
-
 using text_pairs = std::vector<std::pair<std::string, std::string>>;
 
 // -- who answers ----------------------------------------------------------------------------------
@@ -32,7 +30,7 @@ struct answerer {
   query_maker make;
 };
 
-/// One for each row of `endpoints`, in its order.
+/// One for each question of `endpoints`.
 constexpr std::array answerers{
   answerer{"/stats/daily", statistics_of<statistics::daily>},
   answerer{"/stats/daily/features", statistics_of<statistics::daily_features>},
@@ -41,12 +39,21 @@ constexpr std::array answerers{
            [](const endpoint&, question_parameters) -> reader_query { return cluster_query{}; }},
 };
 
-static_assert(std::equal(answerers.begin(), answerers.end(), endpoints.begin(), endpoints.end(),
-                         [](const answerer& a, const endpoint& b) { return a.path == b.path; }),
-              "every endpoint has its answerer, in the order of the table");
+/// The end of `answerers`: there is none.
+constexpr auto answerer_of(std::string_view path) {
+  return std::find_if(answerers.begin(), answerers.end(),
+                      [&](const answerer& one) { return one.path == path; });
+}
+
+static_assert(std::all_of(endpoints.begin(), endpoints.end(),
+                          [](const endpoint& one) {
+                            return (one.kind == endpoint_kind::question)
+                                   == (answerer_of(one.path) != answerers.end());
+                          }),
+              "every question has its answerer");
 
 reader_query make_query(const endpoint& of, question_parameters parameters) {
-  return answerers[static_cast<size_t>(&of - endpoints.data())].make(of, std::move(parameters));
+  return answerer_of(of.path)->make(of, std::move(parameters));
 }
 
 // -- the query string -----------------------------------------------------------------------------
@@ -203,8 +210,10 @@ private:
   }
 
   void take_text(const endpoint_parameter& row, const std::string& value) {
-    if (value.size() > longest_text || value.find('\0') != value.npos)
-      complain(row.name, "the text is too long or holds the character NUL");
+    if (value.size() > row.most)
+      complain(row.name, "the text may have up to " + std::to_string(row.most) + " bytes");
+    else if (value.find('\0') != value.npos)
+      complain(row.name, "the text may not hold the character NUL");
     else if (!value.empty())
       parameters_.put(row.name, value);
   }
@@ -275,9 +284,9 @@ std::optional<text_pairs> parse_query_string(std::string_view text) {
   return out;
 }
 
-const endpoint* find_endpoint(std::string_view path) {
+const endpoint* find_question(std::string_view path) {
   for (const auto& one : endpoints)
-    if (one.path == path)
+    if (one.path == path && one.kind == endpoint_kind::question)
       return &one;
   return nullptr;
 }

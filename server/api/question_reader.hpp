@@ -31,7 +31,7 @@ std::optional<std::vector<std::pair<std::string, std::string>>>
 parse_query_string(std::string_view text);
 
 /// Null: there is none. `path` without api.prefix.
-const endpoint* find_endpoint(std::string_view path);
+const endpoint* find_question(std::string_view path);
 
 /// Every parameter is checked against the endpoint's row; one that it does not have is an error
 /// too.

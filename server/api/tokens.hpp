@@ -3,6 +3,7 @@
 /// the state directory as digests only, and in memory, so that they work whatever the database
 /// does.
 
+#include "protocol/endpoints.hpp"
 #include "protocol/outcome.hpp"
 
 #include <atomic>
@@ -15,9 +16,6 @@
 #include <vector>
 
 namespace phi::api {
-
-/// What a token allows. `admin` allows everything.
-enum class scope : uint8_t { none, ingest, read, admin };
 
 std::optional<scope> parse_scope(std::string_view text);
 std::string_view to_string(scope what);

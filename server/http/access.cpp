@@ -24,10 +24,10 @@ std::optional<std::string_view> bearer_token(std::string_view authorization) {
 
 } // namespace
 
-error_code admit(std::string_view authorization, api::scope needed, const config& settings,
+error_code admit(std::string_view authorization, scope needed, const config& settings,
                  const api::token_book& tokens) {
   const auto& everywhere = settings.auth.token.value;
-  if (needed == api::scope::none)
+  if (needed == scope::none)
     return error_code::none;
   if (everywhere.empty() && !tokens.needed()) {
     tokens.note_anonymous();
@@ -49,7 +49,7 @@ error_code admit(std::string_view authorization, api::scope needed, const config
   if (!found || found->expired(wall_clock_us()))
     return error_code::unauthorized;
   for (auto has : found->scopes)
-    if (has == needed || has == api::scope::admin)
+    if (has == needed || has == scope::admin)
       return error_code::none;
   return error_code::forbidden;
 }
@@ -58,7 +58,7 @@ bool is_administrator(std::string_view authorization, const config& settings,
                       const api::token_book& tokens) {
   bool somebody_is = !settings.auth.token.value.empty() || tokens.needed();
   return somebody_is && !authorization.empty()
-         && admit(authorization, api::scope::admin, settings, tokens) == error_code::none;
+         && admit(authorization, scope::admin, settings, tokens) == error_code::none;
 }
 
 std::string allowed_origin(std::string_view origin, const config& settings) {

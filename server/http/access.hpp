@@ -14,7 +14,7 @@ namespace phi::http {
 /// token, an unknown or an expired one) or `forbidden` (its scopes do not reach). auth.token lets
 /// in everywhere; without it, and as long as no token was ever made, everybody may. Takes the same
 /// time whatever is right about the token.
-error_code admit(std::string_view authorization, api::scope needed, const config& settings,
+error_code admit(std::string_view authorization, scope needed, const config& settings,
                  const api::token_book& tokens);
 
 /// Whether the header proves an administrator: auth.token, or a token with the scope admin. Where

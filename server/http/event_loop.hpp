@@ -5,6 +5,7 @@
 #include "actors/ports/http_port.hpp"
 #include "config/config.hpp"
 #include "protocol/outcome.hpp"
+#include "server/api/tokens.hpp"
 #include "server/http/routes.hpp"
 
 #include <atomic>

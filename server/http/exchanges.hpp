@@ -45,7 +45,7 @@ struct exchange {
   bool head = false;
   bool atomic = false;
 
-  bool is_ingest() const { return route && route->what == action::ingest; }
+  bool is_ingest() const { return route && route->serves->kind == endpoint_kind::ingest; }
 };
 
 /// A ticket is a slot and a generation, so that a late answer never meets another request.

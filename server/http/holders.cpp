@@ -56,7 +56,7 @@ void holders::inspect(const exchange_table& exchanges, link_registry& links, tim
     at.since = std::min(at.since, since);
   };
   exchanges.for_each([&](const exchange& one) {
-    if (one.route && one.route->what == action::question)
+    if (one.route && one.route->serves->kind == endpoint_kind::question)
       hold(actor_name::reader, wait_kind::actor, one.began);
     else
       hold(actor_name::stats, wait_kind::actor, one.began);

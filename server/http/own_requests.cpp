@@ -24,14 +24,15 @@ std::string all_of(const restinio::http_request_header_t& header, std::string_vi
 
 bool own_requests::record(const exchange& answered, int status) {
   const auto& stats = settings_.stats;
-  if (!stats.enabled || !stats.track_requests || !answered.route || !answered.route->tracked)
+  if (!stats.enabled || !stats.track_requests || !answered.route
+      || !answered.route->serves->counts())
     return false;
   if (status == 401 || status == 403)
     return false; // who was not let in leaves nothing behind
   event own{.time_us = answered.wall_us, .identity = uuids_.next(answered.wall_us)};
   own.action = own_request_action;
   own.route = answered.route->path;
-  own.method = answered.route->method;
+  own.method = answered.route->serves->method;
   own.status = status;
   own.duration_us = (clock::now() - answered.began) / std::chrono::microseconds{1};
   own.instance = settings_.resolved.instance;

@@ -77,19 +77,19 @@ decision request_handler::decide(const request_fields& request, exchange& of, bo
   if (!route)
     return problem(of, error_code::not_found,
                    settings_.stats.enabled ? "" : "statistics are switched off (stats.enabled)");
-  auto refused = admit(request.authorization, route->needs, settings_, *shared_.tokens);
+  auto refused = admit(request.authorization, route->serves->needs, settings_, *shared_.tokens);
   return refused == error_code::none ? serve(request, of, draining) : problem(of, refused);
 }
 
 decision request_handler::serve(const request_fields& request, exchange& of, bool draining) {
-  switch (of.route->what) {
-    case action::ingest: return ingest(request, of);
-    case action::question: return ask(of);
-    case action::health:
+  switch (of.route->serves->kind) {
+    case endpoint_kind::ingest: return ingest(request, of);
+    case endpoint_kind::question: return ask(of);
+    case endpoint_kind::health:
       return {.question = health_query{.in_full = is_for_administrator(request)}};
-    case action::live: return at_once(200, R"({"status":"ok"})");
-    case action::ready: return readiness(request, of, draining);
-    case action::startup: break;
+    case endpoint_kind::live: return at_once(200, R"({"status":"ok"})");
+    case endpoint_kind::ready: return readiness(request, of, draining);
+    case endpoint_kind::startup: break;
   }
   return shared_.started ? at_once(200, R"({"status":"started"})")
                          : problem(of, error_code::not_ready, "the service is starting");
@@ -139,7 +139,7 @@ decision request_handler::ingest(const request_fields& request, exchange& of) {
 }
 
 decision request_handler::ask(const exchange& of) {
-  auto read = api::read_question(*of.route->asks, of.query_string, question_defaults_);
+  auto read = api::read_question(*of.route->serves, of.query_string, question_defaults_);
   if (!read.errors.empty())
     return problem(of, error_code::invalid_query, {}, read.errors);
   return {.question = std::move(read.query)};

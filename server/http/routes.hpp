@@ -1,33 +1,17 @@
 #pragma once
-/// The one table of routes.
+/// The routes, made from the table of endpoints.
 
 #include "protocol/endpoints.hpp"
-#include "server/api/tokens.hpp"
 
-#include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace phi::http {
 
-enum class action : uint8_t {
-  ingest,
-  question, ///< answered by the reader
-  health,   ///< state of queue and ledger
-  live,
-  ready,
-  startup,
-};
-
 struct route {
-  std::string path;        ///< with the prefix
-  std::string_view method; ///< "GET" also serves HEAD
-  action what;
-  const endpoint* asks = nullptr;      ///< of a question
-  bool tracked = false;                ///< recorded as an event of the service itself
-  api::scope needs = api::scope::none; ///< of its token
+  std::string path; ///< with the prefix
+  const endpoint* serves = nullptr;
 };
 
 class route_table {

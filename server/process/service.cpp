@@ -104,11 +104,11 @@ duration service::watchdog_silence(const config& settings) const {
 }
 
 prepared_reload service::prepare_reload() {
-  auto [error, loaded, merged] = parts_.source.consider(*settings_);
+  auto [accepted, loaded, merged] = parts_.source.consider(*settings_);
   prepared_reload out;
-  out.report.error = error.empty() ? check_admin_group(loaded.values.admin.group).why() : error;
+  out.report.accepted = accepted ? check_admin_group(loaded.values.admin.group) : accepted;
   out.report.warnings = std::move(loaded.warnings);
-  if (!out.report.ok())
+  if (!out.report.accepted)
     return out;
   next_origins_ = std::move(loaded.origins);
   out.report.changed = std::move(merged.changed);

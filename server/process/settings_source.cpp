@@ -60,8 +60,11 @@ considered_settings settings_source::consider(const config& running) const {
   auto problems = out.loaded.problems;
   if (out.loaded.ok())
     problems = check_config(out.merged.next);
+  std::string text;
   for (const auto& problem : problems)
-    out.error += (out.error.empty() ? "" : "\n") + problem.text;
+    text += (text.empty() ? "" : "\n") + problem.text;
+  if (!problems.empty())
+    out.accepted = outcome::failure(std::move(text));
   return out;
 }
 

@@ -5,6 +5,7 @@
 #include "actors/log.hpp"
 #include "config/loader.hpp"
 #include "config/merge.hpp"
+#include "protocol/outcome.hpp"
 
 #include <string>
 
@@ -12,7 +13,7 @@ namespace phi {
 
 /// What the file and the environment say now, against settings in effect.
 struct considered_settings {
-  std::string error; ///< not empty: they must not be used; one problem a line
+  outcome accepted; ///< a failure: they must not be used; one problem a line
   loaded_config loaded;
   merged_config merged;
 };

@@ -59,7 +59,7 @@ struct maintaining {
 TEST_CASE("maintenance: what cannot be done is tried less and less often, and then as before") {
   recorded_log log;
   maintaining m;
-  m.database->says = {.error = "canceling statement due to lock timeout"};
+  m.database->says = {.ended = outcome::failure("canceling statement due to lock timeout")};
   m.lead_for(3600s);
   const auto& steps = m.database->steps;
   REQUIRE(steps.size() > 6);

@@ -39,7 +39,7 @@ TEST_CASE("reload: everybody adopts, the state comes back, and the answer says w
   reload_asker asker{on, house};
   const auto& answer = asker.answer();
   REQUIRE(answer);
-  CHECK(answer->ok());
+  CHECK(answer->accepted);
   CHECK(house.service->adopted.size() == 1);
   for (auto name : {"http adopt", "stats adopt", "store adopt"})
     CHECK(house.orders->has(name));
@@ -52,7 +52,7 @@ TEST_CASE("reload: an error changes nothing and is told") {
   recorded_log log;
   virtual_system on;
   fake_house house{on, three_children()};
-  house.service->reload_error = "server.port: expected a number";
+  house.service->reload_accepted = outcome::failure("server.port: expected a number");
   tell_from_outside(house.supervisor, atom::reload_v);
   on.run();
   CHECK(house.service->adopted.empty());
@@ -92,7 +92,7 @@ TEST_CASE("reload: one that comes while starting is carried out when the start i
   CHECK(house.service->state == service_state::ready);
   CHECK(house.service->reloads == 1);
   REQUIRE(asker.answer());
-  CHECK(asker.answer()->ok());
+  CHECK(asker.answer()->accepted);
 }
 
 TEST_CASE("reload: who waits for one when a stop begins, and who asks in a stop, is refused") {
@@ -104,11 +104,11 @@ TEST_CASE("reload: who waits for one when a stop begins, and who asks in a stop,
   CHECK_FALSE(early.answer());
   house.terminate();
   REQUIRE(early.answer());
-  CHECK(early.answer()->error == "the service is stopping");
+  CHECK(early.answer()->accepted.why() == "the service is stopping");
   REQUIRE_FALSE(house.finished());
   reload_asker late{on, house};
   REQUIRE(late.answer());
-  CHECK(late.answer()->error == "the service is stopping");
+  CHECK(late.answer()->accepted.why() == "the service is stopping");
   CHECK(house.service->reloads == 0);
   CHECK(house.service->adopted.empty());
 }

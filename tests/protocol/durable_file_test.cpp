@@ -107,7 +107,7 @@ TEST_CASE("a durable file that cannot be written: said, the old one stays, no li
 TEST_CASE("tokens are on disk before anybody has them, and off it before one is worthless") {
   directory dir;
   api::token_book book{dir.path("tokens.json")};
-  auto made = book.create("n", {api::scope::read}, std::nullopt);
+  auto made = book.create("n", {scope::read}, std::nullopt);
   CHECK(made.why() == "");
   CHECK(flushed() == dir.flushes_of("tokens.json"));
   flushed().clear();
@@ -175,14 +175,14 @@ TEST_CASE("a token that does not come to disk is nobody's, also at the next star
   api::token_book book{file};
   SUBCASE("the first") {
     dir.fails();
-    CHECK(book.create("n", {api::scope::read}, std::nullopt).why() == dir.trouble());
+    CHECK(book.create("n", {scope::read}, std::nullopt).why() == dir.trouble());
     CHECK_FALSE(book.needed());
     CHECK_FALSE(api::token_book{file}.needed()); // nobody is shut out for it
   }
   SUBCASE("one more, and one less") {
-    auto made = book.create("n", {api::scope::read}, std::nullopt);
+    auto made = book.create("n", {scope::read}, std::nullopt);
     dir.fails();
-    CHECK(book.create("m", {api::scope::read}, std::nullopt).why() == dir.trouble());
+    CHECK(book.create("m", {scope::read}, std::nullopt).why() == dir.trouble());
     CHECK(book.revoke(made->what.id).why() == dir.trouble());
     REQUIRE(book.all()->size() == 1);
     auto next = api::token_book{file}.all();

@@ -111,8 +111,8 @@ void fake_service::stop_begun(const exit_report& draft, std::optional<time_point
 prepared_reload fake_service::prepare_reload() {
   ++reloads;
   prepared_reload out;
-  out.report.error = reload_error;
-  if (reload_error.empty())
+  out.report.accepted = reload_accepted;
+  if (reload_accepted)
     out.next = std::make_shared<const config>();
   return out;
 }

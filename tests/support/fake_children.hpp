@@ -67,7 +67,7 @@ public:
   std::optional<duration> stop_limit;
   bool status_shown = false;
   duration silence{};
-  std::string reload_error; ///< what the next reloads find wrong
+  outcome reload_accepted; ///< what the next reloads find wrong
   size_t reloads = 0;
   std::vector<config_ptr> adopted;
 };

@@ -28,7 +28,7 @@ public:
       return steps_.next(db_, settings_.keep_days);
     } catch (const postgres_error& e) {
       db_.recover(e);
-      return {.error = e.what()};
+      return {.ended = outcome::failure(e.what())};
     }
   }
 

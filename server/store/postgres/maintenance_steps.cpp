@@ -186,7 +186,7 @@ maintenance_port::done maintenance_steps::next(postgres_connection& db, int64_t 
     } catch (const postgres_error& e) {
       if (!db.is_open())
         throw;
-      out.error = e.what();
+      out.ended = outcome::failure(e.what());
       return false;
     }
   };

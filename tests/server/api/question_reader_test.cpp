@@ -20,8 +20,8 @@ TEST_CASE("query strings: decoded, in order, broken escapes found") {
 
 TEST_CASE("questions: include takes all its separators, top is clamped") {
   question_defaults defaults{"UTC", 366};
-  const auto& summary = *find_endpoint("/stats/summary");
-  const auto& daily = *find_endpoint("/stats/daily");
+  const auto& summary = *find_question("/stats/summary");
+  const auto& daily = *find_question("/stats/daily");
   auto read =
     read_question(summary, "include=routes,latency;+unique_ips%09status&top=999", defaults);
   CHECK(read.errors.empty());
@@ -43,7 +43,7 @@ TEST_CASE("questions: include takes all its separators, top is clamped") {
 TEST_CASE("questions: what is wrong is said of each parameter") {
   question_defaults defaults{"UTC", 366};
   auto message = [&](const char* path, const char* query_string) {
-    auto read = read_question(*find_endpoint(path), query_string, defaults);
+    auto read = read_question(*find_question(path), query_string, defaults);
     REQUIRE(read.errors.size() == 1);
     return read.errors[0].pointer + ": " + read.errors[0].message;
   };
@@ -62,13 +62,22 @@ TEST_CASE("questions: what is wrong is said of each parameter") {
   CHECK(message("/stats/summary", "top=0") == "top: expected a whole number from 1 to 200");
   CHECK(message("/stats/summary", "top=1&top=2") == "top: the parameter is given twice");
   CHECK(message("/cluster", "top=1") == "top: unknown parameter; there is none here");
+  CHECK(message("/stats/summary", ("feature=" + std::string(1025, 'f')).c_str())
+        == "feature: the text may have up to 1024 bytes");
+  CHECK(message("/stats/summary", "feature=a%00b")
+        == "feature: the text may not hold the character NUL");
+  auto longest =
+    read_question(*find_question("/stats/summary"), "feature=" + std::string(1024, 'f'), defaults);
+  CHECK(std::get<statistics_query>(longest.query).parameters.text("feature")->size() == 1024);
+  CHECK(find_question("/events") == nullptr);
+  CHECK(find_question("/health") == nullptr);
 }
 
 TEST_CASE("questions: of many wrong parameters the first are named, and the answer stays short") {
   std::string query = "start=2026-01-01&end=2026-01-02";
   for (int i = 0; i < 2000; ++i)
     query += "&zz" + std::to_string(i);
-  auto read = read_question(*find_endpoint("/stats/daily"), query, {"UTC", 366});
+  auto read = read_question(*find_question("/stats/daily"), query, {"UTC", 366});
   REQUIRE(read.errors.size() == 17);
   CHECK(read.errors[0].pointer == "zz0");
   CHECK(read.errors[15].pointer == "zz15");
@@ -77,7 +86,7 @@ TEST_CASE("questions: of many wrong parameters the first are named, and the answ
   for (int i = 0; i < 4000; ++i)
     words += ",b";
   for (const auto& sent : {words, words + "&zz=1&yy=2"}) {
-    auto many = read_question(*find_endpoint("/stats/summary"), sent, {"UTC", 366});
+    auto many = read_question(*find_question("/stats/summary"), sent, {"UTC", 366});
     REQUIRE(many.errors.size() == 17);
     CHECK(many.errors[15].pointer == "include");
     CHECK(many.errors[16].pointer.empty());
@@ -86,7 +95,7 @@ TEST_CASE("questions: of many wrong parameters the first are named, and the answ
 
 TEST_CASE("questions: a number that no 64 bits hold is no number of rows") {
   question_defaults defaults{"UTC", 366};
-  const auto& summary = *find_endpoint("/stats/summary");
+  const auto& summary = *find_question("/stats/summary");
   for (const std::string top :
        {"9223372036854775808", "18446744073709551616", "99999999999999999999999", "1e30", "20.5",
         "-1", "0", "", "+5", " 5", "-9223372036854775809"}) {

@@ -29,7 +29,7 @@ query_answer ask(const reader_port_ptr& reader, const Question& question) {
 
 /// A question as it comes over HTTP.
 inline reader_query endpoint_question(std::string_view path, std::string_view query_string = "") {
-  auto read = api::read_question(*api::find_endpoint(path), query_string, {"UTC", 36'600});
+  auto read = api::read_question(*api::find_question(path), query_string, {"UTC", 36'600});
   if (!read.errors.empty())
     throw std::invalid_argument(read.errors[0].message);
   return read.query;

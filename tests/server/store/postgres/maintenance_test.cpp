@@ -38,7 +38,7 @@ TEST_CASE("PostgreSQL: roll-ups that are made again hold sums that would overflo
   std::string did;
   for (int steps = 0; steps < 20 && did.find("made the roll-ups of ") == did.npos; ++steps) {
     auto done = maintenance->step();
-    REQUIRE(done.error == "");
+    REQUIRE(done.ended.why() == "");
     did = done.did;
   }
   CHECK(server.number("SELECT sum_us FROM rollup_count WHERE feature = 'f'") == huge);
@@ -54,7 +54,7 @@ TEST_CASE("PostgreSQL: a session that was ended between two steps costs no maint
                                                 .commit_timeout = 5s,
                                                 .keep_days = 180});
   for (int steps = 0; steps < 3; ++steps) {
-    CHECK(maintenance->step().error == "");
+    CHECK(maintenance->step().ended.why() == "");
     CHECK(server.number("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
                         " WHERE application_name LIKE 'phi-backend %'")
           == 1);
