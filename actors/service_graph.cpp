@@ -29,75 +29,183 @@ struct service_graph::row {
   bool accepts_clients = false; ///< see child_spec
   bool spared = false;          ///< see shutdown_plan::child
   bool watched = true;          ///< by the watchdog
-  child_actor (service_graph::*start)(child_identity who, bool own_thread) = nullptr;
-  void (service_graph::*given_up)() = nullptr;          ///< see child_spec; null: nothing
+  child_actor (*start)(service_graph& graph, child_identity who, bool own_thread) = nullptr;
+  void (*given_up)(service_graph& graph) = nullptr;     ///< see child_spec; null: nothing
   bool (*exists)(const service_ports& ports) = nullptr; ///< null: always
+};
+
+template <class Behavior, class... Ts>
+auto service_graph::spawn(bool own_thread, Behavior behavior, Ts&&... arguments) {
+  return own_thread ? system_->spawn<caf::detached>(behavior, std::forward<Ts>(arguments)...)
+                    : system_->spawn(behavior, std::forward<Ts>(arguments)...);
+}
+
+/// How each actor is started, and who learns of it; what is to be done when one is given up.
+struct service_graph::starters {
+  static child_actor http(service_graph& graph, child_identity who, bool own_thread) {
+    return graph.spawn(own_thread, http_behavior, std::move(who), graph.ports_.http);
+  }
+
+  static void http_given_up(service_graph& graph) { graph.ports_.http->stop_accepting(); }
+
+  static child_actor stats(service_graph& graph, child_identity who, bool own_thread) {
+    auto stats =
+      graph.spawn(own_thread, stats_behavior, std::move(who), graph.current_->get<store_actor>(),
+                  graph.current_->get<spool_actor>(), stats_settings_of(*graph.settings_));
+    graph.current_->set(stats);
+    tell_from_outside(graph.current_->get<spool_actor>(), atom::attach_v,
+                      spool_listener_actor{stats});
+    return stats;
+  }
+
+  static child_actor reader(service_graph& graph, child_identity who, bool own_thread) {
+    auto reader = graph.spawn(own_thread, reader_behavior, std::move(who), graph.ports_.reader,
+                              graph.query_timeout());
+    graph.current_->set(reader);
+    return reader;
+  }
+
+  static child_actor inspector(service_graph& graph, child_identity who, bool own_thread) {
+    auto inspector = graph.spawn(own_thread, inspector_behavior, std::move(who),
+                                 graph.ports_.inspector, graph.query_timeout());
+    graph.current_->set(inspector);
+    return inspector;
+  }
+
+  static child_actor spool(service_graph& graph, child_identity who, bool own_thread) {
+    auto spool = graph.spawn(own_thread, spool_behavior, std::move(who), graph.ports_.spool,
+                             graph.current_->get<store_actor>());
+    graph.current_->set(spool);
+    auto stats = graph.current_->get<stats_actor>();
+    tell_from_outside(stats, atom::attach_v, spool);
+    if (stats)
+      tell_from_outside(spool, atom::attach_v, spool_listener_actor{stats});
+    return spool;
+  }
+
+  static child_actor store(service_graph& graph, child_identity who, bool own_thread) {
+    auto store = graph.spawn(own_thread, store_behavior, std::move(who), graph.ports_.store);
+    graph.current_->set(store);
+    tell_from_outside(graph.current_->get<stats_actor>(), atom::attach_v, store);
+    tell_from_outside(graph.current_->get<spool_actor>(), atom::attach_v, store);
+    return store;
+  }
+
+  static void store_given_up(service_graph& graph) {
+    tell_from_outside(graph.current_->get<stats_actor>(), atom::attach_v, store_actor{});
+  }
+
+  static child_actor maintenance(service_graph& graph, child_identity who, bool own_thread) {
+    auto maintenance =
+      graph.spawn(own_thread, maintenance_behavior, std::move(who), graph.ports_.maintenance);
+    graph.current_->set(maintenance);
+    return maintenance;
+  }
+
+  static child_actor membership(service_graph& graph, child_identity who, bool own_thread) {
+    auto membership =
+      graph.spawn(own_thread, membership_behavior, std::move(who), graph.ports_.cluster,
+                  [current = graph.current_] { return current->get<maintenance_actor>(); });
+    graph.current_->set(membership);
+    return membership;
+  }
+
+  static child_actor watchdog(service_graph& graph, child_identity who, bool own_thread) {
+    auto supervisor = who.supervisor;
+    auto watchdog =
+      graph.spawn(own_thread, watchdog_behavior, std::move(who),
+                  watchdog_settings_of(*graph.settings_, graph.ports_.watch->manager_limit()),
+                  graph.ports_.watch, graph.activities_);
+    graph.current_->set(watchdog);
+    graph.register_with_watchdog(actor_name::supervisor, supervisor);
+    // Those who were there before it, or before it was restarted.
+    for (const auto& [name, actor] : graph.watched_)
+      tell_from_outside(watchdog, atom::attach_v, name, actor);
+    return watchdog;
+  }
+
+  static child_actor signal(service_graph& graph, child_identity who, bool own_thread) {
+    return graph.spawn(own_thread, signal_behavior, std::move(who),
+                       [signals = graph.ports_.signals](const signal_actor& actor) {
+                         signals->attach([actor](const heard_signal& signal) {
+                           tell_urgent_from_outside(actor, atom::signaled_v, signal);
+                         });
+                       });
+  }
+
+  static child_actor admin(service_graph& graph, child_identity who, bool own_thread) {
+    return graph.spawn(own_thread, admin_behavior, std::move(who), graph.ports_.console,
+                       [admin = graph.ports_.admin](const admin_actor& actor) {
+                         return admin->open([actor](admin_request_ptr request) {
+                           tell_urgent_from_outside(actor, atom::command_v, std::move(request));
+                         });
+                       });
+  }
 };
 
 /// ADMIN is first up and last to go: who asks is answered to the very end.
 const std::vector<service_graph::row>& service_graph::rows() {
   using keys = decltype(config::shutdown);
-  using graph = service_graph;
   static const std::vector<row> table{
     {.name = actor_name::http,
      .share = &keys::http_budget_percent,
      .accepts_clients = true,
-     .start = &graph::start_http,
-     .given_up = &graph::http_given_up},
+     .start = &starters::http,
+     .given_up = &starters::http_given_up},
     {.name = actor_name::stats,
      .share = &keys::stats_budget_percent,
      .users = {actor_name::http},
      .restartable = false,
      .spared = true,
-     .start = &graph::start_stats},
+     .start = &starters::stats},
     {.name = actor_name::reader,
      .share = &keys::reader_budget_percent,
      .users = {actor_name::http},
      .own_thread = true,
-     .start = &graph::start_reader},
+     .start = &starters::reader},
     {.name = actor_name::inspector,
      .share = &keys::reader_budget_percent,
      .own_thread = true,
-     .start = &graph::start_inspector},
+     .start = &starters::inspector},
     {.name = actor_name::maintenance,
      .share = &keys::maintenance_budget_percent,
      .own_thread = true,
-     .start = &graph::start_maintenance,
+     .start = &starters::maintenance,
      .exists = [](const service_ports& ports) { return ports.maintenance != nullptr; }},
     {.name = actor_name::spool,
      .share = &keys::spool_budget_percent,
      .users = {actor_name::stats},
      .own_thread = true,
-     .start = &graph::start_spool,
+     .start = &starters::spool,
      .exists = [](const service_ports& ports) { return ports.spool != nullptr; }},
     {.name = actor_name::store,
      .share = &keys::store_budget_percent,
      .users = {actor_name::stats, actor_name::reader, actor_name::inspector, actor_name::spool},
      .own_thread = true,
-     .start = &graph::start_store,
-     .given_up = &graph::store_given_up},
+     .start = &starters::store,
+     .given_up = &starters::store_given_up},
     {.name = actor_name::membership,
      .share = &keys::membership_budget_percent,
      .users = {actor_name::store, actor_name::maintenance},
      .own_thread = true,
-     .start = &graph::start_membership,
+     .start = &starters::membership,
      .exists = [](const service_ports& ports) { return ports.cluster != nullptr; }},
     {.name = actor_name::watchdog,
      .share = &keys::watchdog_budget_percent,
      .users = {actor_name::store, actor_name::membership},
      .own_thread = true,
      .watched = false, // nobody watches itself; the supervisor does
-     .start = &graph::start_watchdog},
+     .start = &starters::watchdog},
     {.name = actor_name::signal,
      .share = &keys::signal_budget_percent,
      .users = {actor_name::watchdog},
      .restartable = false,
-     .start = &graph::start_signal},
+     .start = &starters::signal},
     {.name = actor_name::admin,
      .share = &keys::admin_budget_percent,
      .users = {actor_name::signal},
      .accepts_clients = true,
-     .start = &graph::start_admin},
+     .start = &starters::admin},
   };
   return table;
 }
@@ -142,12 +250,12 @@ child_spec service_graph::describe(const row& of, const std::vector<child_spec>&
                    return start(of, {of.name, std::move(supervisor), seen_at});
                  }};
   if (of.given_up)
-    out.given_up = [this, &of] { (this->*of.given_up)(); };
+    out.given_up = [this, &of] { of.given_up(*this); };
   return out;
 }
 
 child_actor service_graph::start(const row& of, child_identity who) {
-  auto actor = (this->*of.start)(std::move(who), of.own_thread && threads_ == threads::own);
+  auto actor = of.start(*this, std::move(who), of.own_thread && threads_ == threads::own);
   if (of.watched)
     register_with_watchdog(of.name, actor);
   return actor;
@@ -170,111 +278,6 @@ void service_graph::release_handles() {
 
 duration service_graph::query_timeout() const {
   return milliseconds{settings_->stats.query_timeout_ms};
-}
-
-template <class Behavior, class... Ts>
-auto service_graph::spawn(bool own_thread, Behavior behavior, Ts&&... arguments) {
-  return own_thread ? system_->spawn<caf::detached>(behavior, std::forward<Ts>(arguments)...)
-                    : system_->spawn(behavior, std::forward<Ts>(arguments)...);
-}
-
-// -- how each is started, and who learns of it
-// ------------------------------------------------------
-
-child_actor service_graph::start_http(child_identity who, bool own_thread) {
-  return spawn(own_thread, http_behavior, std::move(who), ports_.http);
-}
-
-void service_graph::http_given_up() {
-  ports_.http->stop_accepting();
-}
-
-child_actor service_graph::start_stats(child_identity who, bool own_thread) {
-  auto stats = spawn(own_thread, stats_behavior, std::move(who), current_->get<store_actor>(),
-                     current_->get<spool_actor>(), stats_settings_of(*settings_));
-  current_->set(stats);
-  tell_from_outside(current_->get<spool_actor>(), atom::attach_v, spool_listener_actor{stats});
-  return stats;
-}
-
-child_actor service_graph::start_reader(child_identity who, bool own_thread) {
-  auto reader = spawn(own_thread, reader_behavior, std::move(who), ports_.reader, query_timeout());
-  current_->set(reader);
-  return reader;
-}
-
-child_actor service_graph::start_inspector(child_identity who, bool own_thread) {
-  auto inspector =
-    spawn(own_thread, inspector_behavior, std::move(who), ports_.inspector, query_timeout());
-  current_->set(inspector);
-  return inspector;
-}
-
-child_actor service_graph::start_spool(child_identity who, bool own_thread) {
-  auto spool =
-    spawn(own_thread, spool_behavior, std::move(who), ports_.spool, current_->get<store_actor>());
-  current_->set(spool);
-  auto stats = current_->get<stats_actor>();
-  tell_from_outside(stats, atom::attach_v, spool);
-  if (stats)
-    tell_from_outside(spool, atom::attach_v, spool_listener_actor{stats});
-  return spool;
-}
-
-child_actor service_graph::start_store(child_identity who, bool own_thread) {
-  auto store = spawn(own_thread, store_behavior, std::move(who), ports_.store);
-  current_->set(store);
-  tell_from_outside(current_->get<stats_actor>(), atom::attach_v, store);
-  tell_from_outside(current_->get<spool_actor>(), atom::attach_v, store);
-  return store;
-}
-
-void service_graph::store_given_up() {
-  tell_from_outside(current_->get<stats_actor>(), atom::attach_v, store_actor{});
-}
-
-child_actor service_graph::start_maintenance(child_identity who, bool own_thread) {
-  auto maintenance = spawn(own_thread, maintenance_behavior, std::move(who), ports_.maintenance);
-  current_->set(maintenance);
-  return maintenance;
-}
-
-child_actor service_graph::start_membership(child_identity who, bool own_thread) {
-  auto membership = spawn(own_thread, membership_behavior, std::move(who), ports_.cluster,
-                          [current = current_] { return current->get<maintenance_actor>(); });
-  current_->set(membership);
-  return membership;
-}
-
-child_actor service_graph::start_watchdog(child_identity who, bool own_thread) {
-  auto supervisor = who.supervisor;
-  auto watchdog = spawn(own_thread, watchdog_behavior, std::move(who),
-                        watchdog_settings_of(*settings_, ports_.watch->manager_limit()),
-                        ports_.watch, activities_);
-  current_->set(watchdog);
-  register_with_watchdog(actor_name::supervisor, supervisor);
-  // Those who were there before it, or before it was restarted.
-  for (const auto& [name, actor] : watched_)
-    tell_from_outside(watchdog, atom::attach_v, name, actor);
-  return watchdog;
-}
-
-child_actor service_graph::start_signal(child_identity who, bool own_thread) {
-  return spawn(own_thread, signal_behavior, std::move(who),
-               [signals = ports_.signals](const signal_actor& actor) {
-                 signals->attach([actor](const heard_signal& signal) {
-                   tell_urgent_from_outside(actor, atom::signaled_v, signal);
-                 });
-               });
-}
-
-child_actor service_graph::start_admin(child_identity who, bool own_thread) {
-  return spawn(own_thread, admin_behavior, std::move(who), ports_.console,
-               [admin = ports_.admin](const admin_actor& actor) {
-                 return admin->open([actor](admin_request_ptr request) {
-                   tell_urgent_from_outside(actor, atom::command_v, std::move(request));
-                 });
-               });
 }
 
 } // namespace phi

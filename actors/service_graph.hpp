@@ -61,6 +61,7 @@ public:
 
 private:
   struct row;
+  struct starters;
   static const std::vector<row>& rows();
 
   child_spec describe(const row& of, const std::vector<child_spec>& before);
@@ -68,20 +69,6 @@ private:
   void register_with_watchdog(const std::string& name, const pingable_actor& actor);
   template <class Behavior, class... Ts>
   auto spawn(bool own_thread, Behavior behavior, Ts&&... arguments);
-
-  child_actor start_http(child_identity who, bool own_thread);
-  child_actor start_stats(child_identity who, bool own_thread);
-  child_actor start_reader(child_identity who, bool own_thread);
-  child_actor start_inspector(child_identity who, bool own_thread);
-  child_actor start_spool(child_identity who, bool own_thread);
-  child_actor start_store(child_identity who, bool own_thread);
-  child_actor start_maintenance(child_identity who, bool own_thread);
-  child_actor start_membership(child_identity who, bool own_thread);
-  child_actor start_watchdog(child_identity who, bool own_thread);
-  child_actor start_signal(child_identity who, bool own_thread);
-  child_actor start_admin(child_identity who, bool own_thread);
-  void http_given_up();
-  void store_given_up();
 
   duration query_timeout() const;
 

@@ -8,6 +8,7 @@
 #include <caf/scoped_actor.hpp>
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 namespace phi::testing {
@@ -29,24 +30,19 @@ struct lone_actor {
     on.run();
   }
 
-  /// Whether it has left; a dead actor does not answer.
-  bool gone() {
+  /// What it answers; nothing if it has left.
+  template <class Answer, class... Message>
+  std::optional<Answer> ask(Message... message) {
     caf::scoped_actor asker{on.system};
-    auto pending = asker->request(actor, std::chrono::seconds{1}, atom::status_v);
+    auto pending = asker->request(actor, std::chrono::seconds{1}, std::move(message)...);
     on.run();
-    bool out = false;
-    pending.receive([](const actor_status&) {}, [&](const caf::error&) { out = true; });
+    std::optional<Answer> out;
+    pending.receive([&](const Answer& answer) { out = answer; }, [](const caf::error&) {});
     return out;
   }
 
-  actor_status status() {
-    caf::scoped_actor asker{on.system};
-    auto pending = asker->request(actor, std::chrono::seconds{1}, atom::status_v);
-    on.run();
-    actor_status out;
-    pending.receive([&](const actor_status& says) { out = says; }, [](const caf::error&) {});
-    return out;
-  }
+  bool gone() { return !ask<actor_status>(atom::status_v); }
+  actor_status status() { return ask<actor_status>(atom::status_v).value_or(actor_status{}); }
 
   virtual_system& on;
   std::shared_ptr<heard_by_supervisor> heard = std::make_shared<heard_by_supervisor>();

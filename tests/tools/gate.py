@@ -133,7 +133,8 @@ def all_steps(quick):
                  "-rss_limit_mb=2048", "build/corpus", "tests/server/api/fuzz_corpus"], needs="fuzz", idle=True)
     soak = Step(f"random faults for {SOAK_MINUTES} minutes",
                 ["build/test/tests/soak_drill", "--minutes", str(SOAK_MINUTES), "--seed", str(SOAK_SEED)])
-    return first + plain + systemd + [soak] + steps_of("asan") + steps_of("tsan") + [fuzz]
+    recipes = Step("the recipes of CONTRIBUTING.md", ["python3", "tests/tools/recipes_test.py"], idle=True)
+    return first + plain + systemd + [soak, recipes] + steps_of("asan") + steps_of("tsan") + [fuzz]
 
 
 def all_builds(quick):
