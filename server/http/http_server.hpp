@@ -11,8 +11,9 @@
 
 namespace phi::http {
 
-/// Throws std::invalid_argument for settings that only this room can check (trusted proxies).
-/// `inherited`: listening sockets to serve instead of server.host and server.port; may be empty.
+/// `settings` have been checked, also what only this room can check (trusted proxies): with others
+/// opening throws std::invalid_argument. `inherited`: listening sockets to serve instead of
+/// server.host and server.port; may be empty.
 http_port_ptr make_http_server(const config& settings, std::string salt,
                                std::shared_ptr<backend_port> backend,
                                std::shared_ptr<const api::token_book> tokens,
