@@ -1,5 +1,6 @@
 #include "actors/batch.hpp"
 #include "tests/support/doctest.hpp"
+#include "tests/support/replies.hpp"
 
 #include <chrono>
 #include <memory>
@@ -13,13 +14,7 @@ namespace {
 
 constexpr time_point t0{};
 
-class deaf_sink : public reply_sink {
-public:
-  void deliver(std::vector<ingest_answer>) noexcept override {}
-  void deliver(ticket, query_answer) noexcept override {}
-};
-
-const auto sink = std::make_shared<deaf_sink>();
+const auto sink = std::make_shared<phi::testing::deaf_replies>();
 
 ingest_request request(size_t events, ticket to = 0) {
   ingest_request out{.to = to, .events = std::vector<event>(events)};

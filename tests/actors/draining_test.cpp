@@ -21,17 +21,11 @@ struct database_queue {
   std::deque<entry> waiting;
 };
 
-store_actor::behavior_type queueing_store(fake_store_ptr, std::shared_ptr<database_queue> queue) {
-  return {
-    [](atom::stop, const stop_order&) {},
-    [](atom::release, const release_order&) {},
-    [](atom::ping) { return pong{}; },
-    [](atom::status) { return actor_status{}; },
-    [](atom::apply, const config_ptr&) { return pong{}; },
+store_actor::behavior_type queueing_store(std::shared_ptr<database_queue> queue) {
+  return quiet_child<store_actor>(
     [queue](atom::commit, const commit_batch_ptr& batch, const commit_listener_actor& listener) {
       queue->waiting.push_back({batch, listener});
-    },
-  };
+    });
 }
 
 /// Clients that send the next request as soon as they have an answer.

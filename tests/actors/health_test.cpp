@@ -6,6 +6,7 @@
 #include "actors/reader.hpp"
 #include "tests/support/doctest.hpp"
 #include "tests/support/recorded_log.hpp"
+#include "tests/support/replies.hpp"
 
 using namespace phi;
 using namespace phi::testing;
@@ -155,15 +156,9 @@ TEST_CASE("nobody who looks is a cause of its own, but not before the first look
 
 namespace {
 
-struct no_replies : reply_sink {
-  void deliver(std::vector<ingest_answer>) noexcept override {}
-  void deliver(ticket, query_answer answer) noexcept override { last = std::move(answer); }
-  query_answer last;
-};
-
 std::shared_ptr<asking> one_asks() {
-  return std::make_shared<asking>(asking{query_reply{std::make_shared<no_replies>(), 0},
-                                         std::make_shared<std::atomic<bool>>(false)});
+  return std::make_shared<asking>(
+    asking{query_reply{std::make_shared<deaf_replies>(), 0}, somebody()});
 }
 
 } // namespace

@@ -2,6 +2,7 @@
 
 #include "actors/membership.hpp"
 #include "tests/support/doctest.hpp"
+#include "tests/support/quiet_child.hpp"
 #include "tests/support/quiet_supervisor.hpp"
 #include "tests/support/recorded_log.hpp"
 #include "tests/support/virtual_time.hpp"
@@ -34,16 +35,9 @@ public:
 
 using told_to_lead = std::shared_ptr<std::vector<bool>>;
 
-maintenance_actor::behavior_type deaf_maintenance(maintenance_actor::pointer, told_to_lead told) {
-  return {
-    [](atom::stop, const stop_order&) {},
-    [](atom::release, const release_order&) {},
-    [](atom::ping) { return pong{}; },
-    [](atom::status) { return actor_status{}; },
-    [](atom::apply, const config_ptr&) { return pong{}; },
-    [](atom::tick, uint64_t) {},
-    [told](atom::lead, bool leads) { told->push_back(leads); },
-  };
+maintenance_actor::behavior_type deaf_maintenance(told_to_lead told) {
+  return quiet_child<maintenance_actor>([](atom::tick, uint64_t) {},
+                                        [told](atom::lead, bool leads) { told->push_back(leads); });
 }
 
 struct belonging {

@@ -5,18 +5,13 @@
 #include "tests/support/doctest.hpp"
 #include "tests/support/fake_ports.hpp"
 #include "tests/support/lone_actor.hpp"
+#include "tests/support/replies.hpp"
 
 using namespace phi;
 using namespace phi::testing;
 using namespace std::chrono_literals;
 
 namespace {
-
-struct recorded_answers : reply_sink {
-  void deliver(std::vector<ingest_answer>) noexcept override {}
-  void deliver(ticket to, query_answer answer) noexcept override { answers[to] = answer; }
-  std::map<ticket, query_answer> answers;
-};
 
 struct failing_reader : fake_reader {
   query_answer answer(const reader_query&, work_watch& watch) override {
@@ -35,15 +30,15 @@ struct reader_fixture {
     : reader(on, "reader", reader_behavior, reader_port_ptr{port}, duration{5s}) {}
 
   gone_flag ask(ticket to) {
-    auto gone = std::make_shared<std::atomic<bool>>(false);
+    auto gone = somebody();
     question =
-      std::make_shared<asked<reader_query>>(cluster_query{}, query_reply{answers, to}, gone);
+      std::make_shared<asked<reader_query>>(cluster_query{}, query_reply{replies, to}, gone);
     return gone;
   }
   void send() { reader.tell(atom::ask_v, std::exchange(question, nullptr)); }
 
   std::shared_ptr<failing_reader> port = std::make_shared<failing_reader>();
-  std::shared_ptr<recorded_answers> answers = std::make_shared<recorded_answers>();
+  std::shared_ptr<recorded_replies> replies = std::make_shared<recorded_replies>();
   asked_ptr<reader_query> question;
   lone_actor<reader_actor> reader;
 };
@@ -55,12 +50,12 @@ TEST_CASE("reader: answers whom it can, and does nothing for an asker who has go
   reader_fixture h{on};
   h.ask(1);
   h.send();
-  CHECK(h.answers->answers.at(1).body == "{}");
+  CHECK(h.replies->answers.at(1).body == "{}");
   CHECK(h.port->last_check == end_cause::none);
   h.ask(2)->store(true);
   h.send();
   CHECK(h.port->asked == 1);
-  CHECK(h.answers->answers.at(2).error == error_code::query_timeout);
+  CHECK(h.replies->answers.at(2).error == error_code::query_timeout);
   auto says = h.reader.status();
   CHECK(says.gauges[0].count == 1);
   CHECK(says.gauges[1].count == 1);
@@ -73,7 +68,7 @@ TEST_CASE("reader: pressed by a stop it answers at once that the service stops")
   h.ask(1);
   h.send();
   CHECK(h.port->asked == 0);
-  CHECK(h.answers->answers.at(1).error == error_code::stopping);
+  CHECK(h.replies->answers.at(1).error == error_code::stopping);
 }
 
 TEST_CASE("reader: a database that cannot be asked is told for a while, and not for ever") {
@@ -82,7 +77,7 @@ TEST_CASE("reader: a database that cannot be asked is told for a while, and not 
   h.port->fails = true;
   h.ask(1);
   h.send();
-  CHECK(h.answers->answers.at(1).error == error_code::questions_unavailable);
+  CHECK(h.replies->answers.at(1).error == error_code::questions_unavailable);
   CHECK(h.reader.status().degraded == "no connection");
   on.advance(defaults::question_trouble_shown - 10ms);
   CHECK(h.reader.status().degraded == "no connection");
@@ -96,7 +91,7 @@ TEST_CASE("reader: stays for those before it, then closes its connection and lea
   h.reader.tell(atom::stop_v, stop_order{});
   h.ask(1);
   h.send();
-  CHECK(h.answers->answers.at(1).body == "{}");
+  CHECK(h.replies->answers.at(1).body == "{}");
   h.reader.tell(atom::release_v, release_order{});
   CHECK(h.port->closed);
   CHECK(h.reader.gone());
@@ -106,13 +101,13 @@ TEST_CASE("reader: stays for those before it, then closes its connection and lea
 TEST_CASE("inspector: takes long work, and leaves as the reader does") {
   virtual_system on;
   auto port = std::make_shared<fake_reader>();
-  auto answers = std::make_shared<recorded_answers>();
+  auto replies = std::make_shared<recorded_replies>();
   lone_actor<inspector_actor> inspector{on, "inspector", inspector_behavior, reader_port_ptr{port},
                                         duration{5s}};
-  auto gone = std::make_shared<std::atomic<bool>>(false);
+  auto gone = somebody();
   inspector.tell(atom::ask_v, std::make_shared<asked<inspection_task>>(
-                                verify_task{}, query_reply{answers, 4}, gone));
-  CHECK(answers->answers.at(4).body == "{}");
+                                verify_task{}, query_reply{replies, 4}, gone));
+  CHECK(replies->answers.at(4).body == "{}");
   inspector.tell(atom::stop_v, stop_order{});
   inspector.tell(atom::release_v, release_order{});
   CHECK(port->closed);

@@ -128,7 +128,7 @@ TEST_CASE("stats: of a store that refuses everybody is told the kind, an adminis
     tell_from_outside(h.stats, atom::ask_v,
                       std::make_shared<asked<health_query>>(query, query_reply{h.replies, 7}));
     on.run();
-    return h.replies->last_answer;
+    return h.replies->last.body;
   };
   auto told = ask(false);
   CAPTURE(told);

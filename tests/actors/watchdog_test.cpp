@@ -2,6 +2,7 @@
 
 #include "actors/watchdog.hpp"
 #include "tests/support/doctest.hpp"
+#include "tests/support/quiet_supervisor.hpp"
 #include "tests/support/recorded_log.hpp"
 #include "tests/support/virtual_time.hpp"
 
@@ -10,28 +11,6 @@ using namespace phi::testing;
 using namespace std::chrono_literals;
 
 namespace {
-
-supervisor_actor::behavior_type fake_boss(supervisor_actor::pointer self,
-                                          std::shared_ptr<service_status> tells) {
-  return {
-    [](atom::terminate, stop_mode, stop_reason) {},
-    [](atom::lame_duck, bool) {},
-    [](atom::lame_duck) {},
-    [](atom::dump) {},
-    [](atom::stopped, const stopped_report&) {},
-    [self, tells](atom::status) -> caf::result<service_status> {
-      if (!tells)
-        return self->make_response_promise<service_status>();
-      return *tells;
-    },
-    [](atom::ping) { return pong{}; },
-    [](atom::plan) { return stop_forecast{}; },
-    [](atom::reload) { return reload_report{}; },
-    [](atom::tick, uint64_t) {},
-    [](atom::give_up, const std::string&) {},
-    [](atom::restart, uint32_t) {},
-  };
-}
 
 /// Answers pings unless it is frozen.
 child_actor::behavior_type freezing_member(child_actor::pointer self,
@@ -75,9 +54,10 @@ public:
 /// A watchdog over one member, "store", and a supervisor that always answers.
 struct kennel {
   explicit kennel(watchdog_settings with = {true, 10s, 60s}) {
-    tells->state = service_state::ready;
-    tells->children = {{.actor = "store", .state = actor_state::running, .says = actor_status{}}};
-    supervisor = on.keep(on.system.spawn(fake_boss, tells));
+    heard->status.state = service_state::ready;
+    heard->status.children = {
+      {.actor = "store", .state = actor_state::running, .says = actor_status{}}};
+    supervisor = on.keep(on.system.spawn(quiet_supervisor, heard));
     member = on.keep(on.system.spawn(freezing_member, frozen));
     dog = on.keep(on.system.spawn(
       watchdog_behavior, child_identity{"watchdog", supervisor, std::make_shared<activity>()}, with,
@@ -91,7 +71,7 @@ struct kennel {
   recorded_log log;
   virtual_system on;
   std::shared_ptr<recorded_watch> watch = std::make_shared<recorded_watch>();
-  std::shared_ptr<service_status> tells = std::make_shared<service_status>();
+  std::shared_ptr<heard_by_supervisor> heard = std::make_shared<heard_by_supervisor>();
   std::shared_ptr<bool> frozen = std::make_shared<bool>(false);
   activity_ptr seen_at = std::make_shared<activity>();
   supervisor_actor supervisor;
@@ -280,7 +260,7 @@ TEST_CASE("a listener whose connections are all taken is shown, and nobody is gi
 
 TEST_CASE("health is looked at although the watchdog is off; who makes progress is well") {
   kennel k{{false, 10s, 60s}};
-  k.tells->children = {
+  k.heard->status.children = {
     {.actor = "store", .state = actor_state::running}}; // it does not say anything
   k.seen_at->begin("COMMIT");
   k.on.advance(4s, 100ms);
@@ -293,7 +273,7 @@ TEST_CASE("health is looked at although the watchdog is off; who makes progress 
   CHECK(k.watch->health.causes[0].text(true).find("store: has not answered for ") == 0);
   CHECK(k.watch->health.refuses_events);
   CHECK(k.watch->beats == 0);
-  k.tells->children[0].says = actor_status{};
+  k.heard->status.children[0].says = actor_status{};
   k.on.advance(2s, 100ms);
   CHECK(k.watch->health.causes.empty());
   CHECK_FALSE(k.watch->health.refuses_events);

@@ -3,6 +3,7 @@
 #include "config/merge.hpp"
 #include "tests/support/doctest.hpp"
 #include "tests/support/places.hpp"
+#include "tests/support/temp_dir.hpp"
 
 #include <cstdio>
 #include <fstream>
@@ -262,8 +263,8 @@ TEST_CASE("a secret file may come from another system: marks and ends of lines a
 }
 
 TEST_CASE("secrets come from the credentials that systemd gives, and the environment wins") {
-  char pattern[] = "/tmp/phi-credentials-XXXXXX";
-  std::string dir = ::mkdtemp(pattern);
+  phi::testing::temp_dir credentials;
+  auto dir = credentials.path();
   std::ofstream{dir + "/secrets_auth.token"} << "from-a-file\n";
   auto loaded = load_config("", {{"CREDENTIALS_DIRECTORY", dir}});
   CHECK(loaded.values.auth.token.value == "from-a-file");
@@ -273,6 +274,4 @@ TEST_CASE("secrets come from the credentials that systemd gives, and the environ
   std::ofstream{dir + "/secrets_auth.token", std::ios::trunc};
   CHECK(has(problems_of(load_config("", {{"CREDENTIALS_DIRECTORY", dir}})),
             "credential auth.token: cannot read a secret"));
-  std::remove((dir + "/secrets_auth.token").c_str());
-  ::rmdir(dir.c_str());
 }

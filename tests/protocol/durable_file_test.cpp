@@ -6,9 +6,10 @@
 #include "server/process/state_directory.hpp"
 #include "tests/support/doctest.hpp"
 #include "tests/support/places.hpp"
+#include "tests/support/temp_dir.hpp"
+#include "tests/support/text_file.hpp"
 
 #include <cerrno>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sys/stat.h>
@@ -17,6 +18,7 @@
 #include <vector>
 
 using namespace phi;
+using namespace phi::testing;
 namespace fs = std::filesystem;
 
 namespace {
@@ -32,38 +34,19 @@ std::string& failing_directory() {
   return path;
 }
 
-class directory {
+class directory : public temp_dir {
 public:
-  directory() {
-    char name[] = "/tmp/phi-durable-XXXXXX";
-    path_ = ::mkdtemp(name);
-    flushed().clear();
-  }
-  ~directory() {
-    failing_directory().clear();
-    fs::remove_all(path_);
-  }
-  directory(const directory&) = delete;
-  void fails() const { failing_directory() = path_; }
+  directory() { flushed().clear(); }
+  ~directory() { failing_directory().clear(); }
+  void fails() const { failing_directory() = path(); }
   /// What is said then.
-  std::string trouble() const { return "cannot bring " + path_ + " to disk: Input/output error"; }
-  std::string path(const std::string& name = "") const {
-    return name.empty() ? path_ : path_ + "/" + name;
-  }
+  std::string trouble() const { return "cannot bring " + path() + " to disk: Input/output error"; }
   /// What a file that was written durably must have flushed: it under its first name, then the
   /// directory.
   std::vector<std::string> flushes_of(const std::string& name) const {
-    return {path(name + ".new"), path_};
+    return {path(name + ".new"), path()};
   }
-
-private:
-  std::string path_;
 };
-
-std::string text_in(const std::string& file) {
-  std::ifstream in{file};
-  return std::string{std::istreambuf_iterator<char>{in}, {}};
-}
 
 } // namespace
 

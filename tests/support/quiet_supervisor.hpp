@@ -10,7 +10,13 @@
 namespace phi::testing {
 
 struct heard_by_supervisor {
-  service_status status; ///< what it answers
+  // What it answers:
+  service_status status;
+  stop_forecast forecast;
+  reload_report reloaded;
+  bool answers = true; ///< else nothing that it is asked but a ping
+
+  // What it was told:
   std::vector<bool> lame_duck;
   std::vector<std::pair<stop_mode, stop_reason>> stops; ///< that were asked for
   std::vector<stopped_report> stopped;
@@ -20,7 +26,7 @@ struct heard_by_supervisor {
 };
 
 inline supervisor_actor::behavior_type
-quiet_supervisor(supervisor_actor::pointer, std::shared_ptr<heard_by_supervisor> heard) {
+quiet_supervisor(supervisor_actor::pointer self, std::shared_ptr<heard_by_supervisor> heard) {
   return {
     [heard](atom::terminate, stop_mode mode, stop_reason reason) {
       heard->stops.emplace_back(mode, reason);
@@ -29,12 +35,22 @@ quiet_supervisor(supervisor_actor::pointer, std::shared_ptr<heard_by_supervisor>
     [heard](atom::lame_duck) { ++heard->turned; },
     [heard](atom::dump) { ++heard->dumps; },
     [heard](atom::stopped, const stopped_report& report) { heard->stopped.push_back(report); },
-    [heard](atom::status) { return heard->status; },
+    [self, heard](atom::status) -> caf::result<service_status> {
+      if (!heard->answers)
+        return self->make_response_promise<service_status>();
+      return heard->status;
+    },
     [](atom::ping) { return pong{}; },
-    [](atom::plan) { return stop_forecast{}; },
-    [heard](atom::reload) {
+    [self, heard](atom::plan) -> caf::result<stop_forecast> {
+      if (!heard->answers)
+        return self->make_response_promise<stop_forecast>();
+      return heard->forecast;
+    },
+    [self, heard](atom::reload) -> caf::result<reload_report> {
       ++heard->reloads;
-      return reload_report{};
+      if (!heard->answers)
+        return self->make_response_promise<reload_report>();
+      return heard->reloaded;
     },
     [](atom::tick, uint64_t) {},
     [](atom::give_up, const std::string&) {},

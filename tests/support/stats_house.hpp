@@ -4,11 +4,12 @@
 
 #include "actors/stats.hpp"
 #include "tests/support/doctest.hpp"
+#include "tests/support/quiet_child.hpp"
+#include "tests/support/replies.hpp"
 #include "tests/support/virtual_time.hpp"
 
 #include <caf/scoped_actor.hpp>
 
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,65 +18,23 @@ namespace phi::testing {
 
 using namespace std::chrono_literals;
 
-/// Writes down what it is told; complains by a second answer to the same request.
-class recorded_replies : public reply_sink {
-public:
-  void deliver(std::vector<ingest_answer> answers) noexcept override {
-    for (const auto& [to, outcome] : answers) {
-      twice |= outcomes.contains(to);
-      outcomes[to] = outcome;
-    }
-  }
-  void deliver(ticket, query_answer answer) noexcept override { last_answer = answer.body; }
-
-  std::map<ticket, ingest_outcome> outcomes;
-  std::string last_answer;
-  bool twice = false;
-};
-
-struct fake_store_state {
-  child_identity who;
-};
-
-using fake_store_ptr = store_actor::stateful_pointer<fake_store_state>;
 using batches_ptr = std::shared_ptr<std::vector<commit_batch_ptr>>;
 
-inline store_actor::behavior_type fake_store(fake_store_ptr, batches_ptr batches) {
-  return {
-    [](atom::stop, const stop_order&) {},
-    [](atom::release, const release_order&) {},
-    [](atom::ping) { return pong{}; },
-    [](atom::status) { return actor_status{}; },
-    [](atom::apply, const config_ptr&) { return pong{}; },
+inline store_actor::behavior_type fake_store(batches_ptr batches) {
+  return quiet_child<store_actor>(
     [batches](atom::commit, const commit_batch_ptr& batch, const commit_listener_actor&) {
       batches->push_back(batch);
-    },
-  };
+    });
 }
 
-struct fake_spool_state {
-  child_identity who;
-};
-
-using fake_spool_ptr = spool_actor::stateful_pointer<fake_spool_state>;
-
-inline spool_actor::behavior_type fake_spool(fake_spool_ptr, batches_ptr batches) {
-  return {
-    [](atom::stop, const stop_order&) {},
-    [](atom::release, const release_order&) {},
-    [](atom::ping) { return pong{}; },
-    [](atom::status) { return actor_status{}; },
-    [](atom::apply, const config_ptr&) { return pong{}; },
+inline spool_actor::behavior_type fake_spool(batches_ptr batches) {
+  return quiet_child<spool_actor>(
     [](atom::committed, const commit_result&) {},
     [batches](atom::append, const commit_batch_ptr& batch, const spool_listener_actor&) {
       batches->push_back(batch);
     },
-    [](atom::attach, const store_actor&) {},
-    [](atom::attach, const spool_listener_actor&) {},
-    [](atom::replay) {},
-    [](atom::ask, const asked_ptr<spool_task>&) {},
-    [](atom::check) {},
-  };
+    [](atom::attach, const store_actor&) {}, [](atom::attach, const spool_listener_actor&) {},
+    [](atom::replay) {}, [](atom::ask, const asked_ptr<spool_task>&) {}, [](atom::check) {});
 }
 
 /// STATS over a store, and if asked for a spool, that do what the test says.

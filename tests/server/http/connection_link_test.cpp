@@ -1,55 +1,18 @@
 // A connection of the public listener, on an io_context of its own that the test turns by hand.
 
 #include "server/http/connection_link.hpp"
+#include "tests/support/connected_link.hpp"
 #include "tests/support/doctest.hpp"
 
-#include <array>
-#include <memory>
-#include <optional>
-#include <string>
-#include <utility>
-
 using namespace phi;
-using namespace phi::http;
+using namespace phi::testing;
 
 namespace {
 
 /// A link as RESTinio drives it, and its client.
-struct connected_pair {
-  asio_ns::io_context io{1};
-  link_registry& links = asio_ns::use_service<link_registry>(io);
-  std::shared_ptr<connection_link> link;
-  asio_ns::ip::tcp::socket client{io};
-  std::array<char, 4096> space{};
-  std::optional<std::pair<asio_ns::error_code, size_t>> read;
-
-  connected_pair() {
-    links.limits.framing = {1000, 1000, 10, 1000};
-    links.make_answer = [](error_code, const connection_link&) { return std::string{"no"}; };
-    link = std::make_shared<connection_link>(io, links);
-    using asio_ns::ip::tcp;
-    tcp::acceptor listener{io, tcp::endpoint{asio_ns::ip::address_v4::loopback(), 0}};
-    client.connect(listener.local_endpoint());
-    listener.accept(link->socket);
-  }
-
-  void begin_read() {
-    read.reset();
-    link->async_read_some(asio_ns::buffer(space),
-                          [this](const asio_ns::error_code& error, size_t size) {
-                            read = {error, size};
-                          });
-  }
-
-  /// Whatever is ready, and nothing that must be waited for.
-  void turn() {
-    io.restart();
-    while (io.poll() > 0) {
-    }
-  }
+struct connected_pair : turned_loop, link_and_client {
+  connected_pair() : link_and_client(static_cast<turned_loop&>(*this)) {}
 };
-
-const std::string request = "GET / HTTP/1.1\r\nHost: t\r\n\r\n";
 
 } // namespace
 
@@ -67,12 +30,12 @@ TEST_CASE("connection: one that waits is ended; a request that came meanwhile is
   connected_pair late;
   late.begin_read();
   late.turn();
-  asio_ns::write(late.client, asio_ns::buffer(request));
+  late.send(get_request);
   late.link->end(); // the loop does not know yet what lies there
   late.turn();
   REQUIRE(late.read);
   CHECK_FALSE(late.read->first);
-  CHECK(late.read->second == request.size());
+  CHECK(late.read->second == get_request.size());
   late.begin_read(); // it is not ended behind the request either: that is the answer's business
   late.turn();
   CHECK_FALSE(late.read);
@@ -82,7 +45,7 @@ TEST_CASE("connection: one that is cut is gone, whatever lies there") {
   connected_pair pair;
   pair.begin_read();
   pair.turn();
-  asio_ns::write(pair.client, asio_ns::buffer(request));
+  pair.send(get_request);
   pair.link->cut();
   pair.turn();
   REQUIRE(pair.read);
@@ -99,7 +62,7 @@ TEST_CASE("connection: links know what they do, and tell when they are gone") {
   pair.turn();
   CHECK(opened == 1);
   CHECK(pair.links.count() == 1);
-  asio_ns::write(pair.client, asio_ns::buffer(request.substr(0, 10)));
+  pair.send(get_request.substr(0, 10));
   pair.turn();
   CHECK(pair.link->receiving());
   CHECK_FALSE(pair.link->idle());

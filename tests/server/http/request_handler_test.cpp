@@ -2,25 +2,13 @@
 
 #include "server/http/request_handler.hpp"
 #include "tests/support/doctest.hpp"
-
-#include <filesystem>
+#include "tests/support/recorded_backend.hpp"
 
 using namespace phi;
 using namespace phi::http;
+using phi::testing::recorded_backend;
 
 namespace {
-
-/// Takes nothing in: the handler only asks it how the service is.
-struct quiet_backend : backend_port {
-  void submit(ingest_turn_ptr) override {}
-  void ask(asked_ptr<reader_query>) override {}
-  void ask(asked_ptr<inspection_task>) override {}
-  void ask(asked_ptr<spool_task>) override {}
-  void ask(asked_ptr<cluster_task>) override {}
-  void ask(asked_ptr<health_query>) override {}
-  health_view health() const override { return view; }
-  health_view view;
-};
 
 struct handling {
   handling() {
@@ -39,7 +27,7 @@ struct handling {
     return decided.reply ? decided.reply->status : 0;
   }
 
-  std::shared_ptr<quiet_backend> backend = std::make_shared<quiet_backend>();
+  std::shared_ptr<recorded_backend> backend = std::make_shared<recorded_backend>();
   config settings;
   loop_shared shared{.routes = route_table{"/api/v1", true}};
   request_handler handler{shared, settings};

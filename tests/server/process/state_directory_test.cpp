@@ -1,18 +1,18 @@
 #include "actors/exit_report.hpp"
 #include "server/process/state_directory.hpp"
 #include "tests/support/doctest.hpp"
+#include "tests/support/temp_dir.hpp"
 
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 
 using namespace phi;
+using phi::testing::temp_dir;
 
 TEST_CASE("the state directory: one owner, a report, and the notice of a crash") {
-  char name[] = "/tmp/phi-state-XXXXXX";
-  REQUIRE(::mkdtemp(name) != nullptr);
-  std::string path = std::string{name} + "/deeper";
+  temp_dir dir;
+  auto path = dir.path("deeper");
   {
     state_directory first{path};
     CHECK(first.taken().why() == "");
@@ -27,14 +27,12 @@ TEST_CASE("the state directory: one owner, a report, and the notice of a crash")
     CHECK(second.end_run(exit_report{}).why() == "");
   }
   CHECK(state_directory{path}.crash_notice().empty());
-  std::filesystem::remove_all(name);
 }
 
 TEST_CASE("the state directory: room for the report is reserved, and a run that was given up has a "
           "cause") {
-  char name[] = "/tmp/phi-state-XXXXXX";
-  REQUIRE(::mkdtemp(name) != nullptr);
-  std::string path = name;
+  temp_dir dir;
+  auto path = dir.path();
   std::string id;
   {
     state_directory first{path};
@@ -55,16 +53,13 @@ TEST_CASE("the state directory: room for the report is reserved, and a run that 
     CHECK_FALSE(std::filesystem::exists(path + "/running.json"));
     CHECK(std::filesystem::file_size(path + "/last-exit.json") < 4096); // not the reserve
   }
-  std::filesystem::remove_all(name);
 }
 
 TEST_CASE("the state directory: a run that cannot be marked is said") {
-  char name[] = "/tmp/phi-state-XXXXXX";
-  REQUIRE(::mkdtemp(name) != nullptr);
-  std::string path = name;
+  temp_dir dir;
+  auto path = dir.path();
   state_directory state{path};
   REQUIRE(state.taken().why() == "");
   std::filesystem::create_directories(path + "/running.json/in the way");
   CHECK(state.begin_run().why() == "cannot write " + path + "/running.json: Is a directory");
-  std::filesystem::remove_all(name);
 }

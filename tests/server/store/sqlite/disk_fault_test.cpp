@@ -7,6 +7,7 @@
 #include "tests/support/failing_disk.hpp"
 #include "tests/support/small_disk.hpp"
 #include "tests/support/stored.hpp"
+#include "tests/support/temp_dir.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -20,24 +21,14 @@ namespace fs = std::filesystem;
 
 namespace {
 
-class database_dir {
+class database_dir : public temp_dir {
 public:
-  database_dir() {
-    char name[] = "/tmp/phi-disk-XXXXXX";
-    path_ = ::mkdtemp(name);
-  }
-  ~database_dir() { fs::remove_all(path_); }
-  database_dir(const database_dir&) = delete;
-  std::string file(const std::string& suffix = "") const { return path_ + "/phi.db" + suffix; }
+  std::string file(const std::string& suffix = "") const { return path("phi.db") + suffix; }
   store_port_ptr store(uint64_t log_limit = uint64_t{64} << 20) const {
     return make_sqlite_store(
       {.file = file(), .busy_timeout = std::chrono::milliseconds{200}, .log_limit = log_limit});
   }
-  const std::string& path() const { return path_; }
   int64_t events() const { return ask_database(file(), "SELECT count(*) FROM event"); }
-
-private:
-  std::string path_;
 };
 
 } // namespace

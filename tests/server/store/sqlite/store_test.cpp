@@ -7,6 +7,7 @@
 #include "tests/server/store/store_support.hpp"
 #include "tests/support/doctest.hpp"
 #include "tests/support/stored.hpp"
+#include "tests/support/temp_dir.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -24,22 +25,14 @@ using phi::testing::make_event;
 
 namespace {
 
-class database_dir {
+class database_dir : public phi::testing::temp_dir {
 public:
-  database_dir() {
-    char name[] = "/tmp/phi-store-XXXXXX";
-    path_ = ::mkdtemp(name);
-  }
-  ~database_dir() { std::filesystem::remove_all(path_); }
   sqlite_settings settings() const {
-    return {.file = path_ + "/phi.db",
+    return {.file = file(),
             .busy_timeout = std::chrono::milliseconds{200},
             .query_timeout = std::chrono::seconds{5}};
   }
-  std::string file() const { return path_ + "/phi.db"; }
-
-private:
-  std::string path_;
+  std::string file() const { return path("phi.db"); }
 };
 
 } // namespace
