@@ -2,6 +2,7 @@
 /// A plain connection to the admin socket, for tests that must see every byte, or leave some
 /// unread.
 
+#include <array>
 #include <chrono>
 #include <cstring>
 #include <poll.h>
@@ -10,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <utility>
 
 namespace phi::testing {
 
@@ -39,6 +41,24 @@ public:
       out += c;
     }
     return out;
+  }
+  /// One line, and the file that came along with its first byte; -1: none did.
+  std::pair<std::string, int> line_with_file() {
+    char first = 0;
+    int file = -1;
+    iovec bytes{&first, 1};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof file)> control{};
+    msghdr message{};
+    message.msg_iov = &bytes;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    pollfd waiting{fd_, POLLIN, 0};
+    if (::poll(&waiting, 1, 5000) <= 0 || ::recvmsg(fd_, &message, MSG_CMSG_CLOEXEC) != 1)
+      return {{}, -1};
+    if (const auto* about = CMSG_FIRSTHDR(&message))
+      std::memcpy(&file, CMSG_DATA(about), sizeof file);
+    return {first + line(), file};
   }
   bool ended(std::chrono::milliseconds limit = std::chrono::seconds{5}) {
     pollfd waiting{fd_, POLLIN, 0};

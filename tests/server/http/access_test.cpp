@@ -1,67 +1,26 @@
-// Where a request goes, who may come in, and what the log tells of it.
+// Who may come in.
 
 #include "server/http/access.hpp"
-#include "server/http/access_log.hpp"
-#include "server/http/request_target.hpp"
 #include "tests/support/doctest.hpp"
-#include "tests/support/recorded_log.hpp"
-
-#include <cstdlib>
-#include <filesystem>
+#include "tests/support/temp_dir.hpp"
 
 using namespace phi;
 using namespace phi::api;
 using namespace phi::http;
 
-TEST_CASE("targets: a path, or a whole address whose host is no matter") {
-  struct {
-    std::string_view target, path, query;
-  } const rows[] = {
-    {"/health?a=b?c", "/health", "a=b?c"},
-    {"/health", "/health", ""},
-    {"/health?", "/health", ""},
-    {"http://host/health?x=1", "/health", "x=1"},
-    {"HTTPS://[::1]:3939/health", "/health", ""},
-    {"http://host:80", "/", ""},
-    {"http://host?x=1", "/", "x=1"},
-    {"http://host/http://other/a", "/http://other/a", ""},
-    {"/a?to=http://host/", "/a", "to=http://host/"},
-    {"*", "*", ""},
-    {"ftp://host/health", "ftp://host/health", ""},
-  };
-  for (const auto& row : rows) {
-    CAPTURE(row.target);
-    auto read = read_target(row.target);
-    REQUIRE(read);
-    CHECK(read->path == row.path);
-    CHECK(read->query == row.query);
-  }
-  for (std::string_view bad :
-       {"http:///health", "http://", "http://:80/", "http://u:p@host/health"}) {
-    CAPTURE(bad);
-    CHECK_FALSE(read_target(bad));
-  }
-}
-
 namespace {
 
 /// A token book in a directory of its own, and settings without a token for everything.
 struct gate {
-  ~gate() { std::filesystem::remove_all(directory); }
-  static std::string made() {
-    char name[] = "/tmp/phi-tokens-XXXXXX";
-    REQUIRE(::mkdtemp(name) != nullptr);
-    return name;
-  }
   error_code ask(const std::string& header, scope needed = scope::read) const {
     return admit(header, needed, settings, book);
   }
   bool administrator(const std::string& header) const {
     return is_administrator(header, settings, book);
   }
-  std::string directory = made();
+  phi::testing::temp_dir directory;
   config settings;
-  token_book book{directory + "/tokens.json"};
+  token_book book{directory.path("tokens.json")};
 };
 
 } // namespace
@@ -94,30 +53,18 @@ TEST_CASE("access: who may come in without a token is no administrator") {
   CHECK(at.administrator("Bearer " + rules));
 }
 
-namespace {
-
-/// A log of one level.
-struct level_log : log_sink {
-  explicit level_log(log_level least) : least_(least) { set_log_sink(this); }
-  ~level_log() override { set_log_sink(nullptr); }
-  bool wants(log_level level) const noexcept override { return level >= least_; }
-  void write(log_level, std::string_view, std::string_view, const log_fields&) noexcept override {}
-  log_level least_;
-};
-
-} // namespace
-
-TEST_CASE("the log of requests: at debug, or at info with logging.access; else nothing is made") {
+TEST_CASE("access: an origin is allowed whole, or every one by a star") {
   config settings;
-  CHECK_FALSE(wants_requests(settings)); // without a log
-  {
-    level_log debug{log_level::debug};
-    CHECK(wants_requests(settings));
+  CHECK(allowed_origin("https://a.example", settings).empty());
+  settings.cors.allowed_origins = {"https://a.example", "http://b.example:8080"};
+  CHECK(allowed_origin("https://a.example", settings) == "https://a.example");
+  CHECK(allowed_origin("http://b.example:8080", settings) == "http://b.example:8080");
+  for (const auto* other : {"", "https://a.example.net", "https://a.exampl", "http://a.example",
+                            "http://b.example", "null"}) {
+    CAPTURE(other);
+    CHECK(allowed_origin(other, settings).empty());
   }
-  level_log info{log_level::info};
-  CHECK_FALSE(wants_requests(settings));
-  settings.logging.access = true;
-  CHECK(wants_requests(settings));
-  info.least_ = log_level::warn;
-  CHECK_FALSE(wants_requests(settings));
+  settings.cors.allowed_origins = {"*"};
+  CHECK(allowed_origin("http://c.example", settings) == "http://c.example");
+  CHECK(allowed_origin("", settings).empty());
 }

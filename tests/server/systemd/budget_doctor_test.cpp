@@ -1,7 +1,5 @@
-// Our side of systemd without one: budgets, journal entries.
+// What our unit lets us do, examined without a systemd.
 
-#include "server/observe/logging_journal.hpp"
-#include "server/process/start_checks.hpp"
 #include "server/systemd/budget_doctor.hpp"
 #include "tests/support/doctest.hpp"
 
@@ -56,16 +54,6 @@ TEST_CASE("budget doctor: each mismatch is named with its remedy") {
   CHECK(has(findings(settings, limits), "has no WatchdogSec"));
 }
 
-TEST_CASE("a journal entry has a field for each value, and values cannot forge one") {
-  auto entry =
-    journal_entry("store commits", "store", {{"events", 3}, {"from-who", "a\x1fPHI_X=1"}});
-  CHECK(entry == "store commits\x1fPHI_ACTOR=store\x1fPHI_EVENTS=3\x1fPHI_FROM_WHO=a\\x1fPHI_X=1");
-  CHECK(journal_entry("a\x1f"
-                      "b",
-                      "x", {})
-        == "a\\x1fb\x1fPHI_ACTOR=x");
-}
-
 TEST_CASE("admin.group that the unit cannot see is refused with the lines to add") {
   config settings;
   unit_limits limits{.unit = "phi-backend.service", .group = "phi-backend", .private_users = true};
@@ -98,16 +86,4 @@ TEST_CASE("an address beside a socket unit is said to have no effect, and only o
            " service listens; change ListenStream= with systemctl edit phi-backend.socket");
   origins["server.port"] = "default";
   CHECK_FALSE(examine_address(settings, origins, "phi-backend.socket"));
-}
-
-TEST_CASE("a group that does not exist would end a start, whatever the unit lets it see") {
-  config settings;
-  settings.admin.group = "no-such-group";
-  settings.resolved.state_dir = "/nonexistent";
-  for (bool private_users : {true, false}) {
-    unit_limits limits{.unit = "phi-backend.service", .private_users = private_users};
-    auto troubles = what_would_end_a_start(settings, limits);
-    REQUIRE(troubles.size() == 1);
-    CHECK(troubles[0] == "admin.group = \"no-such-group\": there is no such group");
-  }
 }

@@ -1,0 +1,113 @@
+// An answer as it goes over the wire, on a connection that keeps what is written.
+
+#include "server/http/answers.hpp"
+#include "tests/support/doctest.hpp"
+#include "tests/support/fake_request.hpp"
+
+using namespace phi;
+using namespace phi::http;
+using namespace phi::testing;
+
+namespace {
+
+/// What is written for one request.
+struct written {
+  written(fake_request request, const exchange& about, answer what, bool close = false)
+    : connection(request.connection) {
+    auto to = about;
+    to.request = request.made();
+    write_answer(to, std::move(what), close);
+    auto end = connection->written.find("\r\n\r\n");
+    REQUIRE(end != std::string::npos);
+    head = connection->written.substr(0, end + 2);
+    body = connection->written.substr(end + 4);
+  }
+  bool has(const std::string& line) const { return head.find("\r\n" + line + "\r\n") != head.npos; }
+  bool names(const std::string& field) const {
+    return head.find("\r\n" + field + ":") != head.npos;
+  }
+
+  std::shared_ptr<recorded_connection> connection;
+  std::string head;
+  std::string body;
+};
+
+} // namespace
+
+TEST_CASE("answers: a status, the request's id, a type and a length") {
+  written ok{fake_request{}, {.request_id = "r-1"}, {.body = "{}"}};
+  CHECK(ok.head.starts_with("HTTP/1.1 200 OK\r\n"));
+  CHECK(ok.has("X-Request-Id: r-1"));
+  CHECK(ok.has("Content-Type: application/json"));
+  CHECK(ok.has("Content-Length: 2"));
+  CHECK(ok.names("Date"));
+  CHECK(ok.body == "{}");
+  CHECK(ok.connection->answers == 1);
+  CHECK_FALSE(ok.connection->closes);
+  for (const auto* other :
+       {"Retry-After", "WWW-Authenticate", "Allow", "Vary", "Access-Control-Allow-Origin"}) {
+    CAPTURE(other);
+    CHECK_FALSE(ok.names(other));
+  }
+}
+
+TEST_CASE("answers: without a body there is no type") {
+  written none{fake_request{}, {}, {.status = 204}};
+  CHECK(none.head.starts_with("HTTP/1.1 204 No Content\r\n"));
+  CHECK_FALSE(none.names("Content-Type"));
+  CHECK(none.body.empty());
+}
+
+TEST_CASE("answers: what a refusal tells the client to do") {
+  written later{fake_request{}, {}, {.status = 503, .body = "x", .retry_after_s = 7}};
+  CHECK(later.has("Retry-After: 7"));
+  CHECK_FALSE(later.names("WWW-Authenticate"));
+  written who{fake_request{}, {}, {.status = 401, .body = "x"}};
+  CHECK(who.has("WWW-Authenticate: Bearer"));
+  CHECK_FALSE(who.names("Retry-After"));
+  written wrong{fake_request{}, {.allowed_methods = "GET, HEAD"}, {.status = 405, .body = "x"}};
+  CHECK(wrong.has("Allow: GET, HEAD"));
+  written problem{
+    fake_request{}, {}, {.status = 403, .body = "x", .type = "application/problem+json"}};
+  CHECK(problem.has("Content-Type: application/problem+json"));
+  CHECK_FALSE(problem.names("WWW-Authenticate"));
+}
+
+TEST_CASE("answers: HEAD has the length of GET's answer and no body") {
+  written head{fake_request{"/", restinio::http_method_head()},
+               {.head = true},
+               {.body = std::string(1234, 'x')}};
+  CHECK(head.has("Content-Length: 1234"));
+  CHECK(head.has("Content-Type: application/json"));
+  CHECK(head.body.empty());
+  CHECK(head.connection->answers == 1);
+}
+
+TEST_CASE("answers: an origin that is allowed is told so, with what it may do when it asks") {
+  written get{fake_request{}, {.origin = "https://a.example"}, {.body = "{}"}};
+  CHECK(get.has("Access-Control-Allow-Origin: https://a.example"));
+  CHECK(get.has("Vary: Origin"));
+  CHECK_FALSE(get.names("Access-Control-Allow-Methods"));
+  written asks{fake_request{"/", restinio::http_method_options()},
+               {.origin = "https://a.example"},
+               {.status = 204}};
+  CHECK(asks.has("Access-Control-Allow-Origin: https://a.example"));
+  CHECK(asks.has("Access-Control-Allow-Methods: GET, POST"));
+  CHECK(asks.has("Access-Control-Max-Age: 600"));
+  written stranger{fake_request{"/", restinio::http_method_options()}, {}, {.status = 204}};
+  CHECK_FALSE(stranger.names("Access-Control-Allow-Origin"));
+  CHECK_FALSE(stranger.names("Access-Control-Allow-Methods"));
+}
+
+TEST_CASE(
+  "answers: the connection ends behind it when it shall, and when an upgrade was asked for") {
+  for (bool close : {false, true}) {
+    written plain{fake_request{}, {}, {.body = "{}"}, close};
+    CHECK(plain.connection->closes == close);
+    CHECK(plain.has("Connection: close") == close);
+  }
+  fake_request upgrade;
+  upgrade.header.connection(restinio::http_connection_header_t::upgrade);
+  written refused{upgrade, {}, {.body = "{}"}};
+  CHECK(refused.connection->closes);
+}

@@ -1,0 +1,103 @@
+// From a body to its events: which parameter, which type, which coding.
+
+#include "server/http/ingest_body.hpp"
+#include "tests/support/compressed.hpp"
+#include "tests/support/doctest.hpp"
+
+using namespace phi;
+using namespace phi::http;
+using phi::testing::gzip;
+
+namespace {
+
+struct reading {
+  read_ingest_body of(const ingest_body& body, size_t most = 1000) {
+    return read_ingest(body, reader, most, 1'700'000'000'000'000);
+  }
+  error_code error(const ingest_body& body, size_t most = 1000) {
+    return of(body, most).events.error;
+  }
+
+  config settings;
+  api::event_reader reader{api::event_limits_of(settings), "salt"};
+};
+
+constexpr std::string_view one = R"({"feature":"a"})";
+
+ingest_body json(std::string_view query) {
+  return {.query_string = query, .content_type = "application/json", .text = one};
+}
+
+} // namespace
+
+TEST_CASE("ingest body: atomic is the one parameter, once, and true or false") {
+  reading at;
+  CHECK_FALSE(at.of(json("")).atomic);
+  CHECK(at.of(json("atomic=true")).atomic);
+  CHECK_FALSE(at.of(json("atomic=false")).atomic);
+  CHECK(at.error(json("atomic=false")) == error_code::none);
+  for (const auto* bad : {"atomic", "atomic=", "atomic=1", "atomic=TRUE", "Atomic=true",
+                          "atomic=true&atomic=true", "atomic=true&a=b", "a=b", "atomic=%zz"}) {
+    CAPTURE(bad);
+    auto refused = at.of(json(bad));
+    CHECK(refused.events.error == error_code::invalid_query);
+    CHECK(refused.events.events.empty());
+    CHECK_FALSE(refused.atomic);
+  }
+}
+
+TEST_CASE("ingest body: its type says how it is read, in any case and with parameters") {
+  reading at;
+  std::string_view lines = "{\"feature\":\"a\"}\n{\"feature\":\"b\"}\n";
+  for (const auto* type : {"application/x-ndjson", "application/ndjson", "Application/NDJSON",
+                           "application/x-ndjson; charset=utf-8", " application/ndjson\t;x"}) {
+    CAPTURE(type);
+    auto read = at.of({.content_type = type, .text = lines});
+    CHECK(read.events.error == error_code::none);
+    CHECK(read.events.events.size() == 2);
+    CHECK(read.events.events[0].time_us == 1'700'000'000'000'000);
+  }
+  CHECK(at.error({.content_type = "application/json", .text = lines}) == error_code::invalid_json);
+  CHECK(at.of({.content_type = "APPLICATION/JSON;charset=utf-8", .text = one}).events.events.size()
+        == 1);
+  for (const auto* type : {"", "text/json", "application/jsonx", "application/json, text/plain",
+                           "x; application/json"}) {
+    CAPTURE(type);
+    CHECK(at.error({.content_type = type, .text = one}) == error_code::unsupported_media_type);
+  }
+}
+
+TEST_CASE("ingest body: what is coded is expanded, up to the bound and no further") {
+  reading at;
+  auto coded = [](std::string_view coding, std::string_view text) {
+    return ingest_body{
+      .content_type = "application/json", .content_encoding = coding, .text = text};
+  };
+  auto small = gzip(std::string{one});
+  for (const auto* coding : {"gzip", "GZip", " x-gzip "}) {
+    CAPTURE(coding);
+    CHECK(at.of(coded(coding, small), one.size()).events.events.size() == 1);
+    CHECK(at.error(coded(coding, small), one.size() - 1) == error_code::expanded_too_large);
+  }
+  CHECK(at.of(coded("zstd", phi::testing::zstd(std::string{one}))).events.events.size() == 1);
+  // Nothing to expand: the bound is for what is coded.
+  CHECK(at.of(coded("", one), 1).events.events.size() == 1);
+  CHECK(at.of(coded("Identity", one), 1).events.events.size() == 1);
+  CHECK(at.error(coded("br", one)) == error_code::unsupported_encoding);
+  auto broken = at.of(coded("gzip", one));
+  CHECK(broken.events.error == error_code::bad_encoding);
+  CHECK_FALSE(broken.events.detail.empty());
+}
+
+TEST_CASE("ingest body: the parameter is looked at first, then the type, then the coding") {
+  reading at;
+  ingest_body wrong{
+    .query_string = "a=b", .content_type = "x", .content_encoding = "br", .text = "{"};
+  CHECK(at.error(wrong) == error_code::invalid_query);
+  wrong.query_string = {};
+  CHECK(at.error(wrong) == error_code::unsupported_media_type);
+  wrong.content_type = "application/json";
+  CHECK(at.error(wrong) == error_code::unsupported_encoding);
+  wrong.content_encoding = {};
+  CHECK(at.error(wrong) == error_code::invalid_json);
+}
