@@ -153,15 +153,28 @@ void show_difference(self_ptr self, const admin_call& call) {
   call.answer({{"live", found->live}, {"needsRestart", found->needs_restart}});
 }
 
-void examine(self_ptr self, const admin_call& call) {
-  static constexpr std::array names{"ok", "warning", "bad"};
+json to_json(const finding& found) {
+  json out{{"what", found.subject}, {"verdict", to_string(found.verdict)}};
+  if (found.code != finding_code::none)
+    out["code"] = to_string(found.code);
+  out["text"] = found.what;
+  out["remedy"] = found.remedy;
+  return out;
+}
+
+void answer_findings(self_ptr self, const admin_call& call,
+                     const std::optional<service_status>& status) {
   json rows = json::array();
-  for (const auto& one : self->state.console->examine())
-    rows.push_back({{"what", one.what},
-                    {"verdict", names[static_cast<size_t>(one.found)]},
-                    {"text", one.text},
-                    {"mend", one.remedy}});
+  for (const auto& found : self->state.console->examine(status))
+    rows.push_back(to_json(found));
   call.answer({{"examined", std::move(rows)}});
+}
+
+void examine(self_ptr self, const admin_call& call) {
+  ask_urgent(
+    self, self->state.who.supervisor, defaults::service_status_timeout,
+    [self, call](const service_status& status) { answer_findings(self, call, status); },
+    [self, call](const caf::error&) { answer_findings(self, call, std::nullopt); }, atom::status_v);
 }
 
 /// The answer of the database, which has its own JSON.

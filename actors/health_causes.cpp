@@ -12,14 +12,6 @@ bool is_running(const service_status& status) {
          || status.state == service_state::reloading;
 }
 
-uint64_t gauge(const child_status& child, std::string_view what) {
-  if (child.says)
-    for (const auto& [name, count] : child.says->gauges)
-      if (name == what)
-        return count;
-  return 0;
-}
-
 /// Who of the actors that take events in does not work.
 class workers {
 public:
@@ -27,7 +19,7 @@ public:
 
   bool refuse() const {
     const auto* stats = find(actor_name::stats);
-    return !works(stats) || (stats && gauge(*stats, "refusing") > 0)
+    return !works(stats) || (stats && stats->says && stats->says->gauge(gauge_name::refusing) > 0)
            || (!works(find(actor_name::store))
                && !(find(actor_name::spool) && works(find(actor_name::spool))));
   }

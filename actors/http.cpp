@@ -56,7 +56,7 @@ actor_status current_status(self_ptr self) {
   return status_of(self, {.doing = what,
                           .idle = idle,
                           .progress = counts.requests,
-                          .gauges = {{"connections", counts.connections},
+                          .gauges = {{gauge_name::connections, counts.connections},
                                      {"in_flight", counts.in_flight},
                                      {"requests", counts.requests},
                                      {"refused", counts.refused},

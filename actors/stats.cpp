@@ -173,7 +173,7 @@ actor_status current_status(self_ptr self) {
                     .gauges = {{"queue_events", backlog},
                                {"queue_bytes", state.queue.bytes()},
                                {"drain_per_second", static_cast<uint64_t>(state.rate.per_second())},
-                               {"refusing", refuses(self)}},
+                               {gauge_name::refusing, refuses(self)}},
                     .backlog_s = state.rate.seconds_for(backlog),
                     .degraded = what_is_degraded(self, true),
                     .ails = what_is_degraded(self, false),

@@ -7,12 +7,11 @@
 namespace phi {
 namespace {
 
-uint64_t gauge(const service_status& status, std::string_view what) {
+/// Of the one actor that shows it.
+uint64_t gauge(const service_status& status, std::string_view name) {
   for (const auto& child : status.children)
-    if (child.says)
-      for (const auto& [name, count] : child.says->gauges)
-        if (name == what)
-          return count;
+    if (auto count = child.says ? child.says->gauge(name) : 0; count > 0)
+      return count;
   return 0;
 }
 
@@ -31,7 +30,7 @@ std::string status_line::show(const service_status& status, time_point now) {
   at_ = now;
   return out + ": " + group_digits(static_cast<uint64_t>(std::lround(rate))) + " events/s, "
          + group_digits(status.ledger->in_queue) + " queued, " + group_digits(status.ledger->stored)
-         + " stored, " + group_digits(gauge(status, "connections")) + " connections";
+         + " stored, " + group_digits(gauge(status, gauge_name::connections)) + " connections";
 }
 
 } // namespace phi

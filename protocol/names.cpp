@@ -57,4 +57,40 @@ std::string_view to_string(ailment code) {
   return "unknown";
 }
 
+std::string_view to_string(finding_verdict verdict) {
+  switch (verdict) {
+    case finding_verdict::ok: return "ok";
+    case finding_verdict::warning: return "warning";
+    case finding_verdict::bad: return "bad";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(finding_code code) {
+  switch (code) {
+    case finding_code::none: return "none";
+    case finding_code::state_directory_unwritable: return "state_directory_unwritable";
+    case finding_code::state_directory_public: return "state_directory_public";
+    case finding_code::disk_unreadable: return "disk_unreadable";
+    case finding_code::disk_low: return "disk_low";
+    case finding_code::database_unreadable: return "database_unreadable";
+    case finding_code::database_log_large: return "database_log_large";
+    case finding_code::database_away: return "database_away";
+    case finding_code::clock_wrong: return "clock_wrong";
+    case finding_code::open_files_few: return "open_files_few";
+    case finding_code::salt_not_shared: return "salt_not_shared";
+    case finding_code::degraded: return "degraded";
+    case finding_code::settings_invalid: return "settings_invalid";
+    case finding_code::start_would_fail: return "start_would_fail";
+    case finding_code::address_overruled: return "address_overruled";
+    case finding_code::budgets_unfit: return "budgets_unfit";
+    case finding_code::events_spooled: return "events_spooled";
+    case finding_code::batches_set_aside: return "batches_set_aside";
+    case finding_code::actors_silent: return "actors_silent";
+    case finding_code::not_running: return "not_running";
+    case finding_code::last_exit_failed: return "last_exit_failed";
+  }
+  return "unknown";
+}
+
 } // namespace phi

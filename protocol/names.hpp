@@ -44,6 +44,16 @@ inline constexpr const char* close_database = "the database to close";
 
 } // namespace work_name
 
+/// The gauges that somebody decides by, or reads of another actor. An actor may show more.
+namespace gauge_name {
+
+inline constexpr const char* refusing = "refusing";       ///< of stats: who sends now is refused
+inline constexpr const char* connections = "connections"; ///< of http: that are open
+inline constexpr const char* events = "events";       ///< of the spool: that wait for the database
+inline constexpr const char* set_aside = "set_aside"; ///< of the spool: batches
+
+} // namespace gauge_name
+
 /// Whom or what somebody waits for: what kind of name a wait has.
 enum class wait_kind : uint8_t {
   actor,  ///< one of `actor_name`
@@ -82,10 +92,44 @@ enum class ailment : uint8_t {
   no_connections,    ///< no new ones can be taken
 };
 
+/// How the doctor finds one thing that it examines.
+enum class finding_verdict : uint8_t {
+  ok,
+  warning, ///< works, and somebody should know
+  bad,     ///< does not work, or will not at the next start
+};
+
+/// What the doctor finds; `none` where all is well.
+enum class finding_code : uint8_t {
+  none,
+  state_directory_unwritable,
+  state_directory_public, ///< everybody may read it
+  disk_unreadable,        ///< its room is not known
+  disk_low,
+  database_unreadable,
+  database_log_large, ///< the write-ahead log is not cut back
+  database_away,      ///< events go to the spool
+  clock_wrong,
+  open_files_few,   ///< fewer than `server.max_connections` need
+  salt_not_shared,  ///< other instances store other hashes of the same user
+  degraded,         ///< a part of the service is
+  settings_invalid, ///< the file and the environment, as they are now
+  start_would_fail, ///< they name what is not there on this machine
+  address_overruled,
+  budgets_unfit, ///< a time-out of the unit is over before ours
+  events_spooled,
+  batches_set_aside,
+  actors_silent,    ///< nobody says how the actors are
+  not_running,      ///< no service answers
+  last_exit_failed, ///< the last run did not end as it should
+};
+
 std::string_view to_string(wait_kind);
 std::string_view to_string(actor_state);
 std::string_view to_string(exit_state);
 std::string_view to_string(cause_kind);
 std::string_view to_string(ailment);
+std::string_view to_string(finding_verdict);
+std::string_view to_string(finding_code);
 
 } // namespace phi

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -64,6 +65,14 @@ struct actor_status {
   std::string last;             ///< the last message that it handled, `ping` and `status` aside
   int thread = 0;               ///< the system's number of the thread that runs it
   std::optional<ledger_counts> ledger;
+
+  /// One of its gauges by its name (`gauge_name`); 0 when it shows none of that name.
+  uint64_t gauge(std::string_view name) const {
+    for (const auto& [what, count] : gauges)
+      if (what == name)
+        return count;
+    return 0;
+  }
 };
 
 /// Answer to `ping`.

@@ -5,6 +5,7 @@
 #include "protocol/outcome.hpp"
 #include "protocol/questions.hpp"
 #include "protocol/reply.hpp"
+#include "protocol/status.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -30,13 +31,13 @@ struct settings_difference {
   std::vector<std::string> needs_restart;
 };
 
-/// One thing that the doctor looked at.
-struct examined {
-  enum class verdict : uint8_t { ok, warning, bad };
-  std::string what;
-  verdict found = verdict::ok;
-  std::string text;
-  std::string remedy; ///< what to do; empty when all is well
+/// One thing that the doctor has examined.
+struct finding {
+  std::string subject; ///< what was examined, such as "disk"; for people
+  finding_verdict verdict = finding_verdict::ok;
+  finding_code code = finding_code::none;
+  std::string what;   ///< how it is, for people
+  std::string remedy; ///< what to do; empty when there is nothing to do
 };
 
 /// A part of the trace in memory.
@@ -84,7 +85,8 @@ public:
   virtual std::vector<shown_setting> settings() const = 0;
   /// Else what is wrong with them, and where.
   virtual result<settings_difference> difference() const = 0;
-  virtual std::vector<examined> examine() const = 0;
+  /// What the doctor finds. `status`: as the supervisor told it; nothing when it did not answer.
+  virtual std::vector<finding> examine(const std::optional<service_status>& status) const = 0;
 
   /// Answers a question in the words of the HTTP interface: path behind the prefix, query string.
   /// `then` is called once, in any thread; nothing is done for an asker who has gone.

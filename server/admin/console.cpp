@@ -2,22 +2,17 @@
 
 #include "config/keys.hpp"
 #include "protocol/text/rfc3339.hpp"
+#include "server/admin/doctor.hpp"
 #include "server/api/question_reader.hpp"
-#include "server/platform/posix/open_files.hpp"
-#include "server/process/start_checks.hpp"
-#include "server/systemd/budget_doctor.hpp"
 
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <map>
 #include <set>
-#include <unistd.h>
 
 namespace phi {
 namespace {
-
-using verdict = examined::verdict;
 
 /// Where the answer to one question or one ingest request goes.
 class one_answer : public reply_sink {
@@ -53,106 +48,6 @@ shown_token shown(const api::token& one) {
 
 std::set<std::string> as_set(std::vector<std::string> names) {
   return {names.begin(), names.end()};
-}
-
-std::string in_mib(uintmax_t bytes) {
-  return std::to_string(bytes >> 20) + " MiB";
-}
-
-examined look_at_disk(const config& settings) {
-  std::error_code error;
-  auto space = std::filesystem::space(settings.resolved.state_dir, error);
-  if (error)
-    return {"disk", verdict::bad,
-            "cannot look at " + settings.resolved.state_dir + ": " + error.message(),
-            "see server.state_dir"};
-  auto text = in_mib(space.available) + " free for " + settings.resolved.state_dir;
-  constexpr uintmax_t little = uintmax_t{1} << 30;
-  if (space.available < little)
-    return {"disk", verdict::warning, text, "make room: below that commits begin to fail"};
-  return {"disk", verdict::ok, text, ""};
-}
-
-examined look_at_permissions(const config& settings) {
-  const auto& dir = settings.resolved.state_dir;
-  if (::access(dir.c_str(), R_OK | W_OK | X_OK) != 0)
-    return {"permissions", verdict::bad, "may not write to " + dir,
-            "give the service's user the right to write there"};
-  std::error_code error;
-  auto rights = std::filesystem::status(dir, error).permissions();
-  using std::filesystem::perms;
-  if ((rights & (perms::others_read | perms::others_exec)) != perms::none)
-    return {"permissions", verdict::warning, dir + " can be read by everybody",
-            "chmod 0700 " + dir};
-  return {"permissions", verdict::ok, dir + " is writable, and ours alone", ""};
-}
-
-examined look_at_database(const config& settings) {
-  if (settings.stats.storage == "postgres")
-    return {"database", verdict::ok, "events go to PostgreSQL, see stats.postgres_url", ""};
-  std::error_code error;
-  const auto& file = settings.resolved.sqlite_path;
-  auto size = std::filesystem::file_size(file, error);
-  if (error)
-    return {"database", verdict::bad, file + ": " + error.message(), "see stats.sqlite_path"};
-  auto log = std::filesystem::file_size(file + "-wal", error);
-  auto text = file + " has " + in_mib(size);
-  if (!error && log > size && log > uintmax_t{256} << 20)
-    return {"database", verdict::warning, text + ", its write-ahead log " + in_mib(log),
-            "a long-running reader keeps it from being cut back; see who has the file open"};
-  return {"database", verdict::ok, text, ""};
-}
-
-examined look_at_clock() {
-  using namespace std::chrono;
-  auto year = static_cast<int>(year_month_day{floor<days>(system_clock::now())}.year());
-  if (year < 2024)
-    return {"clock", verdict::bad, "the clock says " + std::to_string(year),
-            "set the time; events without one get ours"};
-  return {"clock", verdict::ok, "the clock says " + std::to_string(year), ""};
-}
-
-examined look_at_files(const config& settings) {
-  auto limit = raise_open_files();
-  auto wanted = settings.server.max_connections;
-  auto text = std::to_string(limit) + " open files allowed, server.max_connections is "
-              + std::to_string(wanted);
-  if (auto fit = connections_within(wanted, limit); fit < wanted)
-    return {"file limit", verdict::bad,
-            text + ", of which only " + std::to_string(fit) + " fit and are taken",
-            "raise LimitNOFILE= to " + std::to_string(open_files_for(wanted))
-              + " or lower server.max_connections"};
-  return {"file limit", verdict::ok, text, ""};
-}
-
-examined look_at_salt(const config& settings) {
-  if (!settings.stats.user_hash_salt.empty())
-    return {"user hashes", verdict::ok, "users are stored as hashes with stats.user_hash_salt", ""};
-  auto file = settings.resolved.state_dir + "/user_hash_salt";
-  if (settings.stats.storage != "postgres")
-    return {"user hashes", verdict::ok,
-            "users are stored as hashes with the salt in " + file + ", made at the first start",
-            ""};
-  return {"user hashes", verdict::warning,
-          "users are stored as hashes with this instance's own salt in " + file
-            + ": to other instances that share the database the same user is another one",
-          "set stats.user_hash_salt, the same for all instances"};
-}
-
-/// What the file and the environment say now: the next start takes it.
-examined look_at_configuration(const settings_source& source, const config& running,
-                               const std::optional<systemd::unit_limits>& unit) {
-  auto found = source.consider(running);
-  if (!found.accepted)
-    return {"configuration", verdict::bad,
-            "the next start or reload would fail: " + found.accepted.why(),
-            "mend it; phi-backend --check says the same"};
-  const auto& next = found.loaded.values;
-  if (next.server.host != running.server.host || next.admin.group != running.admin.group)
-    if (auto troubles = what_would_end_a_start(next, unit); !troubles.empty())
-      return {"configuration", verdict::bad, "the next start would fail: " + troubles.front(),
-              "mend it; phi-backend --check says the same"};
-  return {"configuration", verdict::ok, "a start would take it", ""};
 }
 
 } // namespace
@@ -206,29 +101,15 @@ result<settings_difference> console::difference() const {
                              .needs_restart = std::move(merged.needs_restart)};
 }
 
-std::vector<examined> console::examine() const {
+std::vector<finding> console::examine(const std::optional<service_status>& status) const {
   auto settings = process_.settings();
-  std::vector<examined> out{look_at_permissions(*settings), look_at_disk(*settings),
-                            look_at_database(*settings),    look_at_clock(),
-                            look_at_files(*settings),       look_at_salt(*settings)};
-  if (auto whole = health(); whole.degraded())
-    out.push_back({"health", verdict::bad, "degraded: " + whole.text(),
-                   "see phictl health, and the log of the actor that is named"});
-  else
-    out.push_back({"health", verdict::ok, "no part of the service is degraded", ""});
-  auto limits = process_.unit_limits();
-  out.push_back(look_at_configuration(source_, *settings, limits));
-  if (limits)
-    if (auto finding = systemd::examine_address(*settings, process_.origins(), limits->socket))
-      out.push_back({"address", verdict::warning, finding->what, finding->remedy});
-  if (!limits)
-    out.push_back({"budgets", verdict::ok, "no service manager has time-outs for us", ""});
-  else if (auto findings = systemd::examine_budgets(*settings, *limits); findings.empty())
-    out.push_back({"budgets", verdict::ok, "the time-outs of " + limits->unit + " fit", ""});
-  else
-    for (const auto& finding : findings)
-      out.push_back({"budgets", verdict::warning, finding.what, finding.remedy});
-  return out;
+  auto next = source_.consider(*settings);
+  return examine_service({.settings = std::move(settings),
+                          .origins = process_.origins(),
+                          .next = std::move(next),
+                          .unit = process_.unit_limits(),
+                          .health = health(),
+                          .status = status});
 }
 
 void console::ask(const std::string& path, const std::string& query_string, gone_flag asker_gone,

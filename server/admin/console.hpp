@@ -47,7 +47,7 @@ public:
   }
   std::vector<shown_setting> settings() const override;
   result<settings_difference> difference() const override;
-  std::vector<examined> examine() const override;
+  std::vector<finding> examine(const std::optional<service_status>& status) const override;
   void ask(const std::string& path, const std::string& query_string, gone_flag asker_gone,
            std::function<void(query_answer)> then) override;
   void ask(operator_question question, gone_flag asker_gone,

@@ -300,7 +300,11 @@ TEST_CASE("admin: settings and what the doctor found") {
   REQUIRE(found.size() == 3);
   CHECK(found[0]["verdict"] == "ok");
   CHECK(found[1]
-        == json{{"what", "b"}, {"verdict", "warning"}, {"text", "so so"}, {"mend", "look"}});
+        == json{{"what", "b"},
+                {"verdict", "warning"},
+                {"code", to_string(finding_code::state_directory_unwritable)},
+                {"text", "so so"},
+                {"remedy", "look"}});
   CHECK(found[2]["verdict"] == "bad");
 }
 

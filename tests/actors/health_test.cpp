@@ -59,9 +59,9 @@ TEST_CASE("each part that ails is named with its cause, the others are not") {
     CHECK(judge(signs).refuses_events);
   }
   SUBCASE("stats refuses") {
-    signs.status->children[1].says->gauges = {{"refusing", 1}};
+    signs.status->children[1].says->gauges = {{gauge_name::refusing, 1}};
     CHECK(judge(signs).refuses_events);
-    signs.status->children[1].says->gauges = {{"refusing", 0}};
+    signs.status->children[1].says->gauges = {{gauge_name::refusing, 0}};
     CHECK_FALSE(judge(signs).refuses_events);
   }
   SUBCASE("an event loop is frozen, to the patience and not before") {

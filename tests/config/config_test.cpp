@@ -144,7 +144,7 @@ TEST_CASE("all problems are told, not only the first") {
   CHECK(has(text, "server.nonsense"));
 }
 
-TEST_CASE("impossible combinations are refused with their mend") {
+TEST_CASE("impossible combinations are refused with their remedy") {
   auto wrong = [](const environment& env) { return problems_of(load_config("", env)); };
   CHECK(has(wrong({{"APP_SERVER_HOST", "0.0.0.0"}}), "auth.token"));
   CHECK(wrong({{"APP_SERVER_HOST", "0.0.0.0"}, {"APP_AUTH_TOKEN", "x"}}) == "");

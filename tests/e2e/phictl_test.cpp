@@ -125,6 +125,32 @@ TEST_CASE("drain, undrain, dump, log level, config, doctor, reload") {
     CHECK(has(doctor.out, what));
   ::chmod(dir.path().c_str(), 0755);
   CHECK(has(ctl(dir, {"doctor"}).out, "remedy: chmod 0700"));
+  auto findings = json::parse(ctl(dir, {"doctor", "--json"}).out);
+  CHECK(findings[0]["code"] == "state_directory_public");
+  CHECK(findings[0]["verdict"] == "warning");
+  CHECK(findings[0]["remedy"] == "chmod 0700 " + dir.path());
+  CHECK_FALSE(findings[3].contains("code"));
+}
+
+TEST_CASE("doctor, where no service answers: that, and how the last run ended") {
+  temp_dir dir;
+  auto nothing = ctl(dir, {"doctor"});
+  CHECK(nothing.code == 3);
+  CHECK(has(nothing.out, "phictl start"));
+  CHECK_FALSE(has(nothing.out, "last exit"));
+  auto findings = [&] { return json::parse(ctl(dir, {"doctor", "--json"}).out); };
+  {
+    service_process service{dir.path()};
+    CHECK(service.stop().code == 0);
+  }
+  CHECK(findings()[0]["code"] == "not_running");
+  CHECK(findings()[1]["verdict"] == "ok");
+  {
+    service_process service{dir.path()};
+    service.kill();
+  }
+  CHECK(findings()[1]["code"] == "last_exit_failed");
+  CHECK(has(findings()[1]["remedy"], "out of memory"));
 }
 
 TEST_CASE("exit statuses: usage, not running, timed out, refused") {

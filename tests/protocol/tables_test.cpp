@@ -54,7 +54,8 @@ TEST_CASE("protocol/README.md lists the codes that programs decide by") {
   auto text = read_source("protocol/README.md");
   for (const auto& codes :
        {listed(wait_kind::work), listed(actor_state::gone), listed(exit_state::gone),
-        listed(cause_kind::degraded), listed(ailment::no_connections)}) {
+        listed(cause_kind::degraded), listed(ailment::no_connections), listed(finding_verdict::bad),
+        listed(finding_code::last_exit_failed)}) {
     CAPTURE(codes);
     CHECK(codes.find("unknown") == codes.npos);
     CHECK(text.find("| " + codes + " |") != text.npos);

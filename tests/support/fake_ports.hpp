@@ -126,7 +126,7 @@ struct fake_console : console_port {
   trace_page read_trace(uint64_t, size_t) const override { return {}; }
   std::vector<shown_setting> settings() const override { return {}; }
   result<settings_difference> difference() const override { return settings_difference{}; }
-  std::vector<examined> examine() const override { return {}; }
+  std::vector<finding> examine(const std::optional<service_status>&) const override { return {}; }
   void ask(const std::string&, const std::string&, gone_flag,
            std::function<void(query_answer)>) override {}
   void ask(operator_question, gone_flag, std::function<void(query_answer)>) override {}

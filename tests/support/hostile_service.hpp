@@ -99,7 +99,7 @@ private:
              {"what", e},
              {"verdict", e},
              {"text", e},
-             {"mend", e},
+             {"remedy", e},
              {"key", e},
              {"value", e},
              {"origin", e},

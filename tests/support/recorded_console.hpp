@@ -36,10 +36,11 @@ struct recorded_console : fake_console {
       return refusal;
     return settings_difference{{"logging.level"}, {"server.port"}};
   }
-  std::vector<examined> examine() const override {
-    return {{"a", examined::verdict::ok, "well", ""},
-            {"b", examined::verdict::warning, "so so", "look"},
-            {"c", examined::verdict::bad, "ill", "cure"}};
+  std::vector<finding> examine(const std::optional<service_status>&) const override {
+    using verdict = finding_verdict;
+    return {{"a", verdict::ok, finding_code::none, "well", ""},
+            {"b", verdict::warning, finding_code::state_directory_unwritable, "so so", "look"},
+            {"c", verdict::bad, finding_code::none, "ill", "cure"}};
   }
   void ask(const std::string& path, const std::string& query_string, gone_flag asker_gone,
            std::function<void(query_answer)> then) override {

@@ -4,6 +4,7 @@
 #include "tools/phictl/commands.hpp"
 #include "tools/phictl/exit_file.hpp"
 #include "tools/phictl/output.hpp"
+#include "tools/phictl/silent_service.hpp"
 #include "tools/phictl/trace_diagram.hpp"
 #include "tools/phictl/unit.hpp"
 
@@ -156,53 +157,41 @@ void config_diff(const command_context& context, bool only_check) {
     print() << "The file and the environment say what is in effect.\n";
 }
 
-/// What the actors say about PostgreSQL; nothing where there is none.
-void examine_postgres(const command_context& context, json& examined) {
-  auto status = ask(context, admin_wire::method_status);
-  for (const auto& one : status["actors"]) {
-    auto actor = one.value("actor", "");
-    if (!one.contains("says"))
-      continue;
-    const auto& says = one["says"];
-    if (actor == actor_name::membership
-        && says.value("degradedCode", "") == to_string(ailment::database_away))
-      examined.push_back({{"what", "database"},
-                          {"verdict", "bad"},
-                          {"text", "PostgreSQL does not answer; events go to the spool"},
-                          {"mend", "the log has the cause; see stats.postgres_url"}});
-    if (actor != actor_name::spool)
-      continue;
-    auto waiting = says["gauges"].value("events", uint64_t{0});
-    auto aside = says["gauges"].value("set_aside", uint64_t{0});
-    examined.push_back({{"what", "spool"},
-                        {"verdict", waiting + aside > 0 ? "warning" : "ok"},
-                        {"text", group_digits(waiting) + " events wait for the database, "
-                                   + group_digits(aside) + " batches are set aside"},
-                        {"mend", aside > 0 ? "phictl spool show says why" : ""}});
+void print_findings(const json& findings) {
+  table rows{{"VERDICT", "WHAT", "FOUND"}};
+  for (const auto& found : findings) {
+    auto verdict = found.value("verdict", "?");
+    auto tint = verdict == to_string(finding_verdict::ok)    ? colour::green
+                : verdict == to_string(finding_verdict::bad) ? colour::red
+                                                             : colour::yellow;
+    rows.push_back({paint(tint, verdict), found.value("what", ""), found.value("text", "")});
+    if (auto remedy = found.value("remedy", ""); !remedy.empty())
+      rows.push_back({"", "", "remedy: " + remedy});
   }
+  print_table(rows);
 }
 
+/// What the service's doctor finds; where no service answers, what can be found all the same.
 void doctor(const command_context& context) {
-  auto answer = ask(context, admin_wire::method_doctor);
-  examine_postgres(context, answer["examined"]);
-  bool bad = false;
-  for (const auto& one : answer["examined"])
-    bad |= one.value("verdict", "") == "bad";
-  if (context.json) {
-    print_json(answer["examined"], 2);
-  } else {
-    table rows{{"VERDICT", "WHAT", "FOUND"}};
-    for (const auto& one : answer["examined"]) {
-      auto verdict = one.value("verdict", "?");
-      auto tint = verdict == "ok" ? colour::green : verdict == "bad" ? colour::red : colour::yellow;
-      rows.push_back({paint(tint, verdict), one.value("what", ""), one.value("text", "")});
-      if (auto remedy = one.value("mend", ""); !remedy.empty())
-        rows.push_back({"", "", "remedy: " + remedy});
-    }
-    print_table(rows);
+  auto ends = exit_status::done;
+  json findings;
+  try {
+    findings = ask(context, admin_wire::method_doctor)["examined"];
+    for (const auto& found : findings)
+      if (found.value("verdict", "") == to_string(finding_verdict::bad))
+        ends = exit_status::failed;
+  } catch (const failure& gone) {
+    if (gone.status() != exit_status::not_running)
+      throw;
+    findings = examine_silent_service(context, gone.what());
+    ends = gone.status();
   }
-  if (bad)
-    throw failure{exit_status::failed, ""};
+  if (context.json)
+    print_json(findings, 2);
+  else
+    print_findings(findings);
+  if (ends != exit_status::done)
+    throw failure{ends, ""};
 }
 
 // -- trace --------------------------------------------------------------------------------------

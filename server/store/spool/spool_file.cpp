@@ -241,7 +241,7 @@ private:
                  {"events", events_of(missing_)},
                  {"first", missing_.front().number},
                  {"last", missing_.back().number},
-                 {"mend", "phictl spool fsck says more"}});
+                 {"remedy", "phictl spool fsck says more"}});
     if (index_.damaged_lines() > 0)
       log_warn("spool", "finds damaged lines in its index", {{"lines", index_.damaged_lines()}});
     next_ = std::max(index_.last(), last_number(db_)) + 1;

@@ -15,8 +15,8 @@ using namespace phi::testing;
 
 namespace {
 
-struct console_house {
-  console_house() {
+struct console_fixture {
+  console_fixture() {
     write_text(file, "[logging]\nlevel = \"error\"\n[server]\nstate_dir = \"" + state_dir.path()
                        + "\"\n");
     loaded = source.load();
@@ -38,9 +38,9 @@ struct console_house {
     answers.clear();
     return out;
   }
-  examined found(const std::string& what) const {
-    for (const auto& one : desk->examine())
-      if (one.what == what)
+  finding found(const std::string& subject) const {
+    for (const auto& one : desk->examine(service_status{}))
+      if (one.subject == subject)
         return one;
     return {};
   }
@@ -70,7 +70,7 @@ struct console_house {
 } // namespace
 
 TEST_CASE("console: a question in the words of HTTP is checked, then asked as it is there") {
-  console_house at;
+  console_fixture at;
   at.desk->ask("/stats/nothing", "", {}, at.then());
   auto none = at.only();
   CHECK(none.error == error_code::not_found);
@@ -95,7 +95,7 @@ TEST_CASE("console: a question in the words of HTTP is checked, then asked as it
 
 TEST_CASE(
   "console: an operator's question goes to the actor that knows, unanswered it is answered") {
-  console_house at;
+  console_fixture at;
   at.desk->ask(operator_question{reader_query{cluster_query{}}}, {}, at.then());
   at.desk->ask(operator_question{inspection_task{verify_task{}}}, {}, at.then());
   at.desk->ask(operator_question{spool_task{spool_check{true}}}, {}, at.then());
@@ -114,7 +114,7 @@ TEST_CASE(
 }
 
 TEST_CASE("console: events are read, counted and answered as over HTTP") {
-  console_house at;
+  console_fixture at;
   at.desk->ingest("{\"feature\":\"a\"}\n{\"x\":1}\n{\"feature\":\"b\"}\n", at.then());
   REQUIRE(at.backend->turns.size() == 1);
   const auto& request = at.backend->turns[0]->requests.at(0);
@@ -150,7 +150,7 @@ TEST_CASE("console: events are read, counted and answered as over HTTP") {
 }
 
 TEST_CASE("console: the first token needs a yes when clients have come without one") {
-  console_house at;
+  console_fixture at;
   auto wrong = [&](const std::string& name, const std::vector<std::string>& scopes) {
     return at.desk->create_token(name, scopes, std::nullopt, true).why();
   };
@@ -178,7 +178,7 @@ TEST_CASE("console: the first token needs a yes when clients have come without o
 }
 
 TEST_CASE("console: levels that there are, and the settings in effect with who set them") {
-  console_house at;
+  console_fixture at;
   CHECK(at.desk->log_level() == "error");
   CHECK(at.desk->set_log_level("loud").why()
         == "level \"loud\" is not one of trace, debug, info, warn, error");
@@ -199,25 +199,25 @@ TEST_CASE("console: levels that there are, and the settings in effect with who s
 }
 
 TEST_CASE("console: the doctor names what is ill, and finds the rest well") {
-  console_house at;
-  using verdict = examined::verdict;
+  console_fixture at;
+  using verdict = finding_verdict;
   for (const auto* what : {"permissions", "clock", "user hashes", "health", "configuration"}) {
     CAPTURE(what);
     auto one = at.found(what);
-    CHECK(one.found == verdict::ok);
+    CHECK(one.verdict == verdict::ok);
     CHECK(one.remedy.empty());
   }
-  CHECK(at.found("database").found == verdict::bad); // nobody has made it
+  CHECK(at.found("database").verdict == verdict::bad); // nobody has made it
   std::filesystem::permissions(at.state_dir.path(), std::filesystem::perms{0755});
-  CHECK(at.found("permissions").found == verdict::warning);
+  CHECK(at.found("permissions").verdict == verdict::warning);
   CHECK(at.found("permissions").remedy == "chmod 0700 " + at.state_dir.path());
   at.backend->view = {{{"store", cause_kind::degraded, "in full", "in short"}}, false};
-  CHECK(at.found("health").text == "degraded: store: in full");
-  CHECK(at.found("health").found == verdict::bad);
+  CHECK(at.found("health").what == "degraded: store: in full");
+  CHECK(at.found("health").verdict == verdict::bad);
   write_text(at.file, "[loging]\n");
   auto wrong = at.found("configuration");
-  CHECK(wrong.found == verdict::bad);
-  CHECK(wrong.text.starts_with("the next start or reload would fail: "));
+  CHECK(wrong.verdict == verdict::bad);
+  CHECK(wrong.what.starts_with("the next start or reload would fail: "));
   CHECK_FALSE(at.desk->difference());
   write_text(at.file, "[logging]\nlevel = \"warn\"\n[server]\nstate_dir = \"" + at.state_dir.path()
                         + "\"\nport = 4000\n");
