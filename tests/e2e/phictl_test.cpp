@@ -159,6 +159,16 @@ TEST_CASE("exit statuses: usage, not running, timed out, refused") {
   CHECK(has(ctl(dir, {"status"}).err, "phictl start"));
   CHECK(ctl(dir, {"no-such-command"}).code == 2);
   CHECK(has(ctl(dir, {"statsu"}).err, "there is no command statsu; did you mean stat"));
+  CHECK(has(ctl(dir, {"stast"}).err, "there is no command stast; did you mean start or stats?"));
+  CHECK(has(ctl(dir, {"cluster", "lsit"}).err,
+            "there is no command cluster lsit; did you mean cluster list?"));
+  CHECK(has(ctl(dir, {"cluster", "stats"}).err,
+            "there is no command cluster stats; did you mean stats?"));
+  CHECK(has(ctl(dir, {"stats", "dayly", "--start", "2026-01-01"}).err,
+            "there is no command stats dayly; did you mean stats daily?"));
+  CHECK(has(ctl(dir, {"spool", "everything"}).err,
+            "there is no command spool everything; see spool --help"));
+  CHECK(ctl(dir, {"cluster", "lsit"}).code == 2);
   CHECK(ctl(dir, {"stop", "--mode", "gently"}).code == 2);
   CHECK(ctl(dir, {}).code == 2);
   // Somebody who listens and never answers.

@@ -1,6 +1,8 @@
 #pragma once
-/// The commands of phictl, in groups. Each function adds its commands to the command line; what
-/// they do happens when the command line has been read.
+/// The commands of phictl: a file each in commands/, which has the command's name, its options in a
+/// struct and its help. What two commands share lies beside this header. Each function adds its
+/// command to the command line; what it does happens when that has been read. `context` must
+/// outlive the command line.
 
 #include "tools/phictl/context.hpp"
 
@@ -10,28 +12,42 @@ class App;
 
 namespace phi::ctl {
 
-/// start, stop, restart, enable, disable, logs: what systemd does for the service.
-void add_service_commands(CLI::App& app, command_context& context);
+// What systemd does for the service.
+void add_start(CLI::App& app, command_context& context);
+void add_stop(CLI::App& app, command_context& context);
+void add_restart(CLI::App& app, command_context& context);
+void add_enable(CLI::App& app, command_context& context);
+void add_disable(CLI::App& app, command_context& context); ///< in commands/enable.cpp
+void add_logs(CLI::App& app, command_context& context);
 
-/// status, health, reload, drain, undrain: what the service does itself.
-void add_state_commands(CLI::App& app, command_context& context);
+// What the service does itself.
+void add_status(CLI::App& app, command_context& context);
+void add_health(CLI::App& app, command_context& context);
+void add_reload(CLI::App& app, command_context& context);
+void add_drain(CLI::App& app, command_context& context);
+void add_undrain(CLI::App& app, command_context& context); ///< in commands/drain.cpp
 
-/// actors, dump, log-level, last-exit, config, doctor, trace: to see inside.
-void add_inspect_commands(CLI::App& app, command_context& context);
+// To see inside.
+void add_actors(CLI::App& app, command_context& context);
+void add_dump(CLI::App& app, command_context& context);
+void add_log_level(CLI::App& app, command_context& context);
+void add_last_exit(CLI::App& app, command_context& context);
+void add_config(CLI::App& app, command_context& context);
+void add_doctor(CLI::App& app, command_context& context);
+void add_trace(CLI::App& app, command_context& context);
 
-/// stats: what was counted, as tables with bars.
-void add_stats_commands(CLI::App& app, command_context& context);
+// Events on their way in, what is in the database, what was counted.
+void add_send(CLI::App& app, command_context& context);
+void add_import(CLI::App& app, command_context& context);
+void add_tail(CLI::App& app, command_context& context);
+void add_backup(CLI::App& app, command_context& context);
+void add_restore(CLI::App& app, command_context& context);
+void add_verify(CLI::App& app, command_context& context);
+void add_stats(CLI::App& app, command_context& context);
 
-/// send, import: events on their way in.
-void add_ingest_commands(CLI::App& app, command_context& context);
-
-/// tail, backup, restore, verify: what is in the database.
-void add_data_commands(CLI::App& app, command_context& context);
-
-/// token: who may use the HTTP interface.
-void add_token_commands(CLI::App& app, command_context& context);
-
-/// spool, cluster: what there is with PostgreSQL.
-void add_cluster_commands(CLI::App& app, command_context& context);
+// Who may use the HTTP interface; what there is with PostgreSQL.
+void add_token(CLI::App& app, command_context& context);
+void add_spool(CLI::App& app, command_context& context);
+void add_cluster(CLI::App& app, command_context& context);
 
 } // namespace phi::ctl

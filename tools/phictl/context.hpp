@@ -51,4 +51,7 @@ struct command_context {
   }
 };
 
+/// Of what takes as long as it takes, such as a copy, unless --timeout says otherwise.
+inline constexpr auto no_time_limit = std::chrono::hours{480};
+
 } // namespace phi::ctl

@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <array>
 #include <filesystem>
 #include <sstream>
 #include <string>
@@ -21,17 +22,48 @@ constexpr auto footer =
   "Colours: on a terminal, unless NO_COLOR is set.\n\n"
   "Example:\n  phictl status\n  phictl stop --mode fast";
 
-/// Names a command that does not exist: CLI11 says only that one is missing.
+/// In the order of --help.
+constexpr std::array commands{
+  add_start,     add_stop,    add_restart, add_enable,  add_disable, add_logs,   add_status,
+  add_health,    add_reload,  add_drain,   add_undrain, add_actors,  add_dump,   add_log_level,
+  add_last_exit, add_config,  add_doctor,  add_trace,   add_send,    add_import, add_tail,
+  add_backup,    add_restore, add_verify,  add_stats,   add_token,   add_spool,  add_cluster};
+
+std::vector<std::string> names_of_commands(const CLI::App& group) {
+  std::vector<std::string> out;
+  for (const auto* command : group.get_subcommands([](const CLI::App*) { return true; }))
+    if (!command->get_group().empty()) // else an earlier name
+      out.push_back(command->get_name());
+  return out;
+}
+
+/// "stats or start"; empty: none is close.
+std::string suggested(const std::string& word, const CLI::App& group) {
+  std::string out;
+  for (const auto& name : phi::all_closest(word, names_of_commands(group)))
+    out += (out.empty() ? "" : " or ") + name;
+  return out;
+}
+
+/// Names a command that does not exist, at any level: CLI11 says only that one is missing. Empty:
+/// nothing was named.
 std::string unknown_command(const CLI::App& app) {
   auto left = app.remaining();
   if (left.empty() || left.front().starts_with('-'))
     return {};
-  std::vector<std::string> known;
-  for (const auto* command : app.get_subcommands([](const CLI::App*) { return true; }))
-    known.push_back(command->get_name());
-  auto best = phi::closest(left.front(), known);
-  return "there is no command " + left.front()
-         + (best.empty() ? "; see --help" : "; did you mean " + best + "?");
+  std::string above; // the groups that were named, such as "cluster "
+  const auto* group = &app;
+  for (auto named = app.get_subcommands(); !named.empty(); named = group->get_subcommands()) {
+    group = named.back();
+    above += group->get_name() + " ";
+  }
+  auto meant = suggested(left.front(), *group);
+  if (!meant.empty())
+    meant = above + meant;
+  else if (group != &app) // it may be there, and not in this group
+    meant = suggested(left.front(), app);
+  return "there is no command " + above + left.front()
+         + (meant.empty() ? "; see " + above + "--help" : "; did you mean " + meant + "?");
 }
 
 /// What CLI11 says, which repeats what was typed. Help goes to stdout.
@@ -76,14 +108,8 @@ int main(int argc, char** argv) {
   app.footer(footer);
   app.parse_complete_callback(
     [&] { context.timeout = std::chrono::milliseconds{static_cast<int64_t>(timeout * 1000)}; });
-  add_service_commands(app, context);
-  add_state_commands(app, context);
-  add_inspect_commands(app, context);
-  add_ingest_commands(app, context);
-  add_data_commands(app, context);
-  add_stats_commands(app, context);
-  add_token_commands(app, context);
-  add_cluster_commands(app, context);
+  for (auto* add_command : commands)
+    add_command(app, context);
   try {
     app.parse(argc, argv);
     print().flush();

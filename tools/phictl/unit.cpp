@@ -37,6 +37,12 @@ int run(const std::vector<std::string>& command) {
   return spawn(command, nullptr, pid) == 0 ? wait_for(pid) : 127;
 }
 
+void systemctl(std::vector<std::string> words) {
+  words.insert(words.begin(), "systemctl");
+  if (run(words) != 0)
+    throw failure{exit_status::failed, "systemctl has failed; see: phictl logs"};
+}
+
 captured capture(const std::vector<std::string>& command, bool with_errors) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0)

@@ -12,6 +12,9 @@ namespace phi::ctl {
 /// installed.
 int run(const std::vector<std::string>& command);
 
+/// Runs systemctl, which says itself what went wrong. Throws `failure` when something did.
+void systemctl(std::vector<std::string> words);
+
 struct captured {
   int status = 127;
   std::string out;

@@ -14,6 +14,11 @@ TEST_CASE("suggestions: near names only, and the work is bounded") {
   CHECK(closest("statuses", known) == "status");
   CHECK(closest("xyz", known).empty());
   CHECK(closest("STATUS", known) == "status");
+  CHECK(closest("staut", known) == "status"); // two letters that changed places, and one is missing
+  CHECK(all_closest("stast", std::vector<std::string>{"start", "stats", "status"})
+        == std::vector<std::string>{"start", "stats"});
+  CHECK(edit_distance("abcd", "badc") == 2);
+  CHECK(edit_distance("", "abc") == 3);
   CHECK(closest("x", std::vector<std::string>{"id"}).empty()); // two letters of one
   CHECK(closest("ids", std::vector<std::string>{"id"}) == "id");
   CHECK(closest("tz", std::vector<std::string>{"id", "by"}).empty());

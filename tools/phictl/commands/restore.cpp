@@ -1,31 +1,40 @@
-#include "tools/phictl/restore_command.hpp"
-
 #include "protocol/durable_file.hpp"
 #include "protocol/fault_point.hpp"
 #include "protocol/restore_journal.hpp"
+#include "tools/phictl/commands.hpp"
 #include "tools/phictl/exit_file.hpp"
 #include "tools/phictl/output.hpp"
 #include "tools/phictl/unit.hpp"
 
-#include <nlohmann/json.hpp>
+#include <CLI/CLI.hpp>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
-#include <fstream>
 #include <grp.h>
+#include <memory>
 #include <optional>
 #include <sstream>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 namespace phi::ctl {
 namespace {
 
 namespace fs = std::filesystem;
+
+/// Where to; empty: the usual place.
+struct restore_options {
+  std::string file; ///< the backup
+  std::string state_directory;
+  std::string database; ///< instead of the one that the service had at its last start
+  std::string config;   ///< names the database where the service never ran
+};
 
 [[noreturn]] void fail(const std::string& what) {
   throw failure{exit_status::failed, what};
@@ -245,9 +254,9 @@ std::string database_in(const std::string& config, const std::string& program) {
 
 /// Where the service of this directory keeps its events: as asked for, else where it did at its
 /// last start, else as configured.
-std::string find_database(const restore_words& words, const std::string& directory,
+std::string find_database(const restore_options& options, const std::string& directory,
                           const std::string& configured) {
-  auto place = !words.database.empty() ? words.database : database_place(directory);
+  auto place = !options.database.empty() ? options.database : database_place(directory);
   if (place.empty())
     place = configured;
   if (place == postgres_place)
@@ -279,10 +288,9 @@ void finish_earlier(const std::string& directory) {
   warn() << "finished an earlier restore of " << earlier->database << " that was interrupted\n";
 }
 
-} // namespace
-
-void restore(const command_context& context, const std::string& file, const restore_words& words) {
-  auto named = words.state_directory;
+void restore(const command_context& context, const restore_options& options) {
+  const auto& file = options.file;
+  auto named = options.state_directory;
   if (named.empty()) {
     if (auto running = running_state_directory(context))
       fail("the service runs in " + *running + "; stop it first: phictl stop --wait");
@@ -291,7 +299,7 @@ void restore(const command_context& context, const std::string& file, const rest
   auto directory = fs::absolute(named).string();
   bool usual = directory == "/var/lib/phi-backend";
   auto program = service_program();
-  auto config = words.config;
+  auto config = options.config;
   if (std::error_code ignored; config.empty() && usual && fs::exists(usual_config, ignored))
     config = usual_config;
   auto configured = database_in(config, program);
@@ -300,7 +308,7 @@ void restore(const command_context& context, const std::string& file, const rest
   auto source = open_source(file, std::move(as_root));
   state_lock lock{directory};
   finish_earlier(directory);
-  restore_plan plan{.database = find_database(words, directory, configured)};
+  restore_plan plan{.database = find_database(options, directory, configured)};
   plan.aside = free_name_aside(plan.database);
   auto copy = restored_copy(plan.database);
   remove_unfinished_copy(plan.database);
@@ -326,6 +334,28 @@ void restore(const command_context& context, const std::string& file, const rest
   if (!context.json && !aside.empty())
     print() << "What was there is set aside; to have it back, stop the service and: phictl restore "
             << aside << "\n";
+}
+
+} // namespace
+
+void add_restore(CLI::App& app, command_context& context) {
+  auto options = std::make_shared<restore_options>();
+  auto* command = app.add_subcommand(
+    "restore", "Put a backup in the place of the database, while the service is stopped");
+  command->add_option("FILE", options->file, "The backup")->required()->check(CLI::ExistingFile);
+  command->add_option("--state-dir", options->state_directory, "The service's state directory")
+    ->type_name("DIR");
+  command
+    ->add_option("--database", options->database,
+                 "The file to replace. Default: the one that the service had at its last start")
+    ->type_name("FILE");
+  command
+    ->add_option("--config", options->config,
+                 "The service's configuration, to find the file before its first start")
+    ->type_name("FILE");
+  command->footer("Example: phictl restore /var/backups/phi.db")->callback([&context, options] {
+    restore(context, *options);
+  });
 }
 
 } // namespace phi::ctl

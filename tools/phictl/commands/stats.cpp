@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cctype>
 #include <cstdio>
 #include <cstring>
@@ -240,7 +241,7 @@ CLI::App* add_endpoint_command(CLI::App& stats, const endpoint& of, given_parame
 
 } // namespace
 
-void add_stats_commands(CLI::App& app, command_context& context) {
+void add_stats(CLI::App& app, command_context& context) {
   auto* stats = app.add_subcommand("stats", "Ask what was counted");
   stats->require_subcommand(1);
   stats->footer("Example: phictl stats daily --start 2026-01-01 --end 2026-01-31");

@@ -11,8 +11,6 @@
 namespace phi::ctl {
 namespace {
 
-using namespace std::chrono_literals;
-
 /// Seconds of "90d", "12h", "30m" or "45s"; nothing for any other text.
 std::optional<int64_t> seconds_of(const std::string& text) {
   size_t used = 0;
@@ -40,17 +38,17 @@ std::string scopes_of(const json& row) {
   return out;
 }
 
-struct token_wishes {
+struct token_create_options {
   std::string name;
   std::vector<std::string> scopes;
   std::string expires;
   bool confirmed = false;
 };
 
-void create(const command_context& context, const token_wishes& wishes) {
-  json params{{"name", wishes.name}, {"scopes", wishes.scopes}, {"confirmed", wishes.confirmed}};
-  if (!wishes.expires.empty()) {
-    auto seconds = seconds_of(wishes.expires);
+void create_token(const command_context& context, const token_create_options& options) {
+  json params{{"name", options.name}, {"scopes", options.scopes}, {"confirmed", options.confirmed}};
+  if (!options.expires.empty()) {
+    auto seconds = seconds_of(options.expires);
     if (!seconds)
       throw failure{exit_status::usage, "--expires: expected a time such as 90d, 12h, 30m or 45s"};
     params["expiresInSeconds"] = *seconds;
@@ -69,7 +67,7 @@ void create(const command_context& context, const token_wishes& wishes) {
     warn() << "Note: " << made["notice"].get<std::string>() << ".\n";
 }
 
-void list(const command_context& context) {
+void list_tokens(const command_context& context) {
   auto answer = ask(context, admin_wire::method_token_list, json::object());
   if (context.json) {
     print_json(answer["tokens"], 2);
@@ -86,25 +84,25 @@ void list(const command_context& context) {
 
 } // namespace
 
-void add_token_commands(CLI::App& app, command_context& context) {
+void add_token(CLI::App& app, command_context& context) {
   auto* token = app.add_subcommand("token", "Make and revoke tokens for the HTTP interface");
   token->require_subcommand(1);
   token->footer("Example: phictl token create --name web --scope ingest --expires 90d");
-  auto wishes = std::make_shared<token_wishes>();
+  auto options = std::make_shared<token_create_options>();
   auto* making =
     token->add_subcommand("create", "Make a token; from the first on, tokens are needed");
-  making->add_option("--name", wishes->name, "Whose it is")->required();
-  making->add_option("--scope", wishes->scopes, "What it allows; may be repeated")
+  making->add_option("--name", options->name, "Whose it is")->required();
+  making->add_option("--scope", options->scopes, "What it allows; may be repeated")
     ->required()
     ->check(CLI::IsMember({"ingest", "read", "admin"}));
-  making->add_option("--expires", wishes->expires, "After how long, such as 90d or 12h");
-  making->add_flag("--yes", wishes->confirmed,
+  making->add_option("--expires", options->expires, "After how long, such as 90d or 12h");
+  making->add_flag("--yes", options->confirmed,
                    "Also when clients that have no token are locked out by the first one");
   making->footer("Example: phictl token create --name web --scope ingest --expires 90d")
-    ->callback([&context, wishes] { create(context, *wishes); });
+    ->callback([&context, options] { create_token(context, *options); });
   token->add_subcommand("list", "Show the tokens, without their secrets")
     ->footer("Example: phictl token list")
-    ->callback([&context] { list(context); });
+    ->callback([&context] { list_tokens(context); });
   auto id = std::make_shared<std::string>();
   auto* revoking = token->add_subcommand("revoke", "Make a token worthless, at once");
   revoking->add_option("ID", *id, "Its id, as in the list")->required();

@@ -1,12 +1,15 @@
-#include "tools/phictl/stop_command.hpp"
-
 #include "protocol/admin.hpp"
 #include "protocol/names.hpp"
 #include "tools/phictl/admin_client.hpp"
+#include "tools/phictl/commands.hpp"
 #include "tools/phictl/exit_file.hpp"
 #include "tools/phictl/output.hpp"
 #include "tools/phictl/unit.hpp"
 
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <memory>
 #include <unistd.h>
 
 namespace phi::ctl {
@@ -14,6 +17,12 @@ namespace {
 
 using namespace std::chrono_literals;
 using steady = std::chrono::steady_clock;
+
+struct stop_options {
+  std::string mode = "graceful";
+  bool wait = false;
+  bool dry_run = false;
+};
 
 std::string milliseconds(const json& row, const char* name) {
   return row.contains(name) ? show_seconds(row[name].get<double>() / 1000) : "-";
@@ -171,15 +180,15 @@ void print_end(const command_context& context, const json& began) {
     throw failure{static_cast<exit_status>(code), ""};
 }
 
-void stop_by_socket(const command_context& context, const stop_wishes& wishes) {
+void stop_by_socket(const command_context& context, const stop_options& options) {
   admin_client client{context};
   auto accepted =
-    client.call(admin_wire::method_stop, {{"mode", wishes.mode}}, context.timeout_or(5s));
-  if (wishes.mode == "lame-duck") {
+    client.call(admin_wire::method_stop, {{"mode", options.mode}}, context.timeout_or(5s));
+  if (options.mode == "lame-duck") {
     print() << "The service is a lame duck; undo it with: phictl undrain\n";
     return;
   }
-  if (!wishes.wait) {
+  if (!options.wait) {
     print() << "The service begins to stop; follow it with: phictl status --watch\n";
     return;
   }
@@ -189,34 +198,49 @@ void stop_by_socket(const command_context& context, const stop_wishes& wishes) {
   print_end(context, accepted);
 }
 
-void stop_by_systemd(const command_context& context, const stop_wishes& wishes) {
+void stop_by_systemd(const command_context& context, const stop_options& options) {
   // The socket first: a connection would start the service again.
-  std::vector<std::string> command{"systemctl", "stop", socket_unit(context), context.unit};
-  if (!wishes.wait) {
-    if (run(command) != 0)
-      throw failure{exit_status::failed, "systemctl has failed; see: phictl logs"};
+  const std::vector<std::string> units{socket_unit(context), context.unit};
+  if (!options.wait) {
+    systemctl({"stop", units[0], units[1]});
     print() << context.unit << " is stopped\n";
     return;
   }
   admin_client client{context};
   auto status = client.call(admin_wire::method_status, json::object(), context.timeout_or(5s));
-  command.insert(command.begin() + 2, "--no-block");
-  if (run(command) != 0)
-    throw failure{exit_status::failed, "systemctl has failed; see: phictl logs"};
+  systemctl({"stop", "--no-block", units[0], units[1]});
   auto until = steady::now() + context.timeout_or(1h);
   follow(client, until);
   wait_until_gone(context, run_in(status), until);
   print_end(context, status);
 }
 
+void stop(const command_context& context, const stop_options& options) {
+  if (options.dry_run)
+    return dry_run(context);
+  if (context.socket.empty() && options.mode == "graceful" && unit_installed(context))
+    return stop_by_systemd(context, options);
+  stop_by_socket(context, options);
+}
+
 } // namespace
 
-void stop(const command_context& context, const stop_wishes& wishes) {
-  if (wishes.dry_run)
-    return dry_run(context);
-  if (context.socket.empty() && wishes.mode == "graceful" && unit_installed(context))
-    return stop_by_systemd(context, wishes);
-  stop_by_socket(context, wishes);
+void add_stop(CLI::App& app, command_context& context) {
+  auto options = std::make_shared<stop_options>();
+  auto* command = app.add_subcommand("stop", "Stop the service");
+  command
+    ->add_option("--mode", options->mode,
+                 "How: requests in flight finish (graceful) or are"
+                 " refused (fast); lame-duck only fails readiness")
+    ->check(CLI::IsMember({"lame-duck", "graceful", "fast", "immediate"}))
+    ->capture_default_str();
+  command->add_flag("--wait", options->wait,
+                    "Show who holds the stop, and end with the service's own exit status");
+  command->add_flag("--dry-run", options->dry_run,
+                    "Show the plan, the order and who is in the way; change nothing");
+  command->footer("Example: phictl stop --wait")->callback([&context, options] {
+    stop(context, *options);
+  });
 }
 
 } // namespace phi::ctl

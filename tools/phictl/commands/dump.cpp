@@ -1,0 +1,24 @@
+#include "protocol/admin.hpp"
+#include "tools/phictl/admin_client.hpp"
+#include "tools/phictl/commands.hpp"
+#include "tools/phictl/output.hpp"
+
+#include <CLI/CLI.hpp>
+
+namespace phi::ctl {
+namespace {
+
+void dump(const command_context& context) {
+  ask(context, admin_wire::method_dump);
+  print() << "The state is in the log; see: phictl logs\n";
+}
+
+} // namespace
+
+void add_dump(CLI::App& app, command_context& context) {
+  app.add_subcommand("dump", "Write the state of everything to the log")
+    ->footer("Example: phictl dump")
+    ->callback([&context] { dump(context); });
+}
+
+} // namespace phi::ctl
