@@ -35,14 +35,22 @@ public:
   /// when it can no longer say it; replaced by the actor that takes its place.
   void after_each_handler(std::function<void()> show) { after_each_ = std::move(show); }
 
-  /// A piece of work within a handler. Returns what it did before, for `end`.
-  const char* begin(const char* what) noexcept {
+  /// A piece of work within a handler.
+  struct piece {
+    const char* what = nullptr; ///< a literal, for people; null: none
+    work_code code = work_code::none;
+  };
+
+  /// Returns what it did before, for `end`.
+  piece begin(const char* what, work_code code = work_code::none) noexcept {
     since_.store(clock::now().time_since_epoch().count(), std::memory_order_relaxed);
-    return what_.exchange(what, std::memory_order_acq_rel);
+    auto code_before = code_.exchange(code, std::memory_order_acq_rel);
+    return {what_.exchange(what, std::memory_order_acq_rel), code_before};
   }
 
-  void end(const char* before) noexcept {
-    what_.store(before, std::memory_order_release);
+  void end(piece before) noexcept {
+    code_.store(before.code, std::memory_order_release);
+    what_.store(before.what, std::memory_order_release);
     progress_.fetch_add(1, std::memory_order_relaxed);
   }
 
@@ -66,11 +74,8 @@ public:
   /// "idle", "handling ping for 0.2 ms" or "COMMIT for 1.8 s".
   std::string show() const;
 
-  /// The name of the piece of work that it does; empty: none.
-  std::string work() const {
-    const char* what = what_.load(std::memory_order_acquire);
-    return what ? what : "";
-  }
+  /// The code of the piece of work that it does; none: of none that has one.
+  work_code work() const noexcept { return code_.load(std::memory_order_acquire); }
 
   bool busy() const noexcept {
     return what_.load(std::memory_order_acquire) || handling_.load(std::memory_order_acquire);
@@ -104,6 +109,7 @@ public:
 
 private:
   std::atomic<const char*> what_{nullptr};
+  std::atomic<work_code> code_{work_code::none};
   std::atomic<uint64_t> handling_{0}; ///< the atom of the message, or 0
   std::atomic<uint64_t> last_{0};     ///< an atom as well
   std::atomic<clock::rep> since_{0};
@@ -123,10 +129,10 @@ using activity_ptr = std::shared_ptr<activity>;
 /// Marks a piece of work for as long as it lives.
 class activity_scope {
 public:
-  activity_scope(activity& on, const char* what) noexcept
+  activity_scope(activity& on, const char* what, work_code code = work_code::none) noexcept
     : on_(on),
       what_(what),
-      before_(on.begin(what)),
+      before_(on.begin(what, code)),
       began_(clock::now()) {}
   ~activity_scope() {
     on_.end(before_);
@@ -140,7 +146,7 @@ public:
 private:
   activity& on_;
   const char* what_;
-  const char* before_;
+  activity::piece before_;
   time_point began_;
 };
 

@@ -92,7 +92,8 @@ void answer_health(self_ptr self, const admin_call& call) {
   auto view = self->state.console->health();
   auto codes = json::array();
   for (const auto& cause : view.causes) {
-    codes.push_back({{"part", cause.who}, {"kind", to_string(cause.kind)}});
+    codes.push_back(
+      {{"part", cause.part.empty() ? cause.who : cause.part}, {"kind", to_string(cause.kind)}});
     if (cause.code != ailment::none)
       codes.back()["code"] = to_string(cause.code);
   }
@@ -232,9 +233,11 @@ void check_spool(self_ptr self, const admin_call& call) {
 
 void steer(self_ptr self, const admin_call& call) {
   auto state = call.text("state");
-  if (state != "drain" && state != "ready")
-    return call.fail(admin_wire::invalid_params, "state is not one of drain, ready");
-  ask_operator_question(self, call, cluster_task{steer_instance{call.text("instance"), state}});
+  auto wish = parse_instance_wish(state);
+  if (!wish)
+    return call.fail(admin_wire::invalid_params,
+                     "state \"" + state + "\" is not one of drain, ready");
+  ask_operator_question(self, call, cluster_task{steer_instance{call.text("instance"), *wish}});
 }
 
 void forget(self_ptr self, const admin_call& call) {

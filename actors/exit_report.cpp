@@ -106,10 +106,9 @@ culprit last_link(const exit_report& report, const exit_row& from) {
       break;
     const auto* next = row_of(report, wait.whom);
     if (wait.kind == wait_kind::client)
-      return {wait.whom, {}, wait.for_how_long, wait_kind::client, {}};
+      return {wait.whom, {}, wait.for_how_long, wait_kind::client};
     if (!next)
-      return {at->actor, wait.whom, wait.for_how_long, wait_kind::actor,
-              wait.kind == wait_kind::work ? wait.whom : std::string{}};
+      return {at->actor, wait.whom, wait.for_how_long, wait_kind::actor, wait.work};
     at = next;
     waited_for = wait.for_how_long;
   }
@@ -129,7 +128,7 @@ std::optional<culprit> slowest_to_leave(const exit_report& report) {
     });
   if (slowest == report.actors.end() || time_to_leave(*slowest) < noticeable)
     return std::nullopt;
-  return culprit{slowest->actor, "leaving", time_to_leave(*slowest), wait_kind::actor, {}};
+  return culprit{slowest->actor, "leaving", time_to_leave(*slowest)};
 }
 
 } // namespace

@@ -23,10 +23,11 @@ struct exit_row {
   std::optional<duration> stopped;  ///< its last words
   std::optional<duration> gone;     ///< its DOWN: the proof
   std::optional<stopped_report> report;
-  std::string trouble; ///< died, gave no report, ...
-  std::string doing;   ///< of one that is not gone: "COMMIT for 31.0 s"; empty: idle
-  std::string work;    ///< of one that is not gone: the name of that work, "COMMIT"; empty: none
-  std::vector<waited> waits;               ///< of one that is not gone: whom it waits for
+  std::string trouble; ///< died, gave no report, ...; for people
+  exit_trouble trouble_code = exit_trouble::none;
+  std::string doing;                ///< of one that is not gone: "COMMIT for 31.0 s"; empty: idle
+  work_code work = work_code::none; ///< of one that is not gone: of that work
+  std::vector<waited> waits;        ///< of one that is not gone: whom it waits for
   std::shared_ptr<const activity> seen_at; ///< where the last three are seen; may be null
 };
 
@@ -47,7 +48,7 @@ struct culprit {
   std::string what; ///< "COMMIT for 31.0 s", "COMMIT"; empty: not known
   duration held{};  ///< for how long; 0: not known
   wait_kind kind = wait_kind::actor; ///< of `who`: an actor or a client
-  std::string work;                  ///< the name of the work in `what`; empty: none has a name
+  work_code work = work_code::none;  ///< of the work in `what`
 };
 
 /// Brings a draft up to `now`: the time that it took, what those who are left do and wait for, and

@@ -54,13 +54,17 @@ health_view judge(const health_signs& seen) {
   if (seen.status && !is_running(*seen.status))
     return out; // a start or a stop has words of its own
   // What somebody does is for operators: it may name hosts and files.
-  auto add_silent = [&](const std::string& who, duration silent, const std::string& doing) {
+  auto add_silent = [&](const std::string& who, duration silent, const std::string& doing,
+                        const std::string& part) {
     auto why = "has not answered for " + show_duration(silent);
-    out.causes.push_back(
-      {who, cause_kind::silent, why + (doing.empty() ? "" : " (" + doing + ")"), why});
+    out.causes.push_back({.who = who,
+                          .kind = cause_kind::silent,
+                          .why = why + (doing.empty() ? "" : " (" + doing + ")"),
+                          .why_in_short = why,
+                          .part = part});
   };
   for (const auto& [who, doing] : seen.late)
-    add_silent(who.name, who.silent, doing);
+    add_silent(who.name, who.silent, doing, {});
   if (seen.status)
     for (const auto& child : seen.status->children) {
       if (child.state != actor_state::running) {
@@ -72,7 +76,7 @@ health_view judge(const health_signs& seen) {
     }
   for (const auto& part : seen.outside)
     if (part.silent >= seen.patience)
-      add_silent(part.name, part.silent, part.doing);
+      add_silent(part.name, part.silent, part.doing, part.part);
   out.refuses_events = seen.status && workers{seen}.refuse();
   return out;
 }

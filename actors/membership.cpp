@@ -10,12 +10,12 @@ namespace {
 
 using self_ptr = membership_actor::stateful_pointer<membership_state>;
 
-void execute(self_ptr self, const std::string& wanted) {
+void execute(self_ptr self, std::optional<instance_wish> wanted) {
   auto& state = self->state;
-  if (std::exchange(state.wanted, wanted) == wanted || wanted.empty())
+  if (std::exchange(state.wanted, wanted) == wanted || !wanted)
     return;
-  log_info("membership", "is asked by another instance", {{"wanted", wanted}});
-  tell_urgent(self, state.who.supervisor, atom::lame_duck_v, wanted == "drain");
+  log_info("membership", "is asked by another instance", {{"wanted", to_string(*wanted)}});
+  tell_urgent(self, state.who.supervisor, atom::lame_duck_v, *wanted == instance_wish::drain);
 }
 
 /// Everything that a sign of life brings, or that none can be given, decides whose duty it is.
@@ -28,7 +28,7 @@ void beat(self_ptr self, const service_status& status) {
   auto& state = self->state;
   activity_scope scope{*state.who.activity, "renewing the lease"};
   fault_point("membership.beat");
-  cluster_port::report report{.state = std::string{to_string(status.state)}};
+  cluster_port::report report{.state = status.state};
   if (status.ledger) {
     report.spooled = status.ledger->spooled;
     auto settled = status.ledger->stored + status.ledger->duplicates;

@@ -15,7 +15,7 @@ struct membership_state {
   child_identity who;
   cluster_port_ptr port;
   std::function<maintenance_actor()> maintenance; ///< as it is now; it may be null
-  std::string wanted;                             ///< as last carried out
+  std::optional<instance_wish> wanted;            ///< as last carried out
   std::string away;                               ///< why the database is, or we may not use it
   uint64_t beats = 0;
   uint64_t settled = 0; ///< events stored or known, at the last beat

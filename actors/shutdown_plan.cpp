@@ -101,8 +101,10 @@ plan_actions shutdown_plan::on_stopped(size_t child, stopped_report report, time
     return out;
   }
   state.stopped = now;
-  if (!report.ended)
+  if (!report.ended) {
     state.trouble = report.ended.why();
+    state.trouble_code = exit_trouble::failed;
+  }
   state.report = std::move(report);
   return out;
 }
@@ -115,13 +117,16 @@ plan_actions shutdown_plan::on_down(size_t child, const std::string& trouble, ti
   bool was_killed = state.state == phase::killed;
   state.state = phase::gone;
   state.gone = now;
-  if (!state.stopped && !was_killed)
+  if (!state.stopped && !was_killed) {
     state.trouble = trouble.empty() ? "left without a report" : trouble;
-  if (was_killed && state.trouble.empty())
-    state.trouble = "killed";
-  if (!state.stopped && !was_killed)
+    state.trouble_code = exit_trouble::died;
     out.push_back(
       say(log_level::error, children_[child].name + " died in the stop: " + state.trouble));
+  }
+  if (was_killed && state.trouble_code == exit_trouble::none) {
+    state.trouble = "killed";
+    state.trouble_code = exit_trouble::killed;
+  }
   if (broadcast_done_)
     release_ready(out, now);
   finish_if_done(out);
@@ -248,7 +253,7 @@ std::vector<size_t> shutdown_plan::holders() const {
 
 bool shutdown_plan::died_in_stop() const {
   return std::any_of(states_.begin(), states_.end(), [](const progress& p) {
-    return p.gone && !p.stopped && !p.trouble.empty() && !p.killed;
+    return p.trouble_code == exit_trouble::died && !p.stopped;
   });
 }
 
@@ -283,7 +288,8 @@ exit_row shutdown_plan::row(size_t child) const {
           .stopped = since(p.stopped, t0_),
           .gone = since(p.gone, t0_),
           .report = p.report,
-          .trouble = p.trouble};
+          .trouble = p.trouble,
+          .trouble_code = p.trouble_code};
 }
 
 exit_report shutdown_plan::report(const std::optional<ledger_counts>& ledger,

@@ -101,6 +101,7 @@ private:
     std::optional<time_point> gone;
     std::optional<stopped_report> report;
     std::string trouble;
+    exit_trouble trouble_code = exit_trouble::none;
   };
 
   void broadcast(plan_actions& out, time_point now);

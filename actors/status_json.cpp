@@ -19,10 +19,13 @@ json to_json(const std::vector<counted>& counts) {
 
 json to_json(const std::vector<waited>& waits) {
   json out = json::array();
-  for (const auto& wait : waits)
-    out.push_back({{"for", wait.whom},
-                   {"kind", to_string(wait.kind)},
-                   {"ms", milliseconds(wait.for_how_long)}});
+  for (const auto& wait : waits) {
+    json row{{"for", wait.whom}, {"kind", to_string(wait.kind)}};
+    if (wait.work != work_code::none)
+      row["work"] = to_string(wait.work);
+    row["ms"] = milliseconds(wait.for_how_long);
+    out.push_back(std::move(row));
+  }
   return out;
 }
 
@@ -46,12 +49,14 @@ json to_json(const exit_row& row) {
   } else if (!row.waits.empty()) {
     out["waited"] = to_json(row.waits);
   }
-  if (!row.trouble.empty())
+  if (row.trouble_code != exit_trouble::none) {
     out["trouble"] = row.trouble;
+    out["troubleCode"] = to_string(row.trouble_code);
+  }
   if (!row.doing.empty())
     out["doing"] = row.doing;
-  if (!row.work.empty())
-    out["work"] = row.work;
+  if (row.work != work_code::none)
+    out["work"] = to_string(row.work);
   return out;
 }
 
@@ -107,6 +112,7 @@ json to_json(const exit_report& report) {
   json out{{"mode", to_string(report.mode)},
            {"reason", to_string(report.reason)},
            {"exitCode", static_cast<int>(report.code)},
+           {"verdict", to_string(report.code)},
            {"exitText", describe(report.code)},
            {"tookMs", milliseconds(report.took)},
            {"blame", blame_chain(report)},
@@ -116,8 +122,8 @@ json to_json(const exit_report& report) {
                      {"kind", to_string(held->kind)},
                      {"what", held->what},
                      {"ms", milliseconds(held->held)}};
-    if (!held->work.empty())
-      out["heldBy"]["work"] = held->work;
+    if (held->work != work_code::none)
+      out["heldBy"]["work"] = to_string(held->work);
   }
   if (!report.detail.empty())
     out["detail"] = report.detail;

@@ -10,7 +10,7 @@ using self_ptr = store_actor::stateful_pointer<store_state>;
 void commit(self_ptr self, commit_batch& batch, const commit_listener_actor& listener) {
   auto& state = self->state;
   auto began = clock::now();
-  activity_scope scope{*state.who.activity, work_name::commit};
+  activity_scope scope{*state.who.activity, describe(work_code::commit), work_code::commit};
   fault_point("store.commit");
   auto result = state.port->commit(batch);
   if (result.error == error_code::none) {
@@ -32,13 +32,13 @@ void close_and_leave(self_ptr self) {
   auto began = clock::now();
   outcome closed;
   {
-    activity_scope scope{*state.who.activity, "closing the database"};
+    activity_scope scope{*state.who.activity, "closing the database", work_code::close_database};
     fault_point("store.release");
     closed = state.port->close();
   }
   leave(self, {.did = {{"batches", state.batches}, {"events", state.events}},
-               .waits = {{work_name::commit, state.committing_in_stop, wait_kind::work},
-                         {work_name::close_database, clock::now() - began, wait_kind::work}},
+               .waits = {waited_for(work_code::commit, state.committing_in_stop),
+                         waited_for(work_code::close_database, clock::now() - began)},
                .ended = std::move(closed)});
 }
 

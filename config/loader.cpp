@@ -161,7 +161,7 @@ class config_loader {
 public:
   explicit config_loader(loaded_config& out) : out_(out) {
     for (const auto& key : all_keys())
-      out_.origins[std::string{key.path}] = "default";
+      out_.origins[std::string{key.path}] = default_origin;
   }
 
   void read_file(const std::string& file) {
@@ -462,7 +462,7 @@ loaded_config load_config(const std::string& file, const environment& env) {
 void name_origins(loaded_config& of) {
   for (auto& problem : of.problems) {
     auto origin = of.origins.find(problem.text.substr(0, problem.text.find(' ')));
-    if (origin != of.origins.end() && origin->second != "default")
+    if (origin != of.origins.end() && origin->second != default_origin)
       problem.text.insert(0, origin->second + ": ");
   }
 }

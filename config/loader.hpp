@@ -19,10 +19,13 @@ struct config_problem {
   std::string text;
 };
 
+/// The origin of a value that nobody has set.
+inline constexpr const char* default_origin = "default";
+
 struct loaded_config {
   config values;
   std::map<std::string, std::string>
-    origins; ///< path -> "default", "FILE:LINE", "environment NAME"
+    origins; ///< path -> `default_origin`, "FILE:LINE", "environment NAME"
   std::vector<std::string> warnings;
   std::vector<config_problem> problems; ///< not empty: the values must not be used
 

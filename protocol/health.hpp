@@ -11,11 +11,12 @@ namespace phi {
 
 /// Why the service is degraded: one part, and what is wrong with it.
 struct health_cause {
-  std::string who; ///< an actor, or another part that is watched
+  std::string who; ///< an actor, or another part that is watched, for people
   cause_kind kind = cause_kind::degraded;
   std::string why;              ///< with hosts, paths and words of the database
   std::string why_in_short{};   ///< without, for everybody who reaches the listener
   ailment code = ailment::none; ///< of a part that says itself that it is degraded
+  std::string part{};           ///< of a part that is no actor: its name, of `part_name`
 
   /// "store: the database file has been moved away"
   std::string text(bool in_full) const { return who + ": " + (in_full ? why : why_in_short); }

@@ -38,6 +38,19 @@ std::string_view to_string(stop_reason reason) {
   return "unknown";
 }
 
+std::string_view to_string(exit_code code) {
+  switch (code) {
+    case exit_code::clean: return "clean";
+    case exit_code::startup_failed: return "startup_failed";
+    case exit_code::usage: return "usage";
+    case exit_code::child_died: return "child_died";
+    case exit_code::forced_by_deadline: return "forced_by_deadline";
+    case exit_code::forced_by_user: return "forced_by_user";
+    case exit_code::unaccounted: return "unaccounted";
+  }
+  return "unknown";
+}
+
 std::string_view describe(exit_code code) {
   switch (code) {
     case exit_code::clean: return "clean stop, ledger balanced";

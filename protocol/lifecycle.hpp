@@ -59,6 +59,9 @@ std::string_view to_string(service_state);
 std::string_view to_string(stop_mode);
 std::string_view to_string(stop_reason);
 
+/// "clean", "forced_by_deadline": the verdict on a run, for programs.
+std::string_view to_string(exit_code);
+
 /// One sentence a person understands, as in the table of exit codes.
 std::string_view describe(exit_code);
 

@@ -2,6 +2,49 @@
 
 namespace phi {
 
+std::string_view to_string(work_code code) {
+  switch (code) {
+    case work_code::none: return "none";
+    case work_code::commit: return "commit";
+    case work_code::close_database: return "close_database";
+  }
+  return "unknown";
+}
+
+const char* describe(work_code code) {
+  switch (code) {
+    case work_code::none: return "";
+    case work_code::commit: return "COMMIT";
+    case work_code::close_database: return "the database to close";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(exit_trouble trouble) {
+  switch (trouble) {
+    case exit_trouble::none: return "none";
+    case exit_trouble::failed: return "failed";
+    case exit_trouble::died: return "died";
+    case exit_trouble::killed: return "killed";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(instance_wish wish) {
+  switch (wish) {
+    case instance_wish::drain: return "drain";
+    case instance_wish::ready: return "ready";
+  }
+  return "unknown";
+}
+
+std::optional<instance_wish> parse_instance_wish(std::string_view text) {
+  for (auto wish : {instance_wish::drain, instance_wish::ready})
+    if (text == to_string(wish))
+      return wish;
+  return std::nullopt;
+}
+
 std::string_view to_string(wait_kind kind) {
   switch (kind) {
     case wait_kind::actor: return "actor";

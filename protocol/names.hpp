@@ -3,7 +3,10 @@
 /// is, what ails it. Users and phictl read them in the answers of the admin socket, the exit file
 /// and traces, so that none of them changes when a text for people does. No CAF.
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
 
 namespace phi {
@@ -29,20 +32,20 @@ inline constexpr std::string_view all[] = {supervisor, http,        stats,  read
 
 } // namespace actor_name
 
-/// Parts of the service that are watched and are no actors. The event loops have numbers.
+/// Parts of the service that are watched and are no actors.
 namespace part_name {
 
-inline constexpr const char* public_listener = "public listener";
+inline constexpr const char* public_listener = "public_listener";
+
+/// "event_loop_1" is the first.
+inline std::string event_loop(size_t number) {
+  return "event_loop_" + std::to_string(number);
+}
 
 } // namespace part_name
 
-/// Work that others wait for, by the name that people see.
-namespace work_name {
-
-inline constexpr const char* commit = "COMMIT";
-inline constexpr const char* close_database = "the database to close";
-
-} // namespace work_name
+/// Work that others wait for.
+enum class work_code : uint8_t { none, commit, close_database };
 
 /// The gauges that somebody decides by, or reads of another actor. An actor may show more.
 namespace gauge_name {
@@ -58,7 +61,7 @@ inline constexpr const char* set_aside = "set_aside"; ///< of the spool: batches
 enum class wait_kind : uint8_t {
   actor,  ///< one of `actor_name`
   client, ///< a client by its address, with what it owes
-  work,   ///< one of `work_name`: the outside world
+  work,   ///< one of `work_code`: the outside world
 };
 
 /// How an actor is, in the supervisor's table.
@@ -71,6 +74,20 @@ enum class exit_state : uint8_t {
   late,     ///< its budget is over
   killed,   ///< it held the exit past the deadline
   gone,     ///< its DOWN has come
+};
+
+/// What went wrong with an actor in a stop.
+enum class exit_trouble : uint8_t {
+  none,
+  failed, ///< it says itself that something did
+  died,   ///< it left without a report
+  killed, ///< it held the exit past the deadline
+};
+
+/// What one instance asks of another.
+enum class instance_wish : uint8_t {
+  drain, ///< to be a lame duck
+  ready, ///< to be one no longer
 };
 
 /// Why a part of the service is a cause for it to be degraded.
@@ -124,6 +141,13 @@ enum class finding_code : uint8_t {
   last_exit_failed, ///< the last run did not end as it should
 };
 
+std::string_view to_string(work_code);
+/// "COMMIT", "the database to close": for people, as the end of "waits for".
+const char* describe(work_code);
+std::string_view to_string(exit_trouble);
+std::string_view to_string(instance_wish);
+/// Nothing for any other text.
+std::optional<instance_wish> parse_instance_wish(std::string_view text);
 std::string_view to_string(wait_kind);
 std::string_view to_string(actor_state);
 std::string_view to_string(exit_state);

@@ -110,7 +110,7 @@ using spool_task = std::variant<spool_show, spool_check, spool_requeue>;
 /// An instance should drain, or be ready again.
 struct steer_instance {
   std::string instance;
-  std::string wanted; ///< "drain" or "ready"
+  instance_wish wanted = instance_wish::ready;
 };
 
 /// An instance will not come back.

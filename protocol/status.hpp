@@ -39,7 +39,13 @@ struct waited {
   std::string whom; ///< for people too; what kind of name it is says `kind`
   duration for_how_long{};
   wait_kind kind = wait_kind::actor;
+  work_code work = work_code::none; ///< of `kind` work: which
 };
+
+/// Time that an actor spent waiting for work of the outside world.
+inline waited waited_for(work_code work, duration how_long) {
+  return {describe(work), how_long, wait_kind::work, work};
+}
 
 /// `stopped`: an actor's last words.
 struct stopped_report {

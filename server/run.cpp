@@ -100,14 +100,18 @@ std::vector<outside_part> inspect_listener(http_port& http, uint64_t max_connect
   auto loops = http.loops_alive();
   bool frozen = false;
   for (size_t i = 0; i < loops.size(); ++i) {
-    out.push_back({"event loop " + std::to_string(i + 1), loops[i].silent_for, "", false});
+    out.push_back({.name = "event loop " + std::to_string(i + 1),
+                   .silent = loops[i].silent_for,
+                   .part = part_name::event_loop(i + 1)});
     frozen |= loops[i].silent_for >= defaults::health_interval;
   }
   bool full = http.counts().connections >= max_connections;
-  out.push_back(
-    {part_name::public_listener, from_outside.failing_for,
-     full ? "all " + std::to_string(max_connections) + " connections are taken" : from_outside.why,
-     full || frozen}); // then it is not the listener that is to blame
+  out.push_back({.name = "public listener",
+                 .silent = from_outside.failing_for,
+                 .doing = full ? "all " + std::to_string(max_connections) + " connections are taken"
+                               : from_outside.why,
+                 .busy = full || frozen, // then it is not the listener that is to blame
+                 .part = part_name::public_listener});
   return out;
 }
 

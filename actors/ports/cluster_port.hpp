@@ -3,12 +3,14 @@
 
 #include "actors/ports/work_watch.hpp"
 #include "config/config.hpp"
+#include "protocol/lifecycle.hpp"
+#include "protocol/names.hpp"
 #include "protocol/outcome.hpp"
 #include "protocol/questions.hpp"
 
 #include <cstdint>
 #include <memory>
-#include <string>
+#include <optional>
 
 namespace phi {
 
@@ -23,13 +25,13 @@ public:
   virtual void watched_by(work_watch_ptr) {}
 
   struct report {
-    std::string state; ///< of the service: "ready", ...
+    service_state state = service_state::starting;
     uint64_t spooled = 0;
     bool committed = false; ///< something, since the last beat
   };
   struct heard {
-    std::string wanted; ///< of this instance: "", "drain" or "ready"
-    bool leads = false; ///< maintenance is this instance's duty now
+    std::optional<instance_wish> wanted; ///< of this instance; nothing: nobody has asked
+    bool leads = false;                  ///< maintenance is this instance's duty now
   };
 
   /// Renews the lease of this instance and tells how it is. Fails when the database is away.

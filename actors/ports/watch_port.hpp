@@ -19,10 +19,11 @@ struct thread_times {
 
 /// A part of the service that is no actor: an event loop, the public listener.
 struct outside_part {
-  std::string name;
+  std::string name;  ///< for people
   duration silent{}; ///< for how long it has owed a sign of life; zero: it owes none
   std::string doing; ///< what is known of why, for people; may be empty
   bool busy = false; ///< silent for a good reason: it is shown, but nobody is blamed for it
+  std::string part;  ///< its name for programs, of `part_name`
 };
 
 /// Called from the watchdog's thread; never blocks.

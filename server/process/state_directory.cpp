@@ -81,7 +81,8 @@ std::string text_of(const json& report) {
 
 json summary_of(const json& report) {
   json out = json::object();
-  for (const auto* name : {"exitCode", "exitText", "mode", "reason", "tookMs", "endedAt"})
+  for (const auto* name :
+       {"exitCode", "verdict", "exitText", "mode", "reason", "tookMs", "endedAt"})
     out[name] = report[name];
   return out;
 }

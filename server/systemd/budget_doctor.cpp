@@ -2,6 +2,7 @@
 
 #include "actors/watchdog.hpp"
 #include "config/defaults.hpp"
+#include "config/loader.hpp"
 
 namespace phi::systemd {
 namespace {
@@ -111,7 +112,8 @@ std::optional<budget_finding> examine_address(const config& settings,
   std::string set;
   for (const auto& [key, value] : {std::pair{"server.host", settings.server.host},
                                    {"server.port", std::to_string(settings.server.port)}})
-    if (auto origin = origins.find(key); origin != origins.end() && origin->second != "default")
+    if (auto origin = origins.find(key);
+        origin != origins.end() && origin->second != default_origin)
       set +=
         (set.empty() ? "" : ", ") + std::string{key} + " = " + value + " (" + origin->second + ")";
   if (set.empty())

@@ -390,7 +390,7 @@ TEST_CASE("admin: each method of the databases asks its own question") {
   CHECK(std::holds_alternative<cluster_query>(std::get<reader_query>(asked[6])));
   auto cluster = [&](size_t which) { return std::get<cluster_task>(asked[which]); };
   CHECK(std::get<steer_instance>(cluster(7)).instance == "i");
-  CHECK(std::get<steer_instance>(cluster(7)).wanted == "drain");
+  CHECK(std::get<steer_instance>(cluster(7)).wanted == instance_wish::drain);
   CHECK(std::get<forget_instance>(cluster(8)).instance == "j");
   CHECK(std::holds_alternative<take_restart_slot>(cluster(9)));
   CHECK(std::holds_alternative<take_restart_slot>(cluster(10)));

@@ -47,7 +47,7 @@ TEST_CASE("blame of a stop under way follows who waits for whom to the last link
   auto reader = add("reader", exit_state::waiting, std::nullopt);
   add("admin", exit_state::gone, std::nullopt); // it was never started
   stats->waits_for("store", clock::now() - 5s);
-  store->begin(work_name::commit);
+  store->begin(describe(work_code::commit), work_code::commit);
   stats->ledgers.write({.received = 7, .in_queue = 7});
   look_again(report, begin + 31s);
   CHECK(report.took == 31s);
@@ -59,7 +59,7 @@ TEST_CASE("blame of a stop under way follows who waits for whom to the last link
   CHECK(held_by(report)->who == "store");
   CHECK(held_by(report)->kind == wait_kind::actor);
   CHECK(held_by(report)->what.starts_with("COMMIT for "));
-  CHECK(held_by(report)->work == "COMMIT");
+  CHECK(held_by(report)->work == work_code::commit);
   CHECK(held_by(report)->held >= 5s); // it was not released: as long as stats has waited for it
   auto left = survivors(report);
   CHECK(
@@ -99,12 +99,11 @@ TEST_CASE("blame of a stop that is over: the longest chain, and who died of what
   };
   row("http", {{"stats", 1900ms}, {"reader", 20ms}});
   row("stats", {{"store", 1800ms}});
-  row("store",
-      {{"COMMIT", 1700ms, wait_kind::work}, {"the database to close", 3ms, wait_kind::work}});
+  row("store", {waited_for(work_code::commit, 1700ms), waited_for(work_code::close_database, 3ms)});
   REQUIRE(held_by(report));
   CHECK(held_by(report)->who == "store");
   CHECK(held_by(report)->what == "COMMIT");
-  CHECK(held_by(report)->work == "COMMIT");
+  CHECK(held_by(report)->work == work_code::commit);
   CHECK(held_by(report)->held == 1700ms);
   // Whatever a client is called.
   report.actors[0].report->waits[0] = {"127.0.0.1:4711, which has not read its answer", 9s,
@@ -142,8 +141,8 @@ TEST_CASE("blame of a stop that is over, where nobody has reported a wait: who t
   CHECK(held_by(report)->what == "leaving");
   CHECK(held_by(report)->held == 510ms);
   CHECK(held_by(report)->kind == wait_kind::actor);
-  CHECK(held_by(report)->work == "");
-  report.actors[1].report->waits = {{work_name::commit, 9ms, wait_kind::work}}; // not noticeable
+  CHECK(held_by(report)->work == work_code::none);
+  report.actors[1].report->waits = {waited_for(work_code::commit, 9ms)}; // not noticeable
   CHECK(held_by(report)->who == "membership");
   report.actors[1].report->waits[0].for_how_long = 11ms;
   CHECK(held_by(report)->who == "store");

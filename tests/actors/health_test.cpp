@@ -85,7 +85,8 @@ TEST_CASE("everybody is told the kind of a cause, operators the cause") {
   signs.status->children[1] = child("stats", "unexpected words of db.internal");
   signs.status->children[0] = child("http", "", actor_state::restarting);
   signs.late.push_back({{"membership", 6s, {}, false}, "connecting to db.internal:5432"});
-  signs.outside = {{"public listener", 7s, "10.0.0.7:3939 does not accept connections", false}};
+  signs.outside = {{"public listener", 7s, "10.0.0.7:3939 does not accept connections", false,
+                    part_name::public_listener}};
   auto view = judge(signs);
   CHECK(view.text()
         == "membership: has not answered for 6.0 s (connecting to db.internal:5432); http: is "
@@ -102,7 +103,7 @@ TEST_CASE("everybody is told the kind of a cause, operators the cause") {
   CHECK(view.causes[1].kind == cause_kind::not_running);
   CHECK(view.causes[3].kind == cause_kind::degraded);
   CHECK(view.causes[3].code == ailment::database_degraded);
-  CHECK(view.causes[4].who == part_name::public_listener);
+  CHECK(view.causes[4].part == part_name::public_listener);
   health_board board{6s};
   board.write(view, time_point{});
   CHECK(board.read(time_point{} + 7s).short_text()

@@ -99,7 +99,7 @@ TEST_CASE("a deaf actor is killed at the deadline, never before: code 81, and it
   CHECK(house.service->result->code == exit_code::forced_by_deadline);
   CHECK(log.contains("stats holds the exit past the deadline"));
   CHECK(log.contains("kills an actor actor=stats"));
-  CHECK(row(house, "stats").trouble == "killed");
+  CHECK(row(house, "stats").trouble_code == exit_trouble::killed);
   CHECK(house.orders->has("store release fast")); // the others are still told, in order
   CHECK(blame_chain(*house.service->result).find("stats did not report for 30.0 s")
         != std::string::npos);
@@ -241,7 +241,7 @@ TEST_CASE("an actor that leaves without a report is no clean stop") {
   house.terminate();
   REQUIRE(house.finished());
   CHECK(house.service->result->code == exit_code::child_died);
-  CHECK(row(house, "http").trouble == "left without a report");
+  CHECK(row(house, "http").trouble_code == exit_trouble::died);
 }
 
 TEST_CASE("the second signal makes the stop fast, in every phase") {

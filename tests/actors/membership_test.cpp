@@ -78,10 +78,10 @@ TEST_CASE("membership: whose duty the maintenance is, is told with every sign of
 TEST_CASE("membership: what another instance asks for is done once") {
   recorded_log log;
   belonging b;
-  b.database->says = cluster_port::heard{.wanted = "drain"};
+  b.database->says = cluster_port::heard{.wanted = instance_wish::drain};
   b.on.advance(5s, 100ms);
   CHECK(b.heard->lame_duck == std::vector<bool>{true});
-  b.database->says = cluster_port::heard{.wanted = "ready"};
+  b.database->says = cluster_port::heard{.wanted = instance_wish::ready};
   b.on.advance(5s, 100ms);
   CHECK(b.heard->lame_duck == std::vector<bool>{true, false});
 }
@@ -96,7 +96,7 @@ TEST_CASE("membership: others learn what waits in the spool, and whether anythin
   b.heard->status.ledger->duplicates = 1;
   b.on.advance(2s, 100ms);
   REQUIRE(b.database->beats.size() == 3);
-  CHECK(b.database->beats[0].state == "ready");
+  CHECK(b.database->beats[0].state == service_state::ready);
   CHECK(b.database->beats[0].committed);
   CHECK_FALSE(b.database->beats[1].committed);
   CHECK(b.database->beats[1].spooled == 7);

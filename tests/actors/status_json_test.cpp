@@ -12,19 +12,24 @@ using json = nlohmann::ordered_json;
 TEST_CASE("an exit report says by codes who held the stop, in which work, and what waits are for") {
   exit_report report{.took = 2s};
   exit_row store{.actor = "store", .state = exit_state::gone, .released = 0s, .gone = 2s};
-  store.report = stopped_report{.actor = "store", .waits = {{"COMMIT", 1500ms, wait_kind::work}}};
+  store.report = stopped_report{.actor = "store", .waits = {waited_for(work_code::commit, 1500ms)}};
   exit_row http{.actor = "http", .state = exit_state::late, .gone = 2s};
   http.waits = {{"store", 20ms}, {"client 127.0.0.1:1", 30ms, wait_kind::client}};
-  http.work = "closing";
+  http.work = work_code::close_database;
+  http.trouble = "it said so";
+  http.trouble_code = exit_trouble::failed;
   report.actors = {http, store};
   auto told = to_json(report);
   CHECK(told["actors"][0].dump()
         == R"({"actor":"http","state":"late","goneMs":2000.0,"waited":[)"
            R"({"for":"store","kind":"actor","ms":20.0},)"
-           R"({"for":"client 127.0.0.1:1","kind":"client","ms":30.0}],"work":"closing"})");
-  CHECK(told["actors"][1]["waited"].dump() == R"([{"for":"COMMIT","kind":"work","ms":1500.0}])");
+           R"({"for":"client 127.0.0.1:1","kind":"client","ms":30.0}],)"
+           R"("trouble":"it said so","troubleCode":"failed","work":"close_database"})");
+  CHECK(told["actors"][1]["waited"].dump()
+        == R"([{"for":"COMMIT","kind":"work","work":"commit","ms":1500.0}])");
+  CHECK(told["verdict"] == "clean");
   CHECK(told["heldBy"].dump()
-        == R"({"who":"store","kind":"actor","what":"COMMIT","ms":1500.0,"work":"COMMIT"})");
+        == R"({"who":"store","kind":"actor","what":"COMMIT","ms":1500.0,"work":"commit"})");
   report.actors[0].waits[1].for_how_long = 3s;
   CHECK(to_json(report)["heldBy"].dump()
         == R"({"who":"client 127.0.0.1:1","kind":"client","what":"","ms":3000.0})");

@@ -66,7 +66,7 @@ TEST_CASE("default deadlines, to their end: a store that needs 25 s, one that ne
   CHECK(report["tookMs"] >= 25'000.0);
   CHECK(report["tookMs"] < 25'000.0 + lateness);
   CHECK(report["heldBy"]["who"] == "store");
-  CHECK(report["heldBy"]["what"] == "the database to close");
+  CHECK(report["heldBy"]["work"] == "close_database");
 
   CHECK(stuck_end.code == 81);
   CHECK(stuck_end.took >= 40'000ms);
@@ -154,7 +154,7 @@ TEST_CASE("http blames who really has its requests: the reader, stats, or the cl
     CHECK(has(report["blame"], " s for stats"));
     CHECK_FALSE(has(report["blame"], "for reader"));
     CHECK(report["heldBy"]["who"] == "store"); // by way of stats
-    CHECK(report["heldBy"]["what"] == "COMMIT");
+    CHECK(report["heldBy"]["work"] == "commit");
   }
   {
     temp_dir dir;

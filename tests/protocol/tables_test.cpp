@@ -53,13 +53,20 @@ std::string listed(Code last) {
 TEST_CASE("protocol/README.md lists the codes that programs decide by") {
   auto text = read_source("protocol/README.md");
   for (const auto& codes :
-       {listed(wait_kind::work), listed(actor_state::gone), listed(exit_state::gone),
-        listed(cause_kind::degraded), listed(ailment::no_connections), listed(finding_verdict::bad),
+       {listed(service_state::stopped), listed(stop_mode::immediate),
+        listed(stop_reason::user_forced), listed(work_code::close_database),
+        listed(exit_trouble::killed), listed(instance_wish::ready), listed(wait_kind::work),
+        listed(actor_state::gone), listed(exit_state::gone), listed(cause_kind::degraded),
+        listed(ailment::no_connections), listed(finding_verdict::bad),
         listed(finding_code::last_exit_failed)}) {
     CAPTURE(codes);
     CHECK(codes.find("unknown") == codes.npos);
     CHECK(text.find("| " + codes + " |") != text.npos);
   }
+  std::string verdicts;
+  for (auto code : exit_codes)
+    verdicts += (verdicts.empty() ? "`" : ", `") + std::string{to_string(code)} + "`";
+  CHECK(text.find("| " + verdicts + " |") != text.npos);
 }
 
 TEST_CASE("exit codes: the documents and the unit file say what the code says, and systemd has no "

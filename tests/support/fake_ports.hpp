@@ -73,7 +73,7 @@ struct fake_cluster : cluster_port {
   query_answer answer(const cluster_task&) override { return {}; }
   void apply_settings(const config&) override {}
   void leave() override { left = true; }
-  std::vector<std::string> states;
+  std::vector<service_state> states;
   bool left = false;
 };
 

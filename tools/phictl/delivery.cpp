@@ -1,6 +1,7 @@
 #include "tools/phictl/delivery.hpp"
 
 #include "protocol/admin.hpp"
+#include "protocol/lifecycle.hpp"
 #include "tools/phictl/admin_client.hpp"
 #include "tools/phictl/line_identity.hpp"
 #include "tools/phictl/output.hpp"
@@ -107,7 +108,7 @@ private:
   std::string database_of(admin_client& client) {
     auto answer = client.call(admin_wire::method_status, json::object(), context_.timeout_or(10s));
     auto id = answer.value("databaseId", "");
-    if (id.empty() && answer.value("state", "") == "starting")
+    if (id.empty() && answer.value("state", "") == to_string(service_state::starting))
       throw failure{exit_status::failed, "the service is starting", remedy::later};
     return id;
   }

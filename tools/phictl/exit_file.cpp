@@ -68,11 +68,12 @@ bool is_of(const json& report, const run_key& run) {
   return id.empty() || run.id.empty() ? report.value("pid", 0) == run.pid : id == run.id;
 }
 
-double waited_ms(const json& row, const std::string& whom) {
+/// For how long a row waited for whom a field of its waits names, such as "for" an actor.
+double waited_ms(const json& row, const char* field, std::string_view code) {
   double sum = 0;
   if (row.contains("waited"))
     for (const auto& wait : row["waited"])
-      if (wait.value("for", "") == whom)
+      if (wait.value(field, "") == code)
         sum += wait.value("ms", 0.0);
   return sum;
 }
@@ -84,7 +85,7 @@ void explain_culprit(const json& held, std::vector<std::string>& out) {
     out.push_back("the " + who
                   + ", held the listener: lower server.partial_grace_ms,"
                     " server.keepalive_grace_ms or server.write_timeout_ms");
-  else if (held.value("work", "") == work_name::commit)
+  else if (held.value("work", "") == to_string(work_code::commit))
     out.push_back(who + " was in " + held.value("what", "")
                   + ": the disk or the database is slow, or hangs; look at its latency, at a full"
                     " disk, at locks held by others. More time would only wait longer");
@@ -107,11 +108,11 @@ void explain_row(const json& row, const std::string& culprit, std::vector<std::s
   else if (row.contains("hurriedMs"))
     out.push_back(actor + " used up its budget: raise shutdown." + std::string{name_of_share(actor)}
                   + "_budget_percent (and lower another's), or shutdown.timeout_secs");
-  if (waited_ms(row, actor_name::store) > noticeable_ms)
+  if (waited_ms(row, "for", actor_name::store) > noticeable_ms)
     out.push_back(
       "the queue took long to commit: lower stats.queue_max_events, look at the disk, or"
       " raise shutdown.timeout_secs");
-  if (waited_ms(row, work_name::close_database) > noticeable_ms)
+  if (waited_ms(row, "work", to_string(work_code::close_database)) > noticeable_ms)
     out.push_back(
       "the database took long to close: its write-ahead log was large; look at the disk");
   auto state = row.value("state", "");

@@ -1,5 +1,7 @@
 #include "tools/phictl/output.hpp"
 
+#include "protocol/lifecycle.hpp"
+#include "protocol/names.hpp"
 #include "protocol/text/json_depth.hpp"
 #include "tools/phictl/context.hpp"
 
@@ -116,10 +118,13 @@ std::string pack_json(const nlohmann::ordered_json& what) {
 }
 
 colour colour_of_state(const std::string& state) {
-  for (auto good : {"ready", "running", "active", "ok", "enabled"})
+  // Ours, and the states of a unit.
+  for (auto good : {to_string(service_state::ready), to_string(actor_state::running),
+                    std::string_view{"active"}, std::string_view{"enabled"}})
     if (state == good)
       return colour::green;
-  for (auto bad : {"forced", "gone", "failed", "inactive", "stopped", "late"})
+  for (auto bad : {to_string(service_state::stopped), to_string(actor_state::gone),
+                   std::string_view{"failed"}, std::string_view{"inactive"}})
     if (state == bad)
       return colour::red;
   return colour::yellow;

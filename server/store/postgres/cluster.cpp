@@ -121,7 +121,7 @@ private:
     auto limit = std::max<std::chrono::milliseconds>(settings_.commit_timeout * 2, defaults::lease);
     db_.run(end_silent_sessions, {value::number(limit.count())});
     db_.commit();
-    return heard{.wanted = said.text(0), .leads = duty.step()};
+    return heard{.wanted = parse_instance_wish(said.text(0)), .leads = duty.step()};
   }
 
   /// A stop ends at once what makes the first session: there is nothing to leave yet.
@@ -174,7 +174,7 @@ private:
     auto out = db_.run(
       postgres_sql::beat,
       {value::text(settings_.instance), value::number(run_of_process::own().number),
-       value::text(report.state), value::number(defaults::lease.count()),
+       value::text(std::string{to_string(report.state)}), value::number(defaults::lease.count()),
        value::number(static_cast<int64_t>(report.spooled)), value::number(report.committed)});
     db_.commit();
     return out;
@@ -186,7 +186,8 @@ private:
   }
 
   query_answer execute(const steer_instance& task) {
-    const auto& [instance, wanted] = task;
+    const auto& instance = task.instance;
+    const std::string wanted{to_string(task.wanted)};
     if (change(want, {value::text(instance), value::text(wanted)}).changed() == 0)
       return {error_code::not_found, "there is no instance " + instance + " that is up", {}};
     return {.body = json{{"instance", instance}, {"wanted", wanted}}.dump()};

@@ -1,4 +1,6 @@
 #include "protocol/admin.hpp"
+#include "protocol/lifecycle.hpp"
+#include "protocol/names.hpp"
 #include "tools/phictl/admin_client.hpp"
 #include "tools/phictl/commands.hpp"
 #include "tools/phictl/output.hpp"
@@ -61,13 +63,15 @@ void show_cluster(const command_context& context) {
 }
 
 void steer_instance(const command_context& context, const std::string& instance,
-                    const std::string& state) {
+                    instance_wish wish) {
+  const std::string state{to_string(wish)};
   admin_client{context}.call(admin_wire::method_cluster_want,
                              {{"instance", instance}, {"state", state}}, context.timeout_or(10s));
   if (context.json)
     print_json({{"instance", instance}, {"wanted", state}});
   else
-    print() << instance << " is asked to be " << (state == "drain" ? "a lame duck" : "ready")
+    print() << instance << " is asked to be "
+            << (wish == instance_wish::drain ? "a lame duck" : "ready")
             << "; it does so with its next sign of life\n";
 }
 
@@ -112,14 +116,15 @@ void take_slot(const command_context& context, steady::time_point until) {
 
 /// Whether this instance is ready, and the others know.
 bool is_back(const command_context& context) {
+  const auto ready = to_string(service_state::ready);
   try {
     admin_client client{context};
     auto answer = instances_of(client, context);
     for (const auto& instance : answer["instances"])
       if (instance.value("self", false))
-        return instance.value("state", "") == "ready"
+        return instance.value("state", "") == ready
                && client.call(admin_wire::method_status, json::object(), 5s).value("state", "")
-                    == "ready";
+                    == ready;
   } catch (const failure&) {
     // Not yet.
   }
@@ -206,10 +211,12 @@ void add_cluster(CLI::App& app, command_context& context) {
     ->footer("Example: phictl cluster list")
     ->callback([&context] { show_cluster(context); });
   constexpr auto listed = "Its name, as in phictl cluster list";
-  add_about_instance(*cluster, "drain", "Make an instance a lame duck", listed,
-                     [&context](const auto& name) { steer_instance(context, name, "drain"); });
-  add_about_instance(*cluster, "undrain", "Make an instance ready again", listed,
-                     [&context](const auto& name) { steer_instance(context, name, "ready"); });
+  add_about_instance(
+    *cluster, "drain", "Make an instance a lame duck", listed,
+    [&context](const auto& name) { steer_instance(context, name, instance_wish::drain); });
+  add_about_instance(
+    *cluster, "undrain", "Make an instance ready again", listed,
+    [&context](const auto& name) { steer_instance(context, name, instance_wish::ready); });
   add_about_instance(*cluster, "forget", "Strike an instance off that will not come back",
                      "Its name", [&context](const auto& name) { forget_instance(context, name); });
   add_restart_slot(*cluster, "restart-slot", context);

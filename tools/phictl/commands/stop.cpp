@@ -1,4 +1,5 @@
 #include "protocol/admin.hpp"
+#include "protocol/lifecycle.hpp"
 #include "protocol/names.hpp"
 #include "tools/phictl/admin_client.hpp"
 #include "tools/phictl/commands.hpp"
@@ -184,7 +185,7 @@ void stop_by_socket(const command_context& context, const stop_options& options)
   admin_client client{context};
   auto accepted =
     client.call(admin_wire::method_stop, {{"mode", options.mode}}, context.timeout_or(5s));
-  if (options.mode == "lame-duck") {
+  if (parse_stop_mode(options.mode) == stop_mode::lame_duck) {
     print() << "The service is a lame duck; undo it with: phictl undrain\n";
     return;
   }
@@ -218,7 +219,8 @@ void stop_by_systemd(const command_context& context, const stop_options& options
 void stop(const command_context& context, const stop_options& options) {
   if (options.dry_run)
     return dry_run(context);
-  if (context.socket.empty() && options.mode == "graceful" && unit_installed(context))
+  if (context.socket.empty() && parse_stop_mode(options.mode) == stop_mode::graceful
+      && unit_installed(context))
     return stop_by_systemd(context, options);
   stop_by_socket(context, options);
 }

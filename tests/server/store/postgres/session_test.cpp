@@ -148,7 +148,7 @@ TEST_CASE("PostgreSQL: a sign of life and a word of an operator do not wait behi
   postgres_server server;
   auto cluster = make_postgres_cluster(
     {.url = server.url(), .instance = "one", .connect_timeout = 2s, .commit_timeout = 10s});
-  REQUIRE(cluster->beat({.state = "ready"}));
+  REQUIRE(cluster->beat({.state = service_state::ready}));
   auto within = [](auto what) {
     auto began = clock::now();
     what();
@@ -160,17 +160,18 @@ TEST_CASE("PostgreSQL: a sign of life and a word of an operator do not wait behi
     postgres_session other{server.url()};
     other.run("BEGIN");
     other.run("LOCK TABLE instance IN ACCESS EXCLUSIVE MODE");
-    within([&] { CHECK_FALSE(cluster->beat({.state = "ready"})); });
+    within([&] { CHECK_FALSE(cluster->beat({.state = service_state::ready})); });
     within([&] {
-      CHECK(cluster->answer(steer_instance{"one", "drain"}).error == error_code::store_unavailable);
+      CHECK(cluster->answer(steer_instance{"one", instance_wish::drain}).error
+            == error_code::store_unavailable);
     });
     // A new session has to take the name.
     server.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                " WHERE application_name LIKE 'phi-backend%'");
-    within([&] { CHECK_FALSE(cluster->beat({.state = "ready"})); });
+    within([&] { CHECK_FALSE(cluster->beat({.state = service_state::ready})); });
     other.run("COMMIT");
   }
-  REQUIRE(cluster->beat({.state = "ready"}));
+  REQUIRE(cluster->beat({.state = service_state::ready}));
   {
     postgres_session other{server.url()};
     other.run("BEGIN");
@@ -178,7 +179,7 @@ TEST_CASE("PostgreSQL: a sign of life and a word of an operator do not wait behi
     within([&] { cluster->leave(); });
   }
   CHECK(server.ask("SELECT state FROM instance") == "ready"); // its lease ends by itself
-  REQUIRE(cluster->beat({.state = "ready"}));
+  REQUIRE(cluster->beat({.state = service_state::ready}));
   cluster->leave();
   CHECK(server.ask("SELECT state FROM instance") == "stopped");
 }
@@ -192,17 +193,18 @@ TEST_CASE("PostgreSQL: a stop lets a sign of life be done, and ends one that tak
                                         .commit_timeout = 10s});
   auto watch = std::make_shared<timed_watch>(1h);
   cluster->watched_by(watch);
-  REQUIRE(cluster->beat({.state = "ready"}));
+  REQUIRE(cluster->beat({.state = service_state::ready}));
   watch->at = clock::now();
-  CHECK(cluster->beat({.state = "stopping"}));
+  CHECK(cluster->beat({.state = service_state::stopping}));
   CHECK(server.ask("SELECT state FROM instance") == "stopping");
   network.cut();
   auto began = clock::now();
-  CHECK_FALSE(cluster->beat({.state = "stopping"}));
+  CHECK_FALSE(cluster->beat({.state = service_state::stopping}));
   CHECK(clock::now() - began >= defaults::leave_limit);
   CHECK(clock::now() - began < defaults::leave_limit + 500ms);
   began = clock::now();
-  CHECK_FALSE(cluster->beat({.state = "stopping"})); // it has to connect, to be able to leave
+  CHECK_FALSE(
+    cluster->beat({.state = service_state::stopping})); // it has to connect, to be able to leave
   CHECK(clock::now() - began < defaults::leave_limit + 500ms);
   network.heal();
   cluster->leave();
