@@ -221,9 +221,9 @@ void back_up(self_ptr self, const admin_call& call) {
 }
 
 /// A question without parameters.
-template <class Question, class One>
-void ask_one(self_ptr self, const admin_call& call) {
-  ask_operator_question(self, call, Question{One{}});
+template <class Question, class Task>
+void ask_without_params(self_ptr self, const admin_call& call) {
+  ask_operator_question(self, call, Question{Task{}});
 }
 
 void check_spool(self_ptr self, const admin_call& call) {
@@ -252,11 +252,12 @@ void ingest(self_ptr self, const admin_call& call) {
   self->state.console->ingest(call.text("lines"), passed_on(call));
 }
 
-json to_json(const shown_token& one) {
-  json out{{"id", one.id}, {"name", one.name}, {"scopes", one.scopes}, {"created", one.created}};
-  if (!one.expires.empty())
-    out["expires"] = one.expires;
-  out["expired"] = one.expired;
+json to_json(const shown_token& token) {
+  json out{
+    {"id", token.id}, {"name", token.name}, {"scopes", token.scopes}, {"created", token.created}};
+  if (!token.expires.empty())
+    out["expires"] = token.expires;
+  out["expired"] = token.expired;
   return out;
 }
 
@@ -309,18 +310,18 @@ constexpr std::array table{
   method{admin_wire::method_doctor, examine},
   method{admin_wire::method_ask, ask},
   method{admin_wire::method_events, answer_events},
-  method{admin_wire::method_verify, ask_one<inspection_task, verify_task>},
+  method{admin_wire::method_verify, ask_without_params<inspection_task, verify_task>},
   method{admin_wire::method_backup, back_up},
   method{admin_wire::method_ingest, ingest},
-  method{admin_wire::method_spool, ask_one<spool_task, spool_show>},
+  method{admin_wire::method_spool, ask_without_params<spool_task, spool_show>},
   method{admin_wire::method_spool_fsck, check_spool},
-  method{admin_wire::method_spool_replay, ask_one<spool_task, spool_requeue>},
-  method{admin_wire::method_cluster, ask_one<reader_query, cluster_query>},
+  method{admin_wire::method_spool_replay, ask_without_params<spool_task, spool_requeue>},
+  method{admin_wire::method_cluster, ask_without_params<reader_query, cluster_query>},
   method{admin_wire::method_cluster_want, steer},
   method{admin_wire::method_cluster_forget, forget},
-  method{admin_wire::method_take_restart_slot, ask_one<cluster_task, take_restart_slot>},
+  method{admin_wire::method_take_restart_slot, ask_without_params<cluster_task, take_restart_slot>},
   method{admin_wire::method_give_restart_slot, give_slot},
-  method{admin_wire::method_take_turn, ask_one<cluster_task, take_restart_slot>},
+  method{admin_wire::method_take_turn, ask_without_params<cluster_task, take_restart_slot>},
   method{admin_wire::method_give_turn, give_slot},
   method{admin_wire::method_token_create, create_token},
   method{admin_wire::method_token_list, list_tokens},

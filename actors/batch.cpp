@@ -104,18 +104,18 @@ std::vector<turned_away> batch_queue::take_awaited() {
 
 bool batch_queue::only_own() const {
   return std::none_of(queue_.begin(), queue_.end(),
-                      [](const item& one) { return one.request.awaited; });
+                      [](const item& queued) { return queued.request.awaited; });
 }
 
 size_t batch_queue::drop_own() {
   size_t out = 0;
-  for (const auto& one : queue_)
-    if (!one.request.awaited) {
-      forget(one.request);
-      out += one.request.events.size();
+  for (const auto& queued : queue_)
+    if (!queued.request.awaited) {
+      forget(queued.request);
+      out += queued.request.events.size();
     }
   waiting_events_ -= out;
-  std::erase_if(queue_, [](const item& one) { return !one.request.awaited; });
+  std::erase_if(queue_, [](const item& queued) { return !queued.request.awaited; });
   return out;
 }
 

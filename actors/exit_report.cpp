@@ -143,7 +143,7 @@ std::string show_duration(duration d) {
   return text;
 }
 
-void look_again(exit_report& report, time_point now) {
+void refresh_report(exit_report& report, time_point now) {
   if (report.began != time_point{})
     report.took = now - report.began;
   for (auto& row : report.actors) {
@@ -195,7 +195,7 @@ std::string survivors(const exit_report& report) {
     if (!is_left(row))
       continue;
     out += (out.empty() ? "" : ", ") + row.actor + " (" + std::string{to_string(row.state)};
-    if (auto since = row.killed ? row.killed : row.hurried ? row.hurried : row.released)
+    if (auto since = row.killed ? row.killed : row.escalated ? row.escalated : row.released)
       out += " at " + show_duration(*since);
     auto doing = what_it_does(row);
     out += (doing.empty() ? "" : ", " + doing) + ")";

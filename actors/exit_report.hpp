@@ -17,11 +17,11 @@ struct exit_row {
   std::string actor;
   exit_state state = exit_state::waiting;
   std::optional<duration> stop_sent;
-  std::optional<duration> released; ///< its users were gone
-  std::optional<duration> hurried;  ///< its budget was over
-  std::optional<duration> killed;   ///< it held the exit past the deadline
-  std::optional<duration> stopped;  ///< its last words
-  std::optional<duration> gone;     ///< its DOWN: the proof
+  std::optional<duration> released;  ///< its users were gone
+  std::optional<duration> escalated; ///< its budget was over
+  std::optional<duration> killed;    ///< it held the exit past the deadline
+  std::optional<duration> stopped;   ///< its last words
+  std::optional<duration> gone;      ///< its DOWN: the proof
   std::optional<stopped_report> report;
   std::string trouble; ///< died, gave no report, ...; for people
   exit_trouble trouble_code = exit_trouble::none;
@@ -53,7 +53,7 @@ struct culprit {
 
 /// Brings a draft up to `now`: the time that it took, what those who are left do and wait for, and
 /// the ledger as its keeper last showed it.
-void look_again(exit_report& report, time_point now);
+void refresh_report(exit_report& report, time_point now);
 
 /// "http waited 1.9 s for stats; stats waited 1.8 s for store; store waited 1.8 s for COMMIT".
 /// Empty when nobody waited noticeably.

@@ -32,11 +32,11 @@ private:
     return nullptr;
   }
 
-  bool works(const child_status* one) const {
-    return !one
-           || (one->state == actor_state::running
+  bool works(const child_status* child) const {
+    return !child
+           || (child->state == actor_state::running
                && std::none_of(seen_.late.begin(), seen_.late.end(),
-                               [&](const auto& late) { return late.first.name == one->actor; }));
+                               [&](const auto& late) { return late.first.name == child->actor; }));
   }
 
   const health_signs& seen_;

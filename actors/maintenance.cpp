@@ -47,7 +47,7 @@ void step(self_ptr self) {
 }
 
 /// The timer comes after what was told during a step, so that the next one knows it.
-void look_for_work(self_ptr self) {
+void find_work(self_ptr self) {
   auto& state = self->state;
   if (state.leads && now_of(self) >= state.leads_until)
     lead(self, false); // nobody has renewed the duty: another may have it by now
@@ -86,7 +86,7 @@ maintenance_actor::behavior_type maintenance_behavior(self_ptr self, child_ident
       self->state.port->apply_settings(*settings);
       return pong_of(self->state.who);
     },
-    [self](atom::tick, uint64_t) { look_for_work(self); },
+    [self](atom::tick, uint64_t) { find_work(self); },
     [self](atom::lead, bool leads) { lead(self, leads); });
 }
 

@@ -14,11 +14,11 @@ query_answer ended_answer(end_cause why) {
           {}};
 }
 
-bool question_gate::admit(const std::shared_ptr<asking>& question) {
+bool question_gate::admit(const std::shared_ptr<question_duty>& question) {
   std::lock_guard lock{mutex_};
   if (waiting_.size() >= most_)
-    waiting_.remove_if([](const std::weak_ptr<asking>& one) {
-      auto alive = one.lock();
+    waiting_.remove_if([](const std::weak_ptr<question_duty>& waiting) {
+      auto alive = waiting.lock();
       return !alive || alive->abandoned();
     });
   if (waiting_.size() >= most_)
@@ -27,14 +27,15 @@ bool question_gate::admit(const std::shared_ptr<asking>& question) {
   return true;
 }
 
-question_watch::question_watch(activity& on, const asking& question, bool is_long, duration limit)
+question_watch::question_watch(activity& on, const question_duty& question, bool is_long,
+                               duration limit)
   : on_(on),
     question_(question),
     is_long_(is_long),
     until_(question.asked_at + (is_long ? duration{defaults::inspection_timeout} : limit)) {}
 
 end_cause question_watch::check() noexcept {
-  fault_point(is_long_ ? "inspector.look" : "reader.look");
+  fault_point(is_long_ ? "inspector.check" : "reader.check");
   on_.check();
   auto now = clock::now();
   auto pressed = on_.pressed();

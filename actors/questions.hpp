@@ -27,11 +27,11 @@ public:
   explicit question_gate(size_t most) : most_(most) {}
 
   /// Whether one more may wait. One counts until it is answered or its asker has gone.
-  bool admit(const std::shared_ptr<asking>& question);
+  bool admit(const std::shared_ptr<question_duty>& question);
 
 private:
   std::mutex mutex_;
-  std::list<std::weak_ptr<asking>> waiting_;
+  std::list<std::weak_ptr<question_duty>> waiting_;
   size_t most_;
 };
 
@@ -40,13 +40,13 @@ private:
 class question_watch : public work_watch {
 public:
   /// `limit`: for a question that is not long.
-  question_watch(activity& on, const asking& question, bool is_long, duration limit);
+  question_watch(activity& on, const question_duty& question, bool is_long, duration limit);
 
   end_cause check() noexcept override;
 
 private:
   activity& on_;
-  const asking& question_;
+  const question_duty& question_;
   bool is_long_;
   time_point until_;
 };

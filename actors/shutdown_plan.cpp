@@ -159,24 +159,24 @@ stop_forecast shutdown_plan::forecast() const {
   if (settings_.force)
     out.hard = settings_.timeout + settings_.force_delay;
   for (size_t i = 0; i < children_.size(); ++i) {
-    planned_exit one{
+    planned_exit planned{
       .actor = children_[i].name, .budget = children_[i].budget, .limit = budgets_up_to(i)};
     for (auto user : children_[i].users)
-      one.after.push_back(children_[user].name);
-    out.actors.push_back(std::move(one));
+      planned.after.push_back(children_[user].name);
+    out.actors.push_back(std::move(planned));
   }
   return out;
 }
 
-void shutdown_plan::hurry_late(plan_actions& out, time_point now,
-                               const std::vector<std::string>& excuses) {
+void shutdown_plan::escalate_late(plan_actions& out, time_point now,
+                                  const std::vector<std::string>& excuses) {
   bool someone = false;
   for (size_t i = 0; i < states_.size(); ++i) {
     auto& state = states_[i];
     if (state.state != phase::released || now < limit(i))
       continue;
     state.state = phase::late;
-    state.hurried = now;
+    state.escalated = now;
     someone = true;
     auto excuse = excuse_of(excuses, i);
     out.push_back(say(log_level::warn, children_[i].name + " is late: released "
@@ -221,7 +221,7 @@ plan_actions shutdown_plan::on_time(time_point now, const std::vector<std::strin
   if (!broadcast_done_ && now >= t0_ + settings_.drain_delay)
     broadcast(out, now);
   if (!deadline_passed_)
-    hurry_late(out, now, excuses);
+    escalate_late(out, now, excuses);
   if (!deadline_passed_ && now >= deadline())
     pass_deadline(out, now, excuses);
   return out;
@@ -283,7 +283,7 @@ exit_row shutdown_plan::row(size_t child) const {
           .state = p.state,
           .stop_sent = since(p.stop_sent, t0_),
           .released = since(p.released, t0_),
-          .hurried = since(p.hurried, t0_),
+          .escalated = since(p.escalated, t0_),
           .killed = since(p.killed, t0_),
           .stopped = since(p.stopped, t0_),
           .gone = since(p.gone, t0_),

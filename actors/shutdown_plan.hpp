@@ -95,7 +95,7 @@ private:
     phase state = phase::waiting;
     std::optional<time_point> stop_sent;
     std::optional<time_point> released;
-    std::optional<time_point> hurried;
+    std::optional<time_point> escalated;
     std::optional<time_point> killed;
     std::optional<time_point> stopped;
     std::optional<time_point> gone;
@@ -106,7 +106,7 @@ private:
 
   void broadcast(plan_actions& out, time_point now);
   void release_ready(plan_actions& out, time_point now);
-  void hurry_late(plan_actions& out, time_point now, const std::vector<std::string>& excuses);
+  void escalate_late(plan_actions& out, time_point now, const std::vector<std::string>& excuses);
   void pass_deadline(plan_actions& out, time_point now, const std::vector<std::string>& excuses);
   void finish_if_done(plan_actions& out);
   bool out_of_the_way(size_t child) const;

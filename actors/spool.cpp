@@ -243,23 +243,23 @@ void attach_store(self_ptr self, store_actor store) {
 
 /// Takes a step of what an operator has asked; what is not done then goes on behind everything that
 /// has come meanwhile, so that nobody's events wait for it.
-void answer_some(self_ptr self, spool_state::question now) {
+void answer_some(self_ptr self, spool_state::question current) {
   auto& state = self->state;
-  if (now.asked->abandoned())
+  if (current.asked->abandoned())
     return;
   std::optional<query_answer> answer;
   {
     activity_scope scope{*state.who.activity, "answering a question"};
-    answer = state.port->answer(now.asked->question, now.so_far);
+    answer = state.port->answer(current.asked->question, current.so_far);
   }
   if (!answer) {
-    state.questions.push_back(std::move(now));
+    state.questions.push_back(std::move(current));
     if (state.questions.size() == 1)
       tell(self, spool_actor{self}, atom::check_v);
     return;
   }
-  now.asked->reply.answer(std::move(*answer));
-  if (std::holds_alternative<spool_requeue>(now.asked->question)) {
+  current.asked->reply.answer(std::move(*answer));
+  if (std::holds_alternative<spool_requeue>(current.asked->question)) {
     state.wait.succeeded();
     tell_aside(self);
     replay(self);
@@ -268,11 +268,11 @@ void answer_some(self_ptr self, spool_state::question now) {
 
 void answer_next(self_ptr self) {
   auto& questions = self->state.questions;
-  auto now = std::move(questions.front());
+  auto current = std::move(questions.front());
   questions.pop_front();
   if (!questions.empty())
     tell(self, spool_actor{self}, atom::check_v);
-  answer_some(self, std::move(now));
+  answer_some(self, std::move(current));
 }
 
 void close_and_leave(self_ptr self) {

@@ -24,7 +24,7 @@ void take_request(self_ptr self, ingest_request request, const reply_sink_ptr& s
   };
   if (valid == 0)
     return;
-  if (request.awaited && state.hurried)
+  if (request.awaited && state.escalated)
     return refuse(error_code::stopping);
   if (!state.queue.has_room(valid, request.bytes))
     return refuse(error_code::overloaded);
@@ -49,7 +49,7 @@ void take_turn(self_ptr self, ingest_turn& turn) {
 
 void refuse_the_waiting(self_ptr self) {
   auto& state = self->state;
-  if (std::exchange(state.hurried, true))
+  if (std::exchange(state.escalated, true))
     return;
   answers out;
   for (auto& [request, waiting] : state.queue.take_awaited()) {

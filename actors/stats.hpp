@@ -73,7 +73,7 @@ struct stats_state {
   uint64_t flush_timer = 0;           ///< the number of the current timer; others are stale
   bool flush_armed = false;
 
-  bool hurried = false;         ///< what somebody waits for is refused
+  bool escalated = false;       ///< what somebody waits for is refused
   bool releasing = false;       ///< `release` has come
   bool doors_seen_shut = false; ///< everything sent before `release` was handled
   std::optional<time_point> stop_at;

@@ -76,7 +76,8 @@ bool leave_if_done(self_ptr self) {
   auto& state = self->state;
   if (!state.doors_seen_shut || state.under_way)
     return false;
-  bool hopeless = state.store_refuses && (state.hurried || !state.store || state.queue.only_own());
+  bool hopeless =
+    state.store_refuses && (state.escalated || !state.store || state.queue.only_own());
   if (!state.queue.empty() && !hopeless)
     return false;
   auto dropped = drop_own(self);

@@ -37,7 +37,7 @@ json to_json(const exit_row& row) {
   };
   add("stopSentMs", row.stop_sent);
   add("releasedMs", row.released);
-  add("hurriedMs", row.hurried);
+  add("escalatedMs", row.escalated);
   add("killedMs", row.killed);
   add("stoppedMs", row.stopped);
   add("goneMs", row.gone);
@@ -134,11 +134,11 @@ json to_json(const exit_report& report) {
 
 json to_json(const stop_forecast& forecast) {
   json actors = json::array();
-  for (const auto& one : forecast.actors)
-    actors.push_back({{"actor", one.actor},
-                      {"after", one.after},
-                      {"budgetMs", milliseconds(one.budget)},
-                      {"limitMs", milliseconds(one.limit)}});
+  for (const auto& planned : forecast.actors)
+    actors.push_back({{"actor", planned.actor},
+                      {"after", planned.after},
+                      {"budgetMs", milliseconds(planned.budget)},
+                      {"limitMs", milliseconds(planned.limit)}});
   json out{{"drainDelayMs", milliseconds(forecast.drain_delay)},
            {"deadlineMs", milliseconds(forecast.deadline)},
            {"actors", std::move(actors)}};

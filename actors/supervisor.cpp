@@ -32,7 +32,7 @@ exit_report draft(const supervisor_state& state, time_point now) {
     report.actors[i].seen_at = state.children[i].spec.seen_at;
     report.actors[i].waits = state.children[i].waits_at_kill;
   }
-  look_again(report, now);
+  refresh_report(report, now);
   return report;
 }
 
@@ -52,7 +52,7 @@ std::vector<std::string> excuses(const supervisor_state& state) {
 
 void finish(self_ptr self) {
   auto& state = self->state;
-  become(self, service_state::stopped, "stopped");
+  set_state(self, service_state::stopped, "stopped");
   state.over = true;
   state.service->finished(draft(state, now_of(self)));
   for (auto& child : state.children)
@@ -109,7 +109,7 @@ void begin_stop(self_ptr self, stop_mode mode, stop_reason reason, const std::st
   if (state.plan->begun()) {
     auto actions = state.plan->escalate(mode, now);
     if (!actions.empty())
-      log_warn("supervisor", "hurries the stop", {{"mode", to_string(mode)}});
+      log_warn("supervisor", "escalates the stop", {{"mode", to_string(mode)}});
     return execute(self, actions);
   }
   log_info("supervisor", "begins to stop",
@@ -129,7 +129,8 @@ void begin_stop(self_ptr self, stop_mode mode, stop_reason reason, const std::st
     hard = state.plan->deadline() + state.settings.stop.force_delay;
   state.window.emplace(now, hard, state.service->manager_stop_limit(), defaults::stop_margin);
   state.service->stop_begun(draft(state, now), state.window->force_at());
-  become(self, service_state::stopping, std::string{"stopping: "} + std::string{to_string(reason)});
+  set_state(self, service_state::stopping,
+            std::string{"stopping: "} + std::string{to_string(reason)});
   execute(self, actions);
 }
 
@@ -146,7 +147,7 @@ void check_start(self_ptr self) {
       auto doing = child.spec.name + ": " + child.spec.seen_at->show();
       if (std::exchange(state.start_work_seen, work) != work) {
         state.start_deadline = now + state.settings.start_timeout;
-        become(self, service_state::starting, "starting: " + doing);
+        set_state(self, service_state::starting, "starting: " + doing);
       }
       if (now >= state.start_deadline) {
         auto text = child.spec.name + " did not start within "
@@ -232,7 +233,7 @@ void start_child(self_ptr self, size_t i) {
       log_debug("supervisor", "has started an actor", {{"actor", child.spec.name}});
       if (self->state.state != service_state::starting)
         return;
-      become(self, service_state::starting, "starting: " + child.spec.name + " is up");
+      set_state(self, service_state::starting, "starting: " + child.spec.name + " is up");
       start_next(self);
     },
     [](const caf::error&) {}, // its DOWN says more
@@ -249,7 +250,7 @@ void start_next(self_ptr self) {
     if (state.children[i].state == life::absent)
       return start_child(self, i);
   state.last_pinged = now_of(self);
-  become(self, service_state::ready, "ready");
+  set_state(self, service_state::ready, "ready");
   if (state.service->shows_status())
     update_status_line(self);
   arm_timer(self);
@@ -320,7 +321,7 @@ void set_lame_duck(self_ptr self, bool on) {
   }
   if (state.state != from)
     return log_warn("supervisor", "ignores lame duck", {{"state", to_string(state.state)}});
-  become(self, on ? service_state::lame_duck : service_state::ready, on ? "lame duck" : "ready");
+  set_state(self, on ? service_state::lame_duck : service_state::ready, on ? "lame duck" : "ready");
 }
 
 } // namespace
@@ -336,7 +337,7 @@ void supervising::arm_timer(self_ptr self) {
   std::optional<time_point> next;
   auto consider = [&](time_point t) { next = next ? std::min(*next, t) : t; };
   if (state.state == service_state::starting)
-    consider(std::min(state.start_deadline, now_of(self) + defaults::start_look_interval));
+    consider(std::min(state.start_deadline, now_of(self) + defaults::start_check_interval));
   else if (!state.plan->begun()) {
     if (state.service->shows_status())
       consider(state.next_status);
@@ -380,11 +381,11 @@ supervisor_actor::behavior_type supervisor_behavior(self_ptr self, std::vector<c
   on_down(self, [self](const caf::down_msg& down) { child_is_gone(self, down); });
   for (auto& spec : children)
     state.children.push_back({.spec = std::move(spec)});
-  use_settings(self, settings);
+  apply_settings(self, settings);
   state.service = std::move(service);
   state.started_at = now_of(self);
   state.next_progress = state.started_at + defaults::start_progress_interval;
-  become(self, service_state::starting, "starting");
+  set_state(self, service_state::starting, "starting");
   start_next(self);
   arm_timer(self);
   return handlers(

@@ -13,7 +13,7 @@ using self_ptr = supervisor_actor::stateful_pointer<supervisor_state>;
 using life = supervisor_state::life;
 
 /// Changes the state and tells the process.
-void become(self_ptr self, service_state state, const std::string& text);
+void set_state(self_ptr self, service_state state, const std::string& text);
 
 /// Sets the timer for whatever is next.
 void arm_timer(self_ptr self);
@@ -31,7 +31,7 @@ void log_stop_progress(self_ptr self);
 void update_status_line(self_ptr self);
 
 /// From now on these settings hold: the plan of the stop that may come, budgets, restarts.
-void use_settings(self_ptr self, const supervisor_settings& settings);
+void apply_settings(self_ptr self, const supervisor_settings& settings);
 
 /// Reads the settings again, now or after the reload under way.
 void reload(self_ptr self, promise_of<reload_report> asked_by);

@@ -34,7 +34,7 @@ void finish(self_ptr self, const round_ptr& round) {
   log_reload(round->report);
   state.reloading = false;
   if (!state.plan->begun())
-    become(self, state.after_reload, std::string{to_string(state.after_reload)});
+    set_state(self, state.after_reload, std::string{to_string(state.after_reload)});
   for (auto& promise : round->served)
     promise.deliver(round->report);
   reload_if_waiting(self);
@@ -74,7 +74,7 @@ void use_plan(self_ptr self, const config& next) {
     if (child.spec.budget_of)
       child.spec.budget = child.spec.budget_of(next);
   bool was_off = state.settings.watchdog_silence == duration::zero();
-  use_settings(self, supervisor_settings_of(next, state.service->watchdog_silence(next)));
+  apply_settings(self, supervisor_settings_of(next, state.service->watchdog_silence(next)));
   if (was_off)
     state.last_pinged = now_of(self);
   arm_timer(self); // for a watchdog that was switched on
@@ -86,7 +86,7 @@ void begin(self_ptr self) {
   round->served = std::exchange(state.reloads_waiting, {});
   state.after_reload = state.state;
   state.reloading = true;
-  become(self, service_state::reloading, "reloading");
+  set_state(self, service_state::reloading, "reloading");
   auto prepared = state.service->prepare_reload();
   round->report = std::move(prepared.report);
   if (!prepared.next)
@@ -99,7 +99,7 @@ void begin(self_ptr self) {
 
 } // namespace
 
-void use_settings(self_ptr self, const supervisor_settings& settings) {
+void apply_settings(self_ptr self, const supervisor_settings& settings) {
   auto& state = self->state;
   std::vector<shutdown_plan::child> children;
   for (const auto& child : state.children)

@@ -97,7 +97,7 @@ void extend_if_moved(self_ptr self, const service_status& status) {
 
 } // namespace
 
-void become(self_ptr self, service_state state, const std::string& text) {
+void set_state(self_ptr self, service_state state, const std::string& text) {
   self->state.state = state;
   self->state.service->state_changed(state, text);
 }

@@ -130,9 +130,9 @@ void give_up_if_stuck(self_ptr self, const std::string& name) {
     return;
   check_members(self, state.quorum);
   if (!state.stopping)
-    state.seen.outside = state.port->look_around();
-  for (const auto& one : late_ones(self))
-    if (one.name == name && one.stuck)
+    state.seen.outside = state.port->inspect_parts();
+  for (const auto& late : late_ones(self))
+    if (late.name == name && late.stuck)
       return state.port->give_up(name);
   state.gave_up.reset();
   log_info("watchdog", "lets an actor be that has answered in time", {{"actor", name}});
@@ -243,25 +243,25 @@ void ask_for_signs(self_ptr self) {
     atom::status_v);
 }
 
-void look_at_health(self_ptr self) {
+void check_health(self_ptr self) {
   auto& state = self->state;
-  fault_point("watchdog.look");
+  fault_point("watchdog.check");
   if (state.stopping)
     return;
-  auto lateness = now_of(self) - state.look_due;
+  auto lateness = now_of(self) - state.check_due;
   bool in_time = lateness < defaults::health_interval / 2;
   if (!in_time)
     state.signs.stood_still(lateness);
   check_members(self, state.signs);
-  auto outside = state.port->look_around();
+  auto outside = state.port->inspect_parts();
   if (in_time) // what stood still with all of us is asked once more
     state.seen.outside = std::move(outside);
   ask_for_signs(self);
-  state.look_due = now_of(self) + defaults::health_interval;
+  state.check_due = now_of(self) + defaults::health_interval;
   tell_later(self, defaults::health_interval, atom::check_v);
 }
 
-void use_settings(self_ptr self, const watchdog_settings& settings) {
+void apply_settings(self_ptr self, const watchdog_settings& settings) {
   auto& state = self->state;
   auto before = std::exchange(state.settings, settings);
   state.quorum.set_limits(settings.interval, settings.limit);
@@ -297,10 +297,10 @@ watchdog_actor::behavior_type watchdog_behavior(self_ptr self, child_identity wh
   state.port = std::move(port);
   state.activities = std::move(activities);
   state.suspended = state.port->suspended();
-  use_settings(self, settings);
+  apply_settings(self, settings);
   state.signs.set_limits(defaults::health_patience, defaults::health_patience);
   state.seen.patience = defaults::health_patience;
-  state.look_due = now_of(self);
+  state.check_due = now_of(self);
   tell(self, watchdog_actor{self}, atom::check_v);
   return handlers(
     self,
@@ -326,14 +326,14 @@ watchdog_actor::behavior_type watchdog_behavior(self_ptr self, child_identity wh
                               .gauges = {{"rounds", state.rounds}, {"late", late}}});
     },
     [self](atom::apply, const config_ptr& settings) {
-      use_settings(self, watchdog_settings_of(*settings, self->state.port->manager_limit()));
+      apply_settings(self, watchdog_settings_of(*settings, self->state.port->manager_limit()));
       return pong_of(self->state.who);
     },
     [self](atom::tick, uint64_t number) {
       if (number == self->state.timer)
         next_round(self);
     },
-    [self](atom::check) { look_at_health(self); },
+    [self](atom::check) { check_health(self); },
     [self](atom::attach, const std::string& name, const pingable_actor& actor) {
       auto& state = self->state;
       auto seen_at = state.activities.find(name);

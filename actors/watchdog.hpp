@@ -45,7 +45,7 @@ struct watchdog_state {
   std::optional<time_point> gave_up; ///< on whom is in the log; once an incident
   health_quorum signs{duration::zero(),
                       duration::zero()}; ///< of the actors, for the health of the whole
-  time_point look_due{};
+  time_point check_due{};
   bool asked = false; ///< the supervisor, which has not answered yet
   bool stopping = false;
   health_signs seen;

@@ -92,7 +92,7 @@ inline constexpr auto service_status_timeout = 1000ms;
 inline constexpr auto stop_progress_interval = 1000ms;
 /// Between two progress lines of a start, and between two looks whether it gets on.
 inline constexpr auto start_progress_interval = 5000ms;
-inline constexpr auto start_look_interval = 1000ms;
+inline constexpr auto start_check_interval = 1000ms;
 /// What a service manager is asked to wait longer for a start than we do: to say why it failed.
 inline constexpr auto start_margin = 5000ms;
 /// Between two looks at the state for the status line, while somebody shows it.

@@ -56,7 +56,7 @@ namespace phi {
 using stoppable_actor = caf::typed_actor<
   // Close your doors; take only what those before you still hand on.
   accepts<atom::stop, stop_order>,
-  // Nobody needs you any more: finish, report `stopped` and quit. Again with `fast`: hurry.
+  // Nobody needs you any more: finish, report `stopped` and quit. Again with `fast`: at once.
   accepts<atom::release, release_order>>;
 
 using pingable_actor = caf::typed_actor<

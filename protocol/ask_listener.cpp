@@ -30,8 +30,8 @@ struct probe_call {
 bool wait_for(int fd, short events, const probe_call& call) {
   for (;;) {
     pollfd one{fd, events, 0};
-    constexpr int look_ms = 20;
-    int ready = ::poll(&one, 1, look_ms);
+    constexpr int check_ms = 20;
+    int ready = ::poll(&one, 1, check_ms);
     if (ready > 0)
       return true;
     if ((ready < 0 && errno != EINTR) || call.given_up || clock::now() >= call.until)

@@ -168,7 +168,7 @@ struct observed_handler {
   Handler handler;
 
   Result operator()(Args... args) {
-    observation now{self, first_atom<std::decay_t<Args>...>::value, args...};
+    observation observed{self, first_atom<std::decay_t<Args>...>::value, args...};
     return handler(std::forward<Args>(args)...);
   }
 };
@@ -209,7 +209,7 @@ auto handlers(Self* self, Handlers... list) {
 template <class Self, class Then>
 void on_down(Self* self, Then then) {
   self->set_down_handler([self, then = std::move(then)](const caf::down_msg& down) {
-    detail::observation now{self, caf::atom("down")};
+    detail::observation observed{self, caf::atom("down")};
     then(down);
   });
 }

@@ -28,17 +28,17 @@ std::map<std::string, fault, std::less<>> read_faults() {
   std::string rest = text ? text : "";
   while (!rest.empty()) {
     auto comma = rest.find(',');
-    auto one = rest.substr(0, comma);
+    auto item = rest.substr(0, comma);
     rest = comma == std::string::npos ? "" : rest.substr(comma + 1);
-    auto equals = one.find('=');
-    fault what{.action = one.substr(equals + 1)};
+    auto equals = item.find('=');
+    fault what{.action = item.substr(equals + 1)};
     if (auto at = what.action.find('@'); at != std::string::npos) {
       what.from_pass = std::stol(what.action.substr(at + 1));
       if (auto star = what.action.find('*', at); star != std::string::npos)
         what.times = std::stol(what.action.substr(star + 1));
       what.action.erase(at);
     }
-    out[one.substr(0, equals)] = what;
+    out[item.substr(0, equals)] = what;
   }
   return out;
 }

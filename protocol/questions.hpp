@@ -142,7 +142,7 @@ struct health_query {
 using gone_flag = std::shared_ptr<std::atomic<bool>>;
 
 /// The duty to answer, and what is known of the asker.
-struct asking {
+struct question_duty {
   query_reply reply;
   gone_flag asker_gone{}; ///< null: the asker always waits
   time_point asked_at = clock::now();
@@ -152,9 +152,9 @@ struct asking {
 
 /// A question and the duty to answer it.
 template <class Question>
-struct asked : asking {
+struct asked : question_duty {
   asked(Question what_is_asked, query_reply to, gone_flag gone = {})
-    : asking{std::move(to), std::move(gone)},
+    : question_duty{std::move(to), std::move(gone)},
       question(std::move(what_is_asked)) {}
 
   Question question;

@@ -54,7 +54,7 @@ health_view backend::health() const {
 }
 
 /// Else it is answered.
-bool backend::admit(const std::shared_ptr<asking>& question) {
+bool backend::admit(const std::shared_ptr<question_duty>& question) {
   if (gate_.admit(question))
     return true;
   question->reply.answer(

@@ -24,7 +24,7 @@ public:
   health_view health() const override;
 
 private:
-  bool admit(const std::shared_ptr<asking>& question);
+  bool admit(const std::shared_ptr<question_duty>& question);
   template <class Actor, class Question>
   void ask_if_there(asked_ptr<Question> question, const char* otherwise);
 

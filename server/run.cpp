@@ -186,7 +186,7 @@ exit_code run_service(const settings_source& source, const loaded_config& loaded
     {[http] { return http->addresses(); }, [store = ports.store] { return store->database_id(); }}};
   admin_socket admin{settings.resolved.admin_socket, settings.admin.group};
   listener_probe probe{[&] { return http->addresses(); }};
-  watch.on_look_around = [&, most = static_cast<uint64_t>(settings.server.max_connections)] {
+  watch.on_inspect_parts = [&, most = static_cast<uint64_t>(settings.server.max_connections)] {
     return inspect_listener(*http, most, probe.last());
   };
   watch.on_rest = [&] { probe.rest(); };

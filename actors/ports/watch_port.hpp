@@ -41,7 +41,7 @@ public:
   virtual void show_late(const std::string& text) = 0;
 
   /// Asks everything that is no actor for a sign of life, and says what came of the last time.
-  virtual std::vector<outside_part> look_around() { return {}; }
+  virtual std::vector<outside_part> inspect_parts() { return {}; }
 
   /// How the service is as a whole, once a second while it runs.
   virtual void show_health(const health_view&) {}

@@ -15,9 +15,9 @@ namespace phi {
 namespace {
 
 /// Where the answer to one question or one ingest request goes.
-class one_answer : public reply_sink {
+class console_reply : public reply_sink {
 public:
-  one_answer(std::function<void(query_answer)> then, std::vector<api::problem_detail> rejected)
+  console_reply(std::function<void(query_answer)> then, std::vector<api::problem_detail> rejected)
     : then_(std::move(then)),
       rejected_(std::move(rejected)) {}
 
@@ -36,13 +36,13 @@ private:
   std::vector<api::problem_detail> rejected_;
 };
 
-shown_token shown(const api::token& one) {
-  shown_token out{.id = one.id, .name = one.name, .created = format_rfc3339(one.created_us)};
-  for (auto what : one.scopes)
+shown_token shown(const api::token& token) {
+  shown_token out{.id = token.id, .name = token.name, .created = format_rfc3339(token.created_us)};
+  for (auto what : token.scopes)
     out.scopes.emplace_back(api::to_string(what));
-  if (one.expires_us)
-    out.expires = format_rfc3339(*one.expires_us);
-  out.expired = one.expired(wall_clock_us());
+  if (token.expires_us)
+    out.expires = format_rfc3339(*token.expires_us);
+  out.expired = token.expired(wall_clock_us());
   return out;
 }
 
@@ -79,16 +79,16 @@ std::vector<shown_setting> console::settings() const {
   std::vector<shown_setting> out;
   for (const auto& key : all_keys()) {
     std::string path{key.path};
-    shown_setting one{path, show_value(key, *in_effect), origins.at(path)};
+    shown_setting setting{path, show_value(key, *in_effect), origins.at(path)};
     // What is in effect is where it really listens.
     auto colon = addresses.empty() ? std::string::npos : addresses[0].rfind(':');
     if (limits && !limits->socket.empty() && colon != std::string::npos
         && (path == "server.host" || path == "server.port")) {
-      one.value = path == "server.port" ? addresses[0].substr(colon + 1)
-                                        : "\"" + addresses[0].substr(0, colon) + "\"";
-      one.origin = limits->socket;
+      setting.value = path == "server.port" ? addresses[0].substr(colon + 1)
+                                            : "\"" + addresses[0].substr(0, colon) + "\"";
+      setting.origin = limits->socket;
     }
-    out.push_back(std::move(one));
+    out.push_back(std::move(setting));
   }
   return out;
 }
@@ -128,11 +128,11 @@ void console::ask(const std::string& path, const std::string& query_string, gone
 void console::ask(operator_question question, gone_flag asker_gone,
                   std::function<void(query_answer)> then) {
   query_reply reply{
-    std::make_shared<one_answer>(std::move(then), std::vector<api::problem_detail>{}), 0};
+    std::make_shared<console_reply>(std::move(then), std::vector<api::problem_detail>{}), 0};
   std::visit(
-    [&]<class Question>(Question& one) {
-      backend_->ask(
-        std::make_shared<asked<Question>>(std::move(one), std::move(reply), std::move(asker_gone)));
+    [&]<class Question>(Question& asked_for) {
+      backend_->ask(std::make_shared<asked<Question>>(std::move(asked_for), std::move(reply),
+                                                      std::move(asker_gone)));
     },
     question);
 }
@@ -147,7 +147,7 @@ void console::ingest(std::string_view lines, std::function<void(query_answer)> t
   request.hold(std::move(read.events));
   if (!request.awaited)
     then({.body = api::ingest_json({}, read.rejected)});
-  auto sink = std::make_shared<one_answer>(std::move(then), std::move(read.rejected));
+  auto sink = std::make_shared<console_reply>(std::move(then), std::move(read.rejected));
   auto turn = std::make_shared<ingest_turn>(std::move(sink));
   turn->requests.push_back(std::move(request));
   backend_->submit(std::move(turn));
@@ -160,11 +160,11 @@ result<created_token> console::create_token(const std::string& name,
     return named;
   std::vector<scope> wanted;
   for (const auto& text : scopes) {
-    auto one = api::parse_scope(text);
-    if (!one)
+    auto scope = api::parse_scope(text);
+    if (!scope)
       return outcome::failure("scope \"" + text + "\" is not one of ingest, read, admin");
-    if (std::find(wanted.begin(), wanted.end(), *one) == wanted.end())
-      wanted.push_back(*one);
+    if (std::find(wanted.begin(), wanted.end(), *scope) == wanted.end())
+      wanted.push_back(*scope);
   }
   if (wanted.empty())
     return outcome::failure("a token needs a scope: ingest, read or admin");
@@ -192,8 +192,8 @@ result<created_token> console::create_token(const std::string& name,
 
 std::vector<shown_token> console::tokens() const {
   std::vector<shown_token> out;
-  for (const auto& one : *tokens_->all())
-    out.push_back(shown(one));
+  for (const auto& token : *tokens_->all())
+    out.push_back(shown(token));
   return out;
 }
 

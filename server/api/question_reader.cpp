@@ -285,9 +285,9 @@ std::optional<text_pairs> parse_query_string(std::string_view text) {
 }
 
 const endpoint* find_question(std::string_view path) {
-  for (const auto& one : endpoints)
-    if (one.path == path && one.kind == endpoint_kind::question)
-      return &one;
+  for (const auto& endpoint : endpoints)
+    if (endpoint.path == path && endpoint.kind == endpoint_kind::question)
+      return &endpoint;
   return nullptr;
 }
 

@@ -19,17 +19,17 @@ using json = nlohmann::ordered_json;
 
 constexpr std::array<std::string_view, 4> scope_names{"none", "ingest", "read", "admin"};
 
-json to_json(const token& one) {
+json to_json(const token& kept) {
   json scopes = json::array();
-  for (auto what : one.scopes)
+  for (auto what : kept.scopes)
     scopes.push_back(to_string(what));
-  json out{{"id", one.id},
-           {"name", one.name},
+  json out{{"id", kept.id},
+           {"name", kept.name},
            {"scopes", std::move(scopes)},
-           {"digest", one.digest},
-           {"created", format_rfc3339(one.created_us)}};
-  if (one.expires_us)
-    out["expires"] = format_rfc3339(*one.expires_us);
+           {"digest", kept.digest},
+           {"created", format_rfc3339(kept.created_us)}};
+  if (kept.expires_us)
+    out["expires"] = format_rfc3339(*kept.expires_us);
   return out;
 }
 
@@ -124,7 +124,7 @@ result<token_book::created> token_book::create(std::string name, std::vector<sco
 outcome token_book::revoke(const std::string& id) {
   std::lock_guard lock{mutex_};
   auto next = std::make_shared<std::vector<token>>(*tokens_);
-  if (std::erase_if(*next, [&](const token& one) { return one.id == id; }) == 0)
+  if (std::erase_if(*next, [&](const token& kept) { return kept.id == id; }) == 0)
     return outcome::failure("there is no token " + id + "; see: phictl token list");
   if (auto saved = save(*next); !saved)
     return saved;
@@ -134,8 +134,8 @@ outcome token_book::revoke(const std::string& id) {
 
 outcome token_book::save(const std::vector<token>& tokens) const {
   json rows = json::array();
-  for (const auto& one : tokens)
-    rows.push_back(to_json(one));
+  for (const auto& kept : tokens)
+    rows.push_back(to_json(kept));
   return write_durably(file_, json{{"tokens", std::move(rows)}}.dump(2) + "\n");
 }
 

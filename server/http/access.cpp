@@ -41,9 +41,9 @@ error_code admit(std::string_view authorization, scope needed, const config& set
   const api::token* found = nullptr;
   auto digest = hex_digest(*given);
   auto all = tokens.all();
-  for (const auto& one : *all)
-    if (same_text(digest, one.digest))
-      found = &one;
+  for (const auto& token : *all)
+    if (same_text(digest, token.digest))
+      found = &token;
   if (master)
     return error_code::none;
   if (!found || found->expired(wall_clock_us()))

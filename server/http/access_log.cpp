@@ -30,8 +30,8 @@ bool wants_requests(const config& settings) {
   return log_wants(level_of(settings));
 }
 
-void tell_request(const config& settings, const exchange& answered, int status, size_t bytes,
-                  const std::string& client) {
+void log_request(const config& settings, const exchange& answered, int status, size_t bytes,
+                 const std::string& client) {
   const auto& header = answered.request->header();
   log(level_of(settings), "http", "answers a request",
       {{"method", header.method().c_str()},
@@ -43,8 +43,8 @@ void tell_request(const config& settings, const exchange& answered, int status, 
        {"id", answered.request_id}});
 }
 
-void tell_refusal(const config& settings, error_code why, const connection_link& link,
-                  std::string_view request_id) {
+void log_refusal(const config& settings, error_code why, const connection_link& link,
+                 std::string_view request_id) {
   asio_ns::error_code gone;
   auto peer = link.socket.remote_endpoint(gone).address().to_string();
   log(level_of(settings), "http", "refuses what is no request",

@@ -15,11 +15,11 @@ namespace phi::http {
 bool wants_requests(const config& settings);
 
 /// A request has been answered, with a body of `bytes`.
-void tell_request(const config& settings, const exchange& answered, int status, size_t bytes,
-                  const std::string& client);
+void log_request(const config& settings, const exchange& answered, int status, size_t bytes,
+                 const std::string& client);
 
 /// What came on `link` was no request that could be served, and is answered with `why`.
-void tell_refusal(const config& settings, error_code why, const connection_link& link,
-                  std::string_view request_id);
+void log_refusal(const config& settings, error_code why, const connection_link& link,
+                 std::string_view request_id);
 
 } // namespace phi::http

@@ -19,14 +19,14 @@ void add_cors(restinio::response_builder_t<Output>& response, const exchange& to
 
 template <class Output>
 void add_fields(restinio::response_builder_t<Output>& response, const exchange& to,
-                const answer& what, bool close) {
+                const answer& reply, bool close) {
   response.append_header("X-Request-Id", to.request_id);
   response.append_header_date_field();
-  if (!what.body.empty())
-    response.append_header(restinio::http_field::content_type, std::string{what.type});
-  if (what.retry_after_s > 0)
-    response.append_header(restinio::http_field::retry_after, std::to_string(what.retry_after_s));
-  if (what.status == 401)
+  if (!reply.body.empty())
+    response.append_header(restinio::http_field::content_type, std::string{reply.type});
+  if (reply.retry_after_s > 0)
+    response.append_header(restinio::http_field::retry_after, std::to_string(reply.retry_after_s));
+  if (reply.status == 401)
     response.append_header(restinio::http_field::www_authenticate, "Bearer");
   if (!to.allowed_methods.empty())
     response.append_header(restinio::http_field::allow, to.allowed_methods);
@@ -40,19 +40,19 @@ void add_fields(restinio::response_builder_t<Output>& response, const exchange& 
 
 } // namespace
 
-void write_answer(const exchange& to, answer what, bool close) {
-  auto code = restinio::http_status_code_t{static_cast<uint16_t>(what.status)};
-  auto status = restinio::http_status_line_t{code, std::string{api::reason_phrase(what.status)}};
+void write_answer(const exchange& to, answer reply, bool close) {
+  auto code = restinio::http_status_code_t{static_cast<uint16_t>(reply.status)};
+  auto status = restinio::http_status_line_t{code, std::string{api::reason_phrase(reply.status)}};
   if (to.head) { // the length that GET's answer would have (RFC 9110, section 9.3.2)
     auto response = to.request->create_response<restinio::user_controlled_output_t>(status);
-    add_fields(response, to, what, close);
-    response.set_content_length(what.body.size());
+    add_fields(response, to, reply, close);
+    response.set_content_length(reply.body.size());
     response.done();
     return;
   }
   auto response = to.request->create_response(status);
-  add_fields(response, to, what, close);
-  response.set_body(std::move(what.body));
+  add_fields(response, to, reply, close);
+  response.set_body(std::move(reply.body));
   response.done();
 }
 

@@ -18,6 +18,6 @@ struct answer {
 
 /// Never inside RESTinio's request handler: it would read on before the answer is out. `close` ends
 /// the connection behind it.
-void write_answer(const exchange& to, answer what, bool close);
+void write_answer(const exchange& to, answer reply, bool close);
 
 } // namespace phi::http

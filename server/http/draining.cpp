@@ -10,9 +10,9 @@ constexpr auto handshake_time = std::chrono::milliseconds{1};
 /// Between two looks at the connections that are left.
 constexpr auto step_interval = std::chrono::milliseconds{10};
 /// On a hurry, how long a connection may stand still.
-constexpr auto hurry_limit = std::chrono::milliseconds{250};
+constexpr auto escalated_still_limit = std::chrono::milliseconds{250};
 /// On a hurry, how long any may take.
-constexpr auto hurry_end = std::chrono::milliseconds{2000};
+constexpr auto escalated_limit = std::chrono::milliseconds{2000};
 
 } // namespace
 
@@ -67,8 +67,8 @@ void drain::begin(drain_limits limits, std::function<void()> stepped) {
 }
 
 void drain::escalate() {
-  if (hurried_ == time_point{})
-    hurried_ = clock::now();
+  if (escalated_at_ == time_point{})
+    escalated_at_ = clock::now();
 }
 
 void drain::step_after(duration wait) {
@@ -83,11 +83,11 @@ void drain::step() {
   auto now = clock::now();
   if (door_.is_open())
     close_door(now);
-  if (hurried_ != time_point{}) {
+  if (escalated_at_ != time_point{}) {
     end_idle(links_);
     refuse_partial(links_);
-    if (now - hurried_ >= hurry_limit)
-      cut_slow(links_, now - hurried_ >= hurry_end ? now : now - hurry_limit);
+    if (now - escalated_at_ >= escalated_still_limit)
+      cut_slow(links_, now - escalated_at_ >= escalated_limit ? now : now - escalated_still_limit);
   } else {
     // While requests come in, those who are silent may only be slow to get the processor.
     auto quiet_since = std::min(last_request_, began_ + limits_.partial_grace);
@@ -105,7 +105,7 @@ void drain::step() {
 /// anew is refused already.
 void drain::close_door(time_point now) {
   auto since = now - began_;
-  if (links_.count() == 0 || since >= limits_.keepalive_grace || hurried_ != time_point{})
+  if (links_.count() == 0 || since >= limits_.keepalive_grace || escalated_at_ != time_point{})
     door_.close(since >= limits_.partial_grace);
 }
 

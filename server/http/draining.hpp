@@ -55,7 +55,7 @@ private:
   drain_limits limits_;
   std::function<void()> stepped_;
   time_point began_{};
-  time_point hurried_{};
+  time_point escalated_at_{};
   time_point last_request_{};
 };
 

@@ -184,64 +184,66 @@ private:
   // -- a request comes in -----------------------------------------------------------------------
 
   restinio::request_handling_status_t take(request_handle_t request) {
-    auto& now = exchanges_.add(std::move(request), wall_clock_us());
-    now.link = links_.current();
-    now.is_probe = field_of(now.request->header(), "X-Phi-Probe") == probe_sign();
-    probes_ += now.is_probe;
+    auto& pending = exchanges_.add(std::move(request), wall_clock_us());
+    pending.link = links_.current();
+    pending.is_probe = field_of(pending.request->header(), "X-Phi-Probe") == probe_sign();
+    probes_ += pending.is_probe;
     in_flight_.store(exchanges_.size(), std::memory_order_relaxed);
     connections_.store(links_.open_count(), std::memory_order_relaxed);
     drain_.request_came();
     try {
-      execute(now, handler_.decide(fields_of(now.request), now, drain_.begun()));
+      execute(pending, handler_.decide(fields_of(pending.request), pending, drain_.begun()));
     } catch (const std::exception& e) {
-      log_error("http", "fails at a request", {{"id", now.request_id}, {"cause", e.what()}});
-      answer_later(now, problem_answer(now, error_code::internal));
+      log_error("http", "fails at a request", {{"id", pending.request_id}, {"cause", e.what()}});
+      answer_later(pending, problem_answer(pending, error_code::internal));
     }
     return restinio::request_accepted();
   }
 
-  void execute(exchange& now, decision decided) {
+  void execute(exchange& pending, decision decided) {
     if (decided.events)
       turn().requests.push_back(std::move(*decided.events));
     if (decided.reply)
-      return answer_later(now, std::move(*decided.reply));
+      return answer_later(pending, std::move(*decided.reply));
     if (auto* query = std::get_if<reader_query>(&decided.question))
-      shared_->backend->ask(asked_by(now, std::move(*query)));
+      shared_->backend->ask(asked_by(pending, std::move(*query)));
     if (auto* query = std::get_if<health_query>(&decided.question))
-      shared_->backend->ask(asked_by(now, *query));
+      shared_->backend->ask(asked_by(pending, *query));
   }
 
   template <class Question>
-  asked_ptr<Question> asked_by(exchange& now, Question question) {
-    now.gone = std::make_shared<std::atomic<bool>>(false);
-    return std::make_shared<asked<Question>>(std::move(question), query_reply{replies_, now.to},
-                                             now.gone);
+  asked_ptr<Question> asked_by(exchange& pending, Question question) {
+    pending.gone = std::make_shared<std::atomic<bool>>(false);
+    return std::make_shared<asked<Question>>(std::move(question), query_reply{replies_, pending.to},
+                                             pending.gone);
   }
 
   // -- the actors answer ------------------------------------------------------------------------
 
   void answer_ingest(ticket to, const ingest_outcome& outcome) {
-    auto* now = exchanges_.find(to);
-    if (!now)
+    auto* pending = exchanges_.find(to);
+    if (!pending)
       return;
     if (outcome.error != error_code::none)
-      return respond(*now, problem_answer(*now, outcome.error, {}, {}, outcome.retry_after_s));
+      return respond(*pending,
+                     problem_answer(*pending, outcome.error, {}, {}, outcome.retry_after_s));
     if (outcome.refused.empty() || outcome.stored + outcome.duplicates > 0)
-      return respond(*now, {.status = api::http_status(outcome),
-                            .body = api::ingest_json(outcome, now->rejected)});
-    auto refused = api::with_refused(std::move(now->rejected), outcome.refused);
-    respond(*now, problem_answer(
-                    *now, now->atomic ? error_code::atomic_refused : error_code::nothing_valid, {},
-                    refused));
+      return respond(*pending, {.status = api::http_status(outcome),
+                                .body = api::ingest_json(outcome, pending->rejected)});
+    auto refused = api::with_refused(std::move(pending->rejected), outcome.refused);
+    respond(*pending,
+            problem_answer(*pending,
+                           pending->atomic ? error_code::atomic_refused : error_code::nothing_valid,
+                           {}, refused));
   }
 
   void answer_question(ticket to, const query_answer& answer) {
-    auto* now = exchanges_.find(to);
-    if (!now)
+    auto* pending = exchanges_.find(to);
+    if (!pending)
       return;
     if (answer.error != error_code::none)
-      return respond(*now, problem_answer(*now, answer.error, answer.detail));
-    respond(*now, {.body = answer.body});
+      return respond(*pending, problem_answer(*pending, answer.error, answer.detail));
+    respond(*pending, {.body = answer.body});
   }
 
   // -- the end of a turn ------------------------------------------------------------------------
@@ -263,9 +265,9 @@ private:
   void end_turn() {
     turn_ends_ = false;
     // Never answered inside the request handler: RESTinio would read on before the answer is out.
-    for (auto& [to, what] : std::exchange(later_, {}))
-      if (auto* now = exchanges_.find(to))
-        respond(*now, std::move(what));
+    for (auto& [to, reply] : std::exchange(later_, {}))
+      if (auto* pending = exchanges_.find(to))
+        respond(*pending, std::move(reply));
     if (!own_requests_.empty())
       turn().requests.push_back(own_requests_.take());
     if (turn_)
@@ -273,26 +275,26 @@ private:
     report_if_drained();
   }
 
-  void answer_later(exchange& now, answer what) {
-    later_.emplace_back(now.to, std::move(what));
+  void answer_later(exchange& pending, answer reply) {
+    later_.emplace_back(pending.to, std::move(reply));
     end_turn_soon();
   }
 
   // -- an answer goes out -----------------------------------------------------------------------
 
-  void respond(exchange& now, answer what) {
-    auto status = what.status;
-    auto bytes = now.head ? 0 : what.body.size();
-    write_answer(now, std::move(what), drain_.begun());
-    if (wants_requests(settings_) && !now.is_probe)
-      tell_request(settings_, now, status, bytes, own_requests_.client(now));
-    if (!now.is_probe)
+  void respond(exchange& pending, answer reply) {
+    auto status = reply.status;
+    auto bytes = pending.head ? 0 : reply.body.size();
+    write_answer(pending, std::move(reply), drain_.begun());
+    if (wants_requests(settings_) && !pending.is_probe)
+      log_request(settings_, pending, status, bytes, own_requests_.client(pending));
+    if (!pending.is_probe)
       requests_.fetch_add(1, std::memory_order_relaxed);
     if (status == 503)
       refused_.fetch_add(1, std::memory_order_relaxed);
-    if (own_requests_.record(now, status))
+    if (own_requests_.record(pending, status))
       end_turn_soon();
-    exchanges_.remove(now.to);
+    exchanges_.remove(pending.to);
     in_flight_.store(exchanges_.size(), std::memory_order_relaxed);
     if (drain_.begun())
       end_turn_soon(); // it may have been the last, and its connection gone before
@@ -303,7 +305,7 @@ private:
     requests_.fetch_add(1, std::memory_order_relaxed);
     auto id = exchanges_.next_request_id();
     if (wants_requests(settings_))
-      tell_refusal(settings_, why, link, id);
+      log_refusal(settings_, why, link, id);
     return api::problem_answer(why, id);
   }
 
@@ -326,9 +328,9 @@ private:
     auto now = clock::now();
     links_.for_each([&](connection_link& link) { link.check(now, links_.limits); });
     for (auto to : exchanges_.older_than(now))
-      if (auto* one = exchanges_.find(to); one && one->gone)
-        if (auto link = one->link.lock(); link && link->client_gone())
-          one->gone->store(true); // nothing more is done for it
+      if (auto* pending = exchanges_.find(to); pending && pending->gone)
+        if (auto link = pending->link.lock(); link && link->client_gone())
+          pending->gone->store(true); // nothing more is done for it
     auto limit = std::chrono::milliseconds{settings_.server.request_timeout_ms};
     for (auto to : exchanges_.older_than(now - limit))
       give_up(to, error_code::query_timeout);
@@ -339,17 +341,17 @@ private:
 
   /// Nobody answers in time. Whether its events were stored is not known here.
   void give_up(ticket to, error_code why) {
-    if (auto* now = exchanges_.find(to))
-      respond(*now, now->is_ingest() ? problem_answer(*now, error_code::outcome_unknown,
-                                                      "send them again with the same ids")
-                                     : problem_answer(*now, why));
+    if (auto* pending = exchanges_.find(to))
+      respond(*pending, pending->is_ingest() ? problem_answer(*pending, error_code::outcome_unknown,
+                                                              "send them again with the same ids")
+                                             : problem_answer(*pending, why));
   }
 
   // -- stopping ---------------------------------------------------------------------------------
 
   void end_what_can_end() {
     for (auto to : exchanges_.older_than(clock::now()))
-      if (auto* now = exchanges_.find(to); now && !now->is_ingest())
+      if (auto* pending = exchanges_.find(to); pending && !pending->is_ingest())
         give_up(to, error_code::stopping);
     drain_.escalate();
   }

@@ -46,20 +46,20 @@ void holders::begin(time_point now) {
 
 void holders::inspect(const exchange_table& exchanges, link_registry& links, time_point now,
                       bool exactly) {
-  if (!began_ || (!exactly && now - looked_ < least_interval))
+  if (!began_ || (!exactly && now - inspected_ < least_interval))
     return;
-  looked_ = now;
-  std::map<std::string, holding> present;
+  inspected_ = now;
+  std::map<std::string, held_connections> present;
   auto hold = [&](const std::string& who, wait_kind kind, time_point since,
                   const std::string& debt = {}, bool follows = false) {
-    auto& at = present.try_emplace(who, holding{since, kind, debt, follows}).first->second;
+    auto& at = present.try_emplace(who, held_connections{since, kind, debt, follows}).first->second;
     at.since = std::min(at.since, since);
   };
-  exchanges.for_each([&](const exchange& one) {
-    if (one.route && one.route->serves->kind == endpoint_kind::question)
-      hold(actor_name::reader, wait_kind::actor, one.began);
+  exchanges.for_each([&](const exchange& pending) {
+    if (pending.route && pending.route->serves->kind == endpoint_kind::question)
+      hold(actor_name::reader, wait_kind::actor, pending.began);
     else
-      hold(actor_name::stats, wait_kind::actor, one.began);
+      hold(actor_name::stats, wait_kind::actor, pending.began);
   });
   debtor oldest;
   links.for_each([&](connection_link& link) {

@@ -28,7 +28,7 @@ public:
   std::vector<waited> tell(time_point now) const;
 
 private:
-  struct holding {
+  struct held_connections {
     time_point since{};
     wait_kind kind = wait_kind::actor;
     std::string debt;     ///< ", which owes the rest of its request"; empty for an actor
@@ -42,8 +42,8 @@ private:
 
   mutable std::mutex mutex_;
   std::optional<time_point> began_;
-  time_point looked_{};
-  std::map<std::string, holding> present_; ///< by name
+  time_point inspected_{};
+  std::map<std::string, held_connections> present_; ///< by name
   std::map<std::string, held> past_;
 };
 

@@ -42,13 +42,13 @@ constexpr std::string_view messages_known[]{
 template <size_t N>
 outcome check_names(const std::set<std::string>& wanted, const std::string_view (&known)[N],
                     const std::string& what) {
-  for (const auto& one : wanted)
-    if (std::find(std::begin(known), std::end(known), one) == std::end(known)) {
-      auto best = closest(one, std::vector<std::string>{std::begin(known), std::end(known)});
+  for (const auto& name : wanted)
+    if (std::find(std::begin(known), std::end(known), name) == std::end(known)) {
+      auto best = closest(name, std::vector<std::string>{std::begin(known), std::end(known)});
       std::string all;
       for (auto name : known)
         all += (all.empty() ? "" : ", ") + std::string{name};
-      return outcome::failure("there is no " + what + " \"" + one + "\""
+      return outcome::failure("there is no " + what + " \"" + name + "\""
                               + (best.empty() ? "" : "; did you mean " + best + "?")
                               + " All: " + all);
     }
@@ -143,8 +143,8 @@ std::vector<json> trace_recorder::waiting_lines(int64_t now) const {
   for (const auto& [way, list] : sends_) {
     auto to = name_of(std::get<1>(way));
     auto what = static_cast<caf::atom_value>(std::get<2>(way));
-    auto due = static_cast<uint64_t>(
-      std::count_if(list.begin(), list.end(), [&](const send& one) { return one.due_ns <= now; }));
+    auto due = static_cast<uint64_t>(std::count_if(
+      list.begin(), list.end(), [&](const send& sent) { return sent.due_ns <= now; }));
     if (due == 0 || !wanted(to, what))
       continue;
     const auto& first = list.front();
@@ -212,13 +212,13 @@ void trace_recorder::sent(const traced_message& message, uint64_t origin) noexce
   // CAF keeps the order of messages of one priority between two actors, so the first that is
   // handled is the first that was sent, or for those that are delayed the first that was due.
   auto now = now_ns();
-  send one{now, message.from ? message.from : origin, now + message.delay_ns};
+  send sent{now, message.from ? message.from : origin, now + message.delay_ns};
   auto& list = sends_[channel_of(message)];
   auto behind =
-    std::upper_bound(list.begin(), list.end(), one, [](const send& left, const send& right) {
+    std::upper_bound(list.begin(), list.end(), sent, [](const send& left, const send& right) {
       return left.due_ns < right.due_ns;
     });
-  list.insert(behind, one);
+  list.insert(behind, sent);
   ++waiting_sends_;
 }
 
@@ -317,8 +317,8 @@ bool trace_recorder::wanted(const std::string& actor, caf::atom_value message) c
          && (filter_.messages.empty() || filter_.messages.contains(to_string(message)));
 }
 
-bool trace_recorder::wanted(const under_way& one) const {
-  return wanted(one.what.name, one.what.message.what);
+bool trace_recorder::wanted(const under_way& handled) const {
+  return wanted(handled.what.name, handled.what.message.what);
 }
 
 std::string trace_recorder::name_of(uint64_t actor) const {
@@ -337,37 +337,37 @@ int trace_recorder::track_of(uint64_t actor, const char* name) {
 }
 
 /// In the mailbox: a delay that was asked for is no waiting.
-int64_t trace_recorder::waited_ns(const under_way& one) {
-  return std::max<int64_t>(0, one.began_ns - one.from->due_ns);
+int64_t trace_recorder::waited_ns(const under_way& handled) {
+  return std::max<int64_t>(0, handled.began_ns - handled.from->due_ns);
 }
 
-json trace_recorder::span_of(const under_way& one, int64_t ended_ns, bool unfinished) const {
-  json args{{"from", name_of(one.from ? one.from->origin : one.what.message.from)}};
-  if (!one.what.content.empty())
-    args["content"] = one.what.content;
-  if (one.from)
-    args["waitedUs"] = microseconds(waited_ns(one));
-  if (one.from && one.from->due_ns > one.from->at_ns)
-    args["delayUs"] = microseconds(one.from->due_ns - one.from->at_ns);
+json trace_recorder::span_of(const under_way& handled, int64_t ended_ns, bool unfinished) const {
+  json args{{"from", name_of(handled.from ? handled.from->origin : handled.what.message.from)}};
+  if (!handled.what.content.empty())
+    args["content"] = handled.what.content;
+  if (handled.from)
+    args["waitedUs"] = microseconds(waited_ns(handled));
+  if (handled.from && handled.from->due_ns > handled.from->at_ns)
+    args["delayUs"] = microseconds(handled.from->due_ns - handled.from->at_ns);
   if (unfinished)
     args["unfinished"] = true;
-  auto track = tracks_.find(one.what.name);
-  return {{"name", to_string(one.what.message.what)},
+  auto track = tracks_.find(handled.what.name);
+  return {{"name", to_string(handled.what.message.what)},
           {"cat", "message"},
           {"ph", "X"},
           {"pid", 1},
           {"tid", track == tracks_.end() ? 0 : track->second},
-          {"ts", microseconds(one.began_ns)},
-          {"dur", microseconds(ended_ns - one.began_ns)},
+          {"ts", microseconds(handled.began_ns)},
+          {"dur", microseconds(ended_ns - handled.began_ns)},
           {"args", std::move(args)}};
 }
 
-void trace_recorder::record(const under_way& one, int64_t ended_ns, bool unfinished) {
-  auto track = track_of(one.what.message.to, one.what.name);
-  auto name = to_string(one.what.message.what);
-  auto origin = one.from ? one.from->origin : one.what.message.from;
-  add(dump(span_of(one, ended_ns, unfinished)));
-  if (!one.from)
+void trace_recorder::record(const under_way& handled, int64_t ended_ns, bool unfinished) {
+  auto track = track_of(handled.what.message.to, handled.what.name);
+  auto name = to_string(handled.what.message.what);
+  auto origin = handled.from ? handled.from->origin : handled.what.message.from;
+  add(dump(span_of(handled, ended_ns, unfinished)));
+  if (!handled.from)
     return;
   auto arrow = next_arrow_++;
   auto from_track = track_of(origin, nullptr);
@@ -377,7 +377,7 @@ void trace_recorder::record(const under_way& one, int64_t ended_ns, bool unfinis
               {"ph", "X"},
               {"pid", 1},
               {"tid", 0},
-              {"ts", microseconds(one.from->at_ns)},
+              {"ts", microseconds(handled.from->at_ns)},
               {"dur", 0.001}}));
   add(dump({{"name", name},
             {"cat", "arrow"},
@@ -385,7 +385,7 @@ void trace_recorder::record(const under_way& one, int64_t ended_ns, bool unfinis
             {"id", arrow},
             {"pid", 1},
             {"tid", from_track},
-            {"ts", microseconds(one.from->at_ns)}}));
+            {"ts", microseconds(handled.from->at_ns)}}));
   add(dump({{"name", name},
             {"cat", "arrow"},
             {"ph", "f"},
@@ -393,7 +393,7 @@ void trace_recorder::record(const under_way& one, int64_t ended_ns, bool unfinis
             {"id", arrow},
             {"pid", 1},
             {"tid", track},
-            {"ts", microseconds(one.began_ns)}}));
+            {"ts", microseconds(handled.began_ns)}}));
 }
 
 void trace_recorder::add(std::string line) {
@@ -409,15 +409,15 @@ void trace_recorder::add(std::string line) {
   }
 }
 
-void trace_recorder::log_message(const under_way& one) const {
-  const auto& message = one.what.message;
-  log_fields fields{{"from", name_of(one.from ? one.from->origin : message.from)},
-                    {"to", one.what.name},
+void trace_recorder::log_message(const under_way& handled) const {
+  const auto& message = handled.what.message;
+  log_fields fields{{"from", name_of(handled.from ? handled.from->origin : message.from)},
+                    {"to", handled.what.name},
                     {"message", to_string(message.what)}};
-  if (!one.what.content.empty())
-    fields.emplace_back("content", one.what.content);
-  if (one.from)
-    fields.emplace_back("waited_us", microseconds(waited_ns(one)));
+  if (!handled.what.content.empty())
+    fields.emplace_back("content", handled.what.content);
+  if (handled.from)
+    fields.emplace_back("waited_us", microseconds(waited_ns(handled)));
   log_info("trace", "sees a message", fields);
 }
 

@@ -68,17 +68,17 @@ private:
   void forget_receiver(uint64_t actor);
   std::optional<send> take_send(const traced_handling& handling);
   bool wanted(const std::string& actor, caf::atom_value message) const;
-  bool wanted(const under_way& one) const;
+  bool wanted(const under_way& handled) const;
   /// A line for each way that messages wait on: they were sent, are due, and nobody handles them.
   std::vector<nlohmann::ordered_json> waiting_lines(int64_t now) const;
-  static int64_t waited_ns(const under_way& one);
+  static int64_t waited_ns(const under_way& handled);
   /// The handling as a line. `unfinished`: it is under way still.
-  nlohmann::ordered_json span_of(const under_way& one, int64_t ended_ns, bool unfinished) const;
-  void record(const under_way& one, int64_t ended_ns, bool unfinished = false);
+  nlohmann::ordered_json span_of(const under_way& handled, int64_t ended_ns, bool unfinished) const;
+  void record(const under_way& handled, int64_t ended_ns, bool unfinished = false);
   void add(std::string line);
   int track_of(uint64_t actor, const char* name);
   std::string name_of(uint64_t actor) const;
-  void log_message(const under_way& one) const;
+  void log_message(const under_way& handled) const;
   void log_unfinished();
   void close_file();
 

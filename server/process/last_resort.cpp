@@ -107,7 +107,7 @@ void last_resort::speak() {
   auto words = words_;
   auto [say, keep] = last_words_;
   lock.unlock();
-  look_again(words, clock::now());
+  refresh_report(words, clock::now());
   if (say)
     say(words);
   lock.lock();

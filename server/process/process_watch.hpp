@@ -22,7 +22,7 @@ public:
       note_stuck_(std::move(note_stuck)) {}
 
   /// Set before the watchdog starts: what is no actor, and what to do when nobody looks any more.
-  std::function<std::vector<outside_part>()> on_look_around;
+  std::function<std::vector<outside_part>()> on_inspect_parts;
   std::function<void()> on_rest;
 
   /// How the service is as a whole, for all who ask.
@@ -33,8 +33,8 @@ public:
   std::optional<duration> manager_limit() const override { return manager_.watchdog_limit(); }
   void beat() override { manager_.beat(); }
   void show_late(const std::string& text) override;
-  std::vector<outside_part> look_around() override {
-    return on_look_around ? on_look_around() : std::vector<outside_part>{};
+  std::vector<outside_part> inspect_parts() override {
+    return on_inspect_parts ? on_inspect_parts() : std::vector<outside_part>{};
   }
   void show_health(const health_view& view) override;
   void rest() override;

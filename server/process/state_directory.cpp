@@ -194,13 +194,13 @@ state_directory::state_directory(std::string path)
     struct flock held {};
     held.l_type = F_WRLCK;
     ::fcntl(lock_.get(), F_OFD_SETLK, &held);
-    look_for_crash();
+    notice_crash();
   }
 }
 
 state_directory::~state_directory() = default;
 
-void state_directory::look_for_crash() {
+void state_directory::notice_crash() {
   auto mark = files_->read(mark_name);
   if (mark.is_null())
     return;

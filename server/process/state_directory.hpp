@@ -53,7 +53,7 @@ public:
 private:
   class files;
 
-  void look_for_crash();
+  void notice_crash();
   nlohmann::ordered_json report_json(const exit_report& report) const;
 
   std::string path_;

@@ -99,9 +99,9 @@ void add_rankings(json& out, const counted_range& counted, slot_range range,
                                     part{"instances", "instances", sql::top_instances, "instance"},
                                     part{"actions", "actions", sql::top_actions, "action"}};
   const auto top = parameters.number("top").value_or(default_top);
-  for (const auto& one : parts)
-    if (parameters.has_word("include", one.word))
-      out[one.field] = ranking(counted, range, one.statement, one.name, top);
+  for (const auto& part : parts)
+    if (parameters.has_word("include", part.word))
+      out[part.field] = ranking(counted, range, part.statement, part.name, top);
 }
 
 } // namespace

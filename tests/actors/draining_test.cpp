@@ -4,7 +4,7 @@
 #include "actors/drain_credit.hpp"
 #include "actors/spool.hpp"
 #include "tests/support/doctest.hpp"
-#include "tests/support/spool_house.hpp"
+#include "tests/support/spool_fixture.hpp"
 
 using namespace phi;
 using namespace phi::testing;
@@ -44,10 +44,10 @@ public:
   uint64_t stored = 0, spooled = 0, refused = 0;
 };
 
-struct draining_house {
+struct draining_fixture {
   static constexpr auto step = 10ms;
 
-  draining_house(virtual_system& on, size_t count, size_t request_events)
+  draining_fixture(virtual_system& on, size_t count, size_t request_events)
     : on(on),
       request_events(request_events) {
     store = on.keep(on.system.spawn(queueing_store, database));
@@ -130,7 +130,7 @@ private:
 };
 
 /// An outage that leaves some 20 seconds of work in the spool.
-void fill_spool(draining_house& h) {
+void fill_spool(draining_fixture& h) {
   h.per_second = 0;
   while (h.ledger().spooled < 200'000)
     h.go_on();
@@ -146,7 +146,7 @@ TEST_CASE("the spool gets empty while more events come than the database takes")
   for (size_t request_events : {200, 2000, 20'000}) { // the last are late each time
     CAPTURE(request_events);
     virtual_system on;
-    draining_house h{on, 20'000 / request_events, request_events};
+    draining_fixture h{on, 20'000 / request_events, request_events};
     fill_spool(h);
     auto most = h.ledger().spooled;
     auto stored_before = h.senders->stored;
@@ -172,7 +172,7 @@ TEST_CASE("a database that goes away while the spool is emptied: senders are hel
   for (bool silent : {true, false}) {
     CAPTURE(silent);
     virtual_system on;
-    draining_house h{on, 100, 200};
+    draining_fixture h{on, 100, 200};
     fill_spool(h);
     h.go_on_for(1s);
     h.silent = silent;
@@ -188,7 +188,7 @@ TEST_CASE("a database that goes away while the spool is emptied: senders are hel
 
 TEST_CASE("while the spool is emptied slowly no request waits for ever") {
   virtual_system on;
-  draining_house h{on, 10, 20'000};
+  draining_fixture h{on, 10, 20'000};
   fill_spool(h);
   h.per_second = 1000; // 20 s for one of them, which gives credit for half of one
   h.go_on_for(45s);
@@ -201,7 +201,7 @@ TEST_CASE("while the spool is emptied slowly no request waits for ever") {
 
 TEST_CASE("a stop while the spool is emptied waits for no credit") {
   virtual_system on;
-  draining_house h{on, 100, 200};
+  draining_fixture h{on, 100, 200};
   fill_spool(h);
   h.go_on_for(1s);
   h.silent = true; // nothing more leaves the spool

@@ -49,7 +49,7 @@ TEST_CASE("blame of a stop under way follows who waits for whom to the last link
   stats->waits_for("store", clock::now() - 5s);
   store->begin(describe(work_code::commit), work_code::commit);
   stats->ledgers.write({.received = 7, .in_queue = 7});
-  look_again(report, begin + 31s);
+  refresh_report(report, begin + 31s);
   CHECK(report.took == 31s);
   REQUIRE(report.ledger);
   CHECK(report.ledger->in_queue == 7);
@@ -78,7 +78,7 @@ TEST_CASE("blame of a stop under way names the client that holds it, and what it
     return std::vector<waited>{
       {"client 127.0.0.1:4711, which has not read its answer", 9s, wait_kind::client}};
   });
-  look_again(report, begin + 10s);
+  refresh_report(report, begin + 10s);
   CHECK(blame_chain(report)
         == "http waits for client 127.0.0.1:4711, which has not read its answer for 9.0 s");
   REQUIRE(held_by(report));
@@ -86,7 +86,7 @@ TEST_CASE("blame of a stop under way names the client that holds it, and what it
   CHECK(held_by(report)->kind == wait_kind::client);
   CHECK(held_by(report)->held == 9s);
   seen_at->learn_waits_from({});
-  look_again(report, begin + 10s);
+  refresh_report(report, begin + 10s);
   CHECK(blame_chain(report) == "http did not report for 10.0 s");
 }
 

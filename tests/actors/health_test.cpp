@@ -157,16 +157,16 @@ TEST_CASE("nobody who looks is a cause of its own, but not before the first look
 
 namespace {
 
-std::shared_ptr<asking> one_asks() {
-  return std::make_shared<asking>(
-    asking{query_reply{std::make_shared<deaf_replies>(), 0}, somebody()});
+std::shared_ptr<question_duty> one_asks() {
+  return std::make_shared<question_duty>(
+    question_duty{query_reply{std::make_shared<deaf_replies>(), 0}, somebody()});
 }
 
 } // namespace
 
 TEST_CASE("questions that wait are bounded; answered and abandoned ones do not count") {
   question_gate gate{3};
-  std::vector<std::shared_ptr<asking>> waiting;
+  std::vector<std::shared_ptr<question_duty>> waiting;
   for (int i = 0; i < 3; ++i) {
     waiting.push_back(one_asks());
     CHECK(gate.admit(waiting.back()));

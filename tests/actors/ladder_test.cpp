@@ -14,8 +14,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const exit_row& row(const fake_house& house, const std::string& name) {
-  for (const auto& row : house.service->result->actors)
+const exit_row& row(const fake_graph& graph, const std::string& name) {
+  for (const auto& row : graph.service->result->actors)
     if (row.actor == name)
       return row;
   throw std::runtime_error("no row of " + name);
@@ -25,13 +25,13 @@ const exit_row& row(const fake_house& house, const std::string& name) {
 
 TEST_CASE("obedient actors: released in reverse start order, code 0") {
   virtual_system on;
-  fake_house house{on, three_children()};
-  REQUIRE(house.service->state == service_state::ready);
-  house.terminate();
-  REQUIRE(house.finished());
-  CHECK(house.service->result->code == exit_code::clean);
-  CHECK(house.service->result->reason == stop_reason::terminate);
-  CHECK(house.orders->lines
+  fake_graph graph{on, three_children()};
+  REQUIRE(graph.service->state == service_state::ready);
+  graph.terminate();
+  REQUIRE(graph.finished());
+  CHECK(graph.service->result->code == exit_code::clean);
+  CHECK(graph.service->result->reason == stop_reason::terminate);
+  CHECK(graph.orders->lines
         == std::vector<std::string>{"http stop graceful", "http release graceful",
                                     "stats stop graceful", "store stop graceful",
                                     "stats release graceful", "store release graceful"});
@@ -41,128 +41,128 @@ TEST_CASE("start order is the reverse of stop order, and each waits for the one 
   virtual_system on;
   auto plans = three_children();
   plans[1].how = manner::never_starting;
-  fake_house house{on, plans};
-  CHECK(house.starts["store"] == 1);
-  CHECK(house.starts["stats"] == 1);
-  CHECK(house.starts["http"] == 0);
+  fake_graph graph{on, plans};
+  CHECK(graph.starts["store"] == 1);
+  CHECK(graph.starts["stats"] == 1);
+  CHECK(graph.starts["http"] == 0);
 }
 
 TEST_CASE("a slow actor holds the others up, within its budget: code 0") {
   virtual_system on;
-  fake_house house{on, three_children(manner::obedient, manner::slow)};
-  house.terminate();
+  fake_graph graph{on, three_children(manner::obedient, manner::slow)};
+  graph.terminate();
   on.advance(1990ms);
-  CHECK_FALSE(house.finished());
-  CHECK_FALSE(house.orders->has("store release graceful"));
+  CHECK_FALSE(graph.finished());
+  CHECK_FALSE(graph.orders->has("store release graceful"));
   on.advance(20ms);
-  REQUIRE(house.finished());
-  CHECK(house.service->result->code == exit_code::clean);
-  CHECK(*row(house, "stats").gone - *row(house, "stats").released >= 2s);
+  REQUIRE(graph.finished());
+  CHECK(graph.service->result->code == exit_code::clean);
+  CHECK(*row(graph, "stats").gone - *row(graph, "stats").released >= 2s);
 }
 
-TEST_CASE("a late actor is named and hurried when its budget is over: code 0") {
+TEST_CASE("a late actor is named and escalated when its budget is over: code 0") {
   recorded_log log;
   virtual_system on;
-  fake_house house{on, three_children(manner::late)};
-  house.terminate();
+  fake_graph graph{on, three_children(manner::late)};
+  graph.terminate();
   on.advance(9480ms);
-  CHECK_FALSE(house.orders->has("http release fast"));
+  CHECK_FALSE(graph.orders->has("http release fast"));
   on.advance(40ms);
-  REQUIRE(house.finished());
-  CHECK(house.orders->has("http release fast"));
-  CHECK(house.orders->has("stats stop fast")); // whom it waits for hurries as well
+  REQUIRE(graph.finished());
+  CHECK(graph.orders->has("http release fast"));
+  CHECK(graph.orders->has("stats stop fast")); // whom it waits for hurries as well
   CHECK(log.contains("http is late"));
-  CHECK(house.service->result->code == exit_code::clean);
+  CHECK(graph.service->result->code == exit_code::clean);
 }
 
 TEST_CASE("what one actor leaves of its budget passes on to the next") {
   virtual_system on;
-  fake_house house{on, three_children(manner::obedient, manner::late)};
-  house.terminate();
+  fake_graph graph{on, three_children(manner::obedient, manner::late)};
+  graph.terminate();
   on.advance(18960ms); // http left at once: stats has the budgets of both, 2 times 9.5 s
-  CHECK_FALSE(house.orders->has("stats release fast"));
+  CHECK_FALSE(graph.orders->has("stats release fast"));
   on.advance(60ms);
-  CHECK(house.orders->has("stats release fast"));
-  CHECK(house.finished());
+  CHECK(graph.orders->has("stats release fast"));
+  CHECK(graph.finished());
 }
 
 TEST_CASE("a deaf actor is killed at the deadline, never before: code 81, and it is named") {
   recorded_log log;
   virtual_system on;
-  fake_house house{on, three_children(manner::obedient, manner::deaf)};
-  house.terminate();
+  fake_graph graph{on, three_children(manner::obedient, manner::deaf)};
+  graph.terminate();
   on.advance(29990ms);
-  CHECK_FALSE(house.finished());
+  CHECK_FALSE(graph.finished());
   CHECK_FALSE(log.contains("kills an actor"));
   on.advance(10ms);
-  REQUIRE(house.finished());
-  CHECK(house.service->result->code == exit_code::forced_by_deadline);
+  REQUIRE(graph.finished());
+  CHECK(graph.service->result->code == exit_code::forced_by_deadline);
   CHECK(log.contains("stats holds the exit past the deadline"));
   CHECK(log.contains("kills an actor actor=stats"));
-  CHECK(row(house, "stats").trouble_code == exit_trouble::killed);
-  CHECK(house.orders->has("store release fast")); // the others are still told, in order
-  CHECK(blame_chain(*house.service->result).find("stats did not report for 30.0 s")
+  CHECK(row(graph, "stats").trouble_code == exit_trouble::killed);
+  CHECK(graph.orders->has("store release fast")); // the others are still told, in order
+  CHECK(blame_chain(*graph.service->result).find("stats did not report for 30.0 s")
         != std::string::npos);
 }
 
 TEST_CASE(
   "all actors deaf: each is killed in turn, and the last resort is armed for the hard deadline") {
   virtual_system on;
-  fake_house house{on, three_children(manner::deaf, manner::deaf, manner::deaf)};
+  fake_graph graph{on, three_children(manner::deaf, manner::deaf, manner::deaf)};
   auto t0 = on.now();
-  house.terminate();
-  REQUIRE(house.service->hard);
-  CHECK(*house.service->hard - t0 == 40s);
+  graph.terminate();
+  REQUIRE(graph.service->hard);
+  CHECK(*graph.service->hard - t0 == 40s);
   on.advance(30s);
   // http was killed; stats is released now and deaf: from here the last resort decides.
-  CHECK_FALSE(house.finished());
-  CHECK(house.orders->has("stats release fast"));
-  CHECK(house.service->last_draft.code == exit_code::forced_by_deadline);
-  CHECK(survivors(house.service->last_draft).find("stats") != std::string::npos);
-  CHECK(survivors(house.service->last_draft).find("http") == std::string::npos);
+  CHECK_FALSE(graph.finished());
+  CHECK(graph.orders->has("stats release fast"));
+  CHECK(graph.service->last_draft.code == exit_code::forced_by_deadline);
+  CHECK(survivors(graph.service->last_draft).find("stats") != std::string::npos);
+  CHECK(survivors(graph.service->last_draft).find("http") == std::string::npos);
 }
 
 TEST_CASE("force_quit = false: nobody is killed, and it is said every second who holds the exit") {
   recorded_log log;
   virtual_system on;
-  fake_house house{on, three_children(manner::deaf), false};
-  house.terminate();
-  CHECK_FALSE(house.service->hard);
+  fake_graph graph{on, three_children(manner::deaf), false};
+  graph.terminate();
+  CHECK_FALSE(graph.service->hard);
   on.advance(60s, 100ms);
-  CHECK_FALSE(house.finished());
+  CHECK_FALSE(graph.finished());
   CHECK_FALSE(log.contains("kills an actor"));
   CHECK(log.count("draining: http: something; ") == 60);
   CHECK(log.count("; 30.0 s past the deadline") == 1);
   CHECK(log.count("past the deadline") == 32); // by whom, then every second from 30 to 60
   CHECK_FALSE(log.contains("to the forced exit"));
-  house.terminate(stop_mode::immediate);
-  CHECK(house.service->left_now);
+  graph.terminate(stop_mode::immediate);
+  CHECK(graph.service->left_now);
 }
 
 TEST_CASE("force_quit = false: the second signal still hurries") {
   virtual_system on;
-  fake_house house{on, three_children(manner::obedient, manner::late), false};
-  house.terminate();
+  fake_graph graph{on, three_children(manner::obedient, manner::late), false};
+  graph.terminate();
   on.advance(1s);
-  CHECK_FALSE(house.finished());
-  house.terminate(stop_mode::fast);
-  REQUIRE(house.finished());
-  CHECK(house.service->result->mode == stop_mode::fast);
-  CHECK(house.service->result->code == exit_code::clean);
-  CHECK(house.service->result->took == 1s);
+  CHECK_FALSE(graph.finished());
+  graph.terminate(stop_mode::fast);
+  REQUIRE(graph.finished());
+  CHECK(graph.service->result->mode == stop_mode::fast);
+  CHECK(graph.service->result->code == exit_code::clean);
+  CHECK(graph.service->result->took == 1s);
 }
 
 TEST_CASE("the countdown that is shown is the one that counts") {
   recorded_log log;
   virtual_system on;
-  fake_house house{on, three_children(manner::deaf, manner::deaf)};
-  house.terminate();
+  fake_graph graph{on, three_children(manner::deaf, manner::deaf)};
+  graph.terminate();
   on.advance(1s);
   CHECK(log.contains("draining: http: something; 29.0 s to the deadline"));
   on.advance(30s);
   CHECK(
     log.contains("draining: stats: something; 1.0 s past the deadline, 9.0 s to the forced exit"));
-  fake_house hasty{on, three_children(manner::deaf)};
+  fake_graph hasty{on, three_children(manner::deaf)};
   hasty.service->stop_limit = duration{8s}; // the manager's, shorter than ours
   hasty.terminate();
   on.advance(2s);
@@ -171,12 +171,12 @@ TEST_CASE("the countdown that is shown is the one that counts") {
 
 TEST_CASE("without a known limit of the manager, progress moves no deadline") {
   virtual_system on;
-  fake_house house{on, three_children(manner::slow, manner::slow, manner::deaf)};
+  fake_graph graph{on, three_children(manner::slow, manner::slow, manner::deaf)};
   auto t0 = on.now();
-  house.terminate();
+  graph.terminate();
   on.advance(20s);
-  CHECK(house.service->extensions.empty());
-  CHECK(house.service->hard == t0 + 40s);
+  CHECK(graph.service->extensions.empty());
+  CHECK(graph.service->hard == t0 + 40s);
 }
 
 TEST_CASE(
@@ -187,16 +187,16 @@ TEST_CASE(
     virtual_system on;
     auto plans = three_children(manner::obedient, manner::deaf);
     plans[1].spared = true;
-    fake_house house{on, plans};
+    fake_graph graph{on, plans};
     if (waits)
-      house.activities["stats"]->waits_for("store", clock::now() - 5s);
-    house.activities["stats"]->ledgers.write({.received = 5, .stored = 2, .in_queue = 3});
-    house.activities["store"]->begin("COMMIT");
-    house.terminate();
+      graph.activities["stats"]->waits_for("store", clock::now() - 5s);
+    graph.activities["stats"]->ledgers.write({.received = 5, .stored = 2, .in_queue = 3});
+    graph.activities["store"]->begin("COMMIT");
+    graph.terminate();
     on.advance(30s);
     CHECK(log.contains("kills an actor actor=stats") == !waits);
-    CHECK(house.finished() == !waits);
-    const auto& draft = waits ? house.service->last_draft : *house.service->result;
+    CHECK(graph.finished() == !waits);
+    const auto& draft = waits ? graph.service->last_draft : *graph.service->result;
     CHECK(draft.code == exit_code::forced_by_deadline);
     REQUIRE(draft.ledger); // it never reported
     CHECK(draft.ledger->in_queue == 3);
@@ -208,157 +208,157 @@ TEST_CASE(
 TEST_CASE("an actor that reports twice is noticed and changes nothing: code 0") {
   recorded_log log;
   virtual_system on;
-  fake_house house{on, three_children(manner::obedient, manner::twice_acking)};
-  house.terminate();
-  REQUIRE(house.finished());
-  CHECK(house.service->result->code == exit_code::clean);
+  fake_graph graph{on, three_children(manner::obedient, manner::twice_acking)};
+  graph.terminate();
+  REQUIRE(graph.finished());
+  CHECK(graph.service->result->code == exit_code::clean);
   CHECK(log.contains("stats reported twice"));
 }
 
 TEST_CASE("an actor that throws in the stop is named with the cause: code 80") {
   virtual_system on;
-  fake_house house{on, three_children(manner::obedient, manner::throwing)};
-  house.terminate();
-  REQUIRE(house.finished());
-  CHECK(house.service->result->code == exit_code::child_died);
-  CHECK(row(house, "stats").trouble.find("it broke") != std::string::npos);
-  CHECK(house.orders->has("store release graceful"));
+  fake_graph graph{on, three_children(manner::obedient, manner::throwing)};
+  graph.terminate();
+  REQUIRE(graph.finished());
+  CHECK(graph.service->result->code == exit_code::child_died);
+  CHECK(row(graph, "stats").trouble.find("it broke") != std::string::npos);
+  CHECK(graph.orders->has("store release graceful"));
 }
 
 TEST_CASE("an actor that dies at the order to stop: code 80, the others go in order") {
   recorded_log log;
   virtual_system on;
-  fake_house house{on, three_children(manner::obedient, manner::obedient, manner::dying)};
-  house.terminate();
-  REQUIRE(house.finished());
-  CHECK(house.service->result->code == exit_code::child_died);
+  fake_graph graph{on, three_children(manner::obedient, manner::obedient, manner::dying)};
+  graph.terminate();
+  REQUIRE(graph.finished());
+  CHECK(graph.service->result->code == exit_code::child_died);
   CHECK(log.contains("store died in the stop: a broken heart"));
 }
 
 TEST_CASE("an actor that leaves without a report is no clean stop") {
   virtual_system on;
-  fake_house house{on, three_children(manner::silent)};
-  house.terminate();
-  REQUIRE(house.finished());
-  CHECK(house.service->result->code == exit_code::child_died);
-  CHECK(row(house, "http").trouble_code == exit_trouble::died);
+  fake_graph graph{on, three_children(manner::silent)};
+  graph.terminate();
+  REQUIRE(graph.finished());
+  CHECK(graph.service->result->code == exit_code::child_died);
+  CHECK(row(graph, "http").trouble_code == exit_trouble::died);
 }
 
 TEST_CASE("the second signal makes the stop fast, in every phase") {
   for (auto at : {0ms, 500ms, 5000ms, 15000ms}) {
     CAPTURE(at.count());
     virtual_system on;
-    fake_house house{on, three_children(manner::obedient, manner::late)};
-    house.terminate();
+    fake_graph graph{on, three_children(manner::obedient, manner::late)};
+    graph.terminate();
     on.advance(at);
-    if (house.finished())
+    if (graph.finished())
       continue;
-    house.terminate();
-    CHECK_FALSE(house.orders->has("stats release fast")); // the same mode again changes nothing
-    house.terminate(stop_mode::fast);
-    CHECK(house.orders->has("stats release fast"));
-    REQUIRE(house.finished());
-    CHECK(house.service->result->mode == stop_mode::fast);
-    CHECK(house.service->result->code == exit_code::clean);
+    graph.terminate();
+    CHECK_FALSE(graph.orders->has("stats release fast")); // the same mode again changes nothing
+    graph.terminate(stop_mode::fast);
+    CHECK(graph.orders->has("stats release fast"));
+    REQUIRE(graph.finished());
+    CHECK(graph.service->result->mode == stop_mode::fast);
+    CHECK(graph.service->result->code == exit_code::clean);
   }
 }
 
 TEST_CASE("a third signal leaves now, in every phase") {
   for (auto at : {0ms, 11000ms, 31000ms}) {
     virtual_system on;
-    fake_house house{on, three_children(manner::deaf, manner::deaf, manner::deaf)};
-    house.terminate();
+    fake_graph graph{on, three_children(manner::deaf, manner::deaf, manner::deaf)};
+    graph.terminate();
     on.advance(at, 100ms);
-    house.terminate(stop_mode::fast);
-    CHECK_FALSE(house.service->left_now);
-    house.terminate(stop_mode::immediate);
-    CHECK(house.service->left_now);
+    graph.terminate(stop_mode::fast);
+    CHECK_FALSE(graph.service->left_now);
+    graph.terminate(stop_mode::immediate);
+    CHECK(graph.service->left_now);
   }
 }
 
 TEST_CASE("a mode never goes back") {
   virtual_system on;
-  fake_house house{on, three_children(manner::deaf)};
-  house.terminate(stop_mode::fast);
-  house.terminate(stop_mode::graceful);
+  fake_graph graph{on, three_children(manner::deaf)};
+  graph.terminate(stop_mode::fast);
+  graph.terminate(stop_mode::graceful);
   on.advance(30s, 100ms);
-  REQUIRE(house.finished());
-  CHECK(house.service->result->mode == stop_mode::fast);
+  REQUIRE(graph.finished());
+  CHECK(graph.service->result->mode == stop_mode::fast);
 }
 
 TEST_CASE("the first reason is the one reported") {
   virtual_system on;
-  fake_house house{on, three_children(manner::slow)};
-  house.terminate(stop_mode::graceful, stop_reason::interrupt);
-  house.terminate(stop_mode::fast, stop_reason::terminate);
+  fake_graph graph{on, three_children(manner::slow)};
+  graph.terminate(stop_mode::graceful, stop_reason::interrupt);
+  graph.terminate(stop_mode::fast, stop_reason::terminate);
   on.advance(3s);
-  REQUIRE(house.finished());
-  CHECK(house.service->result->reason == stop_reason::interrupt);
+  REQUIRE(graph.finished());
+  CHECK(graph.service->result->reason == stop_reason::interrupt);
 }
 
 TEST_CASE("the drain delay comes before the broadcast, and a second signal skips it") {
   virtual_system on;
-  fake_house house{on, three_children(), true, 3s};
-  house.terminate();
-  CHECK(house.service->state == service_state::stopping); // readiness fails at once
+  fake_graph graph{on, three_children(), true, 3s};
+  graph.terminate();
+  CHECK(graph.service->state == service_state::stopping); // readiness fails at once
   on.advance(2990ms);
-  CHECK(house.orders->lines.empty());
+  CHECK(graph.orders->lines.empty());
   on.advance(20ms);
-  CHECK(house.finished());
+  CHECK(graph.finished());
 
-  fake_house hurried{on, three_children(), true, 3s};
-  hurried.terminate();
-  hurried.terminate(stop_mode::fast);
-  CHECK(hurried.finished());
+  fake_graph escalated{on, three_children(), true, 3s};
+  escalated.terminate();
+  escalated.terminate(stop_mode::fast);
+  CHECK(escalated.finished());
 }
 
 TEST_CASE("an actor that dies is restarted with back-off, up to the limit, then the service stops: "
           "code 80") {
   recorded_log log;
   virtual_system on;
-  fake_house house{on, three_children()};
+  fake_graph graph{on, three_children()};
   for (int i = 1; i <= 3; ++i) {
-    house.kill_child("http");
-    CHECK(house.starts["http"] == i);
+    graph.kill_child("http");
+    CHECK(graph.starts["http"] == i);
     on.advance(1s);
-    CHECK(house.starts["http"] == i + 1);
+    CHECK(graph.starts["http"] == i + 1);
   }
-  CHECK_FALSE(house.finished());
-  house.kill_child("http");
-  REQUIRE(house.finished());
-  CHECK(house.service->result->code == exit_code::child_died);
-  CHECK(house.service->result->reason == stop_reason::child_died);
-  CHECK(house.service->result->detail.find("http") != std::string::npos);
+  CHECK_FALSE(graph.finished());
+  graph.kill_child("http");
+  REQUIRE(graph.finished());
+  CHECK(graph.service->result->code == exit_code::child_died);
+  CHECK(graph.service->result->reason == stop_reason::child_died);
+  CHECK(graph.service->result->detail.find("http") != std::string::npos);
 }
 
 TEST_CASE("restarts long ago are forgiven") {
   virtual_system on;
-  fake_house house{on, three_children()};
+  fake_graph graph{on, three_children()};
   for (int i = 0; i < 8; ++i) {
-    house.kill_child("http");
+    graph.kill_child("http");
     on.advance(30s, 100ms);
   }
-  CHECK_FALSE(house.finished());
-  CHECK(house.starts["http"] == 9);
+  CHECK_FALSE(graph.finished());
+  CHECK(graph.starts["http"] == 9);
 }
 
 TEST_CASE("an actor that holds state is not restarted: the service stops, code 80") {
   virtual_system on;
-  fake_house house{on, three_children()};
-  house.kill_child("stats");
-  REQUIRE(house.finished());
-  CHECK(house.service->result->code == exit_code::child_died);
-  CHECK(house.orders->has("store release graceful"));
+  fake_graph graph{on, three_children()};
+  graph.kill_child("stats");
+  REQUIRE(graph.finished());
+  CHECK(graph.service->result->code == exit_code::child_died);
+  CHECK(graph.orders->has("store release graceful"));
 }
 
 TEST_CASE("an actor that waits for its restart does not hold a stop up") {
   virtual_system on;
-  fake_house house{on, three_children()};
-  house.kill_child("http");
-  house.terminate();
-  CHECK(house.finished());
+  fake_graph graph{on, three_children()};
+  graph.kill_child("http");
+  graph.terminate();
+  CHECK(graph.finished());
   on.advance(2s);
-  CHECK(house.starts["http"] == 1);
+  CHECK(graph.starts["http"] == 1);
 }
 
 TEST_CASE("an actor with doors that waits for its restart is started to close them when a stop "
@@ -366,15 +366,15 @@ TEST_CASE("an actor with doors that waits for its restart is started to close th
   virtual_system on;
   auto plans = three_children();
   plans[0].accepts_clients = true;
-  fake_house house{on, plans};
-  house.kill_child("http");
-  CHECK(house.starts["http"] == 1);
-  house.terminate();
-  REQUIRE(house.finished());
-  CHECK(house.starts["http"] == 2);
-  CHECK(house.orders->index("http release graceful")
-        < house.orders->index("stats release graceful"));
-  CHECK(house.service->result->code == exit_code::clean);
+  fake_graph graph{on, plans};
+  graph.kill_child("http");
+  CHECK(graph.starts["http"] == 1);
+  graph.terminate();
+  REQUIRE(graph.finished());
+  CHECK(graph.starts["http"] == 2);
+  CHECK(graph.orders->index("http release graceful")
+        < graph.orders->index("stats release graceful"));
+  CHECK(graph.service->result->code == exit_code::clean);
 }
 
 TEST_CASE(
@@ -382,24 +382,24 @@ TEST_CASE(
   virtual_system on;
   auto plans = three_children();
   plans[0].how = manner::failing_to_start;
-  fake_house house{on, plans};
-  REQUIRE(house.finished());
-  CHECK(house.service->result->code == exit_code::startup_failed);
-  CHECK(house.service->result->detail == "http: its port is taken");
-  CHECK(house.orders->has("stats release graceful"));
+  fake_graph graph{on, plans};
+  REQUIRE(graph.finished());
+  CHECK(graph.service->result->code == exit_code::startup_failed);
+  CHECK(graph.service->result->detail == "http: its port is taken");
+  CHECK(graph.orders->has("stats release graceful"));
 }
 
 TEST_CASE("an actor that does not start in time ends the start with its name: code 1") {
   virtual_system on;
   auto plans = three_children();
   plans[1].how = manner::never_starting;
-  fake_house house{on, plans};
+  fake_graph graph{on, plans};
   on.advance(4990ms);
-  CHECK_FALSE(house.finished());
+  CHECK_FALSE(graph.finished());
   on.advance(20ms);
-  REQUIRE(house.finished());
-  CHECK(house.service->result->code == exit_code::startup_failed);
-  CHECK(house.service->result->detail.find("stats did not start within 5.0 s")
+  REQUIRE(graph.finished());
+  CHECK(graph.service->result->code == exit_code::startup_failed);
+  CHECK(graph.service->result->detail.find("stats did not start within 5.0 s")
         != std::string::npos);
 }
 
@@ -407,56 +407,56 @@ TEST_CASE("an actor that gets on while it starts has its time from its last prog
   virtual_system on;
   auto plans = three_children();
   plans[1].how = manner::never_starting;
-  fake_house house{on, plans};
-  auto& stats = *house.activities["stats"];
+  fake_graph graph{on, plans};
+  auto& stats = *graph.activities["stats"];
   for (int second = 0; second < 60; ++second) {
     stats.end(stats.begin("reading rows"));
     on.advance(1s);
   }
-  CHECK_FALSE(house.finished());
+  CHECK_FALSE(graph.finished());
   CHECK(
-    std::count(house.service->texts.begin(), house.service->texts.end(), "starting: stats: idle")
+    std::count(graph.service->texts.begin(), graph.service->texts.end(), "starting: stats: idle")
     == 60);
   on.advance(3990ms); // it was seen to get on at the end of the last second
-  CHECK_FALSE(house.finished());
+  CHECK_FALSE(graph.finished());
   on.advance(1020ms);
-  REQUIRE(house.finished());
-  CHECK(house.service->result->code == exit_code::startup_failed);
+  REQUIRE(graph.finished());
+  CHECK(graph.service->result->code == exit_code::startup_failed);
 }
 
 TEST_CASE("a signal while starting aborts the start cleanly: code 0") {
   virtual_system on;
   auto plans = three_children();
   plans[1].how = manner::never_starting;
-  fake_house house{on, plans};
-  house.terminate();
-  REQUIRE(house.finished());
-  CHECK(house.starts["http"] == 0);
-  CHECK(house.service->result->code == exit_code::clean);
+  fake_graph graph{on, plans};
+  graph.terminate();
+  REQUIRE(graph.finished());
+  CHECK(graph.starts["http"] == 0);
+  CHECK(graph.service->result->code == exit_code::clean);
 }
 
 TEST_CASE("lame duck can be undone, and does not stop anything") {
   virtual_system on;
-  fake_house house{on, three_children()};
-  house.terminate(stop_mode::lame_duck, stop_reason::admin);
-  CHECK(house.service->state == service_state::lame_duck);
-  CHECK(house.orders->lines.empty());
-  tell_from_outside(house.supervisor, atom::lame_duck_v, false);
+  fake_graph graph{on, three_children()};
+  graph.terminate(stop_mode::lame_duck, stop_reason::admin);
+  CHECK(graph.service->state == service_state::lame_duck);
+  CHECK(graph.orders->lines.empty());
+  tell_from_outside(graph.supervisor, atom::lame_duck_v, false);
   on.run();
-  CHECK(house.service->state == service_state::ready);
-  tell_from_outside(house.supervisor, atom::lame_duck_v);
+  CHECK(graph.service->state == service_state::ready);
+  tell_from_outside(graph.supervisor, atom::lame_duck_v);
   on.run();
-  CHECK(house.service->state == service_state::lame_duck);
-  house.terminate();
-  CHECK(house.finished());
+  CHECK(graph.service->state == service_state::lame_duck);
+  graph.terminate();
+  CHECK(graph.finished());
 }
 
 TEST_CASE("status answers although an actor is stuck, and shows who") {
   virtual_system on;
-  fake_house house{on, three_children(manner::obedient, manner::mute)};
-  REQUIRE(house.service->state == service_state::ready);
+  fake_graph graph{on, three_children(manner::obedient, manner::mute)};
+  REQUIRE(graph.service->state == service_state::ready);
   caf::scoped_actor asker{on.system};
-  auto pending = asker->request(house.supervisor, 1s, atom::status_v);
+  auto pending = asker->request(graph.supervisor, 1s, atom::status_v);
   on.advance(400ms);
   pending.receive(
     [](const service_status& status) {
@@ -487,28 +487,28 @@ TEST_CASE(
         return std::find(which.begin(), which.end(), plan.how) != which.end();
       });
     };
-    fake_house house{on, plans};
-    house.terminate();
-    bool hurried = pick(3) == 0;
-    if (hurried) {
+    fake_graph graph{on, plans};
+    graph.terminate();
+    bool escalated = pick(3) == 0;
+    if (escalated) {
       on.advance(std::chrono::milliseconds{pick(5000)}, 100ms);
-      house.terminate(stop_mode::fast);
+      graph.terminate(stop_mode::fast);
     }
-    on.advance_until([&] { return house.finished(); }, 41s, 100ms);
+    on.advance_until([&] { return graph.finished(); }, 41s, 100ms);
     bool deaf = any({manner::deaf});
     auto deaf_count =
       std::count_if(plans.begin(), plans.end(), [](auto& p) { return p.how == manner::deaf; });
     if (deaf_count >= 2) {
       // The second deaf one is left to the last resort.
-      CHECK(house.service->last_draft.code == exit_code::forced_by_deadline);
+      CHECK(graph.service->last_draft.code == exit_code::forced_by_deadline);
       continue;
     }
-    REQUIRE(house.finished());
+    REQUIRE(graph.finished());
     auto expected = deaf ? exit_code::forced_by_deadline
                     : any({manner::throwing, manner::dying, manner::silent}) ? exit_code::child_died
                                                                              : exit_code::clean;
-    CHECK(house.service->result->code == expected);
-    for (const auto& one : house.service->result->actors)
+    CHECK(graph.service->result->code == expected);
+    for (const auto& one : graph.service->result->actors)
       CHECK(one.gone);
   }
 }

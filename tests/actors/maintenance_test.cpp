@@ -34,8 +34,8 @@ private:
   virtual_system& on_;
 };
 
-struct maintaining {
-  maintaining() {
+struct maintenance_fixture {
+  maintenance_fixture() {
     auto supervisor =
       on.keep(on.system.spawn(quiet_supervisor, std::make_shared<heard_by_supervisor>()));
     maintenance = on.keep(on.system.spawn(
@@ -58,7 +58,7 @@ struct maintaining {
 
 TEST_CASE("maintenance: what cannot be done is tried less and less often, and then as before") {
   recorded_log log;
-  maintaining m;
+  maintenance_fixture m;
   m.database->says = {.ended = outcome::failure("canceling statement due to lock timeout")};
   m.lead_for(3600s);
   const auto& steps = m.database->steps;
@@ -84,7 +84,7 @@ TEST_CASE("maintenance: what cannot be done is tried less and less often, and th
 
 TEST_CASE("maintenance: only whose duty it is does it, and only while that is said again") {
   recorded_log log;
-  maintaining m;
+  maintenance_fixture m;
   m.database->says = {.did = "deleted 20000 old batches"};
   m.lead_for(60s, false);
   CHECK(m.database->steps.empty());

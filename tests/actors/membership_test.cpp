@@ -40,8 +40,8 @@ maintenance_actor::behavior_type deaf_maintenance(told_to_lead told) {
                                         [told](atom::lead, bool leads) { told->push_back(leads); });
 }
 
-struct belonging {
-  belonging() {
+struct membership_fixture {
+  membership_fixture() {
     auto supervisor = on.keep(on.system.spawn(quiet_supervisor, heard));
     maintenance = on.keep(on.system.spawn(deaf_maintenance, told));
     membership = on.keep(on.system.spawn(
@@ -62,7 +62,7 @@ struct belonging {
 TEST_CASE("membership: whose duty the maintenance is, is told with every sign of life; without one "
           "it is nobody's here") {
   recorded_log log;
-  belonging b;
+  membership_fixture b;
   b.on.advance(5s, 100ms);
   CHECK(*b.told == std::vector<bool>{true, true, true});
   b.database->says = outcome::failure("the clock of this machine says 2027");
@@ -77,7 +77,7 @@ TEST_CASE("membership: whose duty the maintenance is, is told with every sign of
 
 TEST_CASE("membership: what another instance asks for is done once") {
   recorded_log log;
-  belonging b;
+  membership_fixture b;
   b.database->says = cluster_port::heard{.wanted = instance_wish::drain};
   b.on.advance(5s, 100ms);
   CHECK(b.heard->lame_duck == std::vector<bool>{true});
@@ -88,7 +88,7 @@ TEST_CASE("membership: what another instance asks for is done once") {
 
 TEST_CASE("membership: others learn what waits in the spool, and whether anything is committed") {
   recorded_log log;
-  belonging b;
+  membership_fixture b;
   b.heard->status = {.state = service_state::ready, .ledger = ledger_counts{.stored = 3}};
   b.on.advance(1s, 100ms);
   b.heard->status.ledger->spooled = 7;
@@ -104,7 +104,7 @@ TEST_CASE("membership: others learn what waits in the spool, and whether anythin
 }
 
 TEST_CASE("membership: whatever takes long shows that it gets on, and hears of a stop") {
-  belonging b;
+  membership_fixture b;
   b.on.run();
   REQUIRE(b.database->watch);
   auto before = b.seen_at->progress();

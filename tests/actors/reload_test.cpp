@@ -14,10 +14,10 @@ namespace {
 /// Asks for a reload as the admin actor does.
 class reload_asker {
 public:
-  reload_asker(virtual_system& on, fake_house& house) {
+  reload_asker(virtual_system& on, fake_graph& graph) {
     on.keep(on.system.spawn(
-      [&house, answer = answer_](caf::event_based_actor* self, int) {
-        self->request(house.supervisor, caf::duration{60s}, atom::reload_v)
+      [&graph, answer = answer_](caf::event_based_actor* self, int) {
+        self->request(graph.supervisor, caf::duration{60s}, atom::reload_v)
           .then([answer](const reload_report& report) { *answer = report; });
       },
       0)); // CAF 0.17 binds a null reference without an argument
@@ -34,31 +34,31 @@ private:
 
 TEST_CASE("reload: everybody adopts, the state comes back, and the answer says what changed") {
   virtual_system on;
-  fake_house house{on, three_children()};
+  fake_graph graph{on, three_children()};
   on.run();
-  reload_asker asker{on, house};
+  reload_asker asker{on, graph};
   const auto& answer = asker.answer();
   REQUIRE(answer);
   CHECK(answer->accepted);
-  CHECK(house.service->adopted.size() == 1);
+  CHECK(graph.service->adopted.size() == 1);
   for (auto name : {"http adopt", "stats adopt", "store adopt"})
-    CHECK(house.orders->has(name));
-  CHECK(house.service->state == service_state::ready);
-  const auto& texts = house.service->texts;
+    CHECK(graph.orders->has(name));
+  CHECK(graph.service->state == service_state::ready);
+  const auto& texts = graph.service->texts;
   CHECK(std::find(texts.begin(), texts.end(), "reloading") != texts.end());
 }
 
 TEST_CASE("reload: an error changes nothing and is told") {
   recorded_log log;
   virtual_system on;
-  fake_house house{on, three_children()};
-  house.service->reload_accepted = outcome::failure("server.port: expected a number");
-  tell_from_outside(house.supervisor, atom::reload_v);
+  fake_graph graph{on, three_children()};
+  graph.service->reload_accepted = outcome::failure("server.port: expected a number");
+  tell_from_outside(graph.supervisor, atom::reload_v);
   on.run();
-  CHECK(house.service->adopted.empty());
-  CHECK_FALSE(house.orders->has("http adopt"));
+  CHECK(graph.service->adopted.empty());
+  CHECK_FALSE(graph.orders->has("http adopt"));
   CHECK(log.contains("keeps its settings: server.port"));
-  CHECK(house.service->state == service_state::ready);
+  CHECK(graph.service->state == service_state::ready);
 }
 
 TEST_CASE(
@@ -66,31 +66,31 @@ TEST_CASE(
   virtual_system on;
   auto plans = three_children();
   plans[1].how = manner::deaf; // it never adopts: the reload takes its whole time-out
-  fake_house house{on, plans};
+  fake_graph graph{on, plans};
   for (int i = 0; i < 3; ++i) {
-    tell_from_outside(house.supervisor, atom::reload_v);
+    tell_from_outside(graph.supervisor, atom::reload_v);
     on.run();
   }
-  CHECK(house.service->reloads == 1);
+  CHECK(graph.service->reloads == 1);
   on.advance(2100ms);
-  CHECK(house.service->reloads == 2);
+  CHECK(graph.service->reloads == 2);
   on.advance(5s);
-  CHECK(house.service->reloads == 2);
-  CHECK(house.service->state == service_state::ready);
+  CHECK(graph.service->reloads == 2);
+  CHECK(graph.service->state == service_state::ready);
 }
 
 TEST_CASE("reload: one that comes while starting is carried out when the start is over") {
   virtual_system on;
   auto plans = three_children();
   plans[0].how = manner::starting_late;
-  fake_house house{on, plans};
-  reload_asker asker{on, house};
-  CHECK(house.service->state == service_state::starting);
-  CHECK(house.service->reloads == 0);
+  fake_graph graph{on, plans};
+  reload_asker asker{on, graph};
+  CHECK(graph.service->state == service_state::starting);
+  CHECK(graph.service->reloads == 0);
   CHECK_FALSE(asker.answer());
   on.advance(1s);
-  CHECK(house.service->state == service_state::ready);
-  CHECK(house.service->reloads == 1);
+  CHECK(graph.service->state == service_state::ready);
+  CHECK(graph.service->reloads == 1);
   REQUIRE(asker.answer());
   CHECK(asker.answer()->accepted);
 }
@@ -99,18 +99,18 @@ TEST_CASE("reload: who waits for one when a stop begins, and who asks in a stop,
   virtual_system on;
   auto plans = three_children(manner::obedient, manner::deaf);
   plans[0].how = manner::never_starting;
-  fake_house house{on, plans};
-  reload_asker early{on, house};
+  fake_graph graph{on, plans};
+  reload_asker early{on, graph};
   CHECK_FALSE(early.answer());
-  house.terminate();
+  graph.terminate();
   REQUIRE(early.answer());
   CHECK(early.answer()->accepted.why() == "the service is stopping");
-  REQUIRE_FALSE(house.finished());
-  reload_asker late{on, house};
+  REQUIRE_FALSE(graph.finished());
+  reload_asker late{on, graph};
   REQUIRE(late.answer());
   CHECK(late.answer()->accepted.why() == "the service is stopping");
-  CHECK(house.service->reloads == 0);
-  CHECK(house.service->adopted.empty());
+  CHECK(graph.service->reloads == 0);
+  CHECK(graph.service->adopted.empty());
 }
 
 TEST_CASE(
@@ -118,66 +118,66 @@ TEST_CASE(
   virtual_system on;
   auto plans = three_children();
   plans[2].restartable = true;
-  fake_house house{on, plans};
-  house.kill_child("store"); // waits for its restart while the settings change
-  tell_from_outside(house.supervisor, atom::reload_v);
+  fake_graph graph{on, plans};
+  graph.kill_child("store"); // waits for its restart while the settings change
+  tell_from_outside(graph.supervisor, atom::reload_v);
   on.run();
-  CHECK_FALSE(house.orders->has("store adopt"));
+  CHECK_FALSE(graph.orders->has("store adopt"));
   on.advance(200ms);
-  CHECK(house.starts["store"] == 2);
-  CHECK(house.orders->has("store adopt"));
-  house.orders->lines.clear();
-  house.manners->at("http") = manner::starting_late;
-  house.kill_child("http");
+  CHECK(graph.starts["store"] == 2);
+  CHECK(graph.orders->has("store adopt"));
+  graph.orders->lines.clear();
+  graph.manners->at("http") = manner::starting_late;
+  graph.kill_child("http");
   on.advance(500ms);
-  CHECK(house.starts["http"] == 2);
-  house.orders->lines.clear();
-  tell_from_outside(house.supervisor, atom::reload_v);
+  CHECK(graph.starts["http"] == 2);
+  graph.orders->lines.clear();
+  tell_from_outside(graph.supervisor, atom::reload_v);
   on.run();
-  CHECK(house.orders->has("http adopt"));
+  CHECK(graph.orders->has("http adopt"));
 }
 
 TEST_CASE("reload: a watchdog that it switches on is watched from then on") {
   virtual_system on;
   auto plans = three_children();
   plans[0].name = "watchdog";
-  fake_house house{on, plans};
+  fake_graph graph{on, plans};
   on.advance(20s);
-  house.service->silence = 5s;
-  tell_from_outside(house.supervisor, atom::reload_v);
+  graph.service->silence = 5s;
+  tell_from_outside(graph.supervisor, atom::reload_v);
   on.advance(5390ms);
-  CHECK(house.service->stuck_actors.empty());
+  CHECK(graph.service->stuck_actors.empty());
   on.advance(10ms);
-  CHECK(house.service->stuck_actors == std::vector<std::string>{"watchdog"});
+  CHECK(graph.service->stuck_actors == std::vector<std::string>{"watchdog"});
 }
 
 TEST_CASE("reload: a lame duck stays one, also when it became one meanwhile") {
   virtual_system on;
   auto plans = three_children();
   plans[1].how = manner::deaf;
-  fake_house house{on, plans};
-  tell_from_outside(house.supervisor, atom::reload_v);
+  fake_graph graph{on, plans};
+  tell_from_outside(graph.supervisor, atom::reload_v);
   on.run();
-  CHECK(house.service->state == service_state::reloading);
-  tell_from_outside(house.supervisor, atom::lame_duck_v, true);
+  CHECK(graph.service->state == service_state::reloading);
+  tell_from_outside(graph.supervisor, atom::lame_duck_v, true);
   on.advance(3s);
-  CHECK(house.service->state == service_state::lame_duck);
+  CHECK(graph.service->state == service_state::lame_duck);
 }
 
 TEST_CASE("reload: one after another they do not make the limit of restarts forget any") {
   virtual_system on;
-  fake_house house{on, three_children()};
+  fake_graph graph{on, three_children()};
   auto limit = config{}.shutdown.restart_limit; // of the settings that a reload brings
   for (int64_t i = 0; i < limit; ++i) {
-    tell_from_outside(house.supervisor, atom::reload_v);
+    tell_from_outside(graph.supervisor, atom::reload_v);
     on.run();
-    house.kill_child("http");
+    graph.kill_child("http");
     on.advance(6s);
-    REQUIRE_FALSE(house.finished());
+    REQUIRE_FALSE(graph.finished());
   }
-  tell_from_outside(house.supervisor, atom::reload_v);
+  tell_from_outside(graph.supervisor, atom::reload_v);
   on.run();
-  house.kill_child("http");
-  REQUIRE(house.finished());
-  CHECK(house.service->result->code == exit_code::child_died);
+  graph.kill_child("http");
+  REQUIRE(graph.finished());
+  CHECK(graph.service->result->code == exit_code::child_died);
 }

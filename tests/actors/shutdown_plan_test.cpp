@@ -23,8 +23,8 @@ TEST_CASE("flaw 3: with the default shares every rung of the ladder can be reach
                      {.timeout = 30s, .force = true, .force_delay = 10s}};
   plan.begin(stop_mode::graceful, stop_reason::terminate, "", t0);
   CHECK(*plan.next_wakeup() == t0 + 12s);
-  auto hurried = plan.on_time(t0 + 12s);
-  CHECK(std::any_of(hurried.begin(), hurried.end(),
+  auto escalated = plan.on_time(t0 + 12s);
+  CHECK(std::any_of(escalated.begin(), escalated.end(),
                     [](auto& a) { return a.what == plan_action::kind::release; }));
   CHECK(*plan.next_wakeup() == t0 + 30s);
   auto forced = plan.on_time(t0 + 30s);

@@ -2,7 +2,7 @@
 
 #include "tests/support/doctest.hpp"
 #include "tests/support/recorded_log.hpp"
-#include "tests/support/spool_house.hpp"
+#include "tests/support/spool_fixture.hpp"
 
 #include <cstdlib>
 #include <set>
@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 
 TEST_CASE("the spool replays in order, what has gathered at a time, and tells what came of it") {
   virtual_system on;
-  spool_house h{on};
+  spool_fixture h{on};
   for (size_t i = 1; i <= 2; ++i)
     h.append(i);
   CHECK(h.at_store->empty());
@@ -36,7 +36,7 @@ TEST_CASE("the spool replays in order, what has gathered at a time, and tells wh
 
 TEST_CASE("while the database is away the spool tries again and again, less and less often") {
   virtual_system on;
-  spool_house h{on};
+  spool_fixture h{on};
   h.append();
   auto tries_in = [&](duration time) {
     auto before = h.at_store->size();
@@ -59,7 +59,7 @@ TEST_CASE("while the database is away the spool tries again and again, less and 
 TEST_CASE("a batch that the database will never take is set aside, and the next one follows") {
   recorded_log log;
   virtual_system on;
-  spool_house h{on};
+  spool_fixture h{on};
   h.append(1);
   h.append(2);
   h.append(3);
@@ -84,7 +84,7 @@ TEST_CASE("a batch that the database will never take is set aside, and the next 
 TEST_CASE("a batch that cannot be set aside is tried less and less often, and others go round it") {
   recorded_log log;
   virtual_system on;
-  spool_house h{on};
+  spool_fixture h{on};
   h.disk->keeps_apart = outcome::failure("disk full");
   h.append(1);
   on.advance(150ms);
@@ -113,7 +113,7 @@ TEST_CASE("events that the database refuses are set aside, the others of their b
           "spool; put back, they are replayed") {
   recorded_log log;
   virtual_system on;
-  spool_house h{on};
+  spool_fixture h{on};
   h.append(3);
   on.advance(150ms);
   commit_result result{.number = h.at_store->back()->number, .requests = {{2, 0, 1}}, .took = 1ms};
@@ -145,7 +145,7 @@ TEST_CASE(
   "again later") {
   recorded_log log;
   virtual_system on;
-  spool_house h{on};
+  spool_fixture h{on};
   for (size_t i = 1; i <= 6; ++i)
     h.append(i);
   h.answer_for(10s, {1, 2, 4});
@@ -173,7 +173,7 @@ TEST_CASE(
   for (int ends : {1, 2, 3, -1, -2, -3}) {
     recorded_log log;
     virtual_system on;
-    spool_house h{on};
+    spool_fixture h{on};
     h.reached = ends < 0;
     h.passing = ends < 0;
     for (size_t i = 1; i <= 30; ++i)
@@ -201,7 +201,7 @@ TEST_CASE(
 TEST_CASE("a connection that ends with the first alone for ever: others go round it for ever") {
   recorded_log log;
   virtual_system on;
-  spool_house h{on};
+  spool_fixture h{on};
   h.reached = false;
   for (size_t i = 1; i <= 30; ++i)
     h.append(i);
@@ -223,7 +223,7 @@ TEST_CASE("a connection that ends with the first alone for ever: others go round
 TEST_CASE("a database that is always busy with the same batch: it is set aside for a while") {
   recorded_log log;
   virtual_system on;
-  spool_house h{on};
+  spool_fixture h{on};
   h.passing = true;
   for (size_t i = 1; i <= 30; ++i) { // others come all the time
     h.append(i);
@@ -242,7 +242,7 @@ TEST_CASE("a database that is always busy with the same batch: it is set aside f
 
 TEST_CASE("a single batch that is not taken is no reason to keep what comes after it") {
   virtual_system on;
-  spool_house h{on};
+  spool_fixture h{on};
   h.append();
   h.answer_for(30s, {1});
   CHECK(h.disk->batches.size() == 1); // nothing else tells whether the database is well
@@ -255,7 +255,7 @@ TEST_CASE("a single batch that is not taken is no reason to keep what comes afte
 TEST_CASE("an outage sets nothing aside, however long it takes and whatever is tried first then") {
   for (auto length : {1s, 7s, 40s, 300s}) {
     virtual_system on;
-    spool_house h{on};
+    spool_fixture h{on};
     for (size_t i = 1; i <= 40; ++i)
       h.append(i);
     std::set<int> all;
@@ -273,7 +273,7 @@ TEST_CASE("an outage sets nothing aside, however long it takes and whatever is t
 
 TEST_CASE("a committed batch that cannot be taken out yet counts once") {
   virtual_system on;
-  spool_house h{on};
+  spool_fixture h{on};
   h.append();
   on.advance(150ms);
   h.disk->stuck = outcome::failure("disk full");
@@ -288,7 +288,7 @@ TEST_CASE("a committed batch that cannot be taken out yet counts once") {
 
 TEST_CASE("after `stop` the spool still takes batches and replays none") {
   virtual_system on;
-  spool_house h{on};
+  spool_fixture h{on};
   tell_urgent_from_outside(h.spool, atom::stop_v, stop_order{});
   h.append();
   on.advance(10s);
@@ -298,7 +298,7 @@ TEST_CASE("after `stop` the spool still takes batches and replays none") {
 
 TEST_CASE("a new store gets the batch that the old one had") {
   virtual_system on;
-  spool_house h{on};
+  spool_fixture h{on};
   h.append();
   on.advance(150ms);
   CHECK(h.at_store->size() == 1);
@@ -310,7 +310,7 @@ TEST_CASE("a new store gets the batch that the old one had") {
 TEST_CASE("events that come while an operator's check goes on do not wait for it, nor does another "
           "question") {
   virtual_system on;
-  spool_house h{on};
+  spool_fixture h{on};
   h.disk->check_steps = 1000;
   h.disk->on_step = [&](int64_t step) {
     if (step != 10)
@@ -327,7 +327,7 @@ TEST_CASE("events that come while an operator's check goes on do not wait for it
 
 TEST_CASE("two checks go on side by side; one whose asker has gone ends") {
   virtual_system on;
-  spool_house h{on};
+  spool_fixture h{on};
   h.disk->check_steps = 100;
   auto gone = std::make_shared<std::atomic<bool>>(false);
   h.disk->on_step = [&](int64_t step) { *gone = *gone || step == 50; };

@@ -3,7 +3,7 @@
 
 #include "tests/support/doctest.hpp"
 #include "tests/support/recorded_log.hpp"
-#include "tests/support/spool_house.hpp"
+#include "tests/support/spool_fixture.hpp"
 
 using namespace phi;
 using namespace phi::testing;
@@ -11,9 +11,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-struct spooling_house : stats_house {
-  explicit spooling_house(virtual_system& on)
-    : stats_house(on, stats_house::defaults_for_tests(), true) {}
+struct spooling_fixture : stats_fixture {
+  explicit spooling_fixture(virtual_system& on)
+    : stats_fixture(on, stats_fixture::defaults_for_tests(), true) {}
 
   const ingest_outcome& outcome(ticket of) { return replies->outcomes.at(of); }
   bool answered(ticket of) const { return replies->outcomes.contains(of); }
@@ -23,7 +23,7 @@ struct spooling_house : stats_house {
 
 TEST_CASE("what the store refuses goes to the spool, and its sender hears so") {
   virtual_system on;
-  spooling_house h{on};
+  spooling_fixture h{on};
   h.send(1, 3);
   h.answer(error_code::store_unavailable);
   CHECK_FALSE(h.answered(1));
@@ -38,7 +38,7 @@ TEST_CASE("what the store refuses goes to the spool, and its sender hears so") {
 
 TEST_CASE("who asks whether it is there waits until the spool has said what it holds") {
   virtual_system on;
-  spooling_house h{on};
+  spooling_fixture h{on};
   caf::scoped_actor asker{on.system};
   bool there = false;
   auto first = asker->request(h.stats, 10min, atom::ping_v);
@@ -58,7 +58,7 @@ TEST_CASE("who asks whether it is there waits until the spool has said what it h
 TEST_CASE("while the database is away, batches go to the spool at once; after a replay to the "
           "store again") {
   virtual_system on;
-  spooling_house h{on};
+  spooling_fixture h{on};
   h.send(1);
   h.answer(error_code::store_unavailable);
   h.answer_spool();
@@ -93,7 +93,7 @@ TEST_CASE("a store that is slow past the bound: the spool gets the batch, also f
           "its COMMIT") {
   for (bool in_commit : {false, true}) {
     virtual_system on;
-    spooling_house h{on};
+    spooling_fixture h{on};
     h.send(1);
     if (in_commit)
       h.batches->back()->begin_commit();
@@ -117,7 +117,7 @@ TEST_CASE("a store that is slow past the bound: the spool gets the batch, also f
 
 TEST_CASE("a commit that was cut off may have happened: the spool gets it") {
   virtual_system on;
-  spooling_house h{on};
+  spooling_fixture h{on};
   h.send(1);
   h.batches->back()->begin_commit();
   h.answer(error_code::outcome_unknown);
@@ -129,7 +129,7 @@ TEST_CASE("a commit that was cut off may have happened: the spool gets it") {
 TEST_CASE(
   "the spool is full: refused when the store has refused, unknown when it may have stored") {
   virtual_system on;
-  spooling_house h{on};
+  spooling_fixture h{on};
   SUBCASE("refused by the store") {
     h.send(1);
     h.answer(error_code::store_unavailable);
@@ -169,7 +169,7 @@ TEST_CASE(
 TEST_CASE(
   "with the database away and the spool full, what nobody waits for is tried now and then") {
   virtual_system on;
-  spooling_house h{on};
+  spooling_fixture h{on};
   for (ticket i = 1; i <= 4; ++i)
     h.send(i, 8, false); // more than one batch
   h.answer(error_code::store_unavailable);
@@ -193,7 +193,7 @@ TEST_CASE(
 TEST_CASE("what the spool has although its sender was told that nobody knows is counted when it "
           "is found, and nothing below zero") {
   virtual_system on;
-  spooling_house h{on};
+  spooling_fixture h{on};
   h.send(1, 2);
   h.answer(error_code::store_unavailable);
   h.answer_spool(error_code::outcome_unknown);
@@ -209,7 +209,7 @@ TEST_CASE("what the spool has although its sender was told that nobody knows is 
 
 TEST_CASE("a spool that fails is not called full") {
   virtual_system on;
-  spooling_house h{on};
+  spooling_fixture h{on};
   SUBCASE("the store has refused") {
     h.send(1);
     h.answer(error_code::store_unavailable);
@@ -225,7 +225,7 @@ TEST_CASE("a spool that fails is not called full") {
 
 TEST_CASE("a fast stop: what was given up is not spooled, what was taken is") {
   virtual_system on;
-  spooling_house h{on};
+  spooling_fixture h{on};
   h.send(1);
   h.send(2, 1, false); // waits for the next batch
   on.advance(100ms);
@@ -245,7 +245,7 @@ TEST_CASE("a fast stop: what was given up is not spooled, what was taken is") {
 
 TEST_CASE("a spool that was restarted gets the batch under way once more") {
   virtual_system on;
-  spooling_house h{on};
+  spooling_fixture h{on};
   h.send(1);
   h.answer(error_code::store_unavailable);
   auto again = std::make_shared<std::vector<commit_batch_ptr>>();

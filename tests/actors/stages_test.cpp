@@ -2,7 +2,7 @@
 // store and a spool that do what the test says.
 
 #include "tests/support/doctest.hpp"
-#include "tests/support/stats_house.hpp"
+#include "tests/support/stats_fixture.hpp"
 
 using namespace phi;
 using namespace phi::testing;
@@ -12,9 +12,9 @@ namespace {
 
 /// A request that waits (1, one event) and the service's own (two events), as one batch at the
 /// store.
-struct one_batch : stats_house {
+struct one_batch : stats_fixture {
   explicit one_batch(virtual_system& on, bool with_spool = true)
-    : stats_house(on, stats_house::defaults_for_tests(), with_spool) {
+    : stats_fixture(on, stats_fixture::defaults_for_tests(), with_spool) {
     auto turn = std::make_shared<ingest_turn>(replies);
     turn->requests.push_back({.awaited = false, .events = std::vector<event>(2)});
     turn->requests.push_back({.to = 1, .events = std::vector<event>(1)});

@@ -3,19 +3,19 @@
 #include "actors/watchdog.hpp"
 #include "tests/support/doctest.hpp"
 #include "tests/support/recorded_log.hpp"
-#include "tests/support/stats_house.hpp"
+#include "tests/support/stats_fixture.hpp"
 #include "tests/support/virtual_time.hpp"
 
 using namespace phi;
 using namespace phi::testing;
 using namespace std::chrono_literals;
 
-using house = stats_house;
+using graph = stats_fixture;
 
 TEST_CASE(
   "stats: a request that somebody waits for is committed at once, and answered when it is") {
   virtual_system on;
-  house h{on};
+  graph h{on};
   h.send(1);
   REQUIRE(h.batches->size() == 1);
   CHECK(h.replies->outcomes.empty());
@@ -28,7 +28,7 @@ TEST_CASE(
 
 TEST_CASE("stats: the next batch fills while one is committed") {
   virtual_system on;
-  house h{on};
+  graph h{on};
   h.send(1);
   for (ticket i = 2; i <= 6; ++i)
     h.send(i);
@@ -40,7 +40,7 @@ TEST_CASE("stats: the next batch fills while one is committed") {
 
 TEST_CASE("stats: what the store refuses of a batch is refused to its sender, and to nobody else") {
   virtual_system on;
-  house h{on};
+  graph h{on};
   h.send(1);
   for (ticket i = 2; i <= 4; ++i)
     h.send(i, 2);
@@ -72,9 +72,9 @@ TEST_CASE("stats: what the store refuses of a batch is refused to its sender, an
 
 TEST_CASE("flaw 11: what nobody waits for is flushed within the interval, whatever trickles in") {
   virtual_system on;
-  auto with = house::defaults_for_tests();
+  auto with = graph::defaults_for_tests();
   with.queue.batch_events = 100;
-  house h{on, with};
+  graph h{on, with};
   for (int i = 0; i < 19; ++i) {
     h.send(0, 1, false);
     on.advance(10ms);
@@ -88,7 +88,7 @@ TEST_CASE("flaw 11: what nobody waits for is flushed within the interval, whatev
 TEST_CASE(
   "stats: over the bound a request is refused at once, with Retry-After; a smaller one may fit") {
   virtual_system on;
-  house h{on};
+  graph h{on};
   h.send(1, 60);
   h.send(2, 60);
   CHECK(h.replies->outcomes.at(2).error == error_code::overloaded);
@@ -101,7 +101,7 @@ TEST_CASE(
 
 TEST_CASE("stats: a store that refuses: those who wait learn it, the rest is tried again") {
   virtual_system on;
-  house h{on};
+  graph h{on};
   h.send(0, 2, false);
   h.send(1);
   REQUIRE(h.batches->size() == 1);
@@ -118,7 +118,7 @@ TEST_CASE("stats: a store that refuses: those who wait learn it, the rest is tri
 
 TEST_CASE("stats: of a store that refuses everybody is told the kind, an administrator the words") {
   virtual_system on;
-  house h{on};
+  graph h{on};
   h.send(1);
   h.answer(error_code::store_unavailable); // "disk full"
   auto ask = [&](bool in_full) {
@@ -144,7 +144,7 @@ TEST_CASE("stats: of a store that refuses everybody is told the kind, an adminis
 
 TEST_CASE("stats: who waits behind events that nobody waits for is refused as soon as others") {
   virtual_system on;
-  house h{on};
+  graph h{on};
   h.send(0, 8, false);
   on.advance(200ms);
   REQUIRE(h.batches->size() == 1);
@@ -165,7 +165,7 @@ TEST_CASE("stats: who waits behind events that nobody waits for is refused as so
 
 TEST_CASE("stats: a silent store loses the batch when it has not begun to commit") {
   virtual_system on;
-  house h{on};
+  graph h{on};
   h.send(1);
   on.advance(8010ms);
   CHECK(h.replies->outcomes.at(1).error == error_code::store_unavailable);
@@ -178,7 +178,7 @@ TEST_CASE("stats: a silent store loses the batch when it has not begun to commit
 TEST_CASE(
   "stats: a store silent in its COMMIT: outcome unknown, and the ledger learns the truth later") {
   virtual_system on;
-  house h{on};
+  graph h{on};
   h.send(1);
   REQUIRE(h.batches->at(0)->begin_commit());
   on.advance(8010ms);
@@ -191,7 +191,7 @@ TEST_CASE(
 
 TEST_CASE("stats: a restarted store gets the batch again; a store gone for good ends the wait") {
   virtual_system on;
-  house h{on};
+  graph h{on};
   h.send(1);
   tell_from_outside(h.stats, atom::attach_v, h.store);
   on.run();
@@ -205,7 +205,7 @@ TEST_CASE("stats: a restarted store gets the batch again; a store gone for good 
 
 TEST_CASE("stats: a fast stop refuses those who wait, and keeps what was taken") {
   virtual_system on;
-  house h{on};
+  graph h{on};
   h.send(1);
   h.send(2);
   h.send(0, 3, false);
@@ -223,7 +223,7 @@ TEST_CASE("stats: a fast stop refuses those who wait, and keeps what was taken")
 
 TEST_CASE("stats: release overtakes what http handed on before, and waits for it all the same") {
   virtual_system on;
-  house h{on};
+  graph h{on};
   auto turn = std::make_shared<ingest_turn>(h.replies);
   turn->requests.push_back({.to = 1, .events = std::vector<event>(1)});
   tell_from_outside(h.stats, atom::ingest_v, std::move(turn));
@@ -240,7 +240,7 @@ TEST_CASE("stats: events about our own requests hold no stop up while the store 
     CAPTURE(refused_before);
     virtual_system on;
     recorded_log log;
-    house h{on};
+    graph h{on};
     h.send(0, 3, false);
     if (refused_before) {
       on.advance(210ms);
@@ -263,9 +263,9 @@ TEST_CASE("stats: events about our own requests hold no stop up while the store 
 TEST_CASE("stats: what was acknowledged before the commit still holds a stop up, and own events "
           "are no part of what is missing then") {
   virtual_system on;
-  auto with = house::defaults_for_tests();
+  auto with = graph::defaults_for_tests();
   with.answer_after = durability::queued;
-  house h{on, with};
+  graph h{on, with};
   h.send(1, 2);
   h.send(0, 3, false);
   h.release(stop_mode::graceful);
@@ -283,9 +283,9 @@ TEST_CASE("stats: what was acknowledged before the commit still holds a stop up,
 
 TEST_CASE("stats: durability queued answers before the commit") {
   virtual_system on;
-  auto with = house::defaults_for_tests();
+  auto with = graph::defaults_for_tests();
   with.answer_after = durability::queued;
-  house h{on, with};
+  graph h{on, with};
   h.send(1, 2);
   CHECK(h.replies->outcomes.at(1).stored == 2);
   CHECK(h.replies->outcomes.at(1).queued);

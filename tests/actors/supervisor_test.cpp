@@ -15,29 +15,29 @@ using namespace std::chrono_literals;
 TEST_CASE(
   "a stop that makes progress asks the manager for time; one that makes none is ended first") {
   virtual_system on;
-  fake_house house{on, three_children(manner::slow, manner::slow, manner::deaf)};
-  house.service->stop_limit = duration{4s};
-  house.terminate();
-  CHECK(*house.service->hard == on.now() + 3s);
+  fake_graph graph{on, three_children(manner::slow, manner::slow, manner::deaf)};
+  graph.service->stop_limit = duration{4s};
+  graph.terminate();
+  CHECK(*graph.service->hard == on.now() + 3s);
   on.advance(3s); // http is gone after 2 s: that is progress
-  CHECK(house.service->extensions.size() >= 1);
+  CHECK(graph.service->extensions.size() >= 1);
   on.advance(3s); // so is stats
-  auto extensions = house.service->extensions.size();
+  auto extensions = graph.service->extensions.size();
   CHECK(extensions >= 2);
-  auto hard = *house.service->hard;
+  auto hard = *graph.service->hard;
   on.advance(20s); // store is deaf: no progress, no extension
-  CHECK(house.service->extensions.size() == extensions);
-  CHECK(*house.service->hard == hard);
+  CHECK(graph.service->extensions.size() == extensions);
+  CHECK(*graph.service->hard == hard);
   CHECK(hard < on.now());
 }
 
 TEST_CASE("what was done before a stop is no progress of it") {
   virtual_system on;
-  fake_house house{on, three_children(manner::deaf)}; // each says that it has done 7 things
-  house.service->stop_limit = duration{4s};
-  house.terminate();
+  fake_graph graph{on, three_children(manner::deaf)}; // each says that it has done 7 things
+  graph.service->stop_limit = duration{4s};
+  graph.terminate();
   on.advance(10s);
-  CHECK(house.service->extensions.empty());
+  CHECK(graph.service->extensions.empty());
 }
 
 TEST_CASE("the supervisor watches the watchdog") {
@@ -45,18 +45,18 @@ TEST_CASE("the supervisor watches the watchdog") {
   virtual_system on;
   auto plans = three_children();
   plans[0].name = "watchdog";
-  fake_house house{on, plans, true, {}, 30s, 5s};
+  fake_graph graph{on, plans, true, {}, 30s, 5s};
   for (int i = 0; i < 10; ++i) {
-    tell_from_outside(house.supervisor, atom::ping_v);
+    tell_from_outside(graph.supervisor, atom::ping_v);
     on.advance(2s);
   }
-  CHECK(house.service->stuck_actors.empty());
+  CHECK(graph.service->stuck_actors.empty());
   on.advance(3100ms);
   CHECK(log.contains("misses the watchdog"));
-  CHECK(house.service->stuck_actors.empty()); // what was said must be written first
+  CHECK(graph.service->stuck_actors.empty()); // what was said must be written first
   on.advance(1s);
-  REQUIRE(house.service->stuck_actors.size() == 1);
-  CHECK(house.service->stuck_actors[0] == "watchdog");
+  REQUIRE(graph.service->stuck_actors.size() == 1);
+  CHECK(graph.service->stuck_actors[0] == "watchdog");
 }
 
 TEST_CASE("a watchdog that pings again in time is not given up") {
@@ -64,12 +64,12 @@ TEST_CASE("a watchdog that pings again in time is not given up") {
   virtual_system on;
   auto plans = three_children();
   plans[0].name = "watchdog";
-  fake_house house{on, plans, true, {}, 30s, 5s};
+  fake_graph graph{on, plans, true, {}, 30s, 5s};
   on.advance(5100ms);
   CHECK(log.contains("misses the watchdog"));
-  tell_from_outside(house.supervisor, atom::ping_v);
+  tell_from_outside(graph.supervisor, atom::ping_v);
   on.advance(2s);
-  CHECK(house.service->stuck_actors.empty());
+  CHECK(graph.service->stuck_actors.empty());
 }
 
 TEST_CASE("the watchdog is watched whatever the phase of the status line") {
@@ -78,15 +78,15 @@ TEST_CASE("the watchdog is watched whatever the phase of the status line") {
     virtual_system on;
     auto plans = three_children();
     plans[0].name = "watchdog";
-    fake_house house{on, plans, true, {}, 30s, 5s};
-    house.service->status_shown = true;
-    tell_from_outside(house.supervisor, atom::reload_v); // sets the timer of the status line
+    fake_graph graph{on, plans, true, {}, 30s, 5s};
+    graph.service->status_shown = true;
+    tell_from_outside(graph.supervisor, atom::reload_v); // sets the timer of the status line
     on.advance(2s + phase);
-    tell_from_outside(house.supervisor, atom::ping_v); // its last
+    tell_from_outside(graph.supervisor, atom::ping_v); // its last
     on.advance(5390ms);
-    CHECK(house.service->stuck_actors.empty());
+    CHECK(graph.service->stuck_actors.empty());
     on.advance(10ms); // 5 s of silence, and 0.4 s for what is said of it
-    CHECK(house.service->stuck_actors == std::vector<std::string>{"watchdog"});
+    CHECK(graph.service->stuck_actors == std::vector<std::string>{"watchdog"});
   }
 }
 
@@ -94,26 +94,26 @@ TEST_CASE("a watchdog that comes back before it is given up is not given up") {
   virtual_system on;
   auto plans = three_children();
   plans[0].name = "watchdog";
-  fake_house house{on, plans, true, {}, 30s, 5s};
-  tell_from_outside(house.supervisor, atom::ping_v);
+  fake_graph graph{on, plans, true, {}, 30s, 5s};
+  tell_from_outside(graph.supervisor, atom::ping_v);
   on.advance(5100ms); // missed, and about to be given up
-  tell_from_outside(house.supervisor, atom::ping_v);
+  tell_from_outside(graph.supervisor, atom::ping_v);
   on.advance(1s);
-  CHECK(house.service->stuck_actors.empty());
+  CHECK(graph.service->stuck_actors.empty());
   on.advance(5s); // and once more it is silent
-  CHECK(house.service->stuck_actors == std::vector<std::string>{"watchdog"});
+  CHECK(graph.service->stuck_actors == std::vector<std::string>{"watchdog"});
 }
 
 TEST_CASE("a supervisor that dies leaves the process to the last resort, with the cause") {
   virtual_system on;
-  fake_house house{on, three_children()};
-  caf::anon_send_exit(house.supervisor, caf::exit_reason::kill);
+  fake_graph graph{on, three_children()};
+  caf::anon_send_exit(graph.supervisor, caf::exit_reason::kill);
   on.run();
-  CHECK(house.service->death == "it was ended from outside");
-  CHECK(house.service->last_draft.actors.size() == 3);
-  CHECK_FALSE(house.finished());
+  CHECK(graph.service->death == "it was ended from outside");
+  CHECK(graph.service->last_draft.actors.size() == 3);
+  CHECK_FALSE(graph.finished());
   virtual_system other;
-  fake_house well{other, three_children()};
+  fake_graph well{other, three_children()};
   well.terminate();
   CHECK(well.finished());
   CHECK(well.service->death.empty());
@@ -121,11 +121,11 @@ TEST_CASE("a supervisor that dies leaves the process to the last resort, with th
 
 TEST_CASE("the status line is renewed while somebody shows it, and not in a stop") {
   virtual_system on;
-  fake_house house{on, three_children(manner::obedient, manner::deaf), true};
-  house.service->status_shown = true;
-  tell_from_outside(house.supervisor, atom::reload_v); // wakes the timer
+  fake_graph graph{on, three_children(manner::obedient, manner::deaf), true};
+  graph.service->status_shown = true;
+  tell_from_outside(graph.supervisor, atom::reload_v); // wakes the timer
   auto lines = [&] {
-    const auto& texts = house.service->texts;
+    const auto& texts = graph.service->texts;
     return std::count_if(texts.begin(), texts.end(), [](const std::string& text) {
       return text.starts_with("ready: "); // the state alone is "ready"
     });
@@ -136,9 +136,9 @@ TEST_CASE("the status line is renewed while somebody shows it, and not in a stop
   CHECK(before <= 6);
   on.advance(4s);
   CHECK(lines() == before + 2);
-  house.terminate();
+  graph.terminate();
   on.advance(20s);
-  CHECK_FALSE(house.finished());
+  CHECK_FALSE(graph.finished());
   CHECK(lines() == before + 2);
-  CHECK(house.service->texts.back().starts_with("draining: "));
+  CHECK(graph.service->texts.back().starts_with("draining: "));
 }

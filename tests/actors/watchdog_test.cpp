@@ -36,7 +36,7 @@ public:
   void give_up(const std::string& actor) override { given_up.push_back(actor); }
   std::optional<thread_times> times_of(int) const override { return thread_times{{}, waited}; }
   duration suspended() const override { return asleep; }
-  std::vector<outside_part> look_around() override { return outside; }
+  std::vector<outside_part> inspect_parts() override { return outside; }
   void show_health(const health_view& now) override { health = now; }
   void rest() override { resting = true; }
 

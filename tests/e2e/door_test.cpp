@@ -146,7 +146,7 @@ namespace {
 
 /// The first expectation that does not hold under a limit of 264 open files; 0: all hold. In a
 /// process of its own, because a limit that was lowered cannot be raised again.
-int look_at_few_files() {
+int inspect_few_files() {
   rlimit few{128, 264};
   ::setrlimit(RLIMIT_NOFILE, &few);
   temp_dir dir;
@@ -181,7 +181,7 @@ TEST_CASE(
   "fewer open files than server.max_connections needs: said at the start and by the doctor") {
   auto child = ::fork();
   if (child == 0)
-    std::_Exit(look_at_few_files());
+    std::_Exit(inspect_few_files());
   int status = 0;
   REQUIRE(::waitpid(child, &status, 0) == child);
   REQUIRE(WIFEXITED(status));

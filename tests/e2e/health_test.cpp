@@ -125,7 +125,7 @@ TEST_CASE("60 abandoned questions: the next one is answered at once, and nothing
   REQUIRE(has_faults());
   temp_dir dir;
   // Each look of a question's watch takes 100 ms, the whole year a multiple of it.
-  service_process service{dir.path(), {{"PHI_FAULTS", "reader.look=block:100"}}};
+  service_process service{dir.path(), {{"PHI_FAULTS", "reader.check=block:100"}}};
   for (int i = 0; i < 60; ++i)
     ask_and_leave(service.port());
   std::this_thread::sleep_for(1s);
@@ -139,7 +139,7 @@ TEST_CASE("60 abandoned questions: the next one is answered at once, and nothing
 TEST_CASE("a long question does not hold a stop: it is answered 503, and the exit is clean") {
   REQUIRE(has_faults());
   temp_dir dir;
-  service_process service{dir.path(), {{"PHI_FAULTS", "reader.look=block:700"}}};
+  service_process service{dir.path(), {{"PHI_FAULTS", "reader.check=block:700"}}};
   http_client waits{service.port()};
   waits.send("GET /api/v1/stats/daily?start=2026-01-01&end=2026-12-31 HTTP/1.1\r\nHost: x\r\n\r\n");
   std::this_thread::sleep_for(1100ms);
@@ -186,7 +186,7 @@ TEST_CASE("a check and a backup longer than the watchdog's and the admin socket'
     CHECK(post(service.port(), "/api/v1/events", events + "]").status == 200);
   CHECK(service.stop().code == 0);
   // Every look takes 70 ms: to check 20 000 events takes more than half a minute.
-  service_process slow{dir.path(), strict_watchdog({{"PHI_FAULTS", "inspector.look=block:70"},
+  service_process slow{dir.path(), strict_watchdog({{"PHI_FAULTS", "inspector.check=block:70"},
                                                     {"APP_STATS_TRACK_REQUESTS", "false"}})};
   auto began = steady::now();
   auto verified = std::make_shared<program_result>();

@@ -205,7 +205,7 @@ TEST_CASE("flaw 5: the second signal makes the stop fast, the third ends it at o
   CHECK(service.wait_for_log("another stop signal makes the stop fast, a third ends the process"));
   std::this_thread::sleep_for(a_press);
   service.signal(SIGINT);
-  CHECK(service.wait_for_log("hurries the stop"));
+  CHECK(service.wait_for_log("escalates the stop"));
   CHECK(service.logged("another stop signal ends the process at once"));
   std::this_thread::sleep_for(a_press);
   service.signal(SIGTERM);

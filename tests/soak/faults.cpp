@@ -20,15 +20,15 @@ using testing::eventually;
 /// While it lives, the service may find no database to start with.
 class no_start_while {
 public:
-  explicit no_start_while(house& at) : at_{at} { ++at_.no_start; }
+  explicit no_start_while(soaked_service& at) : at_{at} { ++at_.no_start; }
   ~no_start_while() { --at_.no_start; }
   no_start_while(const no_start_while&) = delete;
 
 private:
-  house& at_;
+  soaked_service& at_;
 };
 
-void descriptor_famine(house& at, chance& by) {
+void descriptor_famine(soaked_service& at, chance& by) {
   auto pid = at.pid();
   rlimit before{};
   if (pid <= 0 || ::prlimit(pid, RLIMIT_NOFILE, nullptr, &before) != 0)
@@ -45,14 +45,14 @@ void descriptor_famine(house& at, chance& by) {
   ::prlimit(pid, RLIMIT_NOFILE, &before, nullptr);
 }
 
-void disk_full(house& at, chance& by) {
+void disk_full(soaked_service& at, chance& by) {
   no_start_while full{at};
   at.disk()->fill();
   by.wait_ms(200, 2500);
   at.disk()->clear();
 }
 
-void database_locked(house& at, chance& by) {
+void database_locked(soaked_service& at, chance& by) {
   no_start_while locked{at};
   sqlite3* db = nullptr;
   sqlite3_open((at.directory() + "/disk/phi.db").c_str(), &db);
@@ -63,7 +63,7 @@ void database_locked(house& at, chance& by) {
   sqlite3_close(db);
 }
 
-void backup(house& at, chance&) {
+void backup(soaked_service& at, chance&) {
   auto file = at.directory() + "/backup.db";
   std::filesystem::remove(file);
   auto made = testing::run_program(
@@ -76,7 +76,7 @@ void backup(house& at, chance&) {
     at.wrong("a backup's roll-ups differ from its rows: " + mismatch);
 }
 
-bool answers(house& at) {
+bool answers(soaked_service& at) {
   try {
     return at.server().number("SELECT 1") == 1;
   } catch (const std::exception&) {
@@ -84,20 +84,20 @@ bool answers(house& at) {
   }
 }
 
-void postgres_stopped(house& at, chance& by) {
+void postgres_stopped(soaked_service& at, chance& by) {
   at.server().stop(by.one_in(2) ? "fast" : "immediate");
   by.wait_ms(50, 3000);
   at.server().start();
 }
 
-void backends_killed(house& at, chance&) {
+void backends_killed(soaked_service& at, chance&) {
   if (!answers(at))
     return;
   at.server().kill_backends();
   eventually([&] { return answers(at); }, 20s);
 }
 
-void backends_terminated(house& at, chance& by) {
+void backends_terminated(soaked_service& at, chance& by) {
   for (int i = by.between(1, 5); i > 0 && answers(at); --i) {
     at.server().ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                     "WHERE application_name LIKE 'phi-backend%'");
@@ -106,7 +106,7 @@ void backends_terminated(house& at, chance& by) {
 }
 
 /// The processes of the server: its first and all that it has started.
-std::vector<pid_t> processes_of(house& at) {
+std::vector<pid_t> processes_of(soaked_service& at) {
   pid_t first = 0;
   std::ifstream{at.server().directory() + "/postmaster.pid"} >> first;
   std::vector<pid_t> out{first};
@@ -117,7 +117,7 @@ std::vector<pid_t> processes_of(house& at) {
   return out;
 }
 
-void postgres_frozen(house& at, chance& by) {
+void postgres_frozen(soaked_service& at, chance& by) {
   auto them = processes_of(at);
   for (auto pid : them)
     ::kill(pid, SIGSTOP);
@@ -126,13 +126,13 @@ void postgres_frozen(house& at, chance& by) {
     ::kill(pid, SIGCONT);
 }
 
-void postgres_read_only(house& at, chance& by) {
+void postgres_read_only(soaked_service& at, chance& by) {
   at.server().set("default_transaction_read_only = on");
   by.wait_ms(100, 1500);
   at.server().set("default_transaction_read_only = off");
 }
 
-void network_cut(house& at, chance& by) {
+void network_cut(soaked_service& at, chance& by) {
   if (by.one_in(3))
     return at.network().reset();
   at.network().cut();
@@ -142,7 +142,7 @@ void network_cut(house& at, chance& by) {
   at.network().heal();
 }
 
-void table_locked(house& at, chance& by) {
+void table_locked(soaked_service& at, chance& by) {
   if (!answers(at))
     return;
   testing::postgres_session other{at.server().url()};
@@ -191,7 +191,7 @@ std::vector<fault> all_faults(bool has_disk) {
 
 } // namespace
 
-std::vector<fault> faults_of(house& at, befalls whom) {
+std::vector<fault> faults_of(soaked_service& at, befalls whom) {
   std::vector<fault> out;
   for (auto& one : all_faults(at.disk() != nullptr))
     if (one.whom == whom && (at.kind() == database::sqlite ? one.on_sqlite : one.on_postgres))

@@ -1,7 +1,7 @@
 #pragma once
-/// What can befall a house, by name; drawn by chance.
+/// What can befall a service, by name; drawn by chance.
 
-#include "tests/soak/house.hpp"
+#include "tests/soak/soaked_service.hpp"
 
 #include <functional>
 #include <string>
@@ -19,10 +19,10 @@ struct fault {
   befalls whom;
   bool on_sqlite;
   bool on_postgres;
-  std::function<void(house&, chance&)> run; ///< ends with all as it was
+  std::function<void(soaked_service&, chance&)> run; ///< ends with all as it was
 };
 
-/// Those that may befall this house.
-std::vector<fault> faults_of(house& at, befalls whom);
+/// Those that may befall this service.
+std::vector<fault> faults_of(soaked_service& at, befalls whom);
 
 } // namespace phi::soak

@@ -27,7 +27,8 @@ struct drawn {
   uint64_t seed;
 };
 
-std::vector<drawn> draw(house& at, befalls whom, chance& by, int most, const std::string& without) {
+std::vector<drawn> draw(soaked_service& at, befalls whom, chance& by, int most,
+                        const std::string& without) {
   std::vector<fault> some;
   for (auto& one : faults_of(at, whom))
     if (("," + without + ",").find("," + one.name + ",") == std::string::npos)
@@ -45,7 +46,7 @@ std::string names(const std::vector<drawn>& some) {
   return out.empty() ? "-" : out;
 }
 
-void run_all(house& at, const std::vector<drawn>& some) {
+void run_all(soaked_service& at, const std::vector<drawn>& some) {
   for (const auto& one : some) {
     std::this_thread::sleep_for(std::chrono::milliseconds{one.after_ms});
     chance by{one.seed};
@@ -58,7 +59,8 @@ void run_all(house& at, const std::vector<drawn>& some) {
 }
 
 /// Phases until the time is over or something is wrong.
-void live(house& at, const wanted& with, std::map<std::string, int>& counts, std::mutex& guard) {
+void live(soaked_service& at, const wanted& with, std::map<std::string, int>& counts,
+          std::mutex& guard) {
   chance by{with.seed * 2 + static_cast<uint64_t>(at.kind())};
   auto end = steady::now() + std::chrono::duration<double, std::ratio<60>>{with.minutes};
   for (int number = 1; steady::now() < end && at.findings().empty(); ++number) {
@@ -105,7 +107,7 @@ wanted read_arguments(const std::vector<std::string>& words) {
   return out;
 }
 
-bool report(house& at) {
+bool report(soaked_service& at) {
   auto all = at.all();
   std::cout << at.name() << ": " << all.acknowledged << " acknowledged, " << all.refused
             << " refused, " << all.unknown << " with an unknown outcome, " << all.forbidden
@@ -117,15 +119,15 @@ bool report(house& at) {
 
 bool soak(const wanted& with) {
   std::cout << "seed " << with.seed << ", " << with.minutes << " minutes\n";
-  std::vector<std::unique_ptr<house>> houses;
+  std::vector<std::unique_ptr<soaked_service>> services;
   if (!with.only_postgres)
-    houses.push_back(std::make_unique<house>(database::sqlite, with.minutes));
+    services.push_back(std::make_unique<soaked_service>(database::sqlite, with.minutes));
   if (!with.only_sqlite)
-    houses.push_back(std::make_unique<house>(database::postgres, with.minutes));
+    services.push_back(std::make_unique<soaked_service>(database::postgres, with.minutes));
   std::map<std::string, int> counts;
   std::mutex guard;
   std::vector<std::thread> lives;
-  for (auto& one : houses)
+  for (auto& one : services)
     lives.emplace_back([&] { live(*one, with, counts, guard); });
   for (auto& one : lives)
     one.join();
@@ -134,7 +136,7 @@ bool soak(const wanted& with) {
     std::cout << " " << name << " " << n << ";";
   std::cout << "\n";
   bool good = true;
-  for (auto& one : houses)
+  for (auto& one : services)
     good = report(*one) && good;
   return good;
 }

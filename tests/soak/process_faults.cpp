@@ -18,7 +18,7 @@ constexpr int unaccounted = static_cast<int>(exit_code::unaccounted);
 constexpr int forced = static_cast<int>(exit_code::forced_by_deadline);
 
 /// Points that are passed when events are stored, and when there is no spool to take them.
-std::vector<std::string> points(const house& at, bool with_questions) {
+std::vector<std::string> points(const soaked_service& at, bool with_questions) {
   std::vector<std::string> out{"store.begin",     "store.before_commit", "store.commit",
                                "store.committed", "stats.ingest",        "stats.committed"};
   if (at.kind() == database::postgres)
@@ -28,13 +28,13 @@ std::vector<std::string> points(const house& at, bool with_questions) {
   return out;
 }
 
-void end_and_start(house& at, int signal, const std::set<int>& codes) {
+void end_and_start(soaked_service& at, int signal, const std::set<int>& codes) {
   at.signal(signal);
   at.ended(codes);
   at.start();
 }
 
-void ask_something(house& at) {
+void ask_something(soaked_service& at) {
   testing::http_client client{at.port()};
   if (client.connected())
     client.send("GET /api/v1/stats/summary HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -42,25 +42,25 @@ void ask_something(house& at) {
 
 } // namespace
 
-void restart(house& at, chance&) {
+void restart(soaked_service& at, chance&) {
   end_and_start(at, SIGTERM, {clean});
 }
 
-void two_signals(house& at, chance& by) {
+void two_signals(soaked_service& at, chance& by) {
   at.signal(SIGTERM);
   by.wait_ms(0, 600);
   end_and_start(at, SIGTERM, {clean});
 }
 
-void fast_stop(house& at, chance&) {
+void fast_stop(soaked_service& at, chance&) {
   end_and_start(at, SIGQUIT, {clean});
 }
 
-void kill_and_start(house& at, chance&) {
+void kill_and_start(soaked_service& at, chance&) {
   end_and_start(at, SIGKILL, {-SIGKILL});
 }
 
-void kill_at_a_point(house& at, chance& by) {
+void kill_at_a_point(soaked_service& at, chance& by) {
   std::vector<std::string> where{"store.begin", "store.before_commit", "store.committed",
                                  "store.after_commit", "stats.committed"};
   if (at.kind() == database::postgres)
@@ -73,27 +73,27 @@ void kill_at_a_point(house& at, chance& by) {
   end_and_start(at, SIGKILL, {-SIGKILL});
 }
 
-void reload(house& at, chance& by) {
+void reload(soaked_service& at, chance& by) {
   for (int i = by.between(1, 6); i > 0; --i) {
     at.signal(SIGHUP);
     by.wait_ms(0, 300);
   }
 }
 
-void freeze(house& at, chance& by) {
+void freeze(soaked_service& at, chance& by) {
   at.signal(SIGSTOP);
   by.wait_ms(100, 4000);
   at.signal(SIGCONT);
 }
 
-void lame_duck_and_dump(house& at, chance& by) {
+void lame_duck_and_dump(soaked_service& at, chance& by) {
   at.signal(SIGUSR2);
   by.wait_ms(0, 500);
   at.signal(SIGUSR1);
   at.signal(SIGUSR2);
 }
 
-void stuck_actor(house& at, chance& by) {
+void stuck_actor(soaked_service& at, chance& by) {
   auto where = by.of(points(at, true));
   auto how = by.one_in(2) ? "=spin@" : "=block@";
   at.signal(SIGTERM);
@@ -116,7 +116,7 @@ void stuck_actor(house& at, chance& by) {
   at.start();
 }
 
-void throwing_actor(house& at, chance& by) {
+void throwing_actor(soaked_service& at, chance& by) {
   auto where = by.of(points(at, true));
   at.signal(SIGTERM);
   at.ended({clean});

@@ -23,7 +23,7 @@ std::string event_line(const std::string& feature, const std::string& id) {
          + R"(","status":200,"durationMs":2.5})" + "\n";
 }
 
-batch new_batch(house& at, chance& by) {
+batch new_batch(soaked_service& at, chance& by) {
   batch out;
   for (int n = by.one_in(3) ? by.between(2, 40) : 1; n > 0; --n) {
     out.ids.push_back(at.next_id("e"));
@@ -34,7 +34,7 @@ batch new_batch(house& at, chance& by) {
 
 } // namespace
 
-senders::senders(house& at, uint64_t seed) {
+senders::senders(soaked_service& at, uint64_t seed) {
   for (int i = 0; i < sender_count; ++i)
     threads_.emplace_back([this, &at, i, seed] { run(at, i, seed + static_cast<uint64_t>(i)); });
 }
@@ -46,17 +46,17 @@ void senders::finish() {
       thread.join();
 }
 
-void senders::run(house& at, int number, uint64_t seed) {
+void senders::run(soaked_service& at, int number, uint64_t seed) {
   chance by{seed};
   bool keeps = number % 2 == 0; // its connection
   bool again = number % 3 != 0; // sends again what it has no answer to
   std::unique_ptr<http_client> connection;
-  batch now;
+  batch under_way;
   int tries = 0;
   while (!stop_) {
-    if (now.ids.empty()) {
-      now = new_batch(at, by);
-      at.events().sent(now.ids);
+    if (under_way.ids.empty()) {
+      under_way = new_batch(at, by);
+      at.events().sent(under_way.ids);
       tries = 0;
     }
     if (!connection || !keeps)
@@ -66,19 +66,19 @@ void senders::run(house& at, int number, uint64_t seed) {
       std::this_thread::sleep_for(10ms);
       continue;
     }
-    auto answer = connection->post(events_path, now.body, lines_type);
-    bool done = at.events().answered(now.ids, answer);
+    auto answer = connection->post(events_path, under_way.body, lines_type);
+    bool done = at.events().answered(under_way.ids, answer);
     if (answer.status == 0 || answer.closes())
       connection.reset();
     if (done || !again || ++tries > 50)
-      now = {};
+      under_way = {};
     if (!done)
       std::this_thread::sleep_for(10ms);
     by.wait_ms(5, 30);
   }
 }
 
-void send_batch(house& at, chance& by, bool poison) {
+void send_batch(soaked_service& at, chance& by, bool poison) {
   auto now = new_batch(at, by);
   at.events().sent(now.ids);
   if (poison) {
@@ -92,7 +92,7 @@ void send_batch(house& at, chance& by, bool poison) {
     at.events().answered(now.ids, client.post(events_path, now.body, lines_type));
 }
 
-void connect_and_reset(house& at, chance& by) {
+void connect_and_reset(soaked_service& at, chance& by) {
   for (int i = by.between(200, 2000); i > 0; --i) {
     http_client client{at.port()};
     if (!client.connected())
@@ -104,7 +104,7 @@ void connect_and_reset(house& at, chance& by) {
   }
 }
 
-void slow_clients(house& at, chance& by) {
+void slow_clients(soaked_service& at, chance& by) {
   std::vector<std::unique_ptr<http_client>> them;
   for (int i = by.between(5, 30); i > 0; --i)
     them.push_back(std::make_unique<http_client>(at.port()));
@@ -118,7 +118,7 @@ void slow_clients(house& at, chance& by) {
   by.wait_ms(100, 1000);
 }
 
-void half_open(house& at, chance& by) {
+void half_open(soaked_service& at, chance& by) {
   testing::tcp_proxy network{at.port()};
   std::vector<std::unique_ptr<http_client>> them;
   for (int i = by.between(2, 20); i > 0; --i) {
@@ -131,7 +131,7 @@ void half_open(house& at, chance& by) {
   by.wait_ms(500, 3000);
 }
 
-void abandoned_questions(house& at, chance& by) {
+void abandoned_questions(soaked_service& at, chance& by) {
   const std::vector<std::string> questions{"summary", "features", "timeseries", "routes", "users"};
   for (int i = by.between(20, 80); i > 0; --i) {
     http_client client{at.port()};
@@ -140,7 +140,7 @@ void abandoned_questions(house& at, chance& by) {
   }
 }
 
-void wrong_input(house& at, chance& by) {
+void wrong_input(soaked_service& at, chance& by) {
   const std::vector<std::string> bodies{"",
                                         "{",
                                         "[1,2",
@@ -170,7 +170,7 @@ void wrong_input(house& at, chance& by) {
   }
 }
 
-void poison(house& at, chance& by) {
+void poison(soaked_service& at, chance& by) {
   for (int i = by.between(1, 8); i > 0; --i) {
     send_batch(at, by, true);
     by.wait_ms(1, 200);

@@ -117,7 +117,7 @@ prepared_reload fake_service::prepare_reload() {
   return out;
 }
 
-fake_house::fake_house(virtual_system& on, std::vector<fake_child_plan> plans, bool force,
+fake_graph::fake_graph(virtual_system& on, std::vector<fake_child_plan> plans, bool force,
                        duration drain_delay, duration timeout, duration watchdog_silence)
   : on_(on) {
   std::vector<child_spec> specs;
@@ -152,12 +152,12 @@ fake_house::fake_house(virtual_system& on, std::vector<fake_child_plan> plans, b
   on.run();
 }
 
-void fake_house::terminate(stop_mode mode, stop_reason reason) {
+void fake_graph::terminate(stop_mode mode, stop_reason reason) {
   tell_from_outside(supervisor, atom::terminate_v, mode, reason);
   on_.run();
 }
 
-void fake_house::kill_child(const std::string& name) {
+void fake_graph::kill_child(const std::string& name) {
   kill_now(actors_.at(name));
   on_.run();
 }

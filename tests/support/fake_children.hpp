@@ -84,9 +84,9 @@ struct fake_child_plan {
 class virtual_system;
 
 /// A supervisor over fake children in stop order, budgets of 9.5 s each within 30 s.
-class fake_house {
+class fake_graph {
 public:
-  fake_house(virtual_system& on, std::vector<fake_child_plan> plans, bool force = true,
+  fake_graph(virtual_system& on, std::vector<fake_child_plan> plans, bool force = true,
              duration drain_delay = {}, duration timeout = std::chrono::seconds{30},
              duration watchdog_silence = {});
 

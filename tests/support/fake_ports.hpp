@@ -3,7 +3,7 @@
 /// time in one thread.
 
 #include "actors/service_graph.hpp"
-#include "tests/support/spool_house.hpp"
+#include "tests/support/spool_fixture.hpp"
 
 #include <memory>
 #include <string>

@@ -61,7 +61,7 @@ bool may_be_turned_away(int socket) {
 }
 
 /// Whether there may be something that we are not allowed to see.
-bool may_not_look(const std::string& path) {
+bool may_not_enter(const std::string& path) {
   struct stat ignored {};
   return ::stat(path.c_str(), &ignored) != 0 && errno == EACCES;
 }
@@ -86,7 +86,7 @@ std::string find_admin_socket(const command_context& context) {
   for (const auto& place : places)
     if (is_socket(place))
       return place;
-    else if (may_not_look(place))
+    else if (may_not_enter(place))
       throw failure{exit_status::failed, explain(place, EACCES)};
   if (is_own_socket("data/admin.sock"))
     return "data/admin.sock";

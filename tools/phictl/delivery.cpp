@@ -67,13 +67,13 @@ public:
 
 private:
   /// Does it, again and again while it may still work.
-  template <class What>
-  std::invoke_result_t<What> insist(What what) {
+  template <class Action>
+  std::invoke_result_t<Action> insist(Action action) {
     auto until = steady::now() + context_.timeout_or(5min);
     for (auto wait = 100ms;; wait = std::min(wait * 2, 5000ms)) {
       try {
         connect();
-        return what();
+        return action();
       } catch (const failure& e) {
         bool later = e.helps() == remedy::later;
         bool may_pass =

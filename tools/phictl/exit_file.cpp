@@ -103,9 +103,9 @@ void explain_row(const json& row, const std::string& culprit, std::vector<std::s
   constexpr double noticeable_ms = 500;
   auto actor = row.value("actor", "?");
   bool innocent = !culprit.empty() && culprit != actor;
-  if (row.contains("hurriedMs") && innocent)
+  if (row.contains("escalatedMs") && innocent)
     out.push_back(actor + " used up its budget waiting for " + culprit);
-  else if (row.contains("hurriedMs"))
+  else if (row.contains("escalatedMs"))
     out.push_back(actor + " used up its budget: raise shutdown." + std::string{name_of_share(actor)}
                   + "_budget_percent (and lower another's), or shutdown.timeout_secs");
   if (waited_ms(row, "for", actor_name::store) > noticeable_ms)

@@ -94,8 +94,8 @@ terminal& warn() {
   return out;
 }
 
-void print_json(const nlohmann::ordered_json& what, int indent) {
-  std::cout << show_json(what, indent) << "\n";
+void print_json(const nlohmann::ordered_json& value, int indent) {
+  std::cout << show_json(value, indent) << "\n";
 }
 
 nlohmann::ordered_json read_json(const std::string& text) {
@@ -108,13 +108,13 @@ nlohmann::ordered_json read_json(std::istream& from) {
   return read_json(std::string{std::istreambuf_iterator<char>{from}, {}});
 }
 
-std::string show_json(const nlohmann::ordered_json& what, int indent) {
+std::string show_json(const nlohmann::ordered_json& value, int indent) {
   return printable_json(
-    what.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    value.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
-std::string pack_json(const nlohmann::ordered_json& what) {
-  return what.dump();
+std::string pack_json(const nlohmann::ordered_json& value) {
+  return value.dump();
 }
 
 colour colour_of_state(const std::string& state) {

@@ -80,17 +80,17 @@ terminal& print(); ///< to stdout
 terminal& warn();  ///< to stderr
 
 /// JSON and the end of a line to stdout; `indent` as in `show_json`.
-void print_json(const nlohmann::ordered_json& what, int indent = -1);
+void print_json(const nlohmann::ordered_json& value, int indent = -1);
 
 /// The colour of a state: green for good ones, yellow for passing ones, red for bad ones.
 colour colour_of_state(const std::string& state);
 
 /// JSON that a terminal can take: always valid and UTF-8, whatever somebody has put into it, and
 /// the same JSON. `indent`: blanks a level; -1: on one line.
-std::string show_json(const nlohmann::ordered_json& what, int indent = -1);
+std::string show_json(const nlohmann::ordered_json& value, int indent = -1);
 
 /// JSON for a file or the service, on one line, as it is. Throws when a text in it is no UTF-8.
-std::string pack_json(const nlohmann::ordered_json& what);
+std::string pack_json(const nlohmann::ordered_json& value);
 
 /// JSON that somebody else has written. Discarded (`is_discarded`) when it is none, and when it
 /// nests deeper than anybody needs: what prints or copies JSON calls itself for each level.

@@ -92,7 +92,7 @@ std::vector<std::string> stop_diagram(const std::string& file) {
                   file + " is not a whole trace; was the service still writing it?"};
   auto arrows = arrows_of(events);
   auto first = std::find_if(arrows.begin(), arrows.end(),
-                            [](const arrow& one) { return one.message == "terminate"; });
+                            [](const arrow& sent) { return sent.message == "terminate"; });
   if (first == arrows.end())
     throw failure{exit_status::failed, "there is no stop in " + file
                                          + "; trace one with PHI_TRACE=FILE.json phi-backend ..."};

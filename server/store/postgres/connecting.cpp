@@ -98,9 +98,9 @@ milliseconds whole_ms(clock::duration time) {
 }
 
 /// One call of `open_session`.
-class connecting {
+class connection_attempt {
 public:
-  connecting(const postgres_access& access, milliseconds silence, work_watch* watch)
+  connection_attempt(const postgres_access& access, milliseconds silence, work_watch* watch)
     : access_(access),
       silence_(std::to_string(silence.count())),
       until_(clock::now() + access.connect_timeout),
@@ -168,7 +168,7 @@ private:
   /// later waits for the one that is under way.
   found_addresses look_up_in_thread(const std::string& name, clock::time_point until) {
     auto answer = lookups_under_way().of(name);
-    while (answer.wait_for(next_look(until)) != std::future_status::ready)
+    while (answer.wait_for(next_check(until)) != std::future_status::ready)
       if (clock::now() >= until)
         return {{}, "nobody has told it in time"};
     lookups_under_way().over(name);
@@ -231,7 +231,7 @@ private:
   /// False: not before `until`.
   bool wait_for(int socket, short what, clock::time_point until) {
     for (;;) {
-      auto most = next_look(until);
+      auto most = next_check(until);
       if (most <= milliseconds{0})
         return false;
       pollfd one{socket, what, 0};
@@ -240,12 +240,12 @@ private:
     }
   }
 
-  milliseconds next_look(clock::time_point until) {
-    look();
+  milliseconds next_check(clock::time_point until) {
+    check_watch();
     return std::min<milliseconds>(work_watch::interval, whole_ms(until - clock::now()));
   }
 
-  void look() {
+  void check_watch() {
     if (auto why = watch_ ? watch_->check() : end_cause::none; why != end_cause::none)
       throw postgres_ended{why};
   }
@@ -273,7 +273,7 @@ std::string one_line(const char* text) {
 
 pg_conn* open_session(const postgres_access& access, milliseconds silence,
                       const secret_words& secrets, work_watch* watch) {
-  connecting to{access, silence, watch};
+  connection_attempt to{access, silence, watch};
   if (auto out = to.try_all())
     return out.release();
   throw postgres_error{secrets.without(to.why()), {}};

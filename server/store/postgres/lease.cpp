@@ -24,7 +24,7 @@ using value = postgres_value;
 using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 
-constexpr milliseconds look_again = 250ms;
+constexpr milliseconds check_interval = 250ms;
 
 /// State and start (clock ticks since the boot) of a process; nothing when it cannot be read.
 struct process_facts {
@@ -144,7 +144,7 @@ void claim_name(postgres_connection& db, const postgres_settings& settings, mill
     if (std::exchange(seen_until_us, other.lease_until_us) == 0)
       log_info("store", "waits: an earlier run of this instance may still be there",
                {{"host", other.run.host}, {"until", format_rfc3339(other.lease_until_us)}});
-    db.pause(look_again);
+    db.pause(check_interval);
   }
 }
 

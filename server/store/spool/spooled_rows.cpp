@@ -112,7 +112,7 @@ void copy_rows(sqlite_connection& from, sqlite_connection& to, const std::string
   };
   size_t uncommitted = 0;
   while (auto kept = next()) {
-    look_at(watch);
+    check_watch(watch);
     fault_point("spool.repair.row");
     if (!kept->check())
       continue;

@@ -52,7 +52,7 @@ void watched_reads::throw_if_ended() const {
     give_up();
 }
 
-void look_at(work_watch* watch) {
+void check_watch(work_watch* watch) {
   if (watch && watch->check() != end_cause::none)
     give_up();
 }

@@ -27,6 +27,6 @@ private:
 };
 
 /// For loops over rows: looks, and throws sqlite_error when the watch says so.
-void look_at(work_watch* watch);
+void check_watch(work_watch* watch);
 
 } // namespace phi::store

@@ -142,19 +142,19 @@ std::vector<statistics::compared> compare_identities(sqlite_connection& db) {
   return {number, sum};
 }
 
-bool identities::add(const digest& one) {
-  if (known(one) || !newest_.add(one))
+bool identities::add(const digest& identity) {
+  if (known(identity) || !newest_.add(identity))
     return false;
-  added_.push_back(one);
+  added_.push_back(identity);
   return true;
 }
 
-bool identities::known(const digest& one) {
+bool identities::known(const digest& identity) {
   if (!damage_.empty())
     throw damaged_run{damage_};
-  auto in_generation = [&](const auto& full) { return full.digests.contains(one); };
-  auto in_run = [&](const auto& run) { return tables_.contains(run, one); };
-  return newest_.contains(one) || std::any_of(full_.begin(), full_.end(), in_generation)
+  auto in_generation = [&](const auto& full) { return full.digests.contains(identity); };
+  auto in_run = [&](const auto& run) { return tables_.contains(run, identity); };
+  return newest_.contains(identity) || std::any_of(full_.begin(), full_.end(), in_generation)
          || std::any_of(runs_.rbegin(), runs_.rend(), in_run);
 }
 

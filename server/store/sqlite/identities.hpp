@@ -29,7 +29,7 @@ public:
   identities(sqlite_connection& db, identity_limits limits);
 
   /// True: it is new, and from now on it is not.
-  bool add(const digest& one);
+  bool add(const digest& identity);
 
   /// How many were added in this transaction; and takes back those behind the first `kept`.
   size_t added() const { return added_.size(); }
@@ -64,7 +64,7 @@ private:
 
   void load_rows_behind(int64_t seq);
   void make_run_now();
-  bool known(const digest& one);
+  bool known(const digest& identity);
   bool begin_merge();
   bool begin_run_of_generation();
   bool begin_run_of_level();

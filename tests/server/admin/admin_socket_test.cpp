@@ -63,8 +63,8 @@ void answer(const admin_request_ptr& request, const std::string& text) {
   std::exchange(request->answer, {})(text);
 }
 
-struct socket_house {
-  socket_house() { REQUIRE(socket.open(held.handler()).why() == ""); }
+struct socket_fixture {
+  socket_fixture() { REQUIRE(socket.open(held.handler()).why() == ""); }
 
   temp_dir dir;
   std::string path = dir.path("admin.sock");
@@ -77,7 +77,7 @@ constexpr const char* lost = "the request was lost with the actor that had it; t
 } // namespace
 
 TEST_CASE("admin socket: a line is what ends with a line feed, however it is cut") {
-  socket_house at;
+  socket_fixture at;
   raw_admin client{at.path};
   REQUIRE(client.connected());
   client.send("on");
@@ -95,7 +95,7 @@ TEST_CASE("admin socket: a line is what ends with a line feed, however it is cut
 
 TEST_CASE(
   "admin socket: a line may be as long as the bound with its end, and a byte more may not") {
-  socket_house at;
+  socket_fixture at;
   raw_admin client{at.path};
   std::string longest(admin_wire::max_line_bytes - 1, 'x');
   CHECK(client.send(longest + "\n"));
@@ -118,7 +118,7 @@ TEST_CASE(
 
 TEST_CASE(
   "admin socket: a request that nobody answered is said to be lost, and the next one works") {
-  socket_house at;
+  socket_fixture at;
   raw_admin client{at.path};
   client.send("one\n");
   at.held.next().reset();
@@ -136,7 +136,7 @@ TEST_CASE(
 }
 
 TEST_CASE("admin socket: without an actor requests are lost, and the next actor gets the next") {
-  socket_house at;
+  socket_fixture at;
   raw_admin client{at.path};
   at.socket.release_handles();
   client.send("one\n");
@@ -152,7 +152,7 @@ TEST_CASE("admin socket: without an actor requests are lost, and the next actor 
 }
 
 TEST_CASE("admin socket: the actor learns that its asker has gone, and only of that one") {
-  socket_house at;
+  socket_fixture at;
   auto client = std::make_unique<raw_admin>(at.path);
   raw_admin other{at.path};
   client->send("one\n");
@@ -171,7 +171,7 @@ TEST_CASE("admin socket: the actor learns that its asker has gone, and only of t
 }
 
 TEST_CASE("admin socket: a file goes along with the answer") {
-  socket_house at;
+  socket_fixture at;
   write_text(at.dir.path("copy"), "the copy");
   raw_admin client{at.path};
   client.send("backup\n");
@@ -197,7 +197,7 @@ TEST_CASE(
   "admin socket: when all places are taken, who is silent longest goes, never who waits for "
   "an answer") {
   recorded_log log;
-  socket_house at;
+  socket_fixture at;
   std::vector<std::unique_ptr<raw_admin>> clients;
   std::vector<admin_request_ptr> requests;
   auto come = [&](bool asks) {

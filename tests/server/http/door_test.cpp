@@ -3,7 +3,7 @@
 #include "server/http/door.hpp"
 #include "tests/support/connected_link.hpp"
 #include "tests/support/doctest.hpp"
-#include "tests/support/door_house.hpp"
+#include "tests/support/door_fixture.hpp"
 
 using namespace phi;
 using namespace phi::http;
@@ -11,7 +11,7 @@ using namespace phi::testing;
 using namespace std::chrono_literals;
 
 TEST_CASE("door: a connection has its request served, and is counted") {
-  door_house at;
+  door_fixture at;
   CHECK_FALSE(at.front.is_open());
   at.open();
   CHECK(at.front.is_open());
@@ -25,7 +25,7 @@ TEST_CASE("door: a connection has its request served, and is counted") {
 }
 
 TEST_CASE("door: when all places are taken new ones wait, until one goes") {
-  door_house at;
+  door_fixture at;
   at.open(false, 2);
   auto first = at.knock();
   auto second = at.knock();
@@ -44,7 +44,7 @@ TEST_CASE("door: when all places are taken new ones wait, until one goes") {
 }
 
 TEST_CASE("door: with all places taken who has been silent longest goes") {
-  door_house at;
+  door_fixture at;
   at.open(false, 2);
   auto first = at.knock();
   CHECK(at.run_until([&] { return at.loop.links.count() == 1; }));
@@ -62,7 +62,7 @@ TEST_CASE("door: with all places taken who has been silent longest goes") {
 }
 
 TEST_CASE("door: once it is shut to new clients, who waits is taken whether there is room or not") {
-  door_house at;
+  door_fixture at;
   at.open(false, 1);
   auto first = at.knock();
   CHECK(at.run_until([&] { return at.loop.links.count() == 1; }));
@@ -82,7 +82,7 @@ TEST_CASE("door: once it is shut to new clients, who waits is taken whether ther
 }
 
 TEST_CASE("door: who waits before an inherited listener is its heir's") {
-  door_house at;
+  door_fixture at;
   at.open(true, 1);
   auto first = at.knock();
   CHECK(at.run_until([&] { return at.loop.links.count() == 1; }));

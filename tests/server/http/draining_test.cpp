@@ -2,7 +2,7 @@
 
 #include "server/http/draining.hpp"
 #include "tests/support/doctest.hpp"
-#include "tests/support/door_house.hpp"
+#include "tests/support/door_fixture.hpp"
 
 using namespace phi;
 using namespace phi::http;
@@ -106,7 +106,7 @@ TEST_CASE("draining: who does not move is cut, who waits for a request is not") 
 namespace {
 
 /// A stop of a door with clients of each kind.
-struct stopping : door_house {
+struct stopping : door_fixture {
   stopping() {
     open();
     silent = knock();

@@ -50,8 +50,8 @@ struct storing_backend : backend_port {
   std::vector<asked_ptr<reader_query>> questions;
 };
 
-struct server_house {
-  explicit server_house(int64_t threads = 2) {
+struct server_fixture {
+  explicit server_fixture(int64_t threads = 2) {
     settings.server.port = 0;
     settings.server.threads = threads;
     settings.stats.track_requests = false;
@@ -79,7 +79,7 @@ const std::string ask_on = "GET " + std::string{question} + " HTTP/1.1\r\nHost: 
 } // namespace
 
 TEST_CASE("http server: serves what comes, and counts it") {
-  server_house at;
+  server_fixture at;
   CHECK(at.server->addresses().empty());
   CHECK(at.server->counts().accepted == 0);
   auto port = at.open();
@@ -106,7 +106,7 @@ TEST_CASE("http server: serves what comes, and counts it") {
 }
 
 TEST_CASE("http server: a stop answers what is in flight, ends who waits, and is told once") {
-  server_house at;
+  server_fixture at;
   auto port = at.open();
   http_client idle{port};
   CHECK(idle.get("/health/live").status == 200);
@@ -141,7 +141,7 @@ TEST_CASE("http server: a stop answers what is in flight, ends who waits, and is
 
 TEST_CASE("http server: in a hurry a question in flight is answered 503, and the late answer is "
           "nobody's") {
-  server_house at{1};
+  server_fixture at{1};
   auto port = at.open();
   http_client asking{port};
   asking.send(ask_on);
@@ -158,7 +158,7 @@ TEST_CASE("http server: in a hurry a question in flight is answered 503, and the
 }
 
 TEST_CASE("http server: opened again it goes on, and tells the new one; released, nobody") {
-  server_house at{1};
+  server_fixture at{1};
   auto port = at.open();
   http_client stays{port};
   CHECK(stays.get("/health/live").status == 200);
@@ -176,7 +176,7 @@ TEST_CASE("http server: opened again it goes on, and tells the new one; released
 }
 
 TEST_CASE("http server: settings hold for requests that begin then") {
-  server_house at;
+  server_fixture at;
   auto port = at.open();
   http_client client{port};
   CHECK(client.get("/health/live").status == 200);
@@ -192,7 +192,7 @@ TEST_CASE("http server: settings hold for requests that begin then") {
 }
 
 TEST_CASE("http server: a socket unit's address that lets others in needs a token") {
-  server_house at;
+  server_fixture at;
   auto open_with = [&](const std::string& host) {
     std::vector<owned_fd> inherited;
     inherited.push_back(std::move(*open_listener(host, 0)));

@@ -10,8 +10,8 @@ using phi::testing::recorded_backend;
 
 namespace {
 
-struct handling {
-  handling() {
+struct handler_fixture {
+  handler_fixture() {
     shared.tokens = std::make_shared<api::token_book>("/nonexistent/tokens.json");
     shared.backend = backend;
   }
@@ -44,7 +44,7 @@ request_fields post(std::string_view body, std::string_view target = events_path
 } // namespace
 
 TEST_CASE("request handler: events go to the actors, and none is answered before they say") {
-  handling at;
+  handler_fixture at;
   auto decided = at.of(post(R"([{"feature":"a"},{"x":1},{"feature":"b"}])"));
   CHECK_FALSE(decided.reply);
   REQUIRE(decided.events);
@@ -57,7 +57,7 @@ TEST_CASE("request handler: events go to the actors, and none is answered before
 }
 
 TEST_CASE("request handler: what is refused whole is answered at once, and counted all the same") {
-  handling at;
+  handler_fixture at;
   auto none = at.of(post(R"([{"x":1},{"x":2}])"));
   REQUIRE(none.reply);
   CHECK(none.reply->status == 400);
@@ -74,7 +74,7 @@ TEST_CASE("request handler: what is refused whole is answered at once, and count
 }
 
 TEST_CASE("request handler: a question goes to the reader with its parameters") {
-  handling at;
+  handler_fixture at;
   auto asks = at.of({.method = "GET",
                      .target = "/api/v1/stats/daily?start=2026-01-01&end=2026-01-02&timezone=UTC"});
   CHECK_FALSE(asks.reply);
@@ -86,7 +86,7 @@ TEST_CASE("request handler: a question goes to the reader with its parameters") 
 }
 
 TEST_CASE("request handler: readiness is ours and the actors' word") {
-  handling at;
+  handler_fixture at;
   request_fields ready{.method = "GET", .target = "/health/ready"};
   CHECK(at.status(ready) == 503);
   CHECK(at.last.reply->retry_after_s > 0);
@@ -104,7 +104,7 @@ TEST_CASE("request handler: readiness is ours and the actors' word") {
 }
 
 TEST_CASE("request handler: who asks what may be done is told, and who does another is told too") {
-  handling at;
+  handler_fixture at;
   at.settings.cors.allowed_origins = {"https://a.example"};
   CHECK(at.status({.method = "OPTIONS", .target = "*"}) == 204);
   CHECK(at.status({.method = "OPTIONS", .target = "/health"}) == 204);
@@ -121,7 +121,7 @@ TEST_CASE("request handler: who asks what may be done is told, and who does anot
 }
 
 TEST_CASE("request handler: a token that is needed comes before the body is read") {
-  handling at;
+  handler_fixture at;
   at.settings.auth.token.value = "S3cret";
   auto request = post("no JSON");
   CHECK(at.status(request) == 401);

@@ -103,9 +103,9 @@ TEST_CASE("process watch: without one nothing is done unless an abort is configu
 
 TEST_CASE("process watch: looks around as it is told to, and not before") {
   watched_process at{nullptr};
-  CHECK(at.watch.look_around().empty());
-  at.watch.on_look_around = [] { return std::vector<outside_part>{{.name = "loop 1"}}; };
-  CHECK(at.watch.look_around().at(0).name == "loop 1");
+  CHECK(at.watch.inspect_parts().empty());
+  at.watch.on_inspect_parts = [] { return std::vector<outside_part>{{.name = "loop 1"}}; };
+  CHECK(at.watch.inspect_parts().at(0).name == "loop 1");
 }
 
 TEST_CASE("process watch: the times of a thread of ours, and of none else") {

@@ -41,8 +41,9 @@ void show_cluster(const command_context& context) {
     return;
   }
   table rows{{"INSTANCE", "STATE", "VERSION", "STARTED", "LAST COMMIT", "SPOOLED", ""}};
-  auto time = [](const json& one, const char* name) {
-    return one.contains(name) && one[name].is_string() ? one[name].get<std::string>() : "-";
+  auto time = [](const json& instance, const char* name) {
+    return instance.contains(name) && instance[name].is_string() ? instance[name].get<std::string>()
+                                                                 : "-";
   };
   for (const auto& instance : answer["instances"]) {
     auto state = instance.value("state", "ready");
@@ -158,7 +159,7 @@ void in_restart_slot(const command_context& context, const restart_slot_options&
   take_slot(context, until);
   auto status = run(command);
   constexpr auto kept =
-    "; the restart slot is kept, so that no other instance goes down. Mend this one, then: "
+    "; the restart slot is kept, so that no other instance goes down. Repair this one, then: "
     "phictl cluster restart-slot --give-back";
   if (status != 0)
     throw failure{exit_status::failed,

@@ -75,13 +75,13 @@ struct source_part {
   int error = 0;
 };
 
-/// A part of the backup under its name with `how`, which opens it for reading.
-template <class How>
-std::vector<source_part> open_parts(How how) {
+/// The parts of the backup by their names, with `open`, which opens one for reading.
+template <class Open>
+std::vector<source_part> open_parts(Open open) {
   std::vector<source_part> out;
   for (const auto* part : database_parts)
     if (std::string_view{part} != "-shm") { // made again from the log
-      open_file file{how(part)};
+      open_file file{open(part)};
       out.push_back({part, std::move(file), errno});
     }
   return out;

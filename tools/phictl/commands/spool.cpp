@@ -42,9 +42,9 @@ void show_spool(const command_context& context) {
           << group_digits(answer.value("setAsideBatches", uint64_t{0}))
           << " batches are set aside; phictl spool replay tries them again\n";
   table rows{{"SET ASIDE", "EVENTS", "TAKEN", "WHY"}};
-  for (const auto& one : answer["setAside"])
-    rows.push_back({show_json(one["batch"]), show_json(one["events"]), one.value("takenAt", ""),
-                    paint(colour::red, one.value("why", ""))});
+  for (const auto& batch : answer["setAside"])
+    rows.push_back({show_json(batch["batch"]), show_json(batch["events"]),
+                    batch.value("takenAt", ""), paint(colour::red, batch.value("why", ""))});
   print_table(rows);
 }
 
@@ -68,12 +68,12 @@ void check_spool(const command_context& context, const spool_fsck_options& optio
   if (context.json)
     print_json(answer, 2);
   else {
-    for (const auto& one : answer["damaged"])
-      print() << paint(colour::red, "damaged") << "  batch " << show_json(one["batch"]) << ", "
-              << show_json(one["events"]) << " events: " << one.value("why", "") << "\n";
-    for (const auto& one : answer["missing"])
-      print() << paint(colour::red, "missing") << "  batch " << show_json(one["batch"]) << ", "
-              << show_json(one["events"])
+    for (const auto& batch : answer["damaged"])
+      print() << paint(colour::red, "damaged") << "  batch " << show_json(batch["batch"]) << ", "
+              << show_json(batch["events"]) << " events: " << batch.value("why", "") << "\n";
+    for (const auto& batch : answer["missing"])
+      print() << paint(colour::red, "missing") << "  batch " << show_json(batch["batch"]) << ", "
+              << show_json(batch["events"])
               << " events: acknowledged, and not in the file any more\n";
     if (auto missing = answer.value("missingBatches", uint64_t{0}); missing > 0)
       print() << group_digits(missing) << " batches with "

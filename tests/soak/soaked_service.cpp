@@ -1,4 +1,4 @@
-#include "tests/soak/house.hpp"
+#include "tests/soak/soaked_service.hpp"
 
 #include "protocol/lifecycle.hpp"
 #include "tests/support/eventually.hpp"
@@ -45,7 +45,9 @@ void run_in_file(const std::string& file, const std::string& sql) {
 
 } // namespace
 
-house::house(database kind, double minutes) : kind_{kind}, port_{testing::free_port()} {
+soaked_service::soaked_service(database kind, double minutes)
+  : kind_{kind},
+    port_{testing::free_port()} {
   ::chmod(dir_.path().c_str(), 0755);
   if (!testing::may_not_mount())
     disk_.emplace(dir_.path("disk"), std::to_string(128 + static_cast<int>(20 * minutes)) + "m");
@@ -61,9 +63,9 @@ house::house(database kind, double minutes) : kind_{kind}, port_{testing::free_p
   forbid_poison();
 }
 
-house::~house() = default;
+soaked_service::~soaked_service() = default;
 
-settings house::own_settings() const {
+settings soaked_service::own_settings() const {
   settings out{{"APP_SERVER_PORT", std::to_string(port_)},
                {"APP_STATS_BUSY_TIMEOUT_MS", "1000"},
                {"APP_STATS_POSTGRES_CONNECT_TIMEOUT_SECS", "2"},
@@ -78,7 +80,7 @@ settings house::own_settings() const {
   return out;
 }
 
-void house::forbid_poison() {
+void soaked_service::forbid_poison() {
   auto has_schema = [&] {
     return server_->number("SELECT count(*) FROM pg_class WHERE relname = 'event'") == 1;
   };
@@ -92,12 +94,12 @@ void house::forbid_poison() {
                 "BEGIN SELECT raise(ABORT, 'poison'); END");
 }
 
-testing::question house::asked() const {
+testing::question soaked_service::asked() const {
   return kind_ == database::postgres ? server_->asked()
                                      : testing::in_file(dir_.path("disk/phi.db"));
 }
 
-void house::start(const settings& more) {
+void soaked_service::start(const settings& more) {
   auto with = own_settings();
   for (const auto& [name, value] : more)
     with[name] = value;
@@ -123,7 +125,7 @@ void house::start(const settings& more) {
   }
 }
 
-int house::ended(const std::set<int>& codes) {
+int soaked_service::ended(const std::set<int>& codes) {
   std::unique_lock lock{mutex_};
   auto service = std::move(service_);
   lock.unlock();
@@ -148,41 +150,41 @@ int house::ended(const std::set<int>& codes) {
   }
 }
 
-void house::signal(int number) {
+void soaked_service::signal(int number) {
   std::lock_guard lock{mutex_};
   if (service_)
     service_->signal(number);
 }
 
-bool house::running() {
+bool soaked_service::running() {
   std::lock_guard lock{mutex_};
   return service_ && service_->running();
 }
 
-pid_t house::pid() {
+pid_t soaked_service::pid() {
   std::lock_guard lock{mutex_};
   return service_ ? service_->pid() : -1;
 }
 
-std::string house::log() {
+std::string soaked_service::log() {
   std::lock_guard lock{mutex_};
   return service_ ? service_->log() : "";
 }
 
-std::string house::last_exit() {
+std::string soaked_service::last_exit() {
   return testing::read_file(dir_.path("last-exit.json"));
 }
 
-void house::begin(const std::string& phase) {
+void soaked_service::begin(const std::string& phase) {
   phase_ = phase;
   events_ = std::make_unique<account>();
 }
 
-std::string house::next_id(const std::string& prefix) {
+std::string soaked_service::next_id(const std::string& prefix) {
   return prefix + phase_ + "-" + std::to_string(++ids_);
 }
 
-void house::settle() {
+void soaked_service::settle() {
   if (!running()) {
     wrong("the service is gone though nothing should have ended it:\n" + log());
     start();
@@ -215,7 +217,7 @@ void house::settle() {
   add_totals();
 }
 
-void house::add_totals() {
+void soaked_service::add_totals() {
   auto now = events_->count();
   all_.acknowledged += now.acknowledged;
   all_.refused += now.refused;
@@ -223,12 +225,12 @@ void house::add_totals() {
   all_.forbidden += now.forbidden;
 }
 
-void house::close() {
+void soaked_service::close() {
   signal(SIGTERM);
   ended({static_cast<int>(exit_code::clean)});
 }
 
-void house::wrong(const std::string& what) {
+void soaked_service::wrong(const std::string& what) {
   std::lock_guard lock{findings_guard_};
   auto text = phase_ + ": " + what;
   if (std::find(findings_.begin(), findings_.end(), text) == findings_.end())

@@ -39,7 +39,7 @@ struct knocking {
   }
 };
 
-struct door_house {
+struct door_fixture {
   void open(bool inherited = false, size_t places = 100) {
     auto made = open_listener("127.0.0.1", 0);
     if (!made)

@@ -2,7 +2,7 @@
 /// SPOOL on virtual time, on a disk in memory, before a store that does what the test says.
 
 #include "actors/spool.hpp"
-#include "tests/support/stats_house.hpp"
+#include "tests/support/stats_fixture.hpp"
 
 #include <algorithm>
 #include <deque>
@@ -141,8 +141,8 @@ public:
   uint64_t found = 0;
 };
 
-struct spool_house {
-  explicit spool_house(virtual_system& on) : on(on), stats(on) {
+struct spool_fixture {
+  explicit spool_fixture(virtual_system& on) : on(on), stats(on) {
     store = on.keep(on.system.spawn(fake_store, at_store));
     auto who = child_identity{"spool", {}, std::make_shared<activity>()};
     spool = on.keep(on.system.spawn(spool_behavior, who, disk, store));
@@ -214,7 +214,7 @@ struct spool_house {
   }
 
   virtual_system& on;
-  stats_house stats;
+  stats_fixture stats;
   size_t answered = 0;
   std::shared_ptr<fake_disk> disk = std::make_shared<fake_disk>();
   batches_ptr at_store = std::make_shared<std::vector<commit_batch_ptr>>();

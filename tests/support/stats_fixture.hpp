@@ -38,9 +38,9 @@ inline spool_actor::behavior_type fake_spool(batches_ptr batches) {
 }
 
 /// STATS over a store, and if asked for a spool, that do what the test says.
-struct stats_house {
-  explicit stats_house(virtual_system& on, stats_settings with = defaults_for_tests(),
-                       bool with_spool = false)
+struct stats_fixture {
+  explicit stats_fixture(virtual_system& on, stats_settings with = defaults_for_tests(),
+                         bool with_spool = false)
     : on(on) {
     store = on.keep(on.system.spawn(fake_store, batches));
     if (with_spool)

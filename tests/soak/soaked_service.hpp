@@ -20,12 +20,12 @@ namespace phi::soak {
 
 enum class database : uint8_t { sqlite, postgres };
 
-class house {
+class soaked_service {
 public:
   /// Starts the service, and has its database refuse what bears the word "poison". Its disk has
   /// room for what comes in so many minutes.
-  house(database kind, double minutes);
-  ~house();
+  soaked_service(database kind, double minutes);
+  ~soaked_service();
 
   database kind() const { return kind_; }
   std::string name() const { return kind_ == database::sqlite ? "sqlite" : "postgres"; }
