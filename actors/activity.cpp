@@ -1,14 +1,14 @@
 #include "actors/activity.hpp"
 
 #include "actors/exit_report.hpp"
+#include "protocol/platform/process.hpp"
 
 #include <algorithm>
-#include <unistd.h>
 
 namespace phi {
 
 void activity::handler_began(caf::atom_value message) noexcept {
-  thread_local const int this_thread = ::gettid();
+  thread_local const int this_thread = thread_id();
   thread_.store(this_thread, std::memory_order_relaxed);
   since_.store(clock::now().time_since_epoch().count(), std::memory_order_relaxed);
   handling_.store(static_cast<uint64_t>(message), std::memory_order_release);

@@ -2,13 +2,13 @@
 
 #include "actors/status_json.hpp"
 #include "config/defaults.hpp"
+#include "protocol/platform/process.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
 #include <limits>
-#include <unistd.h>
 #include <utility>
 
 namespace phi::admin {
@@ -25,7 +25,7 @@ void answer_status(self_ptr self, const admin_call& call) {
     [self, call](const service_status& status) {
       auto result = to_json(status);
       result["version"] = PHI_VERSION;
-      result["pid"] = ::getpid();
+      result["pid"] = process_id();
       result["runId"] = self->state.console->run_id();
       result["stateDirectory"] = self->state.console->state_directory();
       if (auto id = self->state.console->database_id(); !id.empty())
@@ -51,7 +51,7 @@ void stop_service(self_ptr self, const admin_call& call) {
                      "mode \"" + text + "\" is not one of lame-duck, graceful, fast, immediate");
   call.answer({{"accepted", true},
                {"mode", to_string(*mode)},
-               {"pid", ::getpid()},
+               {"pid", process_id()},
                {"runId", self->state.console->run_id()},
                {"stateDirectory", self->state.console->state_directory()}});
   tell_urgent(self, self->state.who.supervisor, atom::terminate_v, *mode, stop_reason::admin);

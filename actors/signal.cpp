@@ -1,6 +1,5 @@
 #include "actors/signal.hpp"
 
-#include <csignal>
 #include <string_view>
 
 namespace phi {
@@ -8,19 +7,10 @@ namespace {
 
 using self_ptr = signal_actor::stateful_pointer<signal_state>;
 
-std::string_view name_of(int number) {
-  switch (number) {
-    case SIGTERM: return "SIGTERM";
-    case SIGINT: return "SIGINT";
-    case SIGQUIT: return "SIGQUIT";
-    default: return "?";
-  }
-}
-
-stop_reason reason_of(int number) {
-  return number == SIGINT    ? stop_reason::interrupt
-         : number == SIGQUIT ? stop_reason::quit
-                             : stop_reason::terminate;
+stop_reason reason_of(signal_kind kind) {
+  return kind == signal_kind::interrupt ? stop_reason::interrupt
+         : kind == signal_kind::quit    ? stop_reason::quit
+                                        : stop_reason::terminate;
 }
 
 /// What a person who presses again has to expect.
@@ -37,27 +27,26 @@ std::string_view next_press(const heard_signal& signal) {
 void stop_service(self_ptr self, const heard_signal& signal) {
   if (!signal.wish)
     return log_info("signal", "takes a signal for the same wish as the last",
-                    {{"signal", name_of(signal.number)}});
+                    {{"signal", to_string(signal.kind)}});
   log_info("signal", "hears a stop signal",
-           {{"signal", name_of(signal.number)},
+           {{"signal", to_string(signal.kind)},
             {"mode", to_string(*signal.wish)},
             {"next", next_press(signal)}});
   tell_urgent(self, self->state.who.supervisor, atom::terminate_v, *signal.wish,
-              reason_of(signal.number));
+              reason_of(signal.kind));
 }
 
 void handle(self_ptr self, const heard_signal& signal) {
   auto& state = self->state;
   ++state.heard;
-  switch (signal.number) {
-    case SIGTERM:
-    case SIGINT:
-    case SIGQUIT: return stop_service(self, signal);
-    case SIGHUP: // nobody waits for the answer, the supervisor logs it
+  switch (signal.kind) {
+    case signal_kind::terminate:
+    case signal_kind::interrupt:
+    case signal_kind::quit: return stop_service(self, signal);
+    case signal_kind::reload: // nobody waits for the answer, the supervisor logs it
       return tell_urgent_from_outside(state.who.supervisor, atom::reload_v);
-    case SIGUSR1: return tell_urgent(self, state.who.supervisor, atom::dump_v);
-    case SIGUSR2: return tell_urgent(self, state.who.supervisor, atom::lame_duck_v);
-    default: return log_warn("signal", "ignores a signal", {{"number", signal.number}});
+    case signal_kind::dump: return tell_urgent(self, state.who.supervisor, atom::dump_v);
+    case signal_kind::lame_duck: return tell_urgent(self, state.who.supervisor, atom::lame_duck_v);
   }
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 /// SIGNAL: turns signals into orders for the supervisor. A plain thread waits for the signals
-/// (server/platform/posix/signals) and tells them here.
+/// (server/platform/signals) and tells them here.
 
 #include "actors/child.hpp"
 

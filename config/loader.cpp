@@ -2,6 +2,8 @@
 
 #include "config/keys.hpp"
 #include "protocol/outcome.hpp"
+#include "protocol/platform/addresses.hpp"
+#include "protocol/platform/process.hpp"
 #include "protocol/text/byte_order_mark.hpp"
 #include "protocol/text/rfc3339.hpp"
 
@@ -12,11 +14,6 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <unistd.h>
-
-extern char** environ; // NOLINT: POSIX
 
 namespace phi {
 namespace {
@@ -340,9 +337,7 @@ void resolve(config& values, const environment& env) {
   r.admin_socket = !values.admin.socket.empty()
                      ? values.admin.socket
                      : (runtime.empty() ? r.state_dir : runtime) + "/admin.sock";
-  char host[256] = {};
-  ::gethostname(host, sizeof host - 1);
-  r.instance = values.server.instance.empty() ? host : values.server.instance;
+  r.instance = values.server.instance.empty() ? host_name() : values.server.instance;
   r.start_at_us =
     values.stats.start_at.empty() ? std::nullopt : parse_rfc3339(values.stats.start_at);
   r.durability = values.stats.durability == "queued"   ? durability::queued
@@ -352,20 +347,7 @@ void resolve(config& values, const environment& env) {
 
 /// Whether only this machine can reach an address. A name says nothing of that, however it begins.
 bool is_loopback(const std::string& host) {
-  if (host == "localhost")
-    return true;
-  addrinfo numbers_only{};
-  numbers_only.ai_flags = AI_NUMERICHOST;
-  addrinfo* list = nullptr;
-  if (::getaddrinfo(host.c_str(), nullptr, &numbers_only, &list) != 0)
-    return false;
-  std::unique_ptr<addrinfo, void (*)(addrinfo*)> guard{list, &::freeaddrinfo};
-  if (list->ai_family == AF_INET) {
-    const auto& v4 = *reinterpret_cast<const sockaddr_in*>(list->ai_addr);
-    return (ntohl(v4.sin_addr.s_addr) >> 24) == 127;
-  }
-  const auto& v6 = reinterpret_cast<const sockaddr_in6*>(list->ai_addr)->sin6_addr;
-  return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
+  return host == "localhost" || is_loopback_address(host);
 }
 
 /// Of all actors, in percent of shutdown.timeout_secs.
@@ -387,13 +369,7 @@ bool has_tokens(const config& c) {
 } // namespace
 
 environment process_environment() {
-  environment out;
-  for (char** entry = environ; entry && *entry; ++entry) {
-    std::string text = *entry;
-    if (auto equals = text.find('='); equals != std::string::npos)
-      out.emplace_back(text.substr(0, equals), text.substr(equals + 1));
-  }
-  return out;
+  return environment_variables();
 }
 
 std::vector<config_problem> check_config(const config& c) {

@@ -1,14 +1,13 @@
 #include "protocol/durable_file.hpp"
 
+#include "protocol/platform/files.hpp"
+
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <optional>
-#include <unistd.h>
 
 namespace phi {
 namespace {
@@ -29,42 +28,26 @@ std::optional<std::string> text_of(const std::string& file) {
 /// Text on disk, the name not yet. After a failure the file is as it was.
 outcome put_in_place(const std::string& file, const std::string& text) {
   auto fresh = file + ".new";
-  ::unlink(fresh.c_str()); // of a process that was killed here; a link is not followed
-  int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-  bool done = fd >= 0 && write_all(fd, text, file) && ::fsync(fd) == 0;
-  int error = errno;
-  if (fd >= 0)
-    ::close(fd);
-  if (done && ::rename(fresh.c_str(), file.c_str()) == 0)
+  remove_file(fresh); // of a process that was killed here; a link is not followed
+  auto to = open_file(fresh, open_how::make);
+  bool done = to && write_bytes(to.get(), text) && flush_file(to.get());
+  to.reset();
+  if (done && replace_file(fresh, file))
     return {};
-  error = done ? errno : error;
-  ::unlink(fresh.c_str());
-  errno = error;
-  return last_error("cannot write " + file);
+  auto why = last_error("cannot write " + file);
+  remove_file(fresh);
+  return why;
 }
 
 } // namespace
 
 outcome write_all(int fd, std::string_view bytes, const std::string& name) {
-  while (!bytes.empty()) {
-    auto written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR)
-      continue;
-    // A disk that is full takes a part first, and only refuses the rest of it.
-    if (written < 0)
-      return last_error("cannot write " + name);
-    bytes.remove_prefix(static_cast<size_t>(written));
-  }
-  return {};
+  return write_bytes(fd, bytes) ? outcome{} : last_error("cannot write " + name);
 }
 
 outcome sync_directory(const std::string& directory) {
-  int fd = ::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  bool done = fd >= 0 && ::fsync(fd) == 0;
-  auto out = done ? outcome{} : last_error("cannot bring " + directory + " to disk");
-  if (fd >= 0)
-    ::close(fd);
-  return out;
+  return flush_names_in(directory) ? outcome{}
+                                   : last_error("cannot bring " + directory + " to disk");
 }
 
 outcome write_durably(const std::string& file, const std::string& text, when_unsure then) {
@@ -74,9 +57,9 @@ outcome write_durably(const std::string& file, const std::string& text, when_uns
   auto synced = sync_directory(std::filesystem::path{file}.parent_path().string());
   if (synced || then == when_unsure::keep)
     return synced;
-  auto back = before                        ? put_in_place(file, *before)
-              : ::unlink(file.c_str()) == 0 ? outcome{}
-                                            : last_error("cannot remove " + file);
+  auto back = before              ? put_in_place(file, *before)
+              : remove_file(file) ? outcome{}
+                                  : last_error("cannot remove " + file);
   if (back)
     return synced;
   return outcome::failure(synced.why() + "; " + file

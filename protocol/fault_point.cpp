@@ -2,8 +2,9 @@
 
 #ifdef PHI_FAULT_INJECTION
 
+#include "protocol/platform/process.hpp"
+
 #include <chrono>
-#include <csignal>
 #include <cstdlib>
 #include <limits>
 #include <map>
@@ -56,7 +57,7 @@ void act(const std::string& action) {
   } else if (action == "throw") {
     throw std::runtime_error("injected fault");
   } else if (action == "kill") {
-    ::raise(SIGKILL);
+    kill_this_process();
   }
 }
 

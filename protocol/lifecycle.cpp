@@ -51,6 +51,18 @@ std::string_view to_string(exit_code code) {
   return "unknown";
 }
 
+std::string_view to_string(signal_kind kind) {
+  switch (kind) {
+    case signal_kind::terminate: return "SIGTERM";
+    case signal_kind::interrupt: return "SIGINT";
+    case signal_kind::quit: return "SIGQUIT";
+    case signal_kind::reload: return "SIGHUP";
+    case signal_kind::dump: return "SIGUSR1";
+    case signal_kind::lame_duck: return "SIGUSR2";
+  }
+  return "unknown";
+}
+
 std::string_view describe(exit_code code) {
   switch (code) {
     case exit_code::clean: return "clean stop, ledger balanced";

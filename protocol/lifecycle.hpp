@@ -48,9 +48,19 @@ inline constexpr exit_code exit_codes[] = {
   exit_code::child_died, exit_code::forced_by_deadline, exit_code::forced_by_user,
   exit_code::unaccounted};
 
+/// What the world outside asks for without words.
+enum class signal_kind : uint8_t {
+  terminate, ///< SIGTERM
+  interrupt, ///< SIGINT
+  quit,      ///< SIGQUIT
+  reload,    ///< SIGHUP
+  dump,      ///< SIGUSR1
+  lame_duck, ///< SIGUSR2
+};
+
 /// A signal that has arrived, and what is asked for by it.
 struct heard_signal {
-  int number = 0;
+  signal_kind kind = signal_kind::terminate;
   std::optional<stop_mode> wish; ///< a stop; nothing: it asks for none, or for the same one again
   int press = 0;                 ///< which wish for a stop this is, from 1; 0: it asks for none
 };
@@ -61,6 +71,8 @@ std::string_view to_string(stop_reason);
 
 /// "clean", "forced_by_deadline": the verdict on a run, for programs.
 std::string_view to_string(exit_code);
+/// The name of the signal, such as SIGTERM.
+std::string_view to_string(signal_kind);
 
 /// One sentence a person understands, as in the table of exit codes.
 std::string_view describe(exit_code);

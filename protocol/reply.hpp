@@ -3,6 +3,7 @@
 
 #include "protocol/errors.hpp"
 #include "protocol/event.hpp"
+#include "protocol/platform/descriptor.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -35,7 +36,7 @@ struct ingest_outcome {
 };
 
 /// An open file, closed with the last who has it.
-using shared_file = std::shared_ptr<const int>;
+using shared_file = std::shared_ptr<const owned_fd>;
 
 /// The answer to a question: a JSON body, or an error with a detail for people.
 struct query_answer {

@@ -2,14 +2,12 @@
 
 #include "protocol/durable_file.hpp"
 #include "protocol/fault_point.hpp"
+#include "protocol/platform/files.hpp"
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
-#include <unistd.h>
 
 namespace phi {
 namespace {
@@ -41,8 +39,8 @@ std::string parent_of(const std::string& file) {
 }
 
 /// Moves, and never onto something.
-outcome move_file(const std::string& from, const std::string& to) {
-  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) != 0)
+outcome move_part(const std::string& from, const std::string& to) {
+  if (!move_file(from, to))
     return outcome::failure("cannot move " + from + " to " + to + ": " + std::strerror(errno));
   return {};
 }
@@ -52,7 +50,7 @@ outcome move_parts(const std::string& from, const std::string& to) {
   for (const auto* part : database_parts) {
     if (!there(from + part))
       continue;
-    if (auto moved = move_file(from + part, to + part); !moved)
+    if (auto moved = move_part(from + part, to + part); !moved)
       return moved;
     fault_point("restore.moved");
   }
@@ -63,7 +61,7 @@ outcome move_parts(const std::string& from, const std::string& to) {
 outcome move_parts_back(const std::string& from, const std::string& to) {
   for (size_t i = std::size(database_parts); i-- > 0;)
     if (const auto* part = database_parts[i]; there(from + part))
-      if (auto moved = move_file(from + part, to + part); !moved)
+      if (auto moved = move_part(from + part, to + part); !moved)
         return moved;
   return {};
 }
@@ -115,7 +113,7 @@ outcome finish_restore(const std::string& state_directory, const restore_plan& p
   if (there(copy)) {
     placed = move_parts(plan.database, plan.aside);
     if (placed)
-      placed = move_file(copy, plan.database);
+      placed = move_part(copy, plan.database);
     fault_point("restore.placed");
   } else if (!there(plan.database)) {
     placed = move_parts_back(plan.aside, plan.database);
@@ -125,7 +123,7 @@ outcome finish_restore(const std::string& state_directory, const restore_plan& p
   if (!placed)
     return placed;
   fault_point("restore.synced");
-  ::unlink((state_directory + "/" + journal_name).c_str());
+  remove_file(state_directory + "/" + journal_name);
   return sync_directory(state_directory);
 }
 
@@ -145,7 +143,7 @@ outcome keep_database_place(const std::string& state_directory, const std::strin
 
 void remove_unfinished_copy(const std::string& database) {
   for (const auto* part : database_parts)
-    ::unlink((restored_copy(database) + part).c_str());
+    remove_file(restored_copy(database) + part);
 }
 
 } // namespace phi

@@ -53,7 +53,7 @@ std::string trace_text(stop_reason reason) {
 }
 
 std::string trace_text(const heard_signal& signal) {
-  return std::to_string(signal.number);
+  return std::string{to_string(signal.kind)};
 }
 
 std::string trace_text(const ingest_turn_ptr& turn) {

@@ -1,15 +1,14 @@
-#include "protocol/standard_descriptors.hpp"
+#include "protocol/platform/descriptor.hpp"
+#include "protocol/platform/process.hpp"
 #include "server/commands.hpp"
-#include "server/platform/posix/signals.hpp"
+#include "server/platform/signals.hpp"
 #include "server/run.hpp"
-
-#include <sys/stat.h>
 
 int main(int argc, char** argv) {
   using namespace phi;
   block_signals();
   open_standard_descriptors();
-  ::umask(0077);
+  keep_new_files_private();
   command_line line;
   if (auto status = line.parse(argc, argv))
     return *status;

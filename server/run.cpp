@@ -2,21 +2,20 @@
 
 #include "actors/service_graph.hpp"
 #include "config/defaults.hpp"
+#include "protocol/platform/process.hpp"
 #include "server/admin/admin_socket.hpp"
 #include "server/admin/console.hpp"
 #include "server/backend.hpp"
 #include "server/http/http_server.hpp"
 #include "server/observe/trace_wish.hpp"
-#include "server/platform/posix/listener_probe.hpp"
-#include "server/platform/posix/signals.hpp"
+#include "server/platform/listener_probe.hpp"
+#include "server/platform/signals.hpp"
 #include "server/process/database_place.hpp"
 #include "server/process/service.hpp"
 #include "server/store/postgres/ports.hpp"
 #include "server/store/spool/spool_file.hpp"
 #include "server/store/sqlite/ports.hpp"
 #include "server/systemd/inherited.hpp"
-
-#include <unistd.h>
 
 namespace phi {
 namespace {
@@ -140,7 +139,7 @@ exit_code run_service(const settings_source& source, const loaded_config& loaded
   const auto& settings = loaded.values;
   log_info(
     "supervisor", "starts",
-    {{"version", PHI_VERSION}, {"pid", ::getpid()}, {"state_dir", settings.resolved.state_dir}});
+    {{"version", PHI_VERSION}, {"pid", process_id()}, {"state_dir", settings.resolved.state_dir}});
   systemd::service_manager manager;
   auto inherited = systemd::take_inherited_sockets();
   state_directory state{settings.resolved.state_dir};

@@ -2,6 +2,7 @@
 /// What the watchdog needs of the process and of the machine.
 
 #include "protocol/health.hpp"
+#include "protocol/platform/process.hpp"
 #include "protocol/time.hpp"
 
 #include <memory>
@@ -10,12 +11,6 @@
 #include <vector>
 
 namespace phi {
-
-/// What a thread has had of the processors since it began.
-struct thread_times {
-  duration ran{};
-  duration waited{}; ///< ready to run, but others had the processors
-};
 
 /// A part of the service that is no actor: an event loop, the public listener.
 struct outside_part {

@@ -2,25 +2,21 @@
 
 #include "actors/log.hpp"
 #include "config/defaults.hpp"
-#include "server/platform/posix/acceptor.hpp"
-#include "server/platform/posix/groups.hpp"
+#include "protocol/platform/files.hpp"
+#include "protocol/platform/sockets.hpp"
+#include "protocol/platform/users.hpp"
+#include "server/platform/acceptor.hpp"
+#include "server/platform/groups.hpp"
 
 #include <asio.hpp>
 
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <limits>
 #include <list>
 #include <mutex>
 #include <optional>
-#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -157,14 +153,15 @@ private:
     timer->async_wait([self = shared_from_this(), gone = gone_, timer](const asio::error_code&) {
       if (gone->load() || gone != self->gone_)
         return;
-      pollfd one{self->socket_.native_handle(), POLLRDHUP, 0};
       bool open = self->socket_.is_open();
-      auto seen = open && ::poll(&one, 1, 0) > 0 ? one.revents : 0;
-      if (!open || (seen & (POLLRDHUP | POLLHUP | POLLERR)) != 0)
+      auto seen = open ? wait_until_ready(self->socket_.native_handle(), interest::end,
+                                          std::chrono::milliseconds{0})
+                       : readiness{};
+      if (!open || seen.ended || seen.broken)
         gone->store(true);
       else
         return self->watch_asker();
-      if ((seen & (POLLHUP | POLLERR)) != 0)
+      if (seen.broken)
         self->close(); // whatever becomes of its request, the place is free
     });
   }
@@ -173,7 +170,7 @@ private:
   void write(std::string line, const shared_file& file) {
     gone_ = nullptr;
     output_ = std::move(line) + '\n';
-    if (file && send_with_file(*file))
+    if (file && send_with_file(socket_.native_handle(), output_[0], file->get()))
       output_.erase(0, 1);
     writing_ = true;
     moved_ = clock::now();
@@ -204,22 +201,6 @@ private:
     });
   }
 
-  bool send_with_file(int file) {
-    iovec first{output_.data(), 1};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof file)> control{};
-    msghdr message{};
-    message.msg_iov = &first;
-    message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    auto* about = CMSG_FIRSTHDR(&message);
-    about->cmsg_level = SOL_SOCKET;
-    about->cmsg_type = SCM_RIGHTS;
-    about->cmsg_len = CMSG_LEN(sizeof file);
-    std::memcpy(CMSG_DATA(about), &file, sizeof file);
-    return ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT) == 1;
-  }
-
   stream::socket socket_;
   asio::steady_timer timer_; ///< of what is waited for: a request, or the client that reads
   gone_flag gone_;           ///< of the request under way
@@ -234,22 +215,12 @@ private:
 
 /// Whether nothing is where the socket shall be, or a socket.
 outcome check_place(const std::string& path) {
-  struct stat there {};
-  if (::lstat(path.c_str(), &there) != 0 || S_ISSOCK(there.st_mode))
+  auto there = facts_of_link(path);
+  if (!there || there->kind == file_facts::type::socket)
     return {};
   return outcome::failure(
     "cannot listen on " + path
     + ": something that is no socket is there; choose another path with admin.socket");
-}
-
-/// Listens with mode 0660. Throws std::system_error.
-owned_fd listen_on(const std::string& path) {
-  owned_fd fd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
-  stream::endpoint at{path};
-  if (!fd || ::bind(fd.get(), at.data(), static_cast<socklen_t>(at.size())) != 0
-      || ::chmod(path.c_str(), 0660) != 0 || ::listen(fd.get(), SOMAXCONN) != 0)
-    throw std::system_error(errno, std::generic_category());
-  return fd;
 }
 
 } // namespace
@@ -274,8 +245,8 @@ public:
     if (thread_.joinable()) {
       io_.stop();
       thread_.join();
-      if (inode_ != 0 && inode_ == inode_of(path_))
-        ::unlink(path_.c_str());
+      if (number_ != 0 && number_ == number_of(path_))
+        remove_file(path_);
     }
     sessions_.clear();
   }
@@ -295,10 +266,10 @@ public:
     try {
       if (somebody_lives_there())
         return outcome::failure("cannot listen on " + path_ + ": another process answers there");
-      ::unlink(path_.c_str());
-      auto listener = listen_on(path_);
-      inode_ = inode_of(path_);
-      if (!give_to_group())
+      remove_file(path_);
+      auto listener = listen_at(path_);
+      number_ = number_of(path_);
+      if (group_ && !give_to_group(path_, *group_))
         return outcome::failure("cannot give " + path_ + " to the group " + group_name_ + ": "
                                 + std::strerror(errno) + "; see admin.group");
       acceptor_.open(std::move(listener));
@@ -317,13 +288,6 @@ public:
   }
 
 private:
-  /// The unit's sandbox forbids to change an owner, also where nothing changes.
-  bool give_to_group() {
-    struct stat about {};
-    return !group_ || (::stat(path_.c_str(), &about) == 0 && about.st_gid == *group_)
-           || ::chown(path_.c_str(), static_cast<uid_t>(-1), *group_) == 0;
-  }
-
   bool somebody_lives_there() {
     stream::socket probe{io_};
     asio::error_code error;
@@ -337,9 +301,9 @@ private:
       current_(std::move(request));
   }
 
-  static ino_t inode_of(const std::string& path) {
-    struct stat there {};
-    return ::lstat(path.c_str(), &there) == 0 ? there.st_ino : 0;
+  static uint64_t number_of(const std::string& path) {
+    auto there = facts_of_link(path);
+    return there ? there->number : 0;
   }
 
   /// When all places are taken, who has waited longest for a request, or has not read its answer
@@ -373,10 +337,10 @@ private:
 
   std::string path_;
   std::string group_name_;
-  std::optional<gid_t> group_;
+  std::optional<uint32_t> group_;
   asio::io_context io_{1};
   acceptor acceptor_;
-  ino_t inode_ = 0; ///< of the socket file that we made
+  uint64_t number_ = 0; ///< of the socket file that we made
   std::mutex mutex_;
   handler_type current_;
   std::shared_ptr<handler_type> handler_ = std::make_shared<handler_type>();

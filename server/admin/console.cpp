@@ -1,6 +1,7 @@
 #include "server/admin/console.hpp"
 
 #include "config/keys.hpp"
+#include "protocol/platform/files.hpp"
 #include "protocol/text/rfc3339.hpp"
 #include "server/admin/doctor.hpp"
 #include "server/api/question_reader.hpp"

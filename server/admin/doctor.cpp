@@ -1,7 +1,7 @@
 #include "server/admin/doctor.hpp"
 
 #include "protocol/text/digits.hpp"
-#include "server/platform/posix/open_files.hpp"
+#include "server/platform/open_files.hpp"
 #include "server/process/start_checks.hpp"
 #include "server/systemd/budget_doctor.hpp"
 

@@ -1,6 +1,6 @@
 #include "server/api/client_address.hpp"
 
-#include <arpa/inet.h>
+#include "protocol/platform/addresses.hpp"
 
 #include <charconv>
 #include <stdexcept>
@@ -10,15 +10,9 @@ namespace {
 
 /// 4 or 16 bytes; nothing for what is no address. ::ffff:1.2.3.4 counts as 1.2.3.4.
 std::vector<unsigned char> address_bytes(const std::string& text) {
-  std::vector<unsigned char> bytes(16);
-  if (inet_pton(AF_INET, text.c_str(), bytes.data()) == 1) {
-    bytes.resize(4);
-    return bytes;
-  }
-  if (inet_pton(AF_INET6, text.c_str(), bytes.data()) != 1)
-    return {};
+  auto bytes = bytes_of_address(text);
   static const std::vector<unsigned char> mapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-  if (std::equal(mapped.begin(), mapped.end(), bytes.begin()))
+  if (bytes.size() > mapped.size() && std::equal(mapped.begin(), mapped.end(), bytes.begin()))
     return {bytes.begin() + 12, bytes.end()};
   return bytes;
 }
@@ -26,11 +20,7 @@ std::vector<unsigned char> address_bytes(const std::string& text) {
 /// The one spelling that an address has here, whoever wrote it; empty for what is no address.
 std::string canonical(const std::string& text) {
   auto bytes = address_bytes(text);
-  char out[INET6_ADDRSTRLEN] = {};
-  if (bytes.empty()
-      || !inet_ntop(bytes.size() == 4 ? AF_INET : AF_INET6, bytes.data(), out, sizeof out))
-    return {};
-  return out;
+  return bytes.empty() ? std::string{} : text_of_address(bytes);
 }
 
 /// Without what may stand around an address: quotes, brackets, a port, the name of an interface.

@@ -1,8 +1,6 @@
 #include "server/http/connection_link.hpp"
 
-#include <poll.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
+#include "protocol/platform/sockets.hpp"
 
 #include <vector>
 
@@ -25,9 +23,7 @@ request_framing::verdict connection_link::inspect(const char* data, size_t size)
     request_began_ = last_moved_;
   if (verdict.wants_continue) {
     // No answer is under way while a request is being read, so this cannot interleave.
-    static constexpr char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    [[maybe_unused]] auto sent =
-      ::send(socket.native_handle(), interim, sizeof interim - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    [[maybe_unused]] auto sent = send_now(socket.native_handle(), "HTTP/1.1 100 Continue\r\n\r\n");
   }
   return verdict;
 }
@@ -54,10 +50,8 @@ void connection_link::refuse(error_code why) {
 }
 
 bool connection_link::has_unread() const {
-  int unread = 0;
-  return socket.is_open()
-         && ::ioctl(const_cast<tcp_socket&>(socket).native_handle(), FIONREAD, &unread) == 0
-         && unread > 0;
+  asio_ns::error_code ignored;
+  return socket.is_open() && socket.available(ignored) > 0;
 }
 
 void connection_link::end() {
@@ -69,26 +63,26 @@ void connection_link::end() {
 
 void connection_link::cut() {
   cut_ = true;
-  if (socket.is_open())
-    ::shutdown(socket.native_handle(), SHUT_RDWR);
+  asio_ns::error_code ignored;
+  socket.shutdown(tcp_socket::shutdown_both, ignored);
 }
 
 bool connection_link::client_gone() const {
   if (!socket.is_open())
     return true;
   auto& native = const_cast<tcp_socket&>(socket);
-  pollfd one{native.native_handle(), POLLRDHUP, 0};
-  return ::poll(&one, 1, 0) > 0 && (one.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+  auto seen = wait_until_ready(native.native_handle(), interest::end, std::chrono::milliseconds{0});
+  return seen.ended || seen.broken;
 }
 
 void connection_link::close() {
   bool sends_on = socket.is_open() && (lingers_ || receiving() || has_unread());
+  asio_ns::error_code ignored;
   if (!sends_on) {
-    asio_ns::error_code ignored;
-    socket.shutdown(asio_ns::ip::tcp::socket::shutdown_both, ignored);
+    socket.shutdown(tcp_socket::shutdown_both, ignored);
     socket.close(ignored);
   } else {
-    ::shutdown(socket.native_handle(), SHUT_WR);
+    socket.shutdown(tcp_socket::shutdown_send, ignored);
     since_ = last_moved_ = clock::now();
     lingers_ = true;
     registry_.lingering_.insert(shared_from_this());

@@ -1,12 +1,9 @@
 #include "server/http/door.hpp"
 
 #include "server/http/draining.hpp"
+#include "server/platform/listener.hpp"
 
 #include <restinio/all.hpp>
-
-#include <netinet/in.h>
-
-#include <cstring>
 
 namespace phi::http {
 namespace {
@@ -16,13 +13,6 @@ struct loop_traits : restinio::default_single_thread_traits_t {
   using timer_manager_t = restinio::null_timer_manager_t; // connection_link::check does it all
   using stream_socket_t = guarded_socket;
 };
-
-asio_ns::ip::tcp::endpoint endpoint_of(const sockaddr_storage& peer) {
-  asio_ns::ip::tcp::endpoint out;
-  out.resize(peer.ss_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in));
-  std::memcpy(out.data(), &peer, out.size());
-  return out;
-}
 
 } // namespace
 
@@ -46,10 +36,9 @@ public:
 
   void make(taken_connection one) {
     guarded_socket socket{io_};
-    auto peer = endpoint_of(one.peer);
-    socket.lowest_layer().assign(peer.protocol(), one.fd.get());
+    socket.lowest_layer().assign(one.peer.protocol(), one.fd.get());
     [[maybe_unused]] int now_owned = one.fd.release();
-    factory_->create_new_connection(std::move(socket), peer, {&no_limiter_})->init();
+    factory_->create_new_connection(std::move(socket), one.peer, {&no_limiter_})->init();
   }
 
 private:

@@ -3,7 +3,7 @@
 /// as there are places, and closes without leaving anybody in the queue. On the loop's thread.
 
 #include "server/http/connection_link.hpp"
-#include "server/platform/posix/acceptor.hpp"
+#include "server/platform/acceptor.hpp"
 
 #include <restinio/request_handler.hpp>
 

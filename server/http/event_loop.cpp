@@ -15,8 +15,8 @@
 #include "server/http/own_requests.hpp"
 #include "server/http/request_handler.hpp"
 #include "server/platform/digest.hpp"
-#include "server/platform/posix/listener.hpp"
-#include "server/platform/posix/listener_probe.hpp"
+#include "server/platform/listener.hpp"
+#include "server/platform/listener_probe.hpp"
 
 #include <restinio/all.hpp>
 
@@ -78,11 +78,11 @@ public:
     links_.shutdown(); // the connections go with the members below, and must not call back
   }
 
-  outcome start(int listener, bool inherited) override {
+  outcome start(owned_fd listener, bool inherited) override {
     std::promise<outcome> opened;
     auto result = opened.get_future();
-    thread_ = std::thread([this, &opened, listener, inherited] {
-      opened.set_value(open(owned_fd{listener}, inherited));
+    thread_ = std::thread([this, &opened, listener = std::move(listener), inherited]() mutable {
+      opened.set_value(open(std::move(listener), inherited));
       auto work = asio_ns::make_work_guard(io_);
       io_.run();
     });

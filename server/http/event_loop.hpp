@@ -5,6 +5,7 @@
 #include "actors/ports/http_port.hpp"
 #include "config/config.hpp"
 #include "protocol/outcome.hpp"
+#include "protocol/platform/descriptor.hpp"
 #include "server/api/tokens.hpp"
 #include "server/http/routes.hpp"
 
@@ -34,7 +35,7 @@ public:
 
   /// Starts the thread, which accepts from `listener` and owns it. `inherited`: the service manager
   /// has it open as well, and what waits in its queue is for our successor.
-  virtual outcome start(int listener, bool inherited) = 0;
+  virtual outcome start(owned_fd listener, bool inherited) = 0;
 
   // From any thread; none of them blocks.
   virtual void apply_settings(config_ptr settings) = 0;

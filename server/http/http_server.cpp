@@ -1,11 +1,10 @@
 #include "server/http/http_server.hpp"
 
 #include "actors/log.hpp"
+#include "protocol/platform/descriptor.hpp"
 #include "server/http/event_loop.hpp"
-#include "server/platform/posix/listener.hpp"
-#include "server/platform/posix/open_files.hpp"
-
-#include <fcntl.h>
+#include "server/platform/listener.hpp"
+#include "server/platform/open_files.hpp"
 
 #include <atomic>
 #include <mutex>
@@ -39,8 +38,7 @@ public:
     for (const auto& listener : listeners_) {
       for (size_t i = 0; i < threads; ++i) {
         loops_.push_back(make_event_loop(shared_));
-        auto copy = ::fcntl(listener.get(), F_DUPFD_CLOEXEC, 0);
-        if (auto started = loops_.back()->start(copy, inherited_); !started)
+        if (auto started = loops_.back()->start(duplicate(listener.get()), inherited_); !started)
           return started;
       }
       auto at = address_of(listener.get());

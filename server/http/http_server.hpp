@@ -4,7 +4,7 @@
 #include "actors/ports/http_port.hpp"
 #include "config/config.hpp"
 #include "server/api/tokens.hpp"
-#include "server/platform/posix/listener.hpp"
+#include "server/platform/listener.hpp"
 
 #include <memory>
 #include <vector>

@@ -1,19 +1,16 @@
 #include "server/observe/logging_journal.hpp"
 
+#include "protocol/platform/files.hpp"
 #include "protocol/text/terminal_text.hpp"
 
 #include <spdlog/details/null_mutex.h>
 #include <spdlog/sinks/base_sink.h>
 
-#include <syslog.h>
-#include <systemd/sd-journal.h>
+#include <systemd/sd-journal.h> // with iovec and the priorities of syslog(3), of which it is made
 
 #include <cctype>
 #include <cstdlib>
 #include <string>
-#include <sys/stat.h>
-#include <sys/uio.h>
-#include <unistd.h>
 #include <vector>
 
 namespace phi {
@@ -75,9 +72,8 @@ protected:
 
 bool stderr_is_journal() {
   const char* stream = std::getenv("JOURNAL_STREAM");
-  struct stat at {};
-  return stream && ::fstat(STDERR_FILENO, &at) == 0
-         && stream == std::to_string(at.st_dev) + ":" + std::to_string(at.st_ino);
+  auto at = facts_of_open(standard_error);
+  return stream && at && stream == std::to_string(at->device) + ":" + std::to_string(at->number);
 }
 
 std::string journal_entry(const std::string& message, std::string_view actor,

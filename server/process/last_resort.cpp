@@ -1,9 +1,9 @@
 #include "server/process/last_resort.hpp"
 
 #include "config/defaults.hpp"
+#include "protocol/platform/process.hpp"
 
 #include <cstdlib>
-#include <pthread.h>
 
 namespace phi {
 
@@ -55,7 +55,7 @@ void last_resort::leave_quietly(time_point at, exit_code code) {
 }
 
 void last_resort::wait() {
-  pthread_setname_np(pthread_self(), "phi-last-resort");
+  name_this_thread("phi-last-resort");
   std::unique_lock lock{mutex_};
   while (!disarmed_) {
     if (quiet_code_ && (now_ || clock::now() >= *at_))
@@ -99,7 +99,7 @@ void last_resort::end(exit_code code) {
 }
 
 void last_resort::speak() {
-  pthread_setname_np(pthread_self(), "phi-last-words");
+  name_this_thread("phi-last-words");
   std::unique_lock lock{mutex_};
   changed_.wait(lock, [this] { return speak_ || disarmed_; });
   if (!speak_)

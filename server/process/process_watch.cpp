@@ -1,22 +1,11 @@
 #include "server/process/process_watch.hpp"
 
 #include "actors/log.hpp"
+#include "protocol/platform/process.hpp"
 
 #include <cstdlib>
-#include <ctime>
-#include <fstream>
 
 namespace phi {
-namespace {
-
-duration now_on(clockid_t which) {
-  timespec now{};
-  ::clock_gettime(which, &now);
-  return std::chrono::seconds{now.tv_sec} + std::chrono::nanoseconds{now.tv_nsec};
-}
-
-} // namespace
-
 void process_watch::give_up(const std::string& actor) {
   if ((manager_.watchdog_limit() || abort_when_stuck_) && note_stuck_)
     note_stuck_(actor);
@@ -61,18 +50,11 @@ void process_watch::show() {
 std::optional<thread_times> process_watch::times_of(int thread) const {
   if (thread == 0)
     return std::nullopt;
-  // Two numbers in nanoseconds: time on a processor, and time ready to run without one
-  // (Documentation/scheduler/sched-stats.rst of Linux).
-  std::ifstream in{"/proc/self/task/" + std::to_string(thread) + "/schedstat"};
-  int64_t ran = 0;
-  int64_t waited = 0;
-  if (!(in >> ran >> waited))
-    return std::nullopt;
-  return thread_times{std::chrono::nanoseconds{ran}, std::chrono::nanoseconds{waited}};
+  return times_of_thread(thread);
 }
 
 duration process_watch::suspended() const {
-  return now_on(CLOCK_BOOTTIME) - now_on(CLOCK_MONOTONIC);
+  return time_suspended();
 }
 
 } // namespace phi

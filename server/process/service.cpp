@@ -3,7 +3,7 @@
 #include "actors/watchdog.hpp"
 #include "config/defaults.hpp"
 #include "config/merge.hpp"
-#include "server/platform/posix/groups.hpp"
+#include "server/platform/groups.hpp"
 #include "server/systemd/budget_doctor.hpp"
 
 #include <algorithm>

@@ -1,8 +1,8 @@
 #include "server/process/start_checks.hpp"
 
 #include "server/api/tokens.hpp"
-#include "server/platform/posix/groups.hpp"
-#include "server/platform/posix/listener.hpp"
+#include "server/platform/groups.hpp"
+#include "server/platform/listener.hpp"
 
 namespace phi {
 

@@ -4,23 +4,21 @@
 #include "actors/status_json.hpp"
 #include "config/defaults.hpp"
 #include "protocol/durable_file.hpp"
+#include "protocol/platform/files.hpp"
+#include "protocol/platform/process.hpp"
 #include "protocol/text/rfc3339.hpp"
 #include "server/platform/digest.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <future>
 #include <mutex>
-#include <sys/file.h>
 #include <thread>
-#include <unistd.h>
 
 namespace phi {
 namespace {
@@ -35,7 +33,7 @@ constexpr const char* report_name = "last-exit.json";
 /// The mark keeps this size, so that it can be changed in place.
 constexpr size_t mark_bytes = 1024;
 /// What is reserved for the report; one with all actors takes about 4 KiB.
-constexpr off_t reserved_bytes = 32 * 1024;
+constexpr int64_t reserved_bytes = 32 * 1024;
 
 std::string now_text() {
   return format_rfc3339(wall_clock_us());
@@ -45,22 +43,16 @@ std::string now_text() {
   throw std::runtime_error("cannot " + what + " " + file + ": " + std::strerror(errno));
 }
 
-owned_fd open_or_fail(const std::string& file, int flags) {
-  owned_fd out{::open(file.c_str(), flags | O_CLOEXEC, 0600)};
+owned_fd open_or_fail(const std::string& file, open_how how) {
+  auto out = open_file(file, how);
   if (!out)
     fail("write", file);
   return out;
 }
 
-void write_all(const owned_fd& to, const std::string& text, const std::string& file) {
-  for (size_t done = 0; done < text.size();) {
-    auto n = ::pwrite(to.get(), text.data() + done, text.size() - done, static_cast<off_t>(done));
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n <= 0)
-      fail("write", file);
-    done += static_cast<size_t>(n);
-  }
+void write_or_fail(const owned_fd& to, const std::string& text, const std::string& file) {
+  if (!write_bytes_at(to.get(), text, 0))
+    fail("write", file);
 }
 
 /// Runs it in a thread of its own; whether it was done within `limit`. If not the thread is left
@@ -112,9 +104,9 @@ public:
     mark_ = std::move(mark);
     replace(mark_name, mark_text());
     auto reserve = file(report_name) + ".new";
-    auto room = open_or_fail(reserve, O_WRONLY | O_CREAT | O_TRUNC);
-    if (::posix_fallocate(room.get(), 0, reserved_bytes) != 0)
-      ::unlink(reserve.c_str());
+    auto room = open_or_fail(reserve, open_how::write_anew);
+    if (!reserve_room(room.get(), reserved_bytes))
+      remove_file(reserve);
   }
 
   void note(const char* what, const json& value) {
@@ -129,15 +121,15 @@ public:
       fault_point("report.write");
       auto reserve = file(report_name) + ".new";
       {
-        auto to = open_or_fail(reserve, O_WRONLY | O_CREAT);
+        auto to = open_or_fail(reserve, open_how::write_or_make);
         fault_point("report.opened");
-        write_all(to, report, reserve);
-        if (::ftruncate(to.get(), static_cast<off_t>(report.size())) != 0)
+        write_or_fail(to, report, reserve);
+        if (!cut_file(to.get(), report.size()))
           fail("cut", reserve);
       }
-      if (::rename(reserve.c_str(), file(report_name).c_str()) != 0)
+      if (!replace_file(reserve, file(report_name)))
         fail("replace", file(report_name));
-      ::unlink(file(mark_name).c_str());
+      remove_file(file(mark_name));
       return {};
     } catch (const std::exception& e) {
       note_end(summary, e.what());
@@ -154,8 +146,8 @@ private:
 
   /// In place: a full disk takes it as well.
   void rewrite_mark() const {
-    auto to = open_or_fail(file(mark_name), O_WRONLY);
-    write_all(to, mark_text(), file(mark_name));
+    auto to = open_or_fail(file(mark_name), open_how::write);
+    write_or_fail(to, mark_text(), file(mark_name));
   }
 
   void note_end(const json& summary, const char* why) noexcept {
@@ -181,19 +173,16 @@ state_directory::state_directory(std::string path)
     files_(std::make_shared<files>(path_)) {
   std::error_code error;
   std::filesystem::create_directories(path_, error);
-  lock_.reset(::open(files_->file(lock_name).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  lock_ = open_file(files_->file(lock_name), open_how::to_lock);
   if (!lock_) {
     taken_ = outcome::failure(
       "cannot write to the state directory " + path_ + ": " + std::strerror(errno)
       + "; name another with server.state_dir, or give the user the right to write there");
-  } else if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) {
+  } else if (!take_lock(lock_.get())) {
     taken_ = outcome::failure("another phi-backend uses the state directory " + path_
                               + "; stop it, or name another directory with server.state_dir");
   } else {
-    // Of this kind others can ask whether it is held without taking it: phictl does.
-    struct flock held {};
-    held.l_type = F_WRLCK;
-    ::fcntl(lock_.get(), F_OFD_SETLK, &held);
+    show_lock(lock_.get()); // phictl asks whether it is held, and must not take it for that
     notice_crash();
   }
 }
@@ -252,7 +241,7 @@ result<std::string> state_directory::own_salt() const {
 
 outcome state_directory::begin_run() {
   try {
-    files_->begin({{"pid", ::getpid()},
+    files_->begin({{"pid", process_id()},
                    {"runId", run_id_},
                    {"startedAt", started_at_},
                    {"version", PHI_VERSION}});
@@ -274,7 +263,7 @@ void state_directory::note_stuck(const std::string& actor) {
 
 json state_directory::report_json(const exit_report& report) const {
   json out{{"version", PHI_VERSION},
-           {"pid", ::getpid()},
+           {"pid", process_id()},
            {"runId", run_id_},
            {"startedAt", started_at_},
            {"endedAt", now_text()}};

@@ -3,7 +3,7 @@
 
 #include "actors/exit_report.hpp"
 #include "protocol/outcome.hpp"
-#include "server/platform/posix/listener.hpp"
+#include "protocol/platform/descriptor.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 

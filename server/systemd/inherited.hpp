@@ -2,7 +2,8 @@
 /// Listening sockets that the service manager opened for us (sd_listen_fds(3)). They stay open
 /// there while we are restarted, so that no connection is refused.
 
-#include "server/platform/posix/listener.hpp"
+#include "protocol/outcome.hpp"
+#include "protocol/platform/descriptor.hpp"
 
 #include <vector>
 

@@ -1,7 +1,5 @@
 #include "server/systemd/service_manager.hpp"
 
-#include "server/platform/posix/listener.hpp"
-
 #include <systemd/sd-daemon.h>
 
 #include <cerrno>
@@ -9,7 +7,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -37,16 +34,11 @@ service_manager::service_manager() {
   const char* address = std::getenv("NOTIFY_SOCKET");
   if (address && (address[0] == '/' || address[0] == '@')) {
     address_ = address;
-    socket_ = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    socket_.reset(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   }
   uint64_t limit = 0;
   if (present() && ::sd_watchdog_enabled(0, &limit) > 0)
     watchdog_limit_ = microseconds{limit};
-}
-
-service_manager::~service_manager() {
-  if (socket_ >= 0)
-    ::close(socket_);
 }
 
 void service_manager::ready(const std::string& status) {
@@ -109,8 +101,7 @@ void service_manager::barrier(std::chrono::milliseconds limit) {
       return;
   }
   theirs.reset();
-  pollfd closed{ours.get(), POLLHUP, 0};
-  ::poll(&closed, 1, static_cast<int>(limit.count()));
+  wait_until_ready(ours.get(), interest::end, limit);
 }
 
 std::string service_manager::status_line() const {
@@ -156,7 +147,7 @@ bool service_manager::send_now(const std::string& message, int descriptor) const
     header->cmsg_len = CMSG_LEN(sizeof descriptor);
     std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
   }
-  return ::sendmsg(socket_, &packet, MSG_NOSIGNAL) >= 0;
+  return ::sendmsg(socket_.get(), &packet, MSG_NOSIGNAL) >= 0;
 }
 
 } // namespace phi::systemd

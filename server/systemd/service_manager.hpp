@@ -1,6 +1,7 @@
 #pragma once
 /// What we tell the service manager (sd_notify(3)), and what it has told us in the environment.
 
+#include "protocol/platform/descriptor.hpp"
 #include "protocol/time.hpp"
 
 #include <mutex>
@@ -18,10 +19,9 @@ class service_manager {
 public:
   /// Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID.
   service_manager();
-  ~service_manager();
   service_manager(const service_manager&) = delete;
 
-  bool present() const { return socket_ >= 0; }
+  bool present() const { return static_cast<bool>(socket_); }
 
   /// How long it waits for a sign of life; nothing: it does not ask for any.
   std::optional<duration> watchdog_limit() const { return watchdog_limit_; }
@@ -47,7 +47,7 @@ private:
   bool send_now(const std::string& message, int descriptor) const;
   std::string status_line() const;
 
-  int socket_ = -1;
+  owned_fd socket_;
   std::string address_;
   std::optional<duration> watchdog_limit_;
   std::mutex mutex_;

@@ -1,6 +1,7 @@
 #include "server/systemd/unit_limits.hpp"
 
 #include "config/defaults.hpp"
+#include "protocol/platform/process.hpp"
 
 #include <systemd/sd-bus.h>
 
@@ -8,7 +9,6 @@
 #include <cstdlib>
 #include <memory>
 #include <string_view>
-#include <unistd.h>
 
 namespace phi::systemd {
 namespace {
@@ -118,7 +118,7 @@ std::optional<unit_limits> limits_of_own_unit() {
   sd_bus_message* answer = nullptr;
   if (!bus
       || ::sd_bus_call_method(bus.get(), manager, manager_path, manager_interface, "GetUnitByPID",
-                              nullptr, &answer, "u", static_cast<uint32_t>(::getpid()))
+                              nullptr, &answer, "u", static_cast<uint32_t>(process_id()))
            < 0)
     return std::nullopt;
   return read_limits(bus.get(), object_path({answer, &::sd_bus_message_unref}));

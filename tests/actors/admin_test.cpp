@@ -345,7 +345,7 @@ TEST_CASE("admin: a question knows whether its asker has gone, and brings a file
   CHECK(at.answers.size() == 2);
   at.answers.clear();
   request = at.call("backup");
-  auto file = std::make_shared<const int>(-1);
+  auto file = std::make_shared<owned_fd>();
   at.console->answer({.body = "{}", .file = file});
   CHECK(request->file == file);
   at.answers.clear();

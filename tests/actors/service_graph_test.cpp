@@ -5,8 +5,6 @@
 #include "tests/support/fake_ports.hpp"
 #include "tests/support/virtual_time.hpp"
 
-#include <csignal>
-
 using namespace phi;
 using namespace phi::testing;
 using namespace std::chrono_literals;
@@ -29,7 +27,7 @@ struct whole_service {
   }
   ~whole_service() { // every actor must be gone before the actor system
     if (!process->result && ports.signals->handler)
-      signal(SIGTERM);
+      signal(signal_kind::terminate);
     on.advance_until([&] { return process->result.has_value(); }, 120s);
     graph->release_handles();
   }
@@ -43,8 +41,8 @@ struct whole_service {
     tell_from_outside(current->get<stats_actor>(), atom::ingest_v, std::move(turn));
     on.run();
   }
-  void signal(int number) {
-    ports.signals->handler(heard_signal{.number = number, .wish = stop_mode::graceful, .press = 1});
+  void signal(signal_kind kind) {
+    ports.signals->handler(heard_signal{.kind = kind, .wish = stop_mode::graceful, .press = 1});
     on.run();
   }
   virtual_system on;
@@ -75,7 +73,7 @@ TEST_CASE(
       CHECK(service.replies->outcomes.at(2).stored == 1);
       CHECK(service.replies->outcomes.at(3).duplicates == 1);
       service.send("c"); // under way when the stop comes
-      service.signal(SIGTERM);
+      service.signal(signal_kind::terminate);
       REQUIRE(service.on.advance_until([&] { return service.process->result.has_value(); }, 5s));
       const auto& report = *service.process->result;
       CHECK(report.code == exit_code::clean);
@@ -133,7 +131,7 @@ TEST_CASE("the whole service: while the database is away events are spooled, and
       CHECK(service.replies->outcomes.at(i).spooled);
     service.ports.database->away = false;
     CHECK(service.on.advance_until([&] { return service.ports.spool->batches.empty(); }, 60s));
-    service.signal(SIGTERM);
+    service.signal(signal_kind::terminate);
     REQUIRE(service.on.advance_until([&] { return service.process->result.has_value(); }, 5s));
     CHECK(service.process->result->code == exit_code::clean);
     CHECK(service.process->result->ledger->stored == 20);

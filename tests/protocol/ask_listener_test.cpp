@@ -1,6 +1,6 @@
 // Asking a listener as a client does, on loopback.
 
-#include "protocol/ask_listener.hpp"
+#include "protocol/platform/ask_listener.hpp"
 #include "tests/support/doctest.hpp"
 
 #include <netinet/in.h>

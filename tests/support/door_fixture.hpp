@@ -2,6 +2,7 @@
 /// A door on loopback, its event loop that the test turns, and clients that knock.
 
 #include "server/http/door.hpp"
+#include "server/platform/listener.hpp"
 #include "tests/support/connected_link.hpp"
 
 #include <netinet/in.h>

@@ -1,4 +1,4 @@
-#include "protocol/standard_descriptors.hpp"
+#include "protocol/platform/descriptor.hpp"
 #include "protocol/text/closest.hpp"
 #include "tools/phictl/commands.hpp"
 #include "tools/phictl/output.hpp"

@@ -1,15 +1,14 @@
-#include "server/platform/posix/acceptor.hpp"
+#include "server/platform/acceptor.hpp"
 
 #include "actors/log.hpp"
 #include "config/defaults.hpp"
 
-#include <asio/posix/descriptor_base.hpp>
-
-#include <poll.h>
+#include <asio/posix/stream_descriptor.hpp>
 
 #include <cerrno>
 #include <cstring>
 #include <exception>
+#include <sys/socket.h>
 
 namespace phi {
 namespace {
@@ -42,11 +41,18 @@ bool is_of_one_connection(int error) {
   }
 }
 
-/// A client that has reset its connection leaves a socket without a peer.
+/// A client that has reset its TCP connection leaves a socket without a peer.
 bool has_peer(const taken_connection& one) {
   sockaddr_storage peer{};
   socklen_t size = sizeof peer;
   return ::getpeername(one.fd.get(), reinterpret_cast<sockaddr*>(&peer), &size) == 0;
+}
+
+asio::ip::tcp::endpoint endpoint_of(const sockaddr_storage& peer) {
+  asio::ip::tcp::endpoint out;
+  out.resize(peer.ss_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in));
+  std::memcpy(out.data(), &peer, out.size());
+  return out;
 }
 
 int64_t ticks(time_point at) {
@@ -55,14 +61,29 @@ int64_t ticks(time_point at) {
 
 } // namespace
 
+class acceptor::listener : public asio::posix::stream_descriptor {
+public:
+  using asio::posix::stream_descriptor::basic_stream_descriptor;
+};
+
 acceptor::acceptor(asio::io_context& on, owner who)
-  : descriptor_(on),
+  : listener_(std::make_unique<listener>(on)),
     retry_(on),
     who_(std::move(who)) {}
 
-void acceptor::open(owned_fd listener) {
-  descriptor_.assign(listener.get());
-  [[maybe_unused]] int now_owned = listener.release();
+acceptor::~acceptor() = default;
+
+bool acceptor::is_open() const {
+  return listener_->is_open();
+}
+
+int acceptor::native_handle() {
+  return listener_->native_handle();
+}
+
+void acceptor::open(owned_fd listening) {
+  listener_->assign(listening.get());
+  [[maybe_unused]] int now_owned = listening.release();
   counts_.open = true;
   wait();
 }
@@ -70,7 +91,7 @@ void acceptor::open(owned_fd listener) {
 void acceptor::close() {
   asio::error_code ignored;
   retry_.cancel();
-  descriptor_.close(ignored);
+  listener_->close(ignored);
   counts_.open = false;
   counts_.shortage = 0;
 }
@@ -83,12 +104,11 @@ void acceptor::go_on() {
 void acceptor::wait() {
   if (!is_open() || std::exchange(waiting_, true))
     return;
-  descriptor_.async_wait(asio::posix::descriptor_base::wait_read,
-                         [this](const asio::error_code& error) {
-                           waiting_ = false;
-                           if (error != asio::error::operation_aborted && is_open())
-                             take_some();
-                         });
+  listener_->async_wait(listener::wait_read, [this](const asio::error_code& error) {
+    waiting_ = false;
+    if (error != asio::error::operation_aborted && is_open())
+      take_some();
+  });
 }
 
 void acceptor::take_some() {
@@ -106,8 +126,7 @@ void acceptor::take_some() {
 
 void acceptor::hold() {
   held_ = true;
-  pollfd listener{native_handle(), POLLIN, 0};
-  if (::poll(&listener, 1, 0) > 0)
+  if (wait_until_ready(native_handle(), interest::input, std::chrono::milliseconds{0}))
     counts_.held_back.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -121,12 +140,13 @@ bool acceptor::take_all() {
 }
 
 acceptor::attempt acceptor::take_one() {
-  taken_connection one;
-  socklen_t size = sizeof one.peer;
-  one.fd.reset(::accept4(native_handle(), reinterpret_cast<sockaddr*>(&one.peer), &size,
-                         SOCK_NONBLOCK | SOCK_CLOEXEC));
-  if (one.fd) {
-    submit(std::move(one));
+  sockaddr_storage peer{};
+  socklen_t size = sizeof peer;
+  owned_fd fd{::accept4(native_handle(), reinterpret_cast<sockaddr*>(&peer), &size,
+                        SOCK_NONBLOCK | SOCK_CLOEXEC)};
+  if (fd) {
+    bool local = peer.ss_family == AF_UNIX;
+    submit({std::move(fd), local, local ? asio::ip::tcp::endpoint{} : endpoint_of(peer)});
     return attempt::taken;
   }
   int error = errno;
@@ -143,7 +163,7 @@ acceptor::attempt acceptor::take_one() {
 }
 
 void acceptor::submit(taken_connection one) {
-  if (one.peer.ss_family != AF_UNIX && !has_peer(one)) {
+  if (!one.local && !has_peer(one)) {
     counts_.gone.fetch_add(1, std::memory_order_relaxed);
     return;
   }

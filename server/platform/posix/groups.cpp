@@ -1,56 +1,29 @@
-#include "server/platform/posix/groups.hpp"
+#include "server/platform/groups.hpp"
+#include "protocol/platform/descriptor.hpp"
+#include "protocol/platform/sockets.hpp"
+#include "protocol/platform/users.hpp"
 
-#include <grp.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <array>
 
 namespace phi {
 namespace {
 
-/// Whether the peer is in the group, by its own or its further groups.
-bool is_member(int peer, const ucred& who, gid_t group) {
-  if (who.gid == group)
-    return true;
-  std::array<gid_t, 256> groups{};
-  socklen_t size = sizeof groups;
-  if (::getsockopt(peer, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) != 0)
-    return false;
-  auto end = groups.begin() + static_cast<ptrdiff_t>(size / sizeof(gid_t));
-  return std::find(groups.begin(), end, group) != end;
-}
-
 /// Whether files of ours can have the group: rights, sandbox and user name spaces have a say.
-bool may_give_to(gid_t number) {
+bool may_give_to(uint32_t number) {
   if (number == ::getegid())
     return true;
-  int fd = ::memfd_create("group", MFD_CLOEXEC);
-  bool may = fd >= 0 && ::fchown(fd, static_cast<uid_t>(-1), number) == 0;
-  if (fd >= 0)
-    ::close(fd);
-  return may;
+  owned_fd probe{::memfd_create("group", MFD_CLOEXEC)};
+  return probe && ::fchown(probe.get(), static_cast<uid_t>(-1), number) == 0;
 }
 
 } // namespace
 
-std::optional<gid_t> number_of_group(const std::string& name) {
-  group entry{};
-  group* found = nullptr;
-  std::array<char, 16384> space{};
-  if (name.empty() || ::getgrnam_r(name.c_str(), &entry, space.data(), space.size(), &found) != 0
-      || !found)
-    return std::nullopt;
-  return found->gr_gid;
-}
-
-bool is_peer_allowed(int peer, std::optional<gid_t> group) {
-  ucred who{};
-  socklen_t size = sizeof who;
-  return ::getsockopt(peer, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0
-         && (who.uid == 0 || who.uid == ::geteuid() || (group && is_member(peer, who, *group)));
+bool is_peer_allowed(int socket, std::optional<uint32_t> group) {
+  auto peer = peer_of(socket);
+  return peer
+         && (peer->user == root_user || peer->user == acting_user()
+             || (group && is_peer_in_group(socket, *peer, *group)));
 }
 
 outcome check_group_exists(const std::string& name) {

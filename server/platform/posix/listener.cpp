@@ -1,11 +1,10 @@
-#include "server/platform/posix/listener.hpp"
+#include "server/platform/listener.hpp"
 
 #include <arpa/inet.h>
 #include <linux/filter.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -45,12 +44,6 @@ void ignore_new_connections(int listener) {
 }
 
 } // namespace
-
-void owned_fd::reset(int fd) {
-  if (fd_ >= 0)
-    ::close(fd_);
-  fd_ = fd;
-}
 
 result<owned_fd> open_listener(const std::string& host, uint16_t port) {
   auto where = host + ":" + std::to_string(port);

@@ -1,4 +1,5 @@
-#include "server/platform/posix/signals.hpp"
+#include "server/platform/signals.hpp"
+#include "protocol/platform/process.hpp"
 
 #include "actors/signal_ladder.hpp"
 
@@ -22,12 +23,24 @@ sigset_t our_signals() {
   return set;
 }
 
-/// The least that a signal asks for; nothing: no stop.
-std::optional<stop_mode> least_wish(int number) {
+/// Of `our_signals`: no other comes.
+signal_kind kind_of(uint32_t number) {
   switch (number) {
-    case SIGTERM:
-    case SIGINT: return stop_mode::graceful;
-    case SIGQUIT: return stop_mode::fast;
+    case SIGINT: return signal_kind::interrupt;
+    case SIGQUIT: return signal_kind::quit;
+    case SIGHUP: return signal_kind::reload;
+    case SIGUSR1: return signal_kind::dump;
+    case SIGUSR2: return signal_kind::lame_duck;
+    default: return signal_kind::terminate;
+  }
+}
+
+/// The least that a signal asks for; nothing: no stop.
+std::optional<stop_mode> least_wish(signal_kind kind) {
+  switch (kind) {
+    case signal_kind::terminate:
+    case signal_kind::interrupt: return stop_mode::graceful;
+    case signal_kind::quit: return stop_mode::fast;
     default: return std::nullopt;
   }
 }
@@ -79,7 +92,7 @@ void signal_source::on_signal(const heard_signal& signal) {
 }
 
 void signal_source::run() {
-  pthread_setname_np(pthread_self(), "phi-signals");
+  name_this_thread("phi-signals");
   signal_ladder ladder;
   pollfd watched[] = {{signals_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
   while (watched[1].revents == 0) {
@@ -87,8 +100,8 @@ void signal_source::run() {
       continue;
     signalfd_siginfo info{};
     while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
-      heard_signal heard{.number = static_cast<int>(info.ssi_signo)};
-      if (auto least = least_wish(heard.number)) {
+      heard_signal heard{.kind = kind_of(info.ssi_signo)};
+      if (auto least = least_wish(heard.kind)) {
         heard.wish = ladder.press(*least, clock::now());
         heard.press = ladder.presses();
       }

@@ -1,9 +1,7 @@
 #include "server/store/postgres/columns.hpp"
 
+#include "server/store/postgres/byte_order.hpp"
 #include "server/store/postgres/statements.hpp"
-
-#include <arpa/inet.h>
-#include <endian.h>
 
 namespace phi::store {
 namespace {
@@ -49,29 +47,27 @@ int64_t bits(uint64_t slots) {
 class copy_row {
 public:
   explicit copy_row(std::string& to) : to_(to) {}
-  void head(uint16_t fields) { put(htons(fields)); }
+  void head(uint16_t fields) { append_big_endian(to_, fields); }
   void int4(int32_t value) {
-    put(htonl(sizeof value));
-    put(htonl(static_cast<uint32_t>(value)));
+    put_size(sizeof value);
+    append_big_endian(to_, static_cast<uint32_t>(value));
   }
   void int8(int64_t value) {
-    put(htonl(sizeof value));
-    put(htobe64(static_cast<uint64_t>(value)));
+    put_size(sizeof value);
+    append_big_endian(to_, static_cast<uint64_t>(value));
   }
   void bytes(const void* data, size_t size) {
-    put(htonl(static_cast<uint32_t>(size)));
+    put_size(size);
     to_.append(static_cast<const char*>(data), size);
   }
-  void null() { put(uint32_t{0xffffffff}); }
+  void null() { append_big_endian(to_, uint32_t{0xffffffff}); }
   void text_or_null(const std::string& text) {
     text.empty() ? null() : bytes(text.data(), text.size());
   }
 
 private:
-  template <class T>
-  void put(T value) {
-    to_.append(reinterpret_cast<const char*>(&value), sizeof value);
-  }
+  void put_size(size_t size) { append_big_endian(to_, static_cast<uint32_t>(size)); }
+
   std::string& to_;
 };
 

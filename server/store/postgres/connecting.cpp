@@ -1,5 +1,7 @@
 #include "server/store/postgres/connecting.hpp"
 
+#include "protocol/platform/addresses.hpp"
+#include "protocol/platform/descriptor.hpp"
 #include "server/store/postgres/connection.hpp"
 
 #include <libpq-fe.h>
@@ -9,10 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <netdb.h>
 #include <new>
-#include <poll.h>
-#include <sys/socket.h>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -29,30 +28,6 @@ struct end_session {
 };
 using session = std::unique_ptr<pg_conn, end_session>;
 
-/// The addresses of a host, or why there are none.
-struct found_addresses {
-  std::vector<std::string> list;
-  std::string error;
-};
-
-found_addresses look_up(const std::string& host, int flags) {
-  addrinfo wanted{};
-  wanted.ai_socktype = SOCK_STREAM;
-  wanted.ai_flags = flags;
-  addrinfo* all = nullptr;
-  if (int code = ::getaddrinfo(host.c_str(), nullptr, &wanted, &all); code != 0)
-    return {{}, ::gai_strerror(code)};
-  found_addresses out;
-  for (const auto* one = all; one; one = one->ai_next) {
-    char text[NI_MAXHOST];
-    if (::getnameinfo(one->ai_addr, one->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST)
-        == 0)
-      out.list.emplace_back(text);
-  }
-  ::freeaddrinfo(all);
-  return out;
-}
-
 /// One thread for a name, however often it is asked for: a resolver may hang for long.
 class lookups {
 public:
@@ -66,7 +41,7 @@ public:
     try {
       std::thread{[told, name] {
         try {
-          told->set_value(look_up(name, 0));
+          told->set_value(look_up_addresses(name));
         } catch (const std::exception& e) {
           told->set_value({{}, e.what()});
         }
@@ -156,7 +131,7 @@ private:
       host.address.empty() && !host.name.empty() && host.name[0] != '/' && host.name[0] != '@';
     if (!is_name)
       return {host.address};
-    if (auto numbers = look_up(host.name, AI_NUMERICHOST); !numbers.list.empty())
+    if (auto numbers = read_addresses(host.name); !numbers.list.empty())
       return numbers.list;
     auto found = look_up_in_thread(host.name, until);
     if (found.list.empty())
@@ -185,7 +160,8 @@ private:
         return out;
       if (next == PGRES_POLLING_FAILED)
         break;
-      if (!wait_for(PQsocket(out.get()), next == PGRES_POLLING_READING ? POLLIN : POLLOUT, until)) {
+      if (!wait_for(PQsocket(out.get()),
+                    next == PGRES_POLLING_READING ? interest::input : interest::output, until)) {
         add_cause((place.name.empty() ? place.address : place.name) + " port " + PQport(out.get())
                   + " did not answer within "
                   + std::to_string(whole_ms(clock::now() - began).count()) + " ms");
@@ -229,13 +205,12 @@ private:
   }
 
   /// False: not before `until`.
-  bool wait_for(int socket, short what, clock::time_point until) {
+  bool wait_for(int socket, interest what, clock::time_point until) {
     for (;;) {
       auto most = next_check(until);
       if (most <= milliseconds{0})
         return false;
-      pollfd one{socket, what, 0};
-      if (::poll(&one, 1, static_cast<int>(most.count())) > 0)
+      if (wait_until_ready(socket, what, most))
         return true;
     }
   }

@@ -2,6 +2,7 @@
 
 #include "actors/fault_point.hpp"
 #include "config/defaults.hpp"
+#include "protocol/platform/descriptor.hpp"
 #include "server/store/postgres/statements.hpp"
 
 #include <libpq-fe.h>
@@ -13,7 +14,6 @@
 #include <future>
 #include <iterator>
 #include <optional>
-#include <poll.h>
 #include <thread>
 #include <utility>
 
@@ -165,16 +165,18 @@ void postgres_connection::wait(bool for_room) {
       give_up(why);
     most = std::min<decltype(left)>(left, work_watch::interval.count());
   }
-  pollfd socket{PQsocket(connection_), static_cast<short>(POLLIN | (for_room ? POLLOUT : 0)), 0};
-  int ready = most > 0 ? ::poll(&socket, 1, static_cast<int>(most)) : 0;
-  if ((ready < 0 && errno == EINTR) || (ready == 0 && most < left))
+  auto what = for_room ? interest::input_or_output : interest::input;
+  auto ready = most > 0
+                 ? wait_until_ready(PQsocket(connection_), what, std::chrono::milliseconds{most})
+                 : readiness{};
+  if (!ready && !ready.failed && most < left)
     return; // the callers look whether there is more to wait for
-  if (ready <= 0) {
+  if (!ready) {
     close();
     throw postgres_error{
       "the database did not answer within " + std::to_string(limit_.count()) + " ms", {}};
   }
-  if ((socket.revents & (POLLIN | POLLHUP | POLLERR)) && PQconsumeInput(connection_) == 0)
+  if ((ready.input || ready.broken) && PQconsumeInput(connection_) == 0)
     lose(last_error());
 }
 
@@ -182,7 +184,7 @@ void postgres_connection::pause(std::chrono::milliseconds time) {
   for (auto end = clock::now() + time; clock::now() < end;) {
     if (auto why = watch_ ? watch_->check() : end_cause::none; why != end_cause::none)
       give_up(why);
-    ::poll(nullptr, 0, static_cast<int>(work_watch::interval.count()));
+    std::this_thread::sleep_for(work_watch::interval);
   }
 }
 

@@ -2,19 +2,12 @@
 
 #include "actors/log.hpp"
 #include "config/defaults.hpp"
+#include "protocol/platform/process.hpp"
 #include "protocol/text/rfc3339.hpp"
 #include "server/store/postgres/statements.hpp"
 
-#include <array>
-#include <cerrno>
-#include <csignal>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <optional>
 #include <random>
-#include <sstream>
-#include <unistd.h>
 
 namespace phi::store {
 namespace {
@@ -25,35 +18,6 @@ using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 
 constexpr milliseconds check_interval = 250ms;
-
-/// State and start (clock ticks since the boot) of a process; nothing when it cannot be read.
-struct process_facts {
-  char state = 0;
-  std::string started;
-};
-
-process_facts facts_of(int64_t pid) {
-  std::ifstream in{"/proc/" + std::to_string(pid) + "/stat"};
-  std::string all{std::istreambuf_iterator<char>{in}, {}};
-  auto name_end = all.rfind(')'); // the name may hold anything
-  if (name_end == all.npos)
-    return {};
-  std::istringstream rest{all.substr(name_end + 1)};
-  process_facts out;
-  rest >> out.state;
-  constexpr int fields_between = 18; // 4 to 21
-  for (int i = 0; i <= fields_between; ++i)
-    rest >> out.started;
-  return out;
-}
-
-/// The boot and the namespace in which a pid means something.
-std::string place_of_pids() {
-  std::string boot;
-  std::getline(std::ifstream{"/proc/sys/kernel/random/boot_id"}, boot);
-  std::error_code none;
-  return boot + " " + std::filesystem::read_symlink("/proc/self/ns/pid", none).string() + " ";
-}
 
 struct holder {
   run_of_process run;
@@ -103,24 +67,22 @@ std::optional<holder> holder_of(postgres_connection& db, const postgres_settings
 const run_of_process& run_of_process::own() {
   static const run_of_process run = [] {
     std::random_device random;
-    std::array<char, 256> host{};
-    ::gethostname(host.data(), host.size() - 1);
     auto number = (int64_t{random() & 0x7fffffff} << 32 | random()) | 1; // 0 is nobody's
     return run_of_process{.number = number,
-                          .host = host.data(),
-                          .pid = ::getpid(),
-                          .where = place_of_pids() + facts_of(::getpid()).started};
+                          .host = host_name(),
+                          .pid = process_id(),
+                          .where = place_of_process_ids() + facts_of_process(process_id()).started};
   }();
   return run;
 }
 
 bool run_of_process::has_ended() const {
-  auto place = place_of_pids();
+  auto place = place_of_process_ids();
   if (!where.starts_with(place))
     return false; // on another machine, or in another container
-  if (::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH)
+  if (process_is_gone(pid))
     return true;
-  auto facts = facts_of(pid);
+  auto facts = facts_of_process(pid);
   return facts.state == 'Z' || (facts.state != 0 && facts.started != where.substr(place.size()));
 }
 
@@ -137,7 +99,7 @@ void claim_name(postgres_connection& db, const postgres_settings& settings, mill
     bool ended = other.run.has_ended();
     if (ended && take(db, settings, lock, other.run.number))
       return;
-    bool here = other.run.where.starts_with(place_of_pids());
+    bool here = other.run.where.starts_with(place_of_process_ids());
     bool renewed = seen_until_us != 0 && other.lease_until_us != seen_until_us;
     if (!ended && (here || renewed || std::chrono::steady_clock::now() >= end))
       refuse(settings.instance, other);

@@ -1,11 +1,11 @@
 #include "server/store/postgres/values.hpp"
 
+#include "server/store/postgres/byte_order.hpp"
+
 #include <libpq-fe.h>
 
-#include <arpa/inet.h>
 #include <cstdlib>
 #include <cstring>
-#include <endian.h>
 
 namespace phi::store {
 namespace {
@@ -15,13 +15,7 @@ constexpr uint32_t oid_text = 25;
 constexpr uint32_t oid_uuid = 2950;
 
 void append_32(std::string& to, uint32_t value) {
-  value = htonl(value);
-  to.append(reinterpret_cast<const char*>(&value), sizeof value);
-}
-
-void append_64(std::string& to, uint64_t value) {
-  value = htobe64(value);
-  to.append(reinterpret_cast<const char*>(&value), sizeof value);
+  append_big_endian(to, value);
 }
 
 } // namespace
@@ -59,7 +53,7 @@ void postgres_array::add(int64_t value) {
     append_32(data_, static_cast<uint32_t>(value));
   } else {
     append_32(data_, sizeof value);
-    append_64(data_, static_cast<uint64_t>(value));
+    append_big_endian(data_, static_cast<uint64_t>(value));
   }
 }
 
@@ -115,9 +109,8 @@ digest postgres_rows::uuid(int column) const {
 }
 
 int64_t postgres_rows::binary_integer(int column) const {
-  uint64_t out = 0;
-  std::memcpy(&out, PQgetvalue(result_.get(), row_, column), sizeof out);
-  return static_cast<int64_t>(be64toh(out));
+  const auto* bytes = PQgetvalue(result_.get(), row_, column);
+  return static_cast<int64_t>(read_big_endian<uint64_t>(bytes));
 }
 
 int postgres_rows::count() const {

@@ -1,19 +1,18 @@
 #include "server/store/spool/spool_index.hpp"
 
+#include "protocol/platform/files.hpp"
 #include "server/platform/digest.hpp"
 #include "server/store/sqlite/watched_file.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <optional>
 #include <stdexcept>
 #include <system_error>
-#include <unistd.h>
 #include <utility>
 
 namespace phi::store {
@@ -49,19 +48,6 @@ std::optional<std::pair<char, indexed_batch>> parse(std::string_view line) {
   return std::pair{text[0], one};
 }
 
-bool write_all(int file, std::string_view text, uint64_t at) {
-  while (!text.empty()) {
-    auto written = ::pwrite(file, text.data(), text.size(), static_cast<off_t>(at));
-    if (written < 0 && errno == EINTR)
-      continue;
-    if (written <= 0)
-      return false;
-    text.remove_prefix(static_cast<size_t>(written));
-    at += static_cast<uint64_t>(written);
-  }
-  return true;
-}
-
 /// What came and did not go, each once.
 std::vector<indexed_batch> without(std::vector<indexed_batch> came, std::vector<int64_t> went) {
   std::sort(came.begin(), came.end());
@@ -76,9 +62,7 @@ std::vector<indexed_batch> without(std::vector<indexed_batch> came, std::vector<
 } // namespace
 
 void spool_index::close() noexcept {
-  if (file_ >= 0)
-    ::close(file_);
-  file_ = -1;
+  file_.reset();
 }
 
 std::vector<indexed_batch> spool_index::open(const std::string& path) {
@@ -114,15 +98,15 @@ std::vector<indexed_batch> spool_index::open(const std::string& path) {
   }
   damaged_ += size_ == 0;
   auto held = without(std::move(came), std::move(went));
-  file_ = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
-  if (file_ < 0)
+  file_ = open_file(path, open_how::write);
+  if (!file_)
     fail("cannot write", path);
   return held;
 }
 
 void spool_index::append(const std::string& lines) {
   // At the end of the last whole line: what a failed try has left there is overwritten.
-  if (!write_all(file_, lines, size_) || ::fdatasync(file_) != 0)
+  if (!write_bytes_at(file_.get(), lines, size_) || !flush_content(file_.get()))
     fail("cannot write", path_);
   size_ += lines.size();
 }
@@ -145,19 +129,17 @@ void spool_index::replace(const std::vector<indexed_batch>& held, int64_t last) 
   for (const auto& one : held)
     text += line_of('+', one);
   auto fresh = path_ + ".new";
-  int file = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (file < 0)
+  auto file = open_file(fresh, open_how::write_anew);
+  if (!file)
     fail("cannot write", fresh);
-  if (!write_all(file, text, 0) || ::fsync(file) != 0
-      || ::rename(fresh.c_str(), path_.c_str()) != 0) {
+  if (!write_bytes_at(file.get(), text, 0) || !flush_file(file.get())
+      || !replace_file(fresh, path_)) {
     int error = errno;
-    ::close(file);
-    ::unlink(fresh.c_str());
+    remove_file(fresh);
     errno = error;
     fail("cannot write", fresh);
   }
-  close();
-  file_ = file;
+  file_ = std::move(file);
   last_ = last;
   size_ = text.size();
   damaged_ = 0;

@@ -3,6 +3,8 @@
 /// came or went, each with a checksum, flushed before anybody is told. So a spool that has lost
 /// some, whatever SQLite says about it, is found out.
 
+#include "protocol/platform/descriptor.hpp"
+
 #include <cstdint>
 #include <span>
 #include <string>
@@ -60,7 +62,7 @@ private:
   int64_t last_ = 0;
   uint64_t size_ = 0; ///< bytes of whole lines
   uint64_t damaged_ = 0;
-  int file_ = -1;
+  owned_fd file_;
   bool is_new_ = true;
 };
 

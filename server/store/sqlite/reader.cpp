@@ -1,3 +1,4 @@
+#include "protocol/platform/files.hpp"
 #include "server/store/sqlite/ports.hpp"
 
 #include "actors/questions.hpp"
@@ -8,10 +9,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include <fcntl.h>
 #include <filesystem>
 #include <sqlite3.h>
-#include <unistd.h>
 #include <unordered_map>
 
 namespace phi::store {
@@ -64,14 +63,11 @@ private:
   /// none stays behind.
   query_answer copied(const std::string& file, work_watch& watch) {
     auto told = back_up(db_, file, watch);
-    int copy = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
-    ::unlink(file.c_str());
-    if (copy < 0)
+    auto copy = open_file(file, open_how::read);
+    remove_file(file);
+    if (!copy)
       return {error_code::internal, "cannot open the copy " + file, {}};
-    return {.body = told.dump(), .file = {new int{copy}, [](const int* fd) {
-                                            ::close(*fd);
-                                            delete fd;
-                                          }}};
+    return {.body = told.dump(), .file = std::make_shared<const owned_fd>(std::move(copy))};
   }
 
   template <class Work>

@@ -1,21 +1,20 @@
 #include "server/store/sqlite/watched_file.hpp"
 
+#include "protocol/platform/files.hpp"
+
 #include <cerrno>
-#include <fcntl.h>
 #include <stdexcept>
-#include <sys/stat.h>
 #include <system_error>
-#include <unistd.h>
 #include <utility>
 
 namespace phi::store {
 
 watched_file::watched_file(std::string path) : path_(std::move(path)) {
-  struct stat found {};
-  if (::stat(path_.c_str(), &found) != 0)
+  auto found = facts_at(path_);
+  if (!found)
     throw std::runtime_error(path_ + " has gone while it was opened");
-  device_ = found.st_dev;
-  number_ = found.st_ino;
+  device_ = found->device;
+  number_ = found->number;
 }
 
 outcome watched_file::in_place() const {
@@ -24,28 +23,23 @@ outcome watched_file::in_place() const {
   auto lost = [&](const char* loss) {
     return outcome::failure(path_ + loss, outcome::kind::out_of_reach);
   };
-  struct stat found {};
-  if (::stat(path_.c_str(), &found) != 0)
+  auto found = facts_at(path_);
+  if (!found)
     return lost(errno == ENOENT || errno == ENOTDIR ? " has been moved away or deleted"
                                                     : " cannot be looked at any more");
-  if (found.st_dev != device_ || found.st_ino != number_)
+  if (found->device != device_ || found->number != number_)
     return lost(" has been replaced by another file");
   return {};
 }
 
 uint64_t size_of_file(const std::string& path) {
-  struct stat found {};
-  return ::stat(path.c_str(), &found) == 0 ? static_cast<uint64_t>(found.st_size) : 0;
+  auto found = facts_at(path);
+  return found ? found->size : 0;
 }
 
 void flush_directory(const std::string& path) {
-  int directory = ::open(path.empty() ? "." : path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  bool done = directory >= 0 && ::fsync(directory) == 0;
-  int error = errno;
-  if (directory >= 0)
-    ::close(directory);
-  if (!done)
-    throw std::system_error{error, std::generic_category(), "cannot flush " + path};
+  if (!flush_names_in(path))
+    throw std::system_error{errno, std::generic_category(), "cannot flush " + path};
 }
 
 } // namespace phi::store

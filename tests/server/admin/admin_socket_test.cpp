@@ -177,11 +177,8 @@ TEST_CASE("admin socket: a file goes along with the answer") {
   client.send("backup\n");
   auto request = at.held.next();
   REQUIRE(request);
-  request->file = shared_file{new int{::open(at.dir.path("copy").c_str(), O_RDONLY | O_CLOEXEC)},
-                              [](const int* fd) {
-                                ::close(*fd);
-                                delete fd;
-                              }};
+  request->file =
+    std::make_shared<owned_fd>(::open(at.dir.path("copy").c_str(), O_RDONLY | O_CLOEXEC));
   answer(request, "here");
   request.reset();
   auto [line, fd] = client.line_with_file();

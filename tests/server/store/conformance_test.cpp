@@ -503,9 +503,10 @@ TEST_CASE("SQLite: a question, a check and a copy end when they are told to, and
   auto whole = ask(reader, backup);
   CHECK(whole.error == error_code::none);
   REQUIRE(whole.file);
-  CHECK(::lseek(*whole.file, 0, SEEK_END) > 100'000);
+  CHECK(::lseek(whole.file->get(), 0, SEEK_END) > 100'000);
   // Put in place by whatever means it is another database: it lacks what came after it.
-  std::filesystem::copy_file("/proc/self/fd/" + std::to_string(*whole.file), dir.path("back.db"));
+  std::filesystem::copy_file("/proc/self/fd/" + std::to_string(whole.file->get()),
+                             dir.path("back.db"));
   auto put_back = make_sqlite_store({.file = dir.path("back.db"), .busy_timeout = 2s});
   REQUIRE(put_back->open().why() == "");
   CHECK(put_back->database_id().size() >= 16);

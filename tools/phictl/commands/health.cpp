@@ -1,5 +1,5 @@
 #include "protocol/admin.hpp"
-#include "protocol/ask_listener.hpp"
+#include "protocol/platform/ask_listener.hpp"
 #include "protocol/lifecycle.hpp"
 #include "protocol/names.hpp"
 #include "tools/phictl/admin_client.hpp"

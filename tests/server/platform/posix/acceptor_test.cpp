@@ -1,5 +1,5 @@
-#include "server/platform/posix/acceptor.hpp"
-#include "server/platform/posix/listener.hpp"
+#include "server/platform/acceptor.hpp"
+#include "server/platform/listener.hpp"
 #include "tests/support/doctest.hpp"
 
 #include <chrono>

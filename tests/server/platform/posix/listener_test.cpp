@@ -1,4 +1,4 @@
-#include "server/platform/posix/listener.hpp"
+#include "server/platform/listener.hpp"
 #include "tests/support/doctest.hpp"
 
 #include <cerrno>

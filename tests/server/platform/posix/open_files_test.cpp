@@ -1,4 +1,4 @@
-#include "server/platform/posix/open_files.hpp"
+#include "server/platform/open_files.hpp"
 #include "tests/support/doctest.hpp"
 
 using namespace phi;

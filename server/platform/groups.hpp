@@ -3,18 +3,15 @@
 
 #include "protocol/outcome.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
-#include <sys/types.h>
 
 namespace phi {
 
-/// Nothing: there is no such group, or the name is empty.
-std::optional<gid_t> number_of_group(const std::string& name);
-
 /// Whether the process at the other end of a local socket runs as root, as the user that we run as,
 /// or in the group.
-bool is_peer_allowed(int peer, std::optional<gid_t> group);
+bool is_peer_allowed(int socket, std::optional<uint32_t> group);
 
 /// Whether there is this group; an empty name is none, and all right.
 outcome check_group_exists(const std::string& group);

@@ -2,36 +2,12 @@
 /// The listening socket.
 
 #include "protocol/outcome.hpp"
+#include "protocol/platform/descriptor.hpp"
 
 #include <cstdint>
 #include <string>
 
 namespace phi {
-
-/// An owned file descriptor.
-class owned_fd {
-public:
-  owned_fd() = default;
-  explicit owned_fd(int fd) : fd_(fd) {}
-  owned_fd(owned_fd&& other) noexcept : fd_(other.release()) {}
-  owned_fd& operator=(owned_fd&& other) noexcept {
-    reset(other.release());
-    return *this;
-  }
-  ~owned_fd() { reset(); }
-
-  int get() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-  int release() {
-    int fd = fd_;
-    fd_ = -1;
-    return fd;
-  }
-  void reset(int fd = -1);
-
-private:
-  int fd_ = -1;
-};
 
 /// Binds and listens on `host` (a name or an address) and `port`; else what is wrong
 /// and what would help.

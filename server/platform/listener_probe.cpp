@@ -1,7 +1,7 @@
-#include "server/platform/posix/listener_probe.hpp"
+#include "server/platform/listener_probe.hpp"
 
 #include "config/defaults.hpp"
-#include "protocol/ask_listener.hpp"
+#include "protocol/platform/ask_listener.hpp"
 
 #include <random>
 

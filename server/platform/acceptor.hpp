@@ -2,18 +2,17 @@
 /// Takes connections from a listening socket and never gives up on it: no failed accept, no client
 /// that is gone before it was taken, and no shortage of descriptors ends it.
 
+#include "protocol/platform/descriptor.hpp"
 #include "protocol/time.hpp"
-#include "server/platform/posix/listener.hpp"
 
 #include <asio/io_context.hpp>
-#include <asio/posix/stream_descriptor.hpp>
+#include <asio/ip/tcp.hpp>
 #include <asio/steady_timer.hpp>
-
-#include <sys/socket.h>
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -22,7 +21,8 @@ namespace phi {
 /// A connection as the system hands it out: non-blocking, and not inherited by other programs.
 struct taken_connection {
   owned_fd fd;
-  sockaddr_storage peer{};
+  bool local = false;           ///< of a local socket, where clients have no address
+  asio::ip::tcp::endpoint peer; ///< of a TCP connection
 };
 
 /// What an acceptor has seen. Written in its loop, read from anywhere.
@@ -47,10 +47,11 @@ public:
   };
 
   acceptor(asio::io_context& on, owner who);
+  ~acceptor();
 
-  /// Accepts from `listener`, a non-blocking socket of any kind that listens. Throws when the
+  /// Accepts from `listening`, a non-blocking socket of any kind that listens. Throws when the
   /// system cannot watch it.
-  void open(owned_fd listener);
+  void open(owned_fd listening);
 
   /// There may be room again.
   void go_on();
@@ -59,12 +60,13 @@ public:
   bool take_all();
 
   void close();
-  bool is_open() const { return descriptor_.is_open(); }
-  int native_handle() { return descriptor_.native_handle(); }
+  bool is_open() const;
+  int native_handle();
 
   const accept_counts& counts() const { return counts_; }
 
 private:
+  class listener; ///< as the system lets one wait for connections
   enum class attempt : uint8_t { taken, nothing_there, shortage };
 
   void wait();
@@ -76,7 +78,7 @@ private:
   void arm_retry();
   void check_shortage();
 
-  asio::posix::stream_descriptor descriptor_;
+  std::unique_ptr<listener> listener_;
   asio::steady_timer retry_;
   owner who_;
   accept_counts counts_;

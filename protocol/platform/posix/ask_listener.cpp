@@ -1,40 +1,30 @@
-#include "protocol/ask_listener.hpp"
+#include "protocol/platform/ask_listener.hpp"
+
+#include "protocol/platform/descriptor.hpp"
+#include "protocol/platform/sockets.hpp"
 
 #include <cerrno>
 #include <cstring>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 namespace phi {
 namespace {
-
-struct open_socket {
-  explicit open_socket(int opened) : fd(opened) {}
-  ~open_socket() {
-    if (fd >= 0)
-      ::close(fd);
-  }
-  open_socket(const open_socket&) = delete;
-  int fd;
-};
 
 struct probe_call {
   time_point until;
   const std::atomic<bool>& given_up;
 };
 
-/// Waits for `events` on a socket. Whether they came.
-bool wait_for(int fd, short events, const probe_call& call) {
+/// Whether a socket has become ready for `what` in time.
+bool wait_for(const owned_fd& socket, interest what, const probe_call& call) {
   for (;;) {
-    pollfd one{fd, events, 0};
-    constexpr int check_ms = 20;
-    int ready = ::poll(&one, 1, check_ms);
-    if (ready > 0)
+    constexpr std::chrono::milliseconds check_interval{20};
+    auto ready = wait_until_ready(socket.get(), what, check_interval);
+    if (ready)
       return true;
-    if ((ready < 0 && errno != EINTR) || call.given_up || clock::now() >= call.until)
+    if (ready.failed || call.given_up || clock::now() >= call.until)
       return false;
   }
 }
@@ -73,27 +63,26 @@ outcome ask_listener(const std::string& address, std::string_view sign, duration
   if (!resolve(address, to, size))
     return {}; // nothing that could be asked
   probe_call call{clock::now() + limit, given_up};
-  open_socket own{::socket(to.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
-  if (own.fd < 0)
+  owned_fd own{::socket(to.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  if (!own)
     return {}; // no descriptor for us: that says nothing about the listener
-  if (::connect(own.fd, reinterpret_cast<sockaddr*>(&to), size) != 0 && errno != EINPROGRESS)
+  if (::connect(own.get(), reinterpret_cast<sockaddr*>(&to), size) != 0 && errno != EINPROGRESS)
     return outcome::failure(address + ": " + std::strerror(errno));
   int error = 0;
   socklen_t error_size = sizeof error;
-  if (!wait_for(own.fd, POLLOUT, call))
+  if (!wait_for(own, interest::output, call))
     return outcome::failure(address + " does not accept connections");
-  if (::getsockopt(own.fd, SOL_SOCKET, SO_ERROR, &error, &error_size) == 0 && error != 0)
+  if (::getsockopt(own.get(), SOL_SOCKET, SO_ERROR, &error, &error_size) == 0 && error != 0)
     return outcome::failure(address + ": " + std::strerror(error));
   auto request = "GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
                  + (sign.empty() ? std::string{} : "X-Phi-Probe: " + std::string{sign} + "\r\n")
                  + "\r\n";
-  if (::send(own.fd, request.data(), request.size(), MSG_NOSIGNAL)
-      != static_cast<ssize_t>(request.size()))
+  if (send_some(own.get(), request) != static_cast<ptrdiff_t>(request.size()))
     return outcome::failure(address + ": cannot send");
   char answer[16];
-  if (!wait_for(own.fd, POLLIN, call))
+  if (!wait_for(own, interest::input, call))
     return outcome::failure(address + " does not answer a request");
-  auto got = ::recv(own.fd, answer, sizeof answer, 0);
+  auto got = ::recv(own.get(), answer, sizeof answer, 0);
   return got >= 5 && std::memcmp(answer, "HTTP/", 5) == 0
            ? outcome{}
            : outcome::failure(address + " ends connections without an answer");

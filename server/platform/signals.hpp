@@ -3,7 +3,7 @@
 /// Nothing ever runs in a signal handler.
 
 #include "actors/ports/signal_port.hpp"
-#include "server/platform/posix/listener.hpp"
+#include "protocol/platform/descriptor.hpp"
 
 #include <functional>
 #include <mutex>
