@@ -1,5 +1,6 @@
 #include "server/admin/doctor.hpp"
 
+#include "protocol/platform/files.hpp"
 #include "protocol/text/digits.hpp"
 #include "server/platform/open_files.hpp"
 #include "server/process/start_checks.hpp"
@@ -8,7 +9,6 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
-#include <unistd.h>
 
 namespace phi {
 namespace {
@@ -35,7 +35,7 @@ std::string in_mib(uintmax_t bytes) {
 
 finding examine_permissions(const config& settings) {
   const auto& directory = settings.resolved.state_dir;
-  if (::access(directory.c_str(), R_OK | W_OK | X_OK) != 0)
+  if (!may_work_in(directory))
     return bad("permissions", code::state_directory_unwritable, "may not write to " + directory,
                "give the service's user the right to write there");
   std::error_code error;

@@ -1,18 +1,15 @@
 #include "tools/phictl/admin_client.hpp"
 
 #include "protocol/admin.hpp"
+#include "protocol/platform/files.hpp"
+#include "protocol/platform/sockets.hpp"
+#include "protocol/platform/users.hpp"
 #include "tools/phictl/output.hpp"
 
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <poll.h>
-#include <pwd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 namespace phi::ctl {
 namespace {
@@ -27,43 +24,40 @@ bool is_socket(const std::string& path) {
 /// A socket in the directory where we happen to be counts when it is our own: anybody may lay one
 /// there.
 bool is_own_socket(const std::string& path) {
-  struct stat file {};
-  struct stat directory {};
-  auto above = std::filesystem::path{path}.parent_path();
-  return ::lstat(path.c_str(), &file) == 0 && S_ISSOCK(file.st_mode) && file.st_uid == ::geteuid()
-         && ::lstat(above.c_str(), &directory) == 0 && directory.st_uid == ::geteuid();
+  auto file = facts_of_link(path);
+  auto directory = facts_of_link(std::filesystem::path{path}.parent_path());
+  return file && file->kind == file_facts::type::socket && file->owner == acting_user() && directory
+         && directory->owner == acting_user();
 }
 
 /// Whether the process that answers may be the service: root's, our own, of the user that the
 /// package makes, or of the owner of the socket's directory.
-bool may_be_service(int socket, const std::string& path) {
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
+bool may_be_service(const owned_fd& socket, const std::string& path) {
+  auto peer = peer_of(socket.get());
+  if (!peer)
     return false;
-  if (peer.uid == 0 || peer.uid == ::geteuid())
+  if (peer->user == root_user || peer->user == acting_user()
+      || number_of_user("phi-backend") == peer->user)
     return true;
-  if (const auto* user = ::getpwnam("phi-backend"); user && user->pw_uid == peer.uid)
-    return true;
-  struct stat directory {};
   auto above = std::filesystem::path{path}.parent_path();
-  return ::stat(above.empty() ? "." : above.c_str(), &directory) == 0
-         && directory.st_uid == peer.uid;
+  auto directory = facts_at(above.empty() ? "." : above.string());
+  return directory && directory->owner == peer->user;
 }
 
 /// Whether we are neither root nor the user of the process that answers: it turns away whom it does
 /// not know without a word.
-bool may_be_turned_away(int socket) {
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  return ::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && ::geteuid() != 0
-         && ::geteuid() != peer.uid;
+bool may_be_turned_away(const owned_fd& socket) {
+  auto peer = peer_of(socket.get());
+  return peer && acting_user() != root_user && acting_user() != peer->user;
 }
 
 /// Whether there may be something that we are not allowed to see.
 bool may_not_enter(const std::string& path) {
-  struct stat ignored {};
-  return ::stat(path.c_str(), &ignored) != 0 && errno == EACCES;
+  return !facts_at(path) && errno == EACCES;
+}
+
+std::chrono::milliseconds left_until(steady::time_point until) {
+  return std::chrono::ceil<std::chrono::milliseconds>(until - steady::now());
 }
 
 std::string explain(const std::string& path, int error) {
@@ -98,42 +92,28 @@ admin_client::admin_client(const command_context& context) : path_(find_admin_so
     throw failure{exit_status::not_running,
                   "found no admin socket in /run/phi-backend or ./data: the service is not running"
                   " here. Start it with: phictl start; or name the socket with --socket"};
-  sockaddr_un at{};
-  at.sun_family = AF_UNIX;
-  if (path_.size() >= sizeof at.sun_path)
+  if (!can_be_socket(path_))
     throw failure{exit_status::usage, "--socket: the path is too long for a Unix socket"};
-  std::memcpy(at.sun_path, path_.data(), path_.size());
-  fd_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd_ < 0 || ::connect(fd_, reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0) {
+  socket_ = connect_to(path_);
+  if (!socket_) {
     int error = errno;
-    if (fd_ >= 0)
-      ::close(std::exchange(fd_, -1));
     throw failure{error == EACCES || error == EPERM ? exit_status::failed
                                                     : exit_status::not_running,
                   explain(path_, error)};
   }
-  if (!may_be_service(fd_, path_)) {
-    ::close(std::exchange(fd_, -1));
+  if (!may_be_service(socket_, path_))
     throw failure{exit_status::failed,
                   "at " + path_
                     + " a process of another user answers, who is neither root nor"
                       " the owner of its directory: that is not trusted"};
-  }
-}
-
-admin_client::~admin_client() {
-  if (fd_ >= 0)
-    ::close(fd_);
-  if (file_ >= 0)
-    ::close(file_);
 }
 
 int admin_client::take_file() {
-  return std::exchange(file_, -1);
+  return file_.release();
 }
 
 failure admin_client::closed() const {
-  if (rest_.empty() && !answered_ && may_be_turned_away(fd_))
+  if (rest_.empty() && !answered_ && may_be_turned_away(socket_))
     return {exit_status::failed, explain(path_, EACCES)};
   return {exit_status::not_running, "the service has closed the connection"};
 }
@@ -144,7 +124,7 @@ json admin_client::call(std::string_view method, json params, std::chrono::milli
   auto line =
     pack_json({{"jsonrpc", "2.0"}, {"id", id}, {"method", method}, {"params", params}}) + '\n';
   for (size_t at = 0; at < line.size();) {
-    auto sent = ::send(fd_, line.data() + at, line.size() - at, MSG_NOSIGNAL);
+    auto sent = send_some(socket_.get(), std::string_view{line}.substr(at));
     if (sent <= 0)
       throw closed();
     at += static_cast<size_t>(sent);
@@ -187,28 +167,7 @@ json ask(const command_context& context, std::string_view method, json params,
 }
 
 void admin_client::wait_for_end(steady::time_point until) {
-  auto left = std::chrono::ceil<std::chrono::milliseconds>(until - steady::now());
-  pollfd ended{fd_, POLLIN | POLLHUP, 0};
-  ::poll(&ended, 1, static_cast<int>(std::max<int64_t>(0, left.count())));
-}
-
-/// A file may come along with the bytes.
-ssize_t admin_client::receive(char* to, size_t size) {
-  iovec bytes{to, size};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-  msghdr message{};
-  message.msg_iov = &bytes;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  auto got = ::recvmsg(fd_, &message, MSG_CMSG_CLOEXEC);
-  const auto* about = got > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
-  if (about && about->cmsg_level == SOL_SOCKET && about->cmsg_type == SCM_RIGHTS) {
-    if (file_ >= 0)
-      ::close(file_);
-    std::memcpy(&file_, CMSG_DATA(about), sizeof file_);
-  }
-  return got;
+  wait_until_ready(socket_.get(), interest::input, left_until(until));
 }
 
 std::string admin_client::read_line(steady::time_point until) {
@@ -219,12 +178,11 @@ std::string admin_client::read_line(steady::time_point until) {
       answered_ = true;
       return line;
     }
-    auto left = std::chrono::ceil<std::chrono::milliseconds>(until - steady::now());
-    pollfd waiting{fd_, POLLIN, 0};
-    if (left.count() <= 0 || ::poll(&waiting, 1, static_cast<int>(left.count())) <= 0)
+    auto left = left_until(until);
+    if (left.count() <= 0 || !wait_until_ready(socket_.get(), interest::input, left))
       throw failure{exit_status::timed_out, "the service did not answer in time; see --timeout"};
     char text[65536];
-    auto size = receive(text, sizeof text);
+    auto size = receive_with_file(socket_.get(), text, sizeof text, file_);
     if (size <= 0)
       throw closed();
     rest_.append(text, static_cast<size_t>(size));

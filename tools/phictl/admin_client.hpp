@@ -1,6 +1,7 @@
 #pragma once
 /// Asks the service over its admin socket (protocol/admin.hpp).
 
+#include "protocol/platform/descriptor.hpp"
 #include "tools/phictl/context.hpp"
 
 #include <nlohmann/json.hpp>
@@ -8,7 +9,6 @@
 #include <chrono>
 #include <string>
 #include <string_view>
-#include <sys/types.h>
 
 namespace phi::ctl {
 
@@ -20,8 +20,6 @@ class admin_client {
 public:
   /// Connects to --socket, or to the first of the usual places where there is a socket.
   explicit admin_client(const command_context& context);
-  ~admin_client();
-  admin_client(const admin_client&) = delete;
 
   /// The result of one request.
   json call(std::string_view method, json params, std::chrono::milliseconds limit);
@@ -40,13 +38,12 @@ public:
 
 private:
   failure closed() const; ///< that the other end has ended the connection, and why
-  ssize_t receive(char* to, size_t size);
   std::string read_line(std::chrono::steady_clock::time_point until);
 
   std::string path_;
   std::string rest_;
-  int fd_ = -1;
-  int file_ = -1;
+  owned_fd socket_;
+  owned_fd file_;
   int next_id_ = 1;
   bool answered_ = false; ///< whether there was an answer on this connection
 };

@@ -1,15 +1,12 @@
 #include "tools/phictl/bookmark.hpp"
 
-#include "protocol/durable_file.hpp"
+#include "protocol/platform/files.hpp"
 #include "tools/phictl/line_reader.hpp"
 #include "tools/phictl/output.hpp"
 
 #include <nlohmann/json.hpp>
 
-#include <cstdio>
-#include <fcntl.h>
 #include <fstream>
-#include <unistd.h>
 
 namespace phi::ctl {
 
@@ -61,20 +58,18 @@ void bookmark::save(uint64_t lines, const std::string& chain) {
   if (database_.empty())
     return;
   auto fresh = path_ + ".new";
-  ::unlink(fresh.c_str());
+  remove_file(fresh);
   // The directory may be somebody else's: no link is followed.
-  int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (fd < 0)
+  auto to = open_file(fresh, open_how::make);
+  if (!to)
     return;
   auto text = pack_json({{"lines", lines}, {"chain", chain}, {"database", database_}}) + "\n";
-  auto whole = write_all(fd, text, fresh);
-  ::close(fd);
-  if (!whole || ::rename(fresh.c_str(), path_.c_str()) != 0)
-    ::unlink(fresh.c_str());
+  if (!write_bytes(to.get(), text) || !replace_file(fresh, path_))
+    remove_file(fresh);
 }
 
 void bookmark::remove() {
-  ::unlink(path_.c_str());
+  remove_file(path_);
 }
 
 } // namespace phi::ctl

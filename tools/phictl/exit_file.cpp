@@ -1,4 +1,5 @@
 #include "tools/phictl/exit_file.hpp"
+#include "protocol/platform/files.hpp"
 #include "tools/phictl/pause.hpp"
 
 #include "protocol/admin.hpp"
@@ -10,11 +11,9 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <optional>
-#include <unistd.h>
 
 namespace phi::ctl {
 namespace {
@@ -33,14 +32,10 @@ json read_once(const std::string& file) {
 
 /// Whether a service holds the directory now. Asks for its lock without taking it.
 bool in_use(const std::string& state_directory) {
-  int fd = ::open((state_directory + "/phi.lock").c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0)
+  auto lock = open_file(state_directory + "/phi.lock", open_how::read);
+  if (!lock)
     return errno != ENOENT; // who may not look there cannot say that it is free
-  struct flock held {};
-  held.l_type = F_RDLCK;
-  bool free = ::fcntl(fd, F_OFD_GETLK, &held) == 0 && held.l_type == F_UNLCK;
-  ::close(fd);
-  return !free;
+  return is_lock_shown(lock.get());
 }
 
 /// The run whose mark is still there although nobody runs: killed, crashed, or unable to write its

@@ -1,5 +1,6 @@
 #include "tools/phictl/line_reader.hpp"
 
+#include "protocol/platform/files.hpp"
 #include "protocol/text/byte_order_mark.hpp"
 #include "tools/phictl/context.hpp"
 
@@ -11,8 +12,6 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <poll.h>
-#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -132,10 +131,7 @@ public:
   explicit plain_source(int fd) : fd_(fd) {}
 
   size_t read(char* to, size_t size) override {
-    ssize_t got = 0;
-    do
-      got = ::read(fd_, to, size);
-    while (got < 0 && errno == EINTR);
+    auto got = read_some(fd_, to, size);
     if (got < 0)
       throw failure{exit_status::failed,
                     std::string{"cannot read the events: "} + std::strerror(errno)};
@@ -143,8 +139,8 @@ public:
   }
   double position() const override { return 0; }
   bool waits() const override {
-    pollfd input{fd_, POLLIN, 0};
-    return ::poll(&input, 1, 0) == 0;
+    auto seen = wait_until_ready(fd_, interest::input, std::chrono::milliseconds{0});
+    return !seen && !seen.failed;
   }
 
 private:

@@ -2,6 +2,8 @@
 
 #include "protocol/lifecycle.hpp"
 #include "protocol/names.hpp"
+#include "protocol/platform/descriptor.hpp"
+#include "protocol/platform/terminal.hpp"
 #include "protocol/text/json_depth.hpp"
 #include "tools/phictl/context.hpp"
 
@@ -14,8 +16,6 @@
 #include <cstring>
 #include <iostream>
 #include <iterator>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 namespace phi::ctl {
 namespace {
@@ -35,10 +35,8 @@ size_t width_of(const std::string& text) {
 }
 
 size_t terminal_width() {
-  winsize size{};
-  if (::isatty(STDOUT_FILENO) && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20)
-    return size.ws_col;
-  return 0;
+  auto columns = columns_of_terminal(standard_output);
+  return columns > 20 ? columns : 0;
 }
 
 shown cut_to(const shown& cell, size_t width) {
@@ -57,7 +55,8 @@ shown cut_to(const shown& cell, size_t width) {
 bool colours_wanted() {
   const char* no = std::getenv("NO_COLOR");
   const char* terminal = std::getenv("TERM");
-  return ::isatty(STDOUT_FILENO) && !(no && *no) && terminal && std::strcmp(terminal, "dumb") != 0;
+  return is_terminal(standard_output) && !(no && *no) && terminal
+         && std::strcmp(terminal, "dumb") != 0;
 }
 
 shown paint(colour tint, const shown& text) {

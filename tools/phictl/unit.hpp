@@ -1,6 +1,7 @@
 #pragma once
 /// The systemd unit, by way of systemctl and journalctl. No shell is involved.
 
+#include "protocol/platform/child_process.hpp"
 #include "tools/phictl/context.hpp"
 
 #include <string>
@@ -14,11 +15,6 @@ int run(const std::vector<std::string>& command);
 
 /// Runs systemctl, which says itself what went wrong. Throws `failure` when something did.
 void systemctl(std::vector<std::string> words);
-
-struct captured {
-  int status = 127;
-  std::string out;
-};
 
 /// The same, with what it prints on stdout, and on stderr if wanted.
 captured capture(const std::vector<std::string>& command, bool with_errors = false);

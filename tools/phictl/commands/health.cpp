@@ -1,7 +1,7 @@
 #include "protocol/admin.hpp"
-#include "protocol/platform/ask_listener.hpp"
 #include "protocol/lifecycle.hpp"
 #include "protocol/names.hpp"
+#include "protocol/platform/ask_listener.hpp"
 #include "tools/phictl/admin_client.hpp"
 #include "tools/phictl/commands.hpp"
 #include "tools/phictl/output.hpp"
