@@ -73,7 +73,7 @@ def ask_the_question():
             run([*phictl, "send", "--feature", "f"])
             answer = json.loads(run([*phictl, "--json", "stats", "quiet", "--start", before, "--end", today,
                                      "--timezone", "UTC"]))
-            days = [row["date"] for row in answer["rows"]]
+            days = [row["date"] for row in answer]
             if before not in days or today in days or len(days) != 2:
                 sys.exit(f"the days without events from {before} to {today}, of which only the last has one: {days}")
             if "Days without events" not in run([*phictl, "stats", "--help"]):
