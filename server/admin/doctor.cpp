@@ -107,10 +107,19 @@ bool ails(const health_view& health, ailment ailing) {
                      [&](const health_cause& cause) { return cause.code == ailing; });
 }
 
+/// Whether an actor says so. In a start or a stop the health has other words, and not these.
+bool says(const std::optional<service_status>& status, ailment ailing) {
+  return status
+         && std::any_of(
+           status->children.begin(), status->children.end(), [&](const child_status& child) {
+             return child.says && !child.says->degraded.empty() && child.says->code == ailing;
+           });
+}
+
 finding examine_database(const observed_service& seen) {
   if (seen.settings->stats.storage != "postgres")
     return examine_database_file(seen.settings->resolved.sqlite_path);
-  if (ails(seen.health, ailment::database_away))
+  if (ails(seen.health, ailment::database_away) || says(seen.status, ailment::database_away))
     return bad("database", code::database_away,
                "PostgreSQL does not answer; events go to the spool",
                "the log has the cause; see stats.postgres_url");

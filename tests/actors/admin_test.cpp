@@ -397,7 +397,7 @@ TEST_CASE("admin: each method of the databases asks its own question") {
   CHECK(std::get<give_restart_slot>(cluster(11)).instance == "k");
   CHECK(at.answers.empty());
   CHECK(at.error("cluster-want", R"({"instance":"i","state":"gone"})")
-        == "-32602: state is not one of drain, ready");
+        == "-32602: state \"gone\" is not one of drain, ready");
   CHECK(asked.size() == 12);
 }
 

@@ -112,6 +112,13 @@ TEST_CASE("doctor: the database: a file that is gone, PostgreSQL that is away") 
   auto ill = patient.find(finding_code::degraded);
   REQUIRE(ill);
   CHECK(has(ill->what, "no words that anybody decides by"));
+  // In a stop the health says nothing of it, and whoever leaves last still does.
+  patient.seen.health.causes.clear();
+  actor_status says{.code = ailment::database_away};
+  patient.seen.status->children = {{.actor = actor_name::membership, .says = says}};
+  CHECK_FALSE(patient.find(finding_code::database_away)); // it would be that, if anything was
+  patient.seen.status->children.front().says->degraded = "gone";
+  CHECK(patient.find(finding_code::database_away));
 }
 
 TEST_CASE("doctor: hashes with a salt of one instance, where several share the database") {

@@ -161,6 +161,8 @@ void in_restart_slot(const command_context& context, const restart_slot_options&
   constexpr auto kept =
     "; the restart slot is kept, so that no other instance goes down. Repair this one, then: "
     "phictl cluster restart-slot --give-back";
+  if (status == not_installed)
+    throw failure{exit_status::failed, "cannot run " + command[0] + kept};
   if (status != 0)
     throw failure{exit_status::failed,
                   command[0] + " ended with status " + std::to_string(status) + kept};
