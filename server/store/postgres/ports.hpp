@@ -37,7 +37,7 @@ reader_port_ptr make_postgres_reader(postgres_settings settings);
 maintenance_port_ptr make_postgres_maintenance(postgres_settings settings);
 cluster_port_ptr make_postgres_cluster(postgres_settings settings);
 
-/// For `--migrate`: what is to be done, or, with `apply`, what was done. Throws what is wrong.
+/// For `--migrate`: what is to be done, or, with `execute`, what was done. Throws what is wrong.
 std::vector<std::string> migrate_postgres(const postgres_settings& settings, bool execute);
 
 } // namespace phi::store
