@@ -5,6 +5,9 @@
 #include "tests/support/fake_ports.hpp"
 #include "tests/support/virtual_time.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 using namespace phi;
 using namespace phi::testing;
 using namespace std::chrono_literals;
@@ -113,6 +116,12 @@ TEST_CASE("the whole service: who is there, and in which order they would go") {
   CHECK(names(false) == "http stats reader inspector store watchdog signal admin ");
   CHECK(names(true)
         == "http stats reader inspector maintenance spool store membership watchdog signal admin ");
+  // Whom a trace may be narrowed to.
+  auto all = names(true) + "supervisor ";
+  for (auto name : actor_name::all)
+    CHECK(all.find(std::string{name} + " ") != all.npos);
+  CHECK(std::count(all.begin(), all.end(), ' ')
+        == static_cast<std::ptrdiff_t>(std::size(actor_name::all)));
 }
 
 TEST_CASE("the whole service: while the database is away events are spooled, and stored when it is "
