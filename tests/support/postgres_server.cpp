@@ -133,7 +133,20 @@ void postgres_server::start() {
 
 void postgres_server::stop(const std::string& how) {
   running_ = false;
-  run({programs() + "/pg_ctl", "--pgdata=" + data_, "--mode=" + how, "--wait", "--silent", "stop"});
+  auto stop_in = [this](const std::string& mode) {
+    return std::vector<std::string>{programs() + "/pg_ctl",
+                                    "--pgdata=" + data_,
+                                    "--mode=" + mode,
+                                    "--wait",
+                                    "--timeout=30",
+                                    "--silent",
+                                    "stop"};
+  };
+  // One that has just begun to recover from a crash may miss the request, and refuses everybody
+  // from then on without going (seen with version 15).
+  if (how != "immediate" && run_program(as_its_user(stop_in(how))).code == 0)
+    return;
+  run(stop_in("immediate"));
 }
 
 void postgres_server::promote() {
