@@ -15,6 +15,7 @@
 #include <memory>
 #include <string>
 #include <unordered_set>
+#include <utility>
 
 namespace phi::http {
 
@@ -115,7 +116,11 @@ public:
   static asio_ns::execution_context::id id;
 
   explicit link_registry(asio_ns::execution_context& on) : service(on) {}
-  void shutdown() override { on_open = on_change = {}; }
+  /// Before the services that sockets belong to are destroyed: those that linger go now.
+  void shutdown() override {
+    on_open = on_change = {};
+    auto gone = std::exchange(lingering_, {});
+  }
   using service::context;
 
   link_limits limits;
