@@ -104,7 +104,8 @@ bool fill_with_random(void* to, size_t size) {
 }
 
 duration time_suspended() {
-  return now_on(CLOCK_BOOTTIME) - now_on(CLOCK_MONOTONIC);
+  auto awake = now_on(CLOCK_MONOTONIC); // first: the difference is never below zero
+  return now_on(CLOCK_BOOTTIME) - awake;
 }
 
 } // namespace phi
