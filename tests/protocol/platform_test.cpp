@@ -7,47 +7,31 @@
 #include "protocol/platform/sockets.hpp"
 #include "protocol/platform/users.hpp"
 #include "tests/support/doctest.hpp"
+#include "tests/support/temp_dir.hpp"
+#include "tests/support/text_file.hpp"
 
 #include <array>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 using namespace phi;
+using namespace phi::testing;
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
 namespace {
 
-class directory {
-public:
-  directory() {
-    char name[] = "/tmp/phi-platform-XXXXXX";
-    path_ = ::mkdtemp(name);
-  }
-  ~directory() { fs::remove_all(path_); }
-  directory(const directory&) = delete;
-  std::string path(const std::string& name) const { return path_ + "/" + name; }
+struct directory : temp_dir {
   std::string file(const std::string& name, const std::string& text) const {
-    std::ofstream{path(name)} << text;
+    write_text(path(name), text);
     return path(name);
   }
-
-private:
-  std::string path_;
 };
-
-std::string text_in(const std::string& file) {
-  std::ifstream in{file};
-  return std::string{std::istreambuf_iterator<char>{in}, {}};
-}
 
 /// The two ends of a connection.
 std::array<owned_fd, 2> connection() {
@@ -134,7 +118,7 @@ TEST_CASE("platform: nothing is moved or named over what is there") {
   CHECK_FALSE(move_file(one, two));
   CHECK(errno == EEXIST);
   CHECK_FALSE(link_file(one, two));
-  if (auto fresh = open_unnamed(dir.path(""))) { // not every file system can
+  if (auto fresh = open_unnamed(dir.path())) { // not every file system can
     REQUIRE(write_bytes(fresh.get(), "3"));
     CHECK_FALSE(name_file(fresh.get(), two));
     CHECK(text_in(two) == "2");
@@ -159,7 +143,7 @@ TEST_CASE("platform: facts tell one file from another whatever it is called") {
   CHECK(facts_at(dir.path("same"))->number == facts->number);
   CHECK(facts_at(dir.path("link"))->number == facts->number);
   CHECK(facts_of_link(dir.path("link"))->number != facts->number);
-  CHECK(facts_at(dir.path(""))->kind == file_facts::type::directory);
+  CHECK(facts_at(dir.path())->kind == file_facts::type::directory);
   CHECK(facts_of_open(open_file(file, open_how::read).get())->number == facts->number);
   CHECK_FALSE(facts_at(dir.path("none")));
   CHECK(errno == ENOENT);

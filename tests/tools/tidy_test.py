@@ -48,6 +48,7 @@ CASES = [
     ("server/platform/posix/a.cpp", "#include <fcntl.h>\nint one = ::open(name, 0);\n", None),
     ("protocol/platform/posix/a.cpp", "#include <pwd.h>\nint one = ::getpid();\n", None),
     ("tools/phictl/output.cpp", "#include <unistd.h>\n", "<unistd.h> belongs to"),
+    ("tools/phictl/commands/stop.cpp", "#include <unistd.h>\n", "<unistd.h> belongs to"),
     ("tests/server/a.cpp", "#include <unistd.h>\n", None),
     ("tools/bench/a.cpp", "#include <unistd.h>\n", None),
     ("actors/a.cpp", '#include "server/platform/posix/a.hpp"\n', "lies in the folder above"),

@@ -1,3 +1,5 @@
+#include "protocol/platform/descriptor.hpp"
+#include "protocol/platform/terminal.hpp"
 #include "tools/phictl/bookmark.hpp"
 #include "tools/phictl/commands.hpp"
 #include "tools/phictl/delivery.hpp"
@@ -8,7 +10,6 @@
 
 #include <filesystem>
 #include <memory>
-#include <unistd.h>
 #include <utility>
 
 namespace phi::ctl {
@@ -56,7 +57,7 @@ public:
 
 private:
   std::string name_;
-  bool terminal_ = ::isatty(STDERR_FILENO);
+  bool terminal_ = is_terminal(standard_error);
   bool shown_ = false;
   steady::time_point began_ = steady::now();
   steady::time_point next_ = steady::now();

@@ -1,3 +1,5 @@
+#include "protocol/platform/descriptor.hpp"
+#include "protocol/platform/terminal.hpp"
 #include "tools/phictl/admin_client.hpp"
 #include "tools/phictl/commands.hpp"
 #include "tools/phictl/delivery.hpp"
@@ -80,9 +82,9 @@ void send(const command_context& context, const send_options& options) {
     to.flush();
     return finish_delivery(context, to.counts());
   }
-  line_reader in{STDIN_FILENO};
+  line_reader in{standard_input};
   auto file = stdin_is_whole_file();
-  bool told = file || ::isatty(STDIN_FILENO); // nobody types the same lines again
+  bool told = file || is_terminal(standard_input); // nobody types the same lines again
   line_chain chain{file ? "" : random_id()};
   std::string line;
   for (uint64_t number = 1; in.next(line); ++number) {

@@ -1,4 +1,6 @@
 #include "protocol/admin.hpp"
+#include "protocol/platform/descriptor.hpp"
+#include "protocol/platform/terminal.hpp"
 #include "tools/phictl/admin_client.hpp"
 #include "tools/phictl/commands.hpp"
 #include "tools/phictl/output.hpp"
@@ -7,7 +9,6 @@
 #include <CLI/CLI.hpp>
 
 #include <memory>
-#include <unistd.h>
 
 namespace phi::ctl {
 namespace {
@@ -80,7 +81,7 @@ void status(const command_context& context) {
 /// Renews it every second: over the last one on a terminal, one below the other elsewhere.
 void watch(const command_context& context) {
   admin_client client{context};
-  bool terminal = ::isatty(STDOUT_FILENO);
+  bool terminal = is_terminal(standard_output);
   for (;;) {
     auto answer = client.query(admin_wire::method_status, json::object(), context.timeout_or(3s));
     if (terminal)

@@ -1,6 +1,8 @@
 #include "protocol/admin.hpp"
 #include "protocol/lifecycle.hpp"
 #include "protocol/names.hpp"
+#include "protocol/platform/descriptor.hpp"
+#include "protocol/platform/terminal.hpp"
 #include "tools/phictl/admin_client.hpp"
 #include "tools/phictl/commands.hpp"
 #include "tools/phictl/exit_file.hpp"
@@ -11,7 +13,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <unistd.h>
 
 namespace phi::ctl {
 namespace {
@@ -107,7 +108,7 @@ public:
   }
 
 private:
-  bool terminal_ = ::isatty(STDERR_FILENO);
+  bool terminal_ = is_terminal(standard_error);
   std::string shown_;
 };
 
