@@ -1,7 +1,7 @@
 #include "actors/activity.hpp"
 
-#include "actors/exit_report.hpp"
 #include "protocol/platform/process.hpp"
+#include "protocol/text/duration.hpp"
 
 #include <algorithm>
 
@@ -55,12 +55,12 @@ std::string activity::last_message() const {
 }
 
 std::string activity::show() const {
-  const char* what = what_.load(std::memory_order_acquire);
+  const char* work = work_.load(std::memory_order_acquire);
   auto message = handling_.load(std::memory_order_acquire);
-  if (!what && !message)
+  if (!work && !message)
     return "idle";
   auto began = time_point{duration{since_.load(std::memory_order_relaxed)}};
-  auto text = what ? std::string{what} : "handling " + to_string(caf::atom_value{message});
+  auto text = work ? std::string{work} : "handling " + to_string(caf::atom_value{message});
   return text + " for " + show_duration(clock::now() - began);
 }
 

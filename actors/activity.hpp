@@ -37,20 +37,20 @@ public:
 
   /// A piece of work within a handler.
   struct piece {
-    const char* what = nullptr; ///< a literal, for people; null: none
+    const char* work = nullptr; ///< a literal, for people; null: none
     work_code code = work_code::none;
   };
 
   /// Returns what it did before, for `end`.
-  piece begin(const char* what, work_code code = work_code::none) noexcept {
+  piece begin(const char* work, work_code code = work_code::none) noexcept {
     since_.store(clock::now().time_since_epoch().count(), std::memory_order_relaxed);
     auto code_before = code_.exchange(code, std::memory_order_acq_rel);
-    return {what_.exchange(what, std::memory_order_acq_rel), code_before};
+    return {work_.exchange(work, std::memory_order_acq_rel), code_before};
   }
 
   void end(piece before) noexcept {
     code_.store(before.code, std::memory_order_release);
-    what_.store(before.what, std::memory_order_release);
+    work_.store(before.work, std::memory_order_release);
     progress_.fetch_add(1, std::memory_order_relaxed);
   }
 
@@ -78,7 +78,7 @@ public:
   work_code work() const noexcept { return code_.load(std::memory_order_acquire); }
 
   bool busy() const noexcept {
-    return what_.load(std::memory_order_acquire) || handling_.load(std::memory_order_acquire);
+    return work_.load(std::memory_order_acquire) || handling_.load(std::memory_order_acquire);
   }
 
   /// It waits for the actor `whom` (a literal) since then; null: for nobody any more.
@@ -108,7 +108,7 @@ public:
   int thread() const noexcept { return thread_.load(std::memory_order_relaxed); }
 
 private:
-  std::atomic<const char*> what_{nullptr};
+  std::atomic<const char*> work_{nullptr};
   std::atomic<work_code> code_{work_code::none};
   std::atomic<uint64_t> handling_{0}; ///< the atom of the message, or 0
   std::atomic<uint64_t> last_{0};     ///< an atom as well
@@ -129,15 +129,15 @@ using activity_ptr = std::shared_ptr<activity>;
 /// Marks a piece of work for as long as it lives.
 class activity_scope {
 public:
-  activity_scope(activity& on, const char* what, work_code code = work_code::none) noexcept
+  activity_scope(activity& on, const char* work, work_code code = work_code::none) noexcept
     : on_(on),
-      what_(what),
-      before_(on.begin(what, code)),
+      work_(work),
+      before_(on.begin(work, code)),
       began_(clock::now()) {}
   ~activity_scope() {
     on_.end(before_);
     if (auto* tracer = tracing())
-      tracer->worked(what_, began_.time_since_epoch().count(),
+      tracer->worked(work_, began_.time_since_epoch().count(),
                      clock::now().time_since_epoch().count());
   }
   activity_scope(const activity_scope&) = delete;
@@ -145,7 +145,7 @@ public:
 
 private:
   activity& on_;
-  const char* what_;
+  const char* work_;
   activity::piece before_;
   time_point began_;
 };

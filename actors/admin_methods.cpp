@@ -158,7 +158,7 @@ json to_json(const finding& found) {
   json out{{"what", found.subject}, {"verdict", to_string(found.verdict)}};
   if (found.code != finding_code::none)
     out["code"] = to_string(found.code);
-  out["text"] = found.what;
+  out["text"] = found.text;
   out["remedy"] = found.remedy;
   return out;
 }
@@ -267,8 +267,8 @@ void create_token(self_ptr self, const admin_call& call) {
                                                 call.flag("confirmed"));
   if (!made)
     return call.fail(admin_wire::invalid_params, made.why());
-  log_info("admin", "creates a token", {{"id", made->what.id}, {"name", made->what.name}});
-  auto out = to_json(made->what);
+  log_info("admin", "creates a token", {{"id", made->kept.id}, {"name", made->kept.name}});
+  auto out = to_json(made->kept);
   out["secret"] = made->secret;
   if (!made->notice.empty())
     out["notice"] = made->notice;
@@ -397,8 +397,9 @@ std::vector<std::string> admin_call::texts(const char* name) const {
   if (!params.contains(name))
     return {};
   const auto& given = params[name];
-  if (!given.is_array()
-      || !std::all_of(given.begin(), given.end(), [](const json& one) { return one.is_string(); }))
+  if (!given.is_array() || !std::all_of(given.begin(), given.end(), [](const json& item) {
+        return item.is_string();
+      }))
     throw wrong_param{std::string{name} + " must be a list of texts, not " + shown(given)};
   return given.get<std::vector<std::string>>();
 }

@@ -67,21 +67,21 @@ void batch_queue::put_back(cut_batch failed, time_point now) {
   }
 }
 
-cut_batch batch_queue::without_given_up(const cut_batch& of) {
+cut_batch batch_queue::without_given_up(const cut_batch& cut) {
   cut_batch out{std::make_shared<commit_batch>(), {}, {}};
-  out.batch->number = of.batch->number;
-  for (size_t i = 0; i < of.fates.size(); ++i) {
-    const auto& request = of.batch->requests[i];
-    if (of.fates[i] == cut_batch::fate::given_up) {
+  out.batch->number = cut.batch->number;
+  for (size_t i = 0; i < cut.fates.size(); ++i) {
+    const auto& request = cut.batch->requests[i];
+    if (cut.fates[i] == cut_batch::fate::given_up) {
       forget(request);
       continue;
     }
     out.batch->events += request.events.size();
     out.batch->requests.push_back(request);
-    out.waiting.push_back(of.waiting[i]);
-    out.fates.push_back(of.fates[i]);
+    out.waiting.push_back(cut.waiting[i]);
+    out.fates.push_back(cut.fates[i]);
   }
-  out.batch->parts = {{of.batch->parts.front().id, out.batch->requests.size()}};
+  out.batch->parts = {{cut.batch->parts.front().id, out.batch->requests.size()}};
   return out;
 }
 

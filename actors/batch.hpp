@@ -72,7 +72,7 @@ public:
 
   /// The same batch without the requests that were given up, which leave the queue: what is still
   /// to be stored. A copy, for the store may read the original meanwhile.
-  cut_batch without_given_up(const cut_batch& of);
+  cut_batch without_given_up(const cut_batch& cut);
 
   /// Takes all waiting requests that somebody waits for out of the queue.
   std::vector<turned_away> take_awaited();

@@ -1,6 +1,7 @@
 #include "actors/exit_report.hpp"
 
 #include "actors/activity.hpp"
+#include "protocol/text/duration.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -21,8 +22,8 @@ std::string cell(const std::optional<duration>& time) {
 
 std::string join(const std::vector<counted>& counts) {
   std::string out;
-  for (const auto& [what, count] : counts)
-    out += (out.empty() ? "" : ", ") + what + " " + std::to_string(count);
+  for (const auto& [name, count] : counts)
+    out += (out.empty() ? "" : ", ") + name + " " + std::to_string(count);
   return out;
 }
 
@@ -132,16 +133,6 @@ std::optional<culprit> slowest_to_leave(const exit_report& report) {
 }
 
 } // namespace
-
-std::string show_duration(duration d) {
-  char text[32];
-  auto ms = std::chrono::duration<double, std::milli>(d).count();
-  if (ms < 1000)
-    std::snprintf(text, sizeof text, ms < 10 ? "%.1f ms" : "%.0f ms", ms);
-  else
-    std::snprintf(text, sizeof text, "%.1f s", ms / 1000);
-  return text;
-}
 
 void refresh_report(exit_report& report, time_point now) {
   if (report.began != time_point{})

@@ -45,14 +45,14 @@ struct exit_report {
 /// The last link of the chain of those who wait for one another.
 struct culprit {
   std::string who;  ///< an actor, or words such as "client 127.0.0.1:4711, which ..."
-  std::string what; ///< "COMMIT for 31.0 s", "COMMIT"; empty: not known
+  std::string deed; ///< "COMMIT for 31.0 s", "COMMIT"; empty: not known
   duration held{};  ///< for how long; 0: not known
   wait_kind kind = wait_kind::actor; ///< of `who`: an actor or a client
-  work_code work = work_code::none;  ///< of the work in `what`
+  work_code work = work_code::none;  ///< of the work in `deed`
 };
 
 /// Brings a draft up to `now`: the time that it took, what those who are left do and wait for, and
-/// the ledger as its keeper last showed it.
+/// the ledger as STATS last showed it.
 void refresh_report(exit_report& report, time_point now);
 
 /// "http waited 1.9 s for stats; stats waited 1.8 s for store; store waited 1.8 s for COMMIT".
@@ -68,8 +68,5 @@ std::string survivors(const exit_report& report);
 
 /// The closing table for the log, one line a row.
 std::vector<std::string> closing_table(const exit_report& report);
-
-/// "12 ms", "1.9 s".
-std::string show_duration(duration d);
 
 } // namespace phi

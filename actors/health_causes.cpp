@@ -1,6 +1,6 @@
 #include "actors/health_causes.hpp"
 
-#include "actors/exit_report.hpp"
+#include "protocol/text/duration.hpp"
 
 #include <algorithm>
 

@@ -1,6 +1,6 @@
 #include "actors/http.hpp"
 
-#include "actors/exit_report.hpp"
+#include "protocol/text/duration.hpp"
 
 namespace phi {
 namespace {
@@ -44,16 +44,16 @@ std::string why_degraded(http_port& port) {
 actor_status current_status(self_ptr self) {
   const auto& state = self->state;
   auto counts = state.port->counts();
-  std::string what = std::to_string(counts.in_flight) + " requests in flight on "
-                     + std::to_string(counts.connections) + " connections";
+  std::string doing = std::to_string(counts.in_flight) + " requests in flight on "
+                      + std::to_string(counts.connections) + " connections";
   bool idle = counts.connections == 0;
   if (idle)
-    what = "idle";
+    doing = "idle";
   if (state.stop_at)
     for (const auto& wait : state.port->waits())
-      what = (idle ? std::string{} : what + ", ") + "waits for " + wait.whom + " for "
-             + show_duration(wait.for_how_long);
-  return status_of(self, {.doing = what,
+      doing = (idle ? std::string{} : doing + ", ") + "waits for " + wait.whom + " for "
+              + show_duration(wait.for_how_long);
+  return status_of(self, {.doing = doing,
                           .idle = idle,
                           .progress = counts.requests,
                           .gauges = {{gauge_name::connections, counts.connections},

@@ -1,5 +1,5 @@
 #pragma once
-/// Where the keeper of the ledger shows it to other threads, so that it survives its keeper.
+/// Where STATS shows the ledger to other threads, so that it survives STATS.
 
 #include "protocol/ledger.hpp"
 

@@ -53,7 +53,7 @@ void find_work(self_ptr self) {
     lead(self, false); // nobody has renewed the duty: another may have it by now
   if (state.leads && now_of(self) >= state.due)
     step(self);
-  tell_later(self, defaults::heartbeat_interval, atom::tick_v, uint64_t{0});
+  tell_later(self, defaults::heartbeat_interval, atom::tick_v);
 }
 
 } // namespace
@@ -63,7 +63,7 @@ maintenance_actor::behavior_type maintenance_behavior(self_ptr self, child_ident
   set_up_child(self, std::move(who));
   self->state.port = std::move(port);
   self->state.port->watched_by(self->state.who.activity);
-  tell(self, maintenance_actor{self}, atom::tick_v, uint64_t{0});
+  tell(self, maintenance_actor{self}, atom::tick_v);
   return handlers(
     self, [](atom::stop, const stop_order&) { fault_point("maintenance.stop"); },
     [self](atom::release, const release_order&) {
@@ -86,8 +86,7 @@ maintenance_actor::behavior_type maintenance_behavior(self_ptr self, child_ident
       self->state.port->apply_settings(*settings);
       return pong_of(self->state.who);
     },
-    [self](atom::tick, uint64_t) { find_work(self); },
-    [self](atom::lead, bool leads) { lead(self, leads); });
+    [self](atom::tick) { find_work(self); }, [self](atom::lead, bool leads) { lead(self, leads); });
 }
 
 } // namespace phi

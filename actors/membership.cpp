@@ -47,7 +47,7 @@ void beat(self_ptr self, const service_status& status) {
 }
 
 void arm(self_ptr self) {
-  tell_later(self, defaults::heartbeat_interval, atom::tick_v, uint64_t{0});
+  tell_later(self, defaults::heartbeat_interval, atom::tick_v);
 }
 
 void next_beat(self_ptr self) {
@@ -69,7 +69,7 @@ membership_behavior(self_ptr self, child_identity who, cluster_port_ptr port,
   self->state.port = std::move(port);
   self->state.port->watched_by(self->state.who.activity);
   self->state.maintenance = std::move(maintenance);
-  tell(self, membership_actor{self}, atom::tick_v, uint64_t{0});
+  tell(self, membership_actor{self}, atom::tick_v);
   return handlers(
     self, [](atom::stop, const stop_order&) { fault_point("membership.stop"); },
     [self](atom::release, const release_order&) {
@@ -98,7 +98,7 @@ membership_behavior(self_ptr self, child_identity who, cluster_port_ptr port,
       self->state.port->apply_settings(*settings);
       return pong_of(self->state.who);
     },
-    [self](atom::tick, uint64_t) { next_beat(self); },
+    [self](atom::tick) { next_beat(self); },
     [self](atom::ask, const asked_ptr<cluster_task>& asked) {
       activity_scope scope{*self->state.who.activity, "answering a question"};
       asked->reply.answer(self->state.port->answer(asked->question));

@@ -33,8 +33,9 @@ void answer(Self self, asked<Question>& asked) {
   }
   fault_of(self, ".ask");
   auto found = state.port->answer(asked.question, watch);
-  state.trouble = found.error == error_code::questions_unavailable ? found.detail : "";
-  state.trouble_at = now_of(self);
+  state.asked =
+    found.error == error_code::questions_unavailable ? outcome::failure(found.detail) : outcome{};
+  state.asked_at = now_of(self);
   asked.reply.answer(std::move(found));
   ++state.answered;
 }
@@ -43,12 +44,12 @@ template <class Self>
 actor_status current_status(Self self) {
   const auto& state = self->state;
   // The next question tries again; an old failure says nothing of now.
-  bool fresh = now_of(self) - state.trouble_at < defaults::question_trouble_shown;
+  bool fresh = now_of(self) - state.asked_at < defaults::question_trouble_shown;
   return status_of(self, {.doing = "idle",
                           .idle = true,
                           .progress = state.who.activity->progress(),
                           .gauges = {{"questions", state.answered}, {"dropped", state.dropped}},
-                          .degraded = fresh ? state.trouble : "",
+                          .degraded = fresh ? state.asked.why() : "",
                           .ails = "the database cannot be asked",
                           .code = ailment::questions_fail});
 }

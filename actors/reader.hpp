@@ -13,8 +13,8 @@ struct reader_state {
   duration query_timeout{};
   uint64_t answered = 0;
   uint64_t dropped = 0; ///< their askers had gone
-  std::string trouble;  ///< of the last question; empty: none
-  time_point trouble_at{};
+  outcome asked;        ///< whether the last question could be asked of the database
+  time_point asked_at{};
 };
 
 reader_actor::behavior_type reader_behavior(reader_actor::stateful_pointer<reader_state> self,

@@ -228,36 +228,36 @@ std::vector<child_spec> service_graph::children(caf::actor_system& system) {
   return out;
 }
 
-child_spec service_graph::describe(const row& of, const std::vector<child_spec>& before) {
-  auto budget = [share = of.share](const config& c) -> duration {
+child_spec service_graph::describe(const row& entry, const std::vector<child_spec>& before) {
+  auto budget = [share = entry.share](const config& c) -> duration {
     return milliseconds{c.shutdown.timeout_secs * 10 * (c.shutdown.*share)};
   };
   std::vector<size_t> users;
   for (size_t i = 0; i < before.size(); ++i)
-    if (std::find(of.users.begin(), of.users.end(), before[i].name) != of.users.end())
+    if (std::find(entry.users.begin(), entry.users.end(), before[i].name) != entry.users.end())
       users.push_back(i);
   auto seen_at = std::make_shared<activity>();
-  activities_[of.name] = seen_at;
-  child_spec out{.name = of.name,
+  activities_[entry.name] = seen_at;
+  child_spec out{.name = entry.name,
                  .budget = budget(*settings_),
                  .budget_of = budget,
                  .users = std::move(users),
-                 .restartable = of.restartable,
-                 .accepts_clients = of.accepts_clients,
-                 .spared = of.spared,
+                 .restartable = entry.restartable,
+                 .accepts_clients = entry.accepts_clients,
+                 .spared = entry.spared,
                  .seen_at = seen_at,
-                 .start = [this, &of, seen_at](supervisor_actor supervisor) {
-                   return start(of, {of.name, std::move(supervisor), seen_at});
+                 .start = [this, &entry, seen_at](supervisor_actor supervisor) {
+                   return start(entry, {entry.name, std::move(supervisor), seen_at});
                  }};
-  if (of.given_up)
-    out.given_up = [this, &of] { of.given_up(*this); };
+  if (entry.given_up)
+    out.given_up = [this, &entry] { entry.given_up(*this); };
   return out;
 }
 
-child_actor service_graph::start(const row& of, child_identity who) {
-  auto actor = of.start(*this, std::move(who), of.own_thread && threads_ == threads::own);
-  if (of.watched)
-    register_with_watchdog(of.name, actor);
+child_actor service_graph::start(const row& entry, child_identity who) {
+  auto actor = entry.start(*this, std::move(who), entry.own_thread && threads_ == threads::own);
+  if (entry.watched)
+    register_with_watchdog(entry.name, actor);
   return actor;
 }
 

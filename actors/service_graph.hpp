@@ -64,8 +64,8 @@ private:
   struct starters;
   static const std::vector<row>& rows();
 
-  child_spec describe(const row& of, const std::vector<child_spec>& before);
-  child_actor start(const row& of, child_identity who);
+  child_spec describe(const row& entry, const std::vector<child_spec>& before);
+  child_actor start(const row& entry, child_identity who);
   void register_with_watchdog(const std::string& name, const pingable_actor& actor);
   template <class Behavior, class... Ts>
   auto spawn(bool own_thread, Behavior behavior, Ts&&... arguments);

@@ -1,5 +1,7 @@
 #include "actors/shutdown_plan.hpp"
 
+#include "protocol/text/duration.hpp"
+
 #include <algorithm>
 
 namespace phi {
@@ -9,7 +11,7 @@ using kind = plan_action::kind;
 namespace {
 
 plan_action say(log_level level, std::string text) {
-  return {.what = kind::say, .level = level, .text = std::move(text)};
+  return {.type = kind::say, .level = level, .text = std::move(text)};
 }
 
 std::string excuse_of(const std::vector<std::string>& excuses, size_t child) {
@@ -57,7 +59,7 @@ plan_actions shutdown_plan::escalate(stop_mode mode, time_point now) {
   broadcast(out, now);
   for (size_t i = 0; i < states_.size(); ++i)
     if (states_[i].state == phase::released)
-      out.push_back({.what = kind::release, .child = i, .mode = mode_});
+      out.push_back({.type = kind::release, .child = i, .mode = mode_});
   return out;
 }
 
@@ -68,7 +70,7 @@ void shutdown_plan::broadcast(plan_actions& out, time_point now) {
       continue;
     if (!states_[i].stop_sent)
       states_[i].stop_sent = now;
-    out.push_back({.what = kind::stop, .child = i, .mode = mode_});
+    out.push_back({.type = kind::stop, .child = i, .mode = mode_});
   }
   release_ready(out, now);
   finish_if_done(out);
@@ -88,7 +90,7 @@ void shutdown_plan::release_ready(plan_actions& out, time_point now) {
     states_[i].state = phase::released;
     states_[i].released = now;
     auto mode = deadline_passed_ ? std::max(mode_, stop_mode::fast) : mode_;
-    out.push_back({.what = kind::release, .child = i, .mode = mode});
+    out.push_back({.type = kind::release, .child = i, .mode = mode});
   }
 }
 
@@ -109,7 +111,7 @@ plan_actions shutdown_plan::on_stopped(size_t child, stopped_report report, time
   return out;
 }
 
-plan_actions shutdown_plan::on_down(size_t child, const std::string& trouble, time_point now) {
+plan_actions shutdown_plan::on_down(size_t child, const outcome& ended, time_point now) {
   plan_actions out;
   auto& state = states_[child];
   if (state.state == phase::gone)
@@ -118,7 +120,7 @@ plan_actions shutdown_plan::on_down(size_t child, const std::string& trouble, ti
   state.state = phase::gone;
   state.gone = now;
   if (!state.stopped && !was_killed) {
-    state.trouble = trouble.empty() ? "left without a report" : trouble;
+    state.trouble = ended ? "left without a report" : ended.why();
     state.trouble_code = exit_trouble::died;
     out.push_back(
       say(log_level::error, children_[child].name + " died in the stop: " + state.trouble));
@@ -139,7 +141,7 @@ void shutdown_plan::finish_if_done(plan_actions& out) {
       }))
     return;
   finished_ = true;
-  out.push_back({.what = kind::finish});
+  out.push_back({.type = kind::finish});
 }
 
 duration shutdown_plan::budgets_up_to(size_t child) const {
@@ -183,13 +185,13 @@ void shutdown_plan::escalate_late(plan_actions& out, time_point now,
                                          + show_duration(now - *state.released)
                                          + " ago, its budget is over"
                                          + (excuse.empty() ? "" : "; it " + excuse)));
-    out.push_back({.what = kind::release, .child = i, .mode = std::max(mode_, stop_mode::fast)});
+    out.push_back({.type = kind::release, .child = i, .mode = std::max(mode_, stop_mode::fast)});
   }
-  // Whom the late one waits for must hurry as well, or it cannot.
+  // Whom the late one waits for must be fast as well, or it cannot.
   if (someone && mode_ < stop_mode::fast)
     for (size_t i = 0; i < states_.size(); ++i)
       if (states_[i].state == phase::waiting)
-        out.push_back({.what = kind::stop, .child = i, .mode = stop_mode::fast});
+        out.push_back({.type = kind::stop, .child = i, .mode = stop_mode::fast});
 }
 
 void shutdown_plan::pass_deadline(plan_actions& out, time_point now,
@@ -208,7 +210,7 @@ void shutdown_plan::pass_deadline(plan_actions& out, time_point now,
       continue;
     state.state = phase::killed;
     state.killed = now;
-    out.push_back({.what = kind::kill, .child = i});
+    out.push_back({.type = kind::kill, .child = i});
   }
   if (settings_.force)
     release_ready(out, now);
@@ -259,7 +261,7 @@ bool shutdown_plan::died_in_stop() const {
 
 bool shutdown_plan::out_of_reach() const {
   return std::any_of(states_.begin(), states_.end(), [](const progress& p) {
-    return p.report && p.report->ended.how() == outcome::kind::out_of_reach;
+    return p.report && p.report->ended.is(outcome::kind::out_of_reach);
   });
 }
 

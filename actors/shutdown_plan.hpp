@@ -21,7 +21,7 @@ struct plan_action {
     finish,  ///< everybody is gone
   };
 
-  kind what;
+  kind type;
   size_t child = 0;
   stop_mode mode = stop_mode::graceful;
   log_level level = log_level::info;
@@ -61,8 +61,8 @@ public:
   /// A child's last words. A second time is noted and changes nothing.
   plan_actions on_stopped(size_t child, stopped_report report, time_point now);
 
-  /// A child is gone. `trouble` is empty when it left as it should.
-  plan_actions on_down(size_t child, const std::string& trouble, time_point now);
+  /// A child is gone. `ended`: whether it left as it should.
+  plan_actions on_down(size_t child, const outcome& ended, time_point now);
 
   /// Time has passed; called at `next_wakeup()` or later. `excuses` of each child, by its place:
   /// "waits for store for 3.2 s" when it does nothing but wait; empty: it has none.

@@ -1,5 +1,5 @@
 #pragma once
-/// Decides what the next stop signal means: the first begins a stop, the second hurries it, the
+/// Decides what the next stop signal means: the first begins a stop, the second makes it fast, the
 /// third ends the process. Used by one thread.
 
 #include "config/defaults.hpp"

@@ -121,9 +121,9 @@ commit_batch_ptr next_batch(self_ptr self) {
   if (state.deferred_at && now_of(self) >= *state.deferred_at) {
     state.deferred_at.reset();
     arm_deferred(self);
-    if (auto one = state.port->deferred()) {
+    if (auto deferred_batch = state.port->deferred()) {
       state.was_deferred = true;
-      return one;
+      return deferred_batch;
     }
   }
   auto read = [&] {
@@ -297,9 +297,9 @@ void close_and_leave(self_ptr self) {
 actor_status current_status(self_ptr self) {
   const auto& state = self->state;
   auto depth = state.port->depth();
-  std::string what =
+  std::string doing =
     depth.batches == 0 ? "empty" : std::to_string(depth.events) + " events wait for the database";
-  return status_of(self, {.doing = what,
+  return status_of(self, {.doing = doing,
                           .idle = depth.batches == 0,
                           .progress = state.who.activity->progress(),
                           .gauges = {{"batches", depth.batches},
@@ -309,7 +309,7 @@ actor_status current_status(self_ptr self) {
                                      {"set_aside_events", depth.aside_events},
                                      {"appended", state.appended},
                                      {"replayed", state.replayed}},
-                          .degraded = state.port->degraded(),
+                          .degraded = state.port->condition().why(),
                           .ails = "the spool is not as it should be",
                           .code = ailment::spool_degraded});
 }

@@ -3,6 +3,7 @@
 #include "actors/health_causes.hpp"
 #include "actors/status_json.hpp"
 #include "config/defaults.hpp"
+#include "protocol/text/duration.hpp"
 
 #include <random>
 
@@ -43,6 +44,7 @@ void take_turn(self_ptr self, ingest_turn& turn) {
     take_request(self, std::move(request), turn.replies, out);
   turn.requests.clear();
   maybe_commit(self);
+  out.deliver();
 }
 
 // -- stopping -----------------------------------------------------------------------------------
@@ -57,6 +59,7 @@ void refuse_the_waiting(self_ptr self) {
     out.add(waiting, request.to, refusal(state, error_code::stopping));
   }
   give_up_batch(self, error_code::stopping);
+  out.deliver();
 }
 
 void stop_accepting(self_ptr self, const stop_order& order) {
@@ -110,7 +113,9 @@ void settle_trial(self_ptr self, const commit_result& result) {
 /// which may name hosts and files; else its kind, for everybody.
 std::string what_is_degraded(self_ptr self, bool in_full) {
   const auto& state = self->state;
-  auto told = [&](const std::string& kind) { return in_full ? kind + ": " + state.refusal : kind; };
+  auto told = [&](const std::string& kind) {
+    return in_full ? kind + ": " + state.last_commit.why() : kind;
+  };
   if (state.away)
     return told("the database is away, events go to the spool");
   if (state.under_way && state.under_way->at == stage::given_up)
@@ -150,17 +155,17 @@ bool refuses(self_ptr self) {
 std::string what_it_does(self_ptr self, bool in_full) {
   const auto& state = self->state;
   const auto backlog = state.queue.events();
-  std::string what = backlog == 0 ? "idle" : std::to_string(backlog) + " events queued";
+  std::string doing = backlog == 0 ? "idle" : std::to_string(backlog) + " events queued";
   if (state.under_way)
-    what += ", " + std::to_string(state.under_way->cut.batch->events) + " of them at the store for "
-            + show_duration(now_of(self) - state.under_way->since);
+    doing += ", " + std::to_string(state.under_way->cut.batch->events)
+             + " of them at the store for " + show_duration(now_of(self) - state.under_way->since);
   if (!state.under_way && backlog > 0 && credit_holds(self))
-    what += ", held back while the spool is being emptied";
+    doing += ", held back while the spool is being emptied";
   if (state.away)
-    what += ", the database is away: events go to the spool";
+    doing += ", the database is away: events go to the spool";
   else if (state.store_refuses)
-    what += in_full ? ", the store refuses: " + state.refusal : ", the store refuses";
-  return what;
+    doing += in_full ? ", the store refuses: " + state.last_commit.why() : ", the store refuses";
+  return doing;
 }
 
 actor_status current_status(self_ptr self) {
@@ -262,7 +267,7 @@ stats_actor::behavior_type stats_behavior(self_ptr self, child_identity who, sto
     },
     [self](atom::overdue) { check_overdue(self); },
     [self](atom::drained) {
-      self->state.doors_seen_shut = true;
+      self->state.intake_over = true;
       maybe_commit(self);
     });
 }

@@ -66,16 +66,16 @@ struct stats_state {
   bool away_said = false;                ///< once, until a batch is committed
   bool store_refuses = false;            ///< its last answer was an error
   time_point tried_at{};                 ///< when it was last tried with an empty batch
-  std::string refusal;
-  std::optional<time_point> retry_at; ///< not before, unless somebody waits
-  duration retry_wait{};              ///< that led to it
-  bool overdue_armed = false;         ///< one timer at a time, however many commits
-  uint64_t flush_timer = 0;           ///< the number of the current timer; others are stale
+  outcome last_commit;                   ///< why the last one that failed did
+  std::optional<time_point> retry_at;    ///< not before, unless somebody waits
+  duration retry_wait{};                 ///< that led to it
+  bool overdue_armed = false;            ///< one timer at a time, however many commits
+  uint64_t flush_timer = 0;              ///< the number of the current timer; others are stale
   bool flush_armed = false;
 
-  bool escalated = false;       ///< what somebody waits for is refused
-  bool releasing = false;       ///< `release` has come
-  bool doors_seen_shut = false; ///< everything sent before `release` was handled
+  bool escalated = false;   ///< what somebody waits for is refused
+  bool releasing = false;   ///< `release` has come
+  bool intake_over = false; ///< everything sent before `release` was handled
   std::optional<time_point> stop_at;
   uint64_t settled_before_stop = 0;
   duration waited_for_store{};

@@ -1,7 +1,7 @@
 #include "actors/stats_parts.hpp"
 
-#include "actors/exit_report.hpp"
 #include "config/defaults.hpp"
+#include "protocol/text/duration.hpp"
 
 #include <algorithm>
 #include <iterator>
@@ -67,14 +67,14 @@ uint64_t drop_own(self_ptr self) {
   state.ledger.drop(dropped);
   if (dropped > 0)
     log_warn("stats", "drops events about the service's own requests: they could not be stored",
-             {{"events", dropped}, {"cause", state.refusal}});
+             {{"events", dropped}, {"cause", state.last_commit.why()}});
   return dropped;
 }
 
 /// Leaves when `release` has come and nothing can be done any more; whether it did.
 bool leave_if_done(self_ptr self) {
   auto& state = self->state;
-  if (!state.doors_seen_shut || state.under_way)
+  if (!state.intake_over || state.under_way)
     return false;
   bool hopeless =
     state.store_refuses && (state.escalated || !state.store || state.queue.only_own());
@@ -88,7 +88,7 @@ bool leave_if_done(self_ptr self) {
                        .ledger = ledger};
   if (!state.queue.empty())
     words.ended = outcome::failure(std::to_string(ledger.in_queue)
-                                   + " events could not be stored: " + state.refusal);
+                                   + " events could not be stored: " + state.last_commit.why());
   if (dropped > 0)
     words.did.push_back({"own_events_dropped", dropped});
   leave(self, std::move(words));
@@ -98,7 +98,7 @@ bool leave_if_done(self_ptr self) {
 std::vector<refused_event> refused_of(const commit_result& result, uint32_t request) {
   std::vector<refused_event> out;
   std::copy_if(result.refused.begin(), result.refused.end(), std::back_inserter(out),
-               [&](const refused_event& one) { return one.request == request; });
+               [&](const refused_event& refused) { return refused.request == request; });
   return out;
 }
 
@@ -128,6 +128,7 @@ void batch_committed(self_ptr self, const commit_result& result) {
     log_info("stats", "is no longer refused by the store");
   state.retry_at.reset();
   state.queue.done(*cut.batch);
+  out.deliver();
 }
 
 /// What nobody waits for is tried again, less and less often: each try costs a batch's work.
@@ -150,7 +151,7 @@ void batch_refused(self_ptr self, const commit_result& result) {
       log_error("stats", "is refused by the store",
                 {{"events", under_way.cut.batch->events}, {"cause", result.detail}});
     state.store_refuses = true;
-    state.refusal = result.detail;
+    state.last_commit = outcome::failure(result.detail);
     try_again_later(self);
   }
   answers out;
@@ -164,6 +165,7 @@ void batch_refused(self_ptr self, const commit_result& result) {
       state.ledger.refuse(event_count(request));
   }
   state.queue.put_back(std::move(cut), now_of(self));
+  out.deliver();
 }
 
 } // namespace
@@ -257,6 +259,7 @@ void give_up_batch(self_ptr self, error_code why) {
     if (abandoned)
       state.ledger.refuse(event_count(request));
   }
+  out.deliver();
 }
 
 void check_overdue(self_ptr self) {

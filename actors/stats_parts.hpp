@@ -20,10 +20,12 @@ public:
   void add(const reply_sink_ptr& sink, ticket to, ingest_outcome outcome) {
     by_sink_[sink].push_back({to, std::move(outcome)});
   }
-  ~answers() {
-    for (auto& [sink, list] : by_sink_)
+  /// Sends what was added, and begins anew.
+  void deliver() {
+    for (auto& [sink, list] : std::exchange(by_sink_, {}))
       sink->deliver(std::move(list));
   }
+  ~answers() { deliver(); } // the net: whatever ends a handler, nobody stays without an answer
 
 private:
   std::map<reply_sink_ptr, std::vector<ingest_answer>> by_sink_;

@@ -18,6 +18,7 @@ void batch_spooled(self_ptr self) {
   }
   state.queue.done(*cut.batch);
   state.under_way.reset();
+  out.deliver();
 }
 
 } // namespace
@@ -36,7 +37,7 @@ void divert_to_spool(self_ptr self, const std::string& why) {
   state.away = true;
   if (!std::exchange(state.away_said, true))
     log_warn("stats", "sends events to the spool", {{"cause", why}});
-  state.refusal = why;
+  state.last_commit = outcome::failure(why);
 }
 
 void settle_spooled(self_ptr self, const spool_result& result) {

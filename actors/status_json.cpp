@@ -12,8 +12,8 @@ namespace {
 
 json to_json(const std::vector<counted>& counts) {
   json out = json::object();
-  for (const auto& [what, count] : counts)
-    out[what] = count;
+  for (const auto& [name, count] : counts)
+    out[name] = count;
   return out;
 }
 
@@ -120,7 +120,7 @@ json to_json(const exit_report& report) {
   if (auto held = held_by(report)) {
     out["heldBy"] = {{"who", held->who},
                      {"kind", to_string(held->kind)},
-                     {"what", held->what},
+                     {"what", held->deed},
                      {"ms", milliseconds(held->held)}};
     if (held->work != work_code::none)
       out["heldBy"]["work"] = to_string(held->work);

@@ -1,6 +1,6 @@
 #include "actors/store.hpp"
 
-#include "actors/exit_report.hpp"
+#include "protocol/text/duration.hpp"
 
 namespace phi {
 namespace {
@@ -81,7 +81,7 @@ store_actor::behavior_type store_behavior(self_ptr self, child_identity who, sto
   return handlers(
     self,
     [](atom::stop, const stop_order&) {
-      fault_point("store.stop"); // no doors of its own: only stats knows it
+      fault_point("store.stop"); // nothing to refuse: only stats knows it
     },
     [self](atom::release, const release_order&) { close_and_leave(self); },
     [self](atom::ping) {
@@ -91,12 +91,12 @@ store_actor::behavior_type store_behavior(self_ptr self, child_identity who, sto
     [self](atom::status) {
       const auto& state = self->state;
       state.port->tidy_up();
-      auto degraded = state.port->degraded();
+      auto condition = state.port->condition();
       return status_of(self, {.doing = state.port->activity(),
-                              .idle = degraded.empty(),
+                              .idle = bool{condition},
                               .progress = state.who.activity->progress(),
                               .gauges = {{"batches", state.batches}, {"events", state.events}},
-                              .degraded = degraded,
+                              .degraded = condition.why(),
                               .ails = "the database is not as it should be",
                               .code = ailment::database_degraded});
     },

@@ -4,6 +4,7 @@
 #include "config/defaults.hpp"
 #include "protocol/errors.hpp"
 #include "protocol/fault_point.hpp"
+#include "protocol/text/duration.hpp"
 
 #include <algorithm>
 
@@ -18,7 +19,7 @@ void start_child(self_ptr self, size_t i);
 
 // -- stopping -----------------------------------------------------------------------------------
 
-/// The ledger as its keeper shows it, also when it can no longer say it.
+/// The ledger as STATS shows it, also when it can no longer say it.
 std::optional<ledger_counts> ledger_of(const supervisor_state& state) {
   for (const auto& child : state.children)
     if (auto ledgers = child.spec.seen_at->ledgers.read())
@@ -64,7 +65,7 @@ void execute(self_ptr self, const plan_actions& actions) {
   auto& state = self->state;
   for (const auto& action : actions) {
     auto& child = state.children[action.child];
-    switch (action.what) {
+    switch (action.type) {
       case plan_action::kind::stop:
         child.spec.seen_at->stop_begins();
         child.spec.seen_at->press(action.mode >= stop_mode::fast ? urge::at_once : urge::stop);
@@ -220,8 +221,8 @@ void start_child(self_ptr self, size_t i) {
   watch_end(self, child.actor);
   if (child.spec.name == actor_name::watchdog)
     self->state.last_pinged = now_of(self);
-  if (self->state.adopted) // what it was made with may be older than the last reload
-    tell_urgent_from_outside(child.actor, atom::apply_v, self->state.adopted);
+  if (self->state.applied) // what it was made with may be older than the last reload
+    tell_urgent_from_outside(child.actor, atom::apply_v, self->state.applied);
   // It handles messages only once it has started: its first pong is the proof.
   ask_urgent(
     self, child.actor, longest_start,
@@ -293,13 +294,13 @@ void child_is_gone(self_ptr self, const caf::down_msg& down) {
   if (at == state.children.end())
     return;
   auto i = static_cast<size_t>(at - state.children.begin());
-  auto why = down.reason ? render(self->system(), down.reason) : std::string{};
+  auto ended = down.reason ? outcome::failure(render(self->system(), down.reason)) : outcome{};
   if (!state.plan->begun())
-    return child_died(self, i, why.empty() ? "left without being told" : why);
+    return child_died(self, i, ended ? "left without being told" : ended.why());
   at->state = life::gone;
   at->actor = nullptr;
   give_up(*at);
-  execute(self, state.plan->on_down(i, why, now_of(self)));
+  execute(self, state.plan->on_down(i, ended, now_of(self)));
 }
 
 void on_stopped(self_ptr self, const stopped_report& report) {

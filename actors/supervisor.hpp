@@ -26,7 +26,7 @@ struct child_spec {
   std::function<duration(const config&)> budget_of; ///< after a reload; empty: stays as it is
   std::vector<size_t> users;
   bool restartable = false;
-  /// It has doors to close: when a stop begins while it waits for its restart it is started at
+  /// It has clients to refuse: when a stop begins while it waits for its restart it is started at
   /// once, to close them.
   bool accepts_clients = false;
   bool spared = false; ///< see shutdown_plan::child
@@ -82,7 +82,7 @@ struct supervisor_state {
   std::optional<stop_window> window; ///< of the stop under way
   size_t gone_seen = 0;              ///< children, of the stop under way
   std::optional<uint64_t> work_seen; ///< done by those who hold the exit, when last looked at
-  config_ptr adopted;                ///< by the last reload; null: all are as at the start
+  config_ptr applied;                ///< by the last reload; null: all are as at the start
   std::string cause;                 ///< of its own death
   bool over = false;                 ///< it leaves as it should
   bool reloading = false;

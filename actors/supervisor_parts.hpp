@@ -1,6 +1,6 @@
 #pragma once
-/// The parts of the supervisor, each in a file of its own: what it tells (supervisor_telling.cpp)
-/// and how it reloads (supervisor_reload.cpp). For supervisor*.cpp only.
+/// The parts of the supervisor, each in a file of its own: its status and that of all
+/// (supervisor_status.cpp) and how it reloads (supervisor_reload.cpp). For supervisor*.cpp only.
 
 #include "actors/supervisor.hpp"
 

@@ -22,7 +22,7 @@ void log_reload(const reload_report& report) {
   for (const auto& warning : report.warnings)
     log_warn("supervisor", "warns: " + warning);
   for (const auto& change : report.changed)
-    log_info("supervisor", "adopts a setting", {{"change", change}});
+    log_info("supervisor", "applies a setting", {{"change", change}});
   for (const auto& change : report.needs_restart)
     log_warn("supervisor", "needs a restart for a setting", {{"change", change}});
   log_info("supervisor", "has reloaded",
@@ -50,17 +50,17 @@ void hand_out(self_ptr self, const config_ptr& next, const round_ptr& round) {
   auto& state = self->state;
   round->open = 1;
   for (const auto& child : state.children) {
-    if (child.state == life::starting) // nobody waits for it; it adopts before all else
+    if (child.state == life::starting) // nobody waits for it; it applies them before all else
       tell_urgent_from_outside(child.actor, atom::apply_v, next);
     if (child.state != life::running)
       continue;
     ++round->open;
     ask_urgent(
-      self, child.actor, defaults::adopt_timeout,
+      self, child.actor, defaults::apply_timeout,
       [self, round](const pong&) { close_one(self, round); },
-      [self, round, &child](const caf::error&) {
-        round->report.warnings.push_back(child.spec.name + " has not adopted the settings yet ("
-                                         + child.spec.seen_at->show() + ")");
+      [self, round, name = child.spec.name, seen_at = child.spec.seen_at](const caf::error&) {
+        round->report.warnings.push_back(name + " has not applied the settings yet ("
+                                         + seen_at->show() + ")");
         close_one(self, round);
       },
       atom::apply_v, next);
@@ -92,7 +92,7 @@ void begin(self_ptr self) {
   if (!prepared.next)
     return finish(self, round);
   state.service->apply_settings(prepared.next);
-  state.adopted = prepared.next;
+  state.applied = prepared.next;
   use_plan(self, *prepared.next);
   hand_out(self, prepared.next, round);
 }

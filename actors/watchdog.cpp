@@ -1,7 +1,7 @@
 #include "actors/watchdog.hpp"
 
-#include "actors/exit_report.hpp"
 #include "config/defaults.hpp"
+#include "protocol/text/duration.hpp"
 
 #include <algorithm>
 
@@ -143,13 +143,13 @@ void report_late(self_ptr self) {
   std::string shown;
   auto late = late_ones(self);
   for (const auto& [name, silent, starved, stuck] : late) {
-    auto what = doing_of(self, name);
-    log_fields fields{{"late", name}, {"silent", show_duration(silent)}, {"doing", what}};
+    auto doing = doing_of(self, name);
+    log_fields fields{{"late", name}, {"silent", show_duration(silent)}, {"doing", doing}};
     if (starved > duration::zero())
       fields.emplace_back("starved", show_duration(starved));
     log_warn("watchdog", "misses an answer", fields);
     shown += (shown.empty() ? "" : ", ") + name + " has not answered for " + show_duration(silent)
-             + " (" + what + ")";
+             + " (" + doing + ")";
     if (stuck)
       report_stuck(self, name, silent);
   }
@@ -307,7 +307,8 @@ watchdog_actor::behavior_type watchdog_behavior(self_ptr self, child_identity wh
     [self](atom::stop, const stop_order&) {
       fault_point("watchdog.stop");
       self->state.stopping = true;
-      self->state.seen.outside.clear(); // the doors close: the stop has limits of its own
+      self->state.seen.outside
+        .clear(); // nobody is accepted any more: the stop has limits of its own
       self->state.port->rest();
     },
     [self](atom::release, const release_order&) {

@@ -17,6 +17,9 @@ struct secret {
   bool empty() const { return value.empty(); }
 };
 
+/// Which database has the events.
+enum class storage_kind : uint8_t { sqlite, postgres };
+
 struct config {
   struct {
     std::string host = "127.0.0.1";
@@ -136,6 +139,7 @@ struct config {
     std::string instance;
     std::optional<int64_t> start_at_us; ///< microseconds since 1970-01-01 UTC
     phi::durability durability = phi::durability::full;
+    storage_kind storage = storage_kind::sqlite;
   } resolved;
 };
 

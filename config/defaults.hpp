@@ -99,9 +99,9 @@ inline constexpr auto start_margin = 5000ms;
 inline constexpr auto status_line_interval = 2000ms;
 /// How long the admin actor waits for a reload: two in a row, each with an actor that is late.
 inline constexpr auto reload_timeout = 10'000ms;
-/// How long an actor may take to adopt new settings before the reload is called complete without
+/// How long an actor may take to apply new settings before the reload is called complete without
 /// it.
-inline constexpr auto adopt_timeout = 2000ms;
+inline constexpr auto apply_timeout = 2000ms;
 /// Stop signals that come within this time of one another are one wish: programs that pass a signal
 /// on double it within milliseconds, a person needs longer to press again.
 inline constexpr auto same_wish = 200ms;

@@ -17,7 +17,7 @@ using key_target = std::variant<bool*, int64_t*, std::string*, secret*, std::vec
 struct config_key {
   std::string_view path; ///< "shutdown.watchdog.timeout_secs"
   key_target (*in)(config&);
-  std::string_view what; ///< one sentence, with the unit
+  std::string_view help; ///< one sentence, with the unit
   int64_t min = 0;       ///< of numbers
   int64_t max = 0;
   std::vector<std::string_view> choices = {}; ///< of texts; empty = any

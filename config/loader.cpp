@@ -4,6 +4,7 @@
 #include "protocol/outcome.hpp"
 #include "protocol/platform/addresses.hpp"
 #include "protocol/platform/process.hpp"
+#include "protocol/state_files.hpp"
 #include "protocol/text/byte_order_mark.hpp"
 #include "protocol/text/rfc3339.hpp"
 
@@ -343,6 +344,7 @@ void resolve(config& values, const environment& env) {
   r.durability = values.stats.durability == "queued"   ? durability::queued
                  : values.stats.durability == "normal" ? durability::normal
                                                        : durability::full;
+  r.storage = values.stats.storage == "postgres" ? storage_kind::postgres : storage_kind::sqlite;
 }
 
 /// Whether only this machine can reach an address. A name says nothing of that, however it begins.
@@ -351,11 +353,11 @@ bool is_loopback(const std::string& host) {
 }
 
 /// Of all actors, in percent of shutdown.timeout_secs.
-int64_t sum_of_shares(config of) {
+int64_t sum_of_shares(config loaded) {
   int64_t sum = 0;
   for (const auto& key : all_keys())
     if (key.path.ends_with("_budget_percent"))
-      sum += *std::get<int64_t*>(key.in(of));
+      sum += *std::get<int64_t*>(key.in(loaded));
   return sum;
 }
 
@@ -363,7 +365,8 @@ int64_t sum_of_shares(config of) {
 bool has_tokens(const config& c) {
   std::error_code error;
   return !c.resolved.state_dir.empty()
-         && std::filesystem::exists(c.resolved.state_dir + "/tokens.json", error);
+         && std::filesystem::exists(state_files::path(c.resolved.state_dir, state_files::tokens),
+                                    error);
 }
 
 } // namespace
@@ -402,7 +405,7 @@ std::vector<config_problem> check_config(const config& c) {
           "server.request_timeout_ms must be more than stats.busy_timeout_ms,"
           " or requests give up before the store does");
   const auto& s = c.shutdown;
-  if (c.stats.storage == "postgres") {
+  if (c.resolved.storage == storage_kind::postgres) {
     require(!c.stats.postgres_url.empty(),
             "stats.storage = \"postgres\" needs stats.postgres_url, best given by"
             " APP_STATS_POSTGRES_URL_FILE or the credential stats.postgres_url");
@@ -435,10 +438,10 @@ loaded_config load_config(const std::string& file, const environment& env) {
   return out;
 }
 
-void name_origins(loaded_config& of) {
-  for (auto& problem : of.problems) {
-    auto origin = of.origins.find(problem.text.substr(0, problem.text.find(' ')));
-    if (origin != of.origins.end() && origin->second != default_origin)
+void name_origins(loaded_config& loaded) {
+  for (auto& problem : loaded.problems) {
+    auto origin = loaded.origins.find(problem.text.substr(0, problem.text.find(' ')));
+    if (origin != loaded.origins.end() && origin->second != default_origin)
       problem.text.insert(0, origin->second + ": ");
   }
 }

@@ -43,7 +43,7 @@ environment process_environment();
 loaded_config load_config(const std::string& file, const environment& env);
 
 /// Says in front of a problem with a value who set it: "FILE:LINE: " or "environment NAME: ".
-void name_origins(loaded_config& of);
+void name_origins(loaded_config& loaded);
 
 /// Checks that need several keys: impossible combinations, budgets, unsafe settings.
 std::vector<config_problem> check_config(const config& values);

@@ -29,8 +29,8 @@ bool same(const T& a, const T& b) {
 
 /// Calls `what` with the two values of one key, which have the same type.
 template <class What>
-void with_both(const key_target& a, const key_target& b, What what) {
-  std::visit([&](auto* left) { what(*left, *std::get<decltype(left)>(b)); }, a);
+void with_both(const key_target& a, const key_target& b, What work) {
+  std::visit([&](auto* left) { work(*left, *std::get<decltype(left)>(b)); }, a);
 }
 
 } // namespace

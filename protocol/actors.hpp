@@ -54,7 +54,7 @@ namespace phi {
 // -- roles: what every actor under the supervisor understands -----------------------------------
 
 using stoppable_actor = caf::typed_actor<
-  // Close your doors; take only what those before you still hand on.
+  // Accept no new clients; take only what those before you still hand on.
   accepts<atom::stop, stop_order>,
   // Nobody needs you any more: finish, report `stopped` and quit. Again with `fast`: at once.
   accepts<atom::release, release_order>>;
@@ -91,7 +91,7 @@ using supervisor_actor = pingable_actor::extend<
   replies<service_status>::to<atom::status>,
   // How would a stop go? Changes nothing.
   replies<stop_forecast>::to<atom::plan>,
-  // Read the settings again and have everybody adopt them. Requests that come while one is under
+  // Read the settings again and have everybody apply them. Requests that come while one is under
   // way are served together by one more.
   replies<reload_report>::to<atom::reload>,
   // Own timer; the number tells a stale one from the current.
@@ -143,14 +143,14 @@ using spool_actor = child_actor::extend_with<commit_listener_actor>::extend<
 /// Puts the database in order, a step at a time, while that is this instance's duty.
 using maintenance_actor = child_actor::extend<
   // Own timer: look whether a step is due.
-  accepts<atom::tick, uint64_t>,
+  accepts<atom::tick>,
   // Whether it is your duty; said again and again while it is.
   accepts<atom::lead, bool>>;
 
 /// Keeps this instance's place among those that share a database.
 using membership_actor = child_actor::extend<
   // Own timer: renew the lease.
-  accepts<atom::tick, uint64_t>,
+  accepts<atom::tick>,
   // Do what an operator asks of another instance, or of all.
   accepts<atom::ask, asked_ptr<cluster_task>>>;
 

@@ -104,8 +104,8 @@ inline bool is_urgent(caf::message_id id) {
 
 /// What an actor is about to handle, for the trace.
 template <class Self>
-traced_handling handling_of(Self* self, caf::atom_value what) {
-  traced_handling out{.message = {.to = self->id(), .what = what}, .name = name_of(self)};
+traced_handling handling_of(Self* self, caf::atom_value type) {
+  traced_handling out{.message = {.to = self->id(), .type = type}, .name = name_of(self)};
   if (const auto& from = self->current_sender())
     out.message.from = from->id();
   auto id = self->current_message_id();
@@ -131,16 +131,16 @@ template <class Self>
 class observation {
 public:
   template <class... Args>
-  explicit observation(Self* self, caf::atom_value what, const Args&... args)
+  explicit observation(Self* self, caf::atom_value type, const Args&... args)
     : observer_(observer_of(self)) {
     after_hand_over();
     actor_here = self->id();
     if (observer_)
-      observer_->handler_began(what);
+      observer_->handler_began(type);
     tracer_ = tracing();
     if (!tracer_)
       return;
-    auto handling = handling_of(self, what);
+    auto handling = handling_of(self, type);
     (append_content(handling.content, args), ...);
     number_ = tracer_->began(std::move(handling));
   }
@@ -183,10 +183,10 @@ auto observe(Self* self, Handler handler, Result (Class::*)(Args...)) {
   return observed_handler<Self, Handler, Result, Args...>{self, std::move(handler)};
 }
 
-inline void trace_send(uint64_t from, const caf::actor_addr& to, caf::atom_value what, bool urgent,
+inline void trace_send(uint64_t from, const caf::actor_addr& to, caf::atom_value type, bool urgent,
                        duration delay = {}) {
   if (auto* tracer = tracing(); tracer && to)
-    tracer->sent({from, to.id(), what, urgent, std::chrono::nanoseconds{delay}.count()},
+    tracer->sent({from, to.id(), type, urgent, std::chrono::nanoseconds{delay}.count()},
                  actor_here);
 }
 

@@ -12,8 +12,8 @@
 namespace phi {
 namespace {
 
-outcome last_error(const std::string& what) {
-  return outcome::failure(what + ": " + std::strerror(errno));
+outcome last_error(const std::string& attempt) {
+  return outcome::failure(attempt + ": " + std::strerror(errno));
 }
 
 /// Nothing: there is no such file that can be read.
@@ -29,7 +29,7 @@ std::optional<std::string> text_of(const std::string& file) {
 outcome put_in_place(const std::string& file, const std::string& text) {
   auto fresh = file + ".new";
   remove_file(fresh); // of a process that was killed here; a link is not followed
-  auto to = open_file(fresh, open_how::make);
+  auto to = open_file(fresh, open_mode::make);
   bool done = to && write_bytes(to.get(), text) && flush_file(to.get());
   to.reset();
   if (done && replace_file(fresh, file))

@@ -7,7 +7,8 @@
 
 namespace phi {
 
-/// `starting -> ready <-> lame_duck`, `ready <-> reloading`, then `stopping -> stopped | forced`.
+/// `starting -> ready <-> lame_duck`, `ready <-> reloading`, then `stopping -> stopped`; a forced
+/// exit ends the process in `stopping`.
 enum class service_state : uint8_t { starting, ready, reloading, lame_duck, stopping, stopped };
 
 /// How a stop is carried out. A stop may only escalate: the order of the values is the ladder.

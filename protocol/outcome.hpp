@@ -22,15 +22,15 @@ public:
   outcome() = default;
 
   /// `why`: for people; without one it says at least that there is none.
-  static outcome failure(std::string why, kind how = kind::failure) {
+  static outcome failure(std::string why, kind of_kind = kind::failure) {
     outcome out;
-    out.kind_ = how;
+    out.kind_ = of_kind;
     out.why_ = why.empty() ? "for an unknown reason" : std::move(why);
     return out;
   }
 
   explicit operator bool() const noexcept { return kind_ == kind::success; }
-  kind how() const noexcept { return kind_; }
+  bool is(kind expected) const noexcept { return kind_ == expected; }
 
   /// Empty after success.
   const std::string& why() const& noexcept { return why_; }

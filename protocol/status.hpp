@@ -16,7 +16,7 @@
 
 namespace phi {
 
-/// `stop`: close your doors. Take only what those before you still hand on.
+/// `stop`: accept no new clients. Take only what those before you still hand on.
 struct stop_order {
   stop_mode mode = stop_mode::graceful;
   stop_reason reason = stop_reason::none;
@@ -30,7 +30,7 @@ struct release_order {
 
 /// A named number in a report, for example {"requests_finished", 12}.
 struct counted {
-  std::string what;
+  std::string name;
   uint64_t count = 0;
 };
 
@@ -74,8 +74,8 @@ struct actor_status {
 
   /// One of its gauges by its name (`gauge_name`); 0 when it shows none of that name.
   uint64_t gauge(std::string_view name) const {
-    for (const auto& [what, count] : gauges)
-      if (what == name)
+    for (const auto& [called, count] : gauges)
+      if (called == name)
         return count;
     return 0;
   }

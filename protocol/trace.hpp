@@ -16,7 +16,7 @@ namespace phi {
 struct traced_message {
   uint64_t from = 0; ///< CAF's id of the sending actor
   uint64_t to = 0;
-  caf::atom_value what{};
+  caf::atom_value type{};
   bool urgent = false;
   int64_t delay_ns = 0; ///< it is delivered this much later; 0: at once
 };
@@ -41,7 +41,7 @@ public:
   virtual void handled(uint64_t number) noexcept = 0;
   /// A piece of work within a handler, such as COMMIT, of the actor whose handler runs in this
   /// thread.
-  virtual void worked(const char* what, int64_t began_ns, int64_t ended_ns) noexcept = 0;
+  virtual void worked(const char* work, int64_t began_ns, int64_t ended_ns) noexcept = 0;
 };
 
 namespace detail {
@@ -49,20 +49,20 @@ inline std::atomic<message_tracer*> tracer{nullptr};
 inline std::atomic<bool> trace_shows_user_data{false};
 /// The actor whose handler this thread runs.
 inline thread_local uint64_t actor_here = 0;
-inline std::mutex names_guard;
+inline std::mutex names_mutex;
 inline std::map<uint64_t, std::string> names;
 } // namespace detail
 
 /// Makes an actor known by its name. A trace that is switched on when the actor is stuck
 /// already sees it handle nothing, and must name it all the same.
 inline void name_actor(uint64_t id, const char* name) {
-  std::lock_guard lock{detail::names_guard};
+  std::lock_guard lock{detail::names_mutex};
   detail::names[id] = name;
 }
 
 /// Empty for one that was never named.
 inline std::string name_of_actor(uint64_t id) {
-  std::lock_guard lock{detail::names_guard};
+  std::lock_guard lock{detail::names_mutex};
   auto found = detail::names.find(id);
   return found == detail::names.end() ? std::string{} : found->second;
 }

@@ -3,8 +3,8 @@
 namespace phi {
 namespace {
 
-std::string count(size_t n, const char* what) {
-  return std::to_string(n) + " " + what + (n == 1 ? "" : "s");
+std::string count(size_t n, const char* name) {
+  return std::to_string(n) + " " + name + (n == 1 ? "" : "s");
 }
 
 std::string milliseconds(std::chrono::nanoseconds took) {
@@ -23,8 +23,8 @@ std::string trace_text(const release_order& order) {
 
 std::string trace_text(const stopped_report& report) {
   auto out = report.actor;
-  for (const auto& [what, n] : report.did)
-    out += ", " + what + " " + std::to_string(n);
+  for (const auto& [name, n] : report.did)
+    out += ", " + name + " " + std::to_string(n);
   return report.ended ? out : out + ", " + report.ended.why();
 }
 

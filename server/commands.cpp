@@ -45,7 +45,7 @@ int check_database(const std::string& file, bool settle) {
 }
 
 int migrate_database(const config& settings, bool only_plan) {
-  if (settings.stats.storage != "postgres") {
+  if (settings.resolved.storage != storage_kind::postgres) {
     std::cerr << "phi-backend: --migrate is for PostgreSQL: stats.storage is \""
               << settings.stats.storage << "\"; the embedded database is migrated by a start\n";
     return static_cast<int>(exit_code::usage);
@@ -82,15 +82,15 @@ bool print_budgets(const loaded_config& loaded, const systemd::unit_limits& limi
 /// Says how a start with these settings would go, in the unit where there is one.
 exit_code check_start(const loaded_config& loaded, const std::string& unit) {
   auto limits = systemd::limits_of_unit(unit);
-  auto troubles = what_would_end_a_start(loaded.values, limits);
-  for (const auto& trouble : troubles)
-    std::cerr << "phi-backend: a start here would fail: " << trouble << "\n";
-  if (troubles.empty())
+  auto failing = failing_start_checks(loaded.values, limits);
+  for (const auto& check : failing)
+    std::cerr << "phi-backend: a start here would fail: " << check.why() << "\n";
+  if (failing.empty())
     std::cout << "The configuration is fine.\n";
   if (!limits)
     std::cout << "No unit " << unit << " here: its time-outs are not compared.\n";
   bool fits = !limits || print_budgets(loaded, *limits);
-  return troubles.empty() && fits ? exit_code::clean : exit_code::usage;
+  return failing.empty() && fits ? exit_code::clean : exit_code::usage;
 }
 
 int check_configuration(const command_line& line, const loaded_config& loaded) {

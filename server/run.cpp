@@ -3,6 +3,7 @@
 #include "actors/service_graph.hpp"
 #include "config/defaults.hpp"
 #include "protocol/platform/process.hpp"
+#include "protocol/state_files.hpp"
 #include "server/admin/admin_socket.hpp"
 #include "server/admin/console.hpp"
 #include "server/backend.hpp"
@@ -54,14 +55,14 @@ std::shared_ptr<Port> borrowed(Thing& thing) {
   return {std::shared_ptr<void>{}, &thing};
 }
 
-service_ports ports_on_sqlite(const config& settings) {
+service_ports make_sqlite_ports(const config& settings) {
   auto store_settings = store::sqlite_settings_of(settings);
   return {.store = store::make_sqlite_store(store_settings),
           .reader = store::make_sqlite_reader(store_settings),
           .inspector = store::make_sqlite_reader(store_settings)};
 }
 
-service_ports ports_on_postgres(const config& settings) {
+service_ports make_postgres_ports(const config& settings) {
   auto store_settings = store::postgres_settings_of(settings);
   service_ports out{.store = store::make_postgres_store(store_settings),
                     .reader = store::make_postgres_reader(store_settings),
@@ -73,8 +74,16 @@ service_ports ports_on_postgres(const config& settings) {
   return out;
 }
 
+service_ports make_store_ports(const config& settings) {
+  switch (settings.resolved.storage) {
+    case storage_kind::sqlite: return make_sqlite_ports(settings);
+    case storage_kind::postgres: return make_postgres_ports(settings);
+  }
+  return {};
+}
+
 /// Takes the state directory and the database; else the service cannot start.
-outcome take_places(const config& settings, state_directory& state, api::token_book& tokens) {
+outcome take_places(const config& settings, state_directory& state, api::token_store& tokens) {
   for (const auto& done : {state.taken(), tokens.loaded()})
     if (!done)
       return done;
@@ -151,7 +160,8 @@ exit_code run_service(const settings_source& source, const loaded_config& loaded
                             trace.off();
                           }}};
   signal_source signals{[&] { resort.leave_now(); }};
-  auto tokens = std::make_shared<api::token_book>(settings.resolved.state_dir + "/tokens.json");
+  auto tokens = std::make_shared<api::token_store>(
+    state_files::path(settings.resolved.state_dir, state_files::tokens));
   if (!inherited)
     return fail_start(state, resort, manager, inherited.why());
   if (auto taken = take_places(settings, state, *tokens); !taken)
@@ -168,8 +178,7 @@ exit_code run_service(const settings_source& source, const loaded_config& loaded
   process_watch watch{manager, settings.shutdown.watchdog.abort,
                       [&](const std::string& stuck) { state.note_stuck(stuck); }};
   service process{{state, resort, log, source, manager, watch}, current, loaded.origins};
-  auto ports =
-    settings.stats.storage == "postgres" ? ports_on_postgres(settings) : ports_on_sqlite(settings);
+  auto ports = make_store_ports(settings);
   auto actors = std::make_shared<current_actors>();
   auto to_actors = std::make_shared<backend>(actors, &watch.board());
   auto http = http::make_http_server(settings, *salt, to_actors, tokens, std::move(*inherited));

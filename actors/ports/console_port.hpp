@@ -36,7 +36,7 @@ struct finding {
   std::string subject; ///< what was examined, such as "disk"; for people
   finding_verdict verdict = finding_verdict::ok;
   finding_code code = finding_code::none;
-  std::string what;   ///< how it is, for people
+  std::string text;   ///< how it is, for people
   std::string remedy; ///< what to do; empty when there is nothing to do
 };
 
@@ -58,8 +58,8 @@ struct shown_token {
 };
 
 struct created_token {
-  std::string secret; ///< kept nowhere
-  shown_token what;
+  std::string secret; ///< nothing of the service stores it
+  shown_token kept;
   std::string notice; ///< what else it changes; empty: nothing
 };
 

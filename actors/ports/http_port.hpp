@@ -89,7 +89,7 @@ public:
   /// second, it shows a frozen loop within a second.
   virtual std::vector<loop_life> loops_alive() = 0;
 
-  /// Once the doors are closed: whom the connections that are left wait for (an actor, or a client
+  /// Once it accepts nobody: whom the connections that are left wait for (an actor, or a client
   /// by its address), and for how long those held the stop that are gone.
   virtual std::vector<waited> waits() const { return {}; }
 

@@ -84,8 +84,8 @@ public:
 
   virtual spool_depth depth() const = 0;
 
-  /// Why it is not whole, such as "12 events are set aside"; empty: it is.
-  virtual std::string degraded() const = 0;
+  /// Whether it is whole; else why not, such as "12 events are set aside".
+  virtual outcome condition() const = 0;
 
   virtual void apply_settings(const config& settings) = 0;
 

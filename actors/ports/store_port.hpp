@@ -28,9 +28,9 @@ public:
   /// time-out. Asks `batch.begin_commit()` right before COMMIT and rolls back when that says no.
   virtual commit_result commit(commit_batch& batch) = 0;
 
-  /// Why it cannot store as it should, such as "phi.db has been moved away"; empty: it can. In the
+  /// Whether it can store as it should; else why not, such as "phi.db has been moved away". In the
   /// thread that uses it.
-  virtual std::string degraded() const { return {}; }
+  virtual outcome condition() const { return {}; }
 
   /// Tells the database that was opened last from all others, also from itself before a restore.
   /// Empty: none was opened yet. Any thread.

@@ -17,7 +17,7 @@ namespace phi {
 // -- open, read and write -------------------------------------------------------------------------
 
 /// What is opened, and what becomes of what is there. What is made is for its owner only.
-enum class open_how : uint8_t {
+enum class open_mode : uint8_t {
   read,             ///< must be there
   write,            ///< must be there; its content stays
   write_or_make,    ///< what is there keeps its content
@@ -28,7 +28,7 @@ enum class open_how : uint8_t {
 };
 
 /// No program that is started inherits it.
-owned_fd open_file(const std::string& path, open_how how);
+owned_fd open_file(const std::string& path, open_mode mode);
 
 /// Writes all of it where the file stands.
 bool write_bytes(int fd, std::string_view bytes);

@@ -233,11 +233,11 @@ public:
       acceptor_(io_, {.name = "admin",
                       .has_room = [] { return true; },
                       .take =
-                        [this](taken_connection one) {
+                        [this](taken_connection taken) {
                           stream::socket peer{io_};
                           peer.assign(stream{},
-                                      one.fd.get()); // throws while the descriptor is ours
-                          [[maybe_unused]] int now_owned = one.fd.release();
+                                      taken.fd.get()); // throws while the descriptor is ours
+                          [[maybe_unused]] int now_owned = taken.fd.release();
                           let_in(std::move(peer));
                         }}) {}
 

@@ -39,8 +39,8 @@ private:
 
 shown_token shown(const api::token& token) {
   shown_token out{.id = token.id, .name = token.name, .created = format_rfc3339(token.created_us)};
-  for (auto what : token.scopes)
-    out.scopes.emplace_back(api::to_string(what));
+  for (auto granted : token.scopes)
+    out.scopes.emplace_back(api::to_string(granted));
   if (token.expires_us)
     out.expires = format_rfc3339(*token.expires_us);
   out.expired = token.expired(wall_clock_us());
@@ -68,7 +68,7 @@ outcome console::set_log_level(const std::string& level) {
 
 outcome console::trace_on(bool to_log, std::vector<std::string> actors,
                           std::vector<std::string> messages, bool user_data) {
-  return trace_.on(to_log ? "1" : "",
+  return trace_.on({.to_log = to_log},
                    {as_set(std::move(actors)), as_set(std::move(messages)), user_data});
 }
 
@@ -182,7 +182,7 @@ result<created_token> console::create_token(const std::string& name,
   auto made = tokens_->create(name, std::move(wanted), expires);
   if (!made)
     return outcome::failure(made.why());
-  created_token out{made->secret, shown(made->what), {}};
+  created_token out{made->secret, shown(made->kept), {}};
   if (first) {
     out.notice = "this is the first token: from now on requests without a token are refused with"
                  " 401, also when it is revoked or has expired";

@@ -26,7 +26,7 @@ public:
   /// Everything must outlive it.
   console(const service& process, process_log& log, const settings_source& source,
           trace_recorder& trace, const watch_port& watch, std::shared_ptr<backend_port> backend,
-          std::shared_ptr<api::token_book> tokens, const std::string& salt, console_views views)
+          std::shared_ptr<api::token_store> tokens, const std::string& salt, console_views views)
     : process_(process),
       log_(log),
       source_(source),
@@ -72,7 +72,7 @@ private:
   trace_recorder& trace_;
   const watch_port& watch_;
   std::shared_ptr<backend_port> backend_;
-  std::shared_ptr<api::token_book> tokens_;
+  std::shared_ptr<api::token_store> tokens_;
   api::event_reader reader_; ///< used by the admin actor only
   console_views views_;
 };

@@ -1,6 +1,7 @@
 #include "server/admin/doctor.hpp"
 
 #include "protocol/platform/files.hpp"
+#include "protocol/state_files.hpp"
 #include "protocol/text/digits.hpp"
 #include "server/platform/open_files.hpp"
 #include "server/process/start_checks.hpp"
@@ -15,16 +16,16 @@ namespace {
 
 using code = finding_code;
 
-finding well(std::string subject, std::string what) {
-  return {.subject = std::move(subject), .what = std::move(what)};
+finding well(std::string subject, std::string text) {
+  return {.subject = std::move(subject), .text = std::move(text)};
 }
 
-finding warning(std::string subject, code found, std::string what, std::string remedy) {
-  return {std::move(subject), finding_verdict::warning, found, std::move(what), std::move(remedy)};
+finding warning(std::string subject, code found, std::string text, std::string remedy) {
+  return {std::move(subject), finding_verdict::warning, found, std::move(text), std::move(remedy)};
 }
 
-finding bad(std::string subject, code found, std::string what, std::string remedy) {
-  return {std::move(subject), finding_verdict::bad, found, std::move(what), std::move(remedy)};
+finding bad(std::string subject, code found, std::string text, std::string remedy) {
+  return {std::move(subject), finding_verdict::bad, found, std::move(text), std::move(remedy)};
 }
 
 std::string in_mib(uintmax_t bytes) {
@@ -54,33 +55,33 @@ finding examine_disk(const config& settings) {
     return bad("disk", code::disk_unreadable,
                "cannot examine " + settings.resolved.state_dir + ": " + error.message(),
                "see server.state_dir");
-  auto what = in_mib(space.available) + " free for " + settings.resolved.state_dir;
+  auto text = in_mib(space.available) + " free for " + settings.resolved.state_dir;
   constexpr uintmax_t little = uintmax_t{1} << 30;
   if (space.available < little)
-    return warning("disk", code::disk_low, what, "make room: below that commits begin to fail");
-  return well("disk", what);
+    return warning("disk", code::disk_low, text, "make room: below that commits begin to fail");
+  return well("disk", text);
 }
 
 finding examine_clock() {
   using namespace std::chrono;
   auto year = static_cast<int>(year_month_day{floor<days>(system_clock::now())}.year());
-  auto what = "the clock says " + std::to_string(year);
+  auto text = "the clock says " + std::to_string(year);
   if (year < 2024)
-    return bad("clock", code::clock_wrong, what, "set the time; events without one get ours");
-  return well("clock", what);
+    return bad("clock", code::clock_wrong, text, "set the time; events without one get ours");
+  return well("clock", text);
 }
 
 finding examine_open_files(const config& settings) {
   auto limit = raise_open_files();
   auto wanted = settings.server.max_connections;
-  auto what = std::to_string(limit) + " open files allowed, server.max_connections is "
+  auto text = std::to_string(limit) + " open files allowed, server.max_connections is "
               + std::to_string(wanted);
   if (auto fit = connections_within(wanted, limit); fit < wanted)
     return bad("file limit", code::open_files_few,
-               what + ", of which only " + std::to_string(fit) + " fit and are taken",
+               text + ", of which only " + std::to_string(fit) + " fit and are taken",
                "raise LimitNOFILE= to " + std::to_string(open_files_for(wanted))
                  + " or lower server.max_connections");
-  return well("file limit", what);
+  return well("file limit", text);
 }
 
 // -- the database, the spool --------------------------------------------------------------------
@@ -92,13 +93,13 @@ finding examine_database_file(const std::string& file) {
     return bad("database", code::database_unreadable, file + ": " + error.message(),
                "see stats.sqlite_path");
   auto log = std::filesystem::file_size(file + "-wal", error);
-  auto what = file + " has " + in_mib(size);
+  auto text = file + " has " + in_mib(size);
   constexpr uintmax_t large = uintmax_t{256} << 20;
   if (!error && log > size && log > large)
     return warning("database", code::database_log_large,
-                   what + ", its write-ahead log " + in_mib(log),
+                   text + ", its write-ahead log " + in_mib(log),
                    "a long-running reader keeps it from being cut back; see who has the file open");
-  return well("database", what);
+  return well("database", text);
 }
 
 /// Whether the health has this code as a cause.
@@ -117,7 +118,7 @@ bool says(const std::optional<service_status>& status, ailment ailing) {
 }
 
 finding examine_database(const observed_service& seen) {
-  if (seen.settings->stats.storage != "postgres")
+  if (seen.settings->resolved.storage == storage_kind::sqlite)
     return examine_database_file(seen.settings->resolved.sqlite_path);
   if (ails(seen.health, ailment::database_away) || says(seen.status, ailment::database_away))
     return bad("database", code::database_away,
@@ -133,14 +134,14 @@ void examine_spool(const service_status& status, std::vector<finding>& out) {
       continue;
     auto waiting = child.says->gauge(gauge_name::events);
     auto aside = child.says->gauge(gauge_name::set_aside);
-    auto what = group_digits(waiting) + " events wait for the database, " + group_digits(aside)
+    auto text = group_digits(waiting) + " events wait for the database, " + group_digits(aside)
                 + " batches are set aside";
     if (aside > 0)
-      out.push_back(warning("spool", code::batches_set_aside, what, "phictl spool show says why"));
+      out.push_back(warning("spool", code::batches_set_aside, text, "phictl spool show says why"));
     else if (waiting > 0)
-      out.push_back(warning("spool", code::events_spooled, what, ""));
+      out.push_back(warning("spool", code::events_spooled, text, ""));
     else
-      out.push_back(well("spool", what));
+      out.push_back(well("spool", text));
   }
 }
 
@@ -150,8 +151,8 @@ finding examine_salt(const config& settings) {
   const std::string subject = "user hashes";
   if (!settings.stats.user_hash_salt.empty())
     return well(subject, "users are stored as hashes with stats.user_hash_salt");
-  auto file = settings.resolved.state_dir + "/user_hash_salt";
-  if (settings.stats.storage != "postgres")
+  auto file = state_files::path(settings.resolved.state_dir, state_files::user_hash_salt);
+  if (settings.resolved.storage == storage_kind::sqlite)
     return well(subject, "users are stored as hashes with the salt in " + file
                            + ", made at the first start");
   return warning(subject, code::salt_not_shared,
@@ -170,9 +171,9 @@ finding examine_next_settings(const observed_service& seen) {
   const auto& next = seen.next.loaded.values;
   const auto& running = *seen.settings;
   if (next.server.host != running.server.host || next.admin.group != running.admin.group)
-    if (auto troubles = what_would_end_a_start(next, seen.unit); !troubles.empty())
-      return bad(subject, code::start_would_fail, "the next start would fail: " + troubles.front(),
-                 remedy);
+    if (auto failing = failing_start_checks(next, seen.unit); !failing.empty())
+      return bad(subject, code::start_would_fail,
+                 "the next start would fail: " + failing.front().why(), remedy);
   return well(subject, "a start would take it");
 }
 
@@ -181,10 +182,10 @@ void examine_unit(const observed_service& seen, std::vector<finding>& out) {
   if (!seen.unit)
     return out.push_back(well(subject, "no service manager has time-outs for us"));
   if (auto found = systemd::examine_address(*seen.settings, seen.origins, seen.unit->socket))
-    out.push_back(warning("address", code::address_overruled, found->what, found->remedy));
+    out.push_back(warning("address", code::address_overruled, found->mismatch, found->remedy));
   auto mismatches = systemd::examine_budgets(*seen.settings, *seen.unit);
-  for (const auto& mismatch : mismatches)
-    out.push_back(warning(subject, code::budgets_unfit, mismatch.what, mismatch.remedy));
+  for (const auto& found : mismatches)
+    out.push_back(warning(subject, code::budgets_unfit, found.mismatch, found.remedy));
   if (mismatches.empty())
     out.push_back(well(subject, "the time-outs of " + seen.unit->unit + " fit"));
 }

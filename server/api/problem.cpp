@@ -25,8 +25,8 @@ json to_json(const std::vector<problem_detail>& errors) {
 }
 
 /// What clients sent may be in a message: it must not make the answer itself invalid.
-std::string dump(const json& what) {
-  return what.dump(-1, ' ', false, json::error_handler_t::replace);
+std::string dump(const json& value) {
+  return value.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 } // namespace
@@ -60,14 +60,14 @@ std::vector<problem_detail> with_refused(std::vector<problem_detail> rejected,
   auto next = rejected.begin();
   uint32_t index = 0; // in the request, of the event that is number `valid` of those read
   uint32_t valid = 0;
-  for (const auto& one : refused) {
-    for (; valid <= one.at; ++index) {
+  for (const auto& event : refused) {
+    for (; valid <= event.at; ++index) {
       if (next != rejected.end() && next->index == index)
         out.push_back(std::move(*next++));
       else
         ++valid;
     }
-    out.push_back({index - 1, one.code, {}, one.detail});
+    out.push_back({index - 1, event.code, {}, event.detail});
   }
   std::move(next, rejected.end(), std::back_inserter(out));
   return out;

@@ -21,8 +21,8 @@ using text_pairs = std::vector<std::pair<std::string, std::string>>;
 using query_maker = reader_query (*)(const endpoint&, question_parameters);
 
 template <statistics_query::answer_function Answer>
-reader_query statistics_of(const endpoint& of, question_parameters parameters) {
-  return statistics_query{of.path, std::move(parameters), Answer};
+reader_query statistics_of(const endpoint& asked, question_parameters parameters) {
+  return statistics_query{asked.path, std::move(parameters), Answer};
 }
 
 struct answerer {
@@ -42,18 +42,18 @@ constexpr std::array answerers{
 /// The end of `answerers`: there is none.
 constexpr auto answerer_of(std::string_view path) {
   return std::find_if(answerers.begin(), answerers.end(),
-                      [&](const answerer& one) { return one.path == path; });
+                      [&](const answerer& row) { return row.path == path; });
 }
 
 static_assert(std::all_of(endpoints.begin(), endpoints.end(),
-                          [](const endpoint& one) {
-                            return (one.kind == endpoint_kind::question)
-                                   == (answerer_of(one.path) != answerers.end());
+                          [](const endpoint& row) {
+                            return (row.kind == endpoint_kind::question)
+                                   == (answerer_of(row.path) != answerers.end());
                           }),
               "every question has its answerer");
 
-reader_query make_query(const endpoint& of, question_parameters parameters) {
-  return answerer_of(of.path)->make(of, std::move(parameters));
+reader_query make_query(const endpoint& asked, question_parameters parameters) {
+  return answerer_of(asked.path)->make(asked, std::move(parameters));
 }
 
 // -- the query string -----------------------------------------------------------------------------
@@ -111,8 +111,8 @@ constexpr size_t most_complaints = 16;
 
 class parameter_parser {
 public:
-  parameter_parser(const endpoint& of, const question_defaults& defaults)
-    : endpoint_(of),
+  parameter_parser(const endpoint& asked, const question_defaults& defaults)
+    : endpoint_(asked),
       defaults_(defaults) {}
 
   read_query run(std::string_view query_string) {
@@ -291,9 +291,9 @@ const endpoint* find_question(std::string_view path) {
   return nullptr;
 }
 
-read_query read_question(const endpoint& of, std::string_view query_string,
+read_query read_question(const endpoint& asked, std::string_view query_string,
                          const question_defaults& defaults) {
-  return parameter_parser{of, defaults}.run(query_string);
+  return parameter_parser{asked, defaults}.run(query_string);
 }
 
 } // namespace phi::api

@@ -35,7 +35,7 @@ const endpoint* find_question(std::string_view path);
 
 /// Every parameter is checked against the endpoint's row; one that it does not have is an error
 /// too.
-read_query read_question(const endpoint& of, std::string_view query_string,
+read_query read_question(const endpoint& asked, std::string_view query_string,
                          const question_defaults& defaults);
 
 } // namespace phi::api

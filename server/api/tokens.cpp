@@ -21,8 +21,8 @@ constexpr std::array<std::string_view, 4> scope_names{"none", "ingest", "read", 
 
 json to_json(const token& kept) {
   json scopes = json::array();
-  for (auto what : kept.scopes)
-    scopes.push_back(to_string(what));
+  for (auto granted : kept.scopes)
+    scopes.push_back(to_string(granted));
   json out{{"id", kept.id},
            {"name", kept.name},
            {"scopes", std::move(scopes)},
@@ -36,8 +36,8 @@ json to_json(const token& kept) {
 token from_json(const json& row) {
   token out{.id = row.at("id"), .name = row.at("name"), .digest = row.at("digest")};
   for (const auto& name : row.at("scopes"))
-    if (auto what = parse_scope(name.get<std::string>()))
-      out.scopes.push_back(*what);
+    if (auto granted = parse_scope(name.get<std::string>()))
+      out.scopes.push_back(*granted);
   out.created_us = parse_rfc3339(row.at("created").get<std::string>()).value_or(0);
   if (row.contains("expires")) {
     out.expires_us = parse_rfc3339(row["expires"].get<std::string>());
@@ -56,8 +56,8 @@ std::optional<scope> parse_scope(std::string_view text) {
   return std::nullopt;
 }
 
-std::string_view to_string(scope what) {
-  return scope_names[static_cast<size_t>(what)];
+std::string_view to_string(scope granted) {
+  return scope_names[static_cast<size_t>(granted)];
 }
 
 outcome check_token_name(std::string_view name) {
@@ -73,7 +73,7 @@ outcome check_token_name(std::string_view name) {
   return {};
 }
 
-token_book::token_book(std::string file)
+token_store::token_store(std::string file)
   : file_(std::move(file)),
     tokens_(std::make_shared<std::vector<token>>()) {
   std::error_code error;
@@ -93,19 +93,19 @@ token_book::token_book(std::string file)
     tokens_ = std::move(tokens);
   } catch (const std::exception& e) {
     loaded_ = outcome::failure("cannot read the tokens in " + file_ + ": " + e.what()
-                               + "; mend the file, or remove it to begin anew");
+                               + "; correct the file, or remove it to begin anew");
   }
 }
 
-token_book::snapshot token_book::all() const {
+token_store::snapshot token_store::all() const {
   std::lock_guard lock{mutex_};
   return tokens_;
 }
 
-result<token_book::created> token_book::create(std::string name, std::vector<scope> scopes,
-                                               std::optional<int64_t> expires_us) {
+result<token_store::created> token_store::create(std::string name, std::vector<scope> scopes,
+                                                 std::optional<int64_t> expires_us) {
   created out{.secret = "phi_" + random_hex(32)};
-  out.what = {.id = random_hex(4),
+  out.kept = {.id = random_hex(4),
               .name = std::move(name),
               .scopes = std::move(scopes),
               .digest = hex_digest(out.secret),
@@ -113,7 +113,7 @@ result<token_book::created> token_book::create(std::string name, std::vector<sco
               .expires_us = expires_us};
   std::lock_guard lock{mutex_};
   auto next = std::make_shared<std::vector<token>>(*tokens_);
-  next->push_back(out.what);
+  next->push_back(out.kept);
   if (auto saved = save(*next); !saved)
     return saved;
   tokens_ = std::move(next);
@@ -121,7 +121,7 @@ result<token_book::created> token_book::create(std::string name, std::vector<sco
   return out;
 }
 
-outcome token_book::revoke(const std::string& id) {
+outcome token_store::revoke(const std::string& id) {
   std::lock_guard lock{mutex_};
   auto next = std::make_shared<std::vector<token>>(*tokens_);
   if (std::erase_if(*next, [&](const token& kept) { return kept.id == id; }) == 0)
@@ -132,7 +132,7 @@ outcome token_book::revoke(const std::string& id) {
   return {};
 }
 
-outcome token_book::save(const std::vector<token>& tokens) const {
+outcome token_store::save(const std::vector<token>& tokens) const {
   json rows = json::array();
   for (const auto& kept : tokens)
     rows.push_back(to_json(kept));

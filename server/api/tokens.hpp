@@ -18,7 +18,7 @@
 namespace phi::api {
 
 std::optional<scope> parse_scope(std::string_view text);
-std::string_view to_string(scope what);
+std::string_view to_string(scope granted);
 
 struct token {
   std::string id; ///< public, to name it by; 8 hex digits
@@ -35,10 +35,10 @@ struct token {
 outcome check_token_name(std::string_view name);
 
 /// Thread-safe. Readers get a snapshot that does not change.
-class token_book {
+class token_store {
 public:
   /// `file` may not exist yet. When `loaded()` says that it cannot be read, nobody may enter.
-  explicit token_book(std::string file);
+  explicit token_store(std::string file);
 
   const outcome& loaded() const { return loaded_; }
 
@@ -55,7 +55,7 @@ public:
 
   struct created {
     std::string secret; ///< shown once, kept nowhere
-    token what;
+    token kept;
   };
   result<created> create(std::string name, std::vector<scope> scopes,
                          std::optional<int64_t> expires_us);

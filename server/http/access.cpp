@@ -25,7 +25,7 @@ std::optional<std::string_view> bearer_token(std::string_view authorization) {
 } // namespace
 
 error_code admit(std::string_view authorization, scope needed, const config& settings,
-                 const api::token_book& tokens) {
+                 const api::token_store& tokens) {
   const auto& everywhere = settings.auth.token.value;
   if (needed == scope::none)
     return error_code::none;
@@ -55,7 +55,7 @@ error_code admit(std::string_view authorization, scope needed, const config& set
 }
 
 bool is_administrator(std::string_view authorization, const config& settings,
-                      const api::token_book& tokens) {
+                      const api::token_store& tokens) {
   bool somebody_is = !settings.auth.token.value.empty() || tokens.needed();
   return somebody_is && !authorization.empty()
          && admit(authorization, scope::admin, settings, tokens) == error_code::none;

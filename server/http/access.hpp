@@ -15,12 +15,12 @@ namespace phi::http {
 /// in everywhere; without it, and as long as no token was ever made, everybody may. Takes the same
 /// time whatever is right about the token.
 error_code admit(std::string_view authorization, scope needed, const config& settings,
-                 const api::token_book& tokens);
+                 const api::token_store& tokens);
 
 /// Whether the header proves an administrator: auth.token, or a token with the scope admin. Where
 /// everybody may come in, nobody is one.
 bool is_administrator(std::string_view authorization, const config& settings,
-                      const api::token_book& tokens);
+                      const api::token_store& tokens);
 
 /// `origin` if it is allowed, else an empty text.
 std::string allowed_origin(std::string_view origin, const config& settings);

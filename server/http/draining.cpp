@@ -9,9 +9,9 @@ namespace {
 constexpr auto handshake_time = std::chrono::milliseconds{1};
 /// Between two looks at the connections that are left.
 constexpr auto step_interval = std::chrono::milliseconds{10};
-/// On a hurry, how long a connection may stand still.
+/// After an escalation, how long a connection may stand still.
 constexpr auto escalated_still_limit = std::chrono::milliseconds{250};
-/// On a hurry, how long any may take.
+/// After an escalation, how long any may take.
 constexpr auto escalated_limit = std::chrono::milliseconds{2000};
 
 } // namespace
@@ -53,16 +53,16 @@ void cut_all(link_registry& links) {
   links.for_each([](connection_link& link) { link.cut(); });
 }
 
-drain::drain(asio_ns::io_context& on, link_registry& links, door& listener)
+drain::drain(asio_ns::io_context& on, link_registry& links, loop_listener& listener)
   : links_(links),
-    door_(listener),
+    listener_(listener),
     timer_(on) {}
 
 void drain::begin(drain_limits limits, std::function<void()> stepped) {
   limits_ = limits;
   stepped_ = std::move(stepped);
   began_ = clock::now();
-  door_.refuse_new();
+  listener_.refuse_new();
   step_after(handshake_time);
 }
 
@@ -81,8 +81,8 @@ void drain::step_after(duration wait) {
 
 void drain::step() {
   auto now = clock::now();
-  if (door_.is_open())
-    close_door(now);
+  if (listener_.is_open())
+    close_listener(now);
   if (escalated_at_ != time_point{}) {
     end_idle(links_);
     refuse_partial(links_);
@@ -96,17 +96,17 @@ void drain::step() {
     if (now - began_ >= limits_.partial_grace)
       refuse_partial(links_, now - limits_.partial_grace);
   }
-  if (door_.is_open() || links_.count() > 0)
+  if (listener_.is_open() || links_.count() > 0)
     step_after(step_interval);
   stepped_();
 }
 
 /// With connections still there it costs nothing to wait for handshakes that take longer: who comes
 /// anew is refused already.
-void drain::close_door(time_point now) {
+void drain::close_listener(time_point now) {
   auto since = now - began_;
   if (links_.count() == 0 || since >= limits_.keepalive_grace || escalated_at_ != time_point{})
-    door_.close(since >= limits_.partial_grace);
+    listener_.close(since >= limits_.partial_grace);
 }
 
 } // namespace phi::http

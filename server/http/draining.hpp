@@ -2,7 +2,7 @@
 /// How connections are ended, politely first. On the loop's thread.
 
 #include "server/http/connection_link.hpp"
-#include "server/http/door.hpp"
+#include "server/http/loop_listener.hpp"
 
 #include <functional>
 
@@ -31,7 +31,7 @@ struct drain_limits {
 /// The way from "stop" to "no connection is left" of one event loop.
 class drain {
 public:
-  drain(asio_ns::io_context& on, link_registry& links, door& listener);
+  drain(asio_ns::io_context& on, link_registry& links, loop_listener& listener);
 
   /// `stepped` is called after each step, to see whether it is done.
   void begin(drain_limits limits, std::function<void()> stepped);
@@ -47,10 +47,10 @@ public:
 private:
   void step();
   void step_after(duration wait);
-  void close_door(time_point now);
+  void close_listener(time_point now);
 
   link_registry& links_;
-  door& door_;
+  loop_listener& listener_;
   asio_ns::steady_timer timer_;
   drain_limits limits_;
   std::function<void()> stepped_;

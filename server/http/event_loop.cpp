@@ -7,11 +7,11 @@
 #include "server/http/access_log.hpp"
 #include "server/http/answers.hpp"
 #include "server/http/connection_link.hpp"
-#include "server/http/door.hpp"
 #include "server/http/draining.hpp"
 #include "server/http/exchanges.hpp"
 #include "server/http/holders.hpp"
 #include "server/http/limits.hpp"
+#include "server/http/loop_listener.hpp"
 #include "server/http/own_requests.hpp"
 #include "server/http/request_handler.hpp"
 #include "server/platform/digest.hpp"
@@ -49,8 +49,8 @@ public:
     : shared_(std::move(shared)),
       settings_(shared_->settings),
       links_(asio_ns::use_service<link_registry>(io_)),
-      door_(io_, links_),
-      drain_(io_, links_, door_),
+      listener_(io_, links_),
+      drain_(io_, links_, listener_),
       sweep_(io_),
       replies_(std::make_shared<loop_replies>(*this)),
       handler_(*shared_, settings_),
@@ -65,7 +65,7 @@ public:
         arm_sweep();
     };
     links_.on_change = [this] {
-      door_.go_on();
+      listener_.go_on();
       report_if_drained();
     };
   }
@@ -125,19 +125,19 @@ public:
     out.in_flight = in_flight_.load(std::memory_order_relaxed);
     out.requests = requests_.load(std::memory_order_relaxed);
     out.refused = refused_.load(std::memory_order_relaxed);
-    const auto& accepts = door_.counts();
+    const auto& accepts = listener_.counts();
     out.accepted = accepts.accepted - probes_;
     out.reset_before_accept = accepts.gone;
     out.failed_accepts = accepts.failed;
     out.held_back = accepts.held_back;
-    out.made_room = door_.made_room();
+    out.made_room = listener_.made_room();
     return out;
   }
 
   loop_life life() override {
     auto now = clock::now();
     auto since = [now](int64_t ticks) { return now - time_point{duration{ticks}}; };
-    const auto& accepts = door_.counts();
+    const auto& accepts = listener_.counts();
     loop_life out{.accepts = accepts.open};
     if (int error = accepts.shortage; error != 0) {
       out.shortage = std::strerror(error);
@@ -173,8 +173,8 @@ private:
   outcome open(owned_fd listener, bool inherited) {
     auto places = std::max<int64_t>(1, shared_->places / static_cast<int64_t>(shared_->loops));
     try {
-      door_.open(std::move(listener), inherited, static_cast<size_t>(places),
-                 [this](request_handle_t request) { return take(std::move(request)); });
+      listener_.open(std::move(listener), inherited, static_cast<size_t>(places),
+                     [this](request_handle_t request) { return take(std::move(request)); });
       return {};
     } catch (const std::exception& e) {
       return outcome::failure(e.what());
@@ -336,7 +336,7 @@ private:
       give_up(to, error_code::query_timeout);
     holders_.inspect(exchanges_, links_, now, true);
     connections_.store(links_.open_count(), std::memory_order_relaxed);
-    door_.go_on();
+    listener_.go_on();
   }
 
   /// Nobody answers in time. Whether its events were stored is not known here.
@@ -365,8 +365,8 @@ private:
   void report_if_drained() {
     connections_.store(links_.open_count(), std::memory_order_relaxed);
     holders_.inspect(exchanges_, links_, clock::now(), links_.count() < 10);
-    if (!drain_.begun() || door_.is_open() || links_.count() > 0 || exchanges_.size() > 0 || turn_
-        || !own_requests_.empty())
+    if (!drain_.begun() || listener_.is_open() || links_.count() > 0 || exchanges_.size() > 0
+        || turn_ || !own_requests_.empty())
       return;
     if (auto tell = std::exchange(on_drained_, {}))
       tell();
@@ -376,7 +376,7 @@ private:
   config settings_; ///< changed on the loop's thread only
   asio_ns::io_context io_{1};
   link_registry& links_;
-  door door_;
+  loop_listener listener_;
   drain drain_;
   asio_ns::steady_timer sweep_;
   std::shared_ptr<loop_replies> replies_;

@@ -23,7 +23,7 @@ struct loop_shared {
   std::string salt;   ///< of the hashes of users and addresses
   int64_t places = 0; ///< for connections, of all loops
   route_table routes;
-  std::shared_ptr<const api::token_book> tokens;
+  std::shared_ptr<const api::token_store> tokens;
   std::shared_ptr<backend_port> backend;
   std::atomic<bool> ready{false};
   std::atomic<bool> started{false}; ///< was ready once

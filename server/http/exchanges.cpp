@@ -28,20 +28,20 @@ exchange& exchange_table::add(restinio::request_handle_t request, int64_t wall_u
   slot.used = true;
   ++slot.generation;
   ++size_;
-  slot.what = exchange{.request = std::move(request)};
-  slot.what.to = (ticket{slot.generation} << 32) | at;
-  slot.what.wall_us = wall_us;
-  slot.what.began = clock::now();
-  auto given = field_of(slot.what.request->header(), "X-Request-Id");
-  slot.what.request_id = acceptable(given) ? std::string{given} : next_request_id();
-  return slot.what;
+  slot.content = exchange{.request = std::move(request)};
+  slot.content.to = (ticket{slot.generation} << 32) | at;
+  slot.content.wall_us = wall_us;
+  slot.content.began = clock::now();
+  auto given = field_of(slot.content.request->header(), "X-Request-Id");
+  slot.content.request_id = acceptable(given) ? std::string{given} : next_request_id();
+  return slot.content;
 }
 
 exchange* exchange_table::find(ticket to) {
   auto at = static_cast<uint32_t>(to);
   if (at >= slots_.size() || !slots_[at].used || slots_[at].generation != to >> 32)
     return nullptr;
-  return &slots_[at].what;
+  return &slots_[at].content;
 }
 
 void exchange_table::remove(ticket to) {
@@ -49,9 +49,9 @@ void exchange_table::remove(ticket to) {
     return;
   auto at = static_cast<uint32_t>(to);
   slots_[at].used = false;
-  if (const auto& gone = slots_[at].what.gone)
+  if (const auto& gone = slots_[at].content.gone)
     gone->store(true);
-  slots_[at].what = {};
+  slots_[at].content = {};
   free_.push_back(at);
   --size_;
 }
@@ -59,8 +59,8 @@ void exchange_table::remove(ticket to) {
 std::vector<ticket> exchange_table::older_than(time_point limit) const {
   std::vector<ticket> out;
   for (const auto& slot : slots_)
-    if (slot.used && slot.what.began <= limit)
-      out.push_back(slot.what.to);
+    if (slot.used && slot.content.began <= limit)
+      out.push_back(slot.content.to);
   return out;
 }
 

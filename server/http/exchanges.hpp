@@ -63,7 +63,7 @@ public:
   void for_each(Visit visit) const {
     for (const auto& slot : slots_)
       if (slot.used)
-        visit(slot.what);
+        visit(slot.content);
   }
 
   /// An id of our own: 16 hex digits of the process, then a counter.
@@ -71,7 +71,7 @@ public:
 
 private:
   struct slot {
-    exchange what;
+    exchange content;
     uint32_t generation = 0;
     bool used = false;
   };

@@ -16,7 +16,7 @@ namespace {
 class http_server : public http_port {
 public:
   http_server(const config& settings, std::string salt, std::shared_ptr<backend_port> backend,
-              std::shared_ptr<const api::token_book> tokens, std::vector<owned_fd> inherited)
+              std::shared_ptr<const api::token_store> tokens, std::vector<owned_fd> inherited)
     : shared_(new loop_shared{settings, 1, std::move(salt), settings.server.max_connections,
                               route_table{settings.api.prefix, settings.stats.enabled},
                               std::move(tokens), std::move(backend)}),
@@ -71,7 +71,7 @@ public:
   }
 
   void stop_accepting() override {
-    if (doors_closed_.exchange(true))
+    if (accepts_no_more_.exchange(true))
       return;
     listeners_.clear(); // each loop closes its own copy
     {
@@ -192,7 +192,7 @@ private:
   std::vector<std::string> addresses_;
   std::function<void()> drained_;
   size_t loops_to_drain_ = 0;
-  std::atomic<bool> doors_closed_{false};
+  std::atomic<bool> accepts_no_more_{false};
   std::vector<std::unique_ptr<event_loop>> loops_;
 };
 
@@ -200,7 +200,7 @@ private:
 
 http_port_ptr make_http_server(const config& settings, std::string salt,
                                std::shared_ptr<backend_port> backend,
-                               std::shared_ptr<const api::token_book> tokens,
+                               std::shared_ptr<const api::token_store> tokens,
                                std::vector<owned_fd> inherited) {
   return std::make_shared<http_server>(settings, std::move(salt), std::move(backend),
                                        std::move(tokens), std::move(inherited));

@@ -16,7 +16,7 @@ namespace phi::http {
 /// server.host and server.port; may be empty.
 http_port_ptr make_http_server(const config& settings, std::string salt,
                                std::shared_ptr<backend_port> backend,
-                               std::shared_ptr<const api::token_book> tokens,
+                               std::shared_ptr<const api::token_store> tokens,
                                std::vector<owned_fd> inherited);
 
 } // namespace phi::http

@@ -41,9 +41,9 @@ bool own_requests::record(const exchange& answered, int status) {
   return true;
 }
 
-std::string own_requests::client(const exchange& of) const {
-  auto peer = of.request->remote_endpoint().address().to_string();
-  return proxies_.client(peer, all_of(of.request->header(), "X-Forwarded-For"));
+std::string own_requests::client(const exchange& current) const {
+  auto peer = current.request->remote_endpoint().address().to_string();
+  return proxies_.client(peer, all_of(current.request->header(), "X-Forwarded-For"));
 }
 
 ingest_request own_requests::take() {

@@ -27,7 +27,7 @@ public:
   bool record(const exchange& answered, int status);
 
   /// The address of the client, as proxies that are trusted tell it.
-  std::string client(const exchange& of) const;
+  std::string client(const exchange& current) const;
 
   bool empty() const { return events_.empty(); }
 

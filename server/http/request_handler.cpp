@@ -53,54 +53,55 @@ void request_handler::apply_settings() {
   question_defaults_ = {settings_.stats.timezone, settings_.stats.max_range_days};
 }
 
-decision request_handler::decide(const request_fields& request, exchange& of, bool draining) {
-  of.head = request.method == "HEAD";
+decision request_handler::decide(const request_fields& request, exchange& current, bool draining) {
+  current.head = request.method == "HEAD";
   auto target = read_target(request.target);
   if (!target)
-    return problem(of, error_code::bad_request_target,
+    return problem(current, error_code::bad_request_target,
                    "expected a path, or a whole http or https address with a host and no user");
-  of.path = target->path;
-  of.query_string = target->query;
-  of.origin = allowed_origin(request.origin, settings_);
+  current.path = target->path;
+  current.query_string = target->query;
+  current.origin = allowed_origin(request.origin, settings_);
   bool asks_options = request.method == "OPTIONS";
-  if (asks_options && (of.path == "*" || !of.origin.empty()))
+  if (asks_options && (current.path == "*" || !current.origin.empty()))
     return at_once(204, "", "");
-  auto [route, allowed] = shared_.routes.find(request.method, of.path);
-  of.route = route;
+  auto [route, allowed] = shared_.routes.find(request.method, current.path);
+  current.route = route;
   if (asks_options && !allowed.empty()) {
-    of.allowed_methods = allowed;
+    current.allowed_methods = allowed;
     return at_once(204, "", "");
   }
   if (!route && !allowed.empty())
-    return problem(of, error_code::method_not_allowed,
-                   "this path knows " + (of.allowed_methods = allowed));
+    return problem(current, error_code::method_not_allowed,
+                   "this path knows " + (current.allowed_methods = allowed));
   if (!route)
-    return problem(of, error_code::not_found,
+    return problem(current, error_code::not_found,
                    settings_.stats.enabled ? "" : "statistics are switched off (stats.enabled)");
   auto refused = admit(request.authorization, route->serves->needs, settings_, *shared_.tokens);
-  return refused == error_code::none ? serve(request, of, draining) : problem(of, refused);
+  return refused == error_code::none ? serve(request, current, draining)
+                                     : problem(current, refused);
 }
 
-decision request_handler::serve(const request_fields& request, exchange& of, bool draining) {
-  switch (of.route->serves->kind) {
-    case endpoint_kind::ingest: return ingest(request, of);
-    case endpoint_kind::question: return ask(of);
+decision request_handler::serve(const request_fields& request, exchange& current, bool draining) {
+  switch (current.route->serves->kind) {
+    case endpoint_kind::ingest: return ingest(request, current);
+    case endpoint_kind::question: return ask(current);
     case endpoint_kind::health:
       return {.question = health_query{.in_full = is_for_administrator(request)}};
     case endpoint_kind::live: return at_once(200, R"({"status":"ok"})");
-    case endpoint_kind::ready: return readiness(request, of, draining);
+    case endpoint_kind::ready: return readiness(request, current, draining);
     case endpoint_kind::startup: break;
   }
   return shared_.started ? at_once(200, R"({"status":"started"})")
-                         : problem(of, error_code::not_ready, "the service is starting");
+                         : problem(current, error_code::not_ready, "the service is starting");
 }
 
-decision request_handler::readiness(const request_fields& request, const exchange& of,
+decision request_handler::readiness(const request_fields& request, const exchange& current,
                                     bool draining) {
   if (!shared_.ready)
-    return problem(of, error_code::not_ready, draining ? "the service is stopping" : "");
+    return problem(current, error_code::not_ready, draining ? "the service is stopping" : "");
   if (auto whole = shared_.backend->health(); whole.refuses_events)
-    return problem(of, error_code::not_ready,
+    return problem(current, error_code::not_ready,
                    "events would be refused: "
                      + (is_for_administrator(request) ? whole.text() : whole.short_text()));
   return at_once(200, R"({"status":"ready"})");
@@ -112,17 +113,17 @@ bool request_handler::is_for_administrator(const request_fields& request) const 
   return is_administrator(request.authorization, settings_, *shared_.tokens);
 }
 
-decision request_handler::ingest(const request_fields& request, exchange& of) {
+decision request_handler::ingest(const request_fields& request, exchange& current) {
   auto [read, atomic] =
-    read_ingest({.query_string = of.query_string,
+    read_ingest({.query_string = current.query_string,
                  .content_type = request.content_type,
                  .content_encoding = request.content_encoding,
                  .text = request.body},
-                reader_, static_cast<size_t>(settings_.server.max_expanded_bytes), of.wall_us);
-  of.atomic = atomic;
+                reader_, static_cast<size_t>(settings_.server.max_expanded_bytes), current.wall_us);
+  current.atomic = atomic;
   if (read.error != error_code::none)
-    return problem(of, read.error, read.detail);
-  ingest_request events{.to = of.to};
+    return problem(current, read.error, read.detail);
+  ingest_request events{.to = current.to};
   bool refused = read.events.empty() || (atomic && !read.rejected.empty());
   events.rejected =
     static_cast<uint32_t>(read.rejected.size() + (refused ? read.events.size() : 0));
@@ -130,18 +131,18 @@ decision request_handler::ingest(const request_fields& request, exchange& of) {
     // Nothing to store, but the ledger counts what came in.
     events.awaited = false;
     auto why = read.events.empty() ? error_code::nothing_valid : error_code::atomic_refused;
-    return {.reply = problem_answer(of, why, {}, read.rejected), .events = std::move(events)};
+    return {.reply = problem_answer(current, why, {}, read.rejected), .events = std::move(events)};
   }
   events.atomic = atomic;
   events.hold(std::move(read.events));
-  of.rejected = std::move(read.rejected);
+  current.rejected = std::move(read.rejected);
   return {.events = std::move(events)};
 }
 
-decision request_handler::ask(const exchange& of) {
-  auto read = api::read_question(*of.route->serves, of.query_string, question_defaults_);
+decision request_handler::ask(const exchange& current) {
+  auto read = api::read_question(*current.route->serves, current.query_string, question_defaults_);
   if (!read.errors.empty())
-    return problem(of, error_code::invalid_query, {}, read.errors);
+    return problem(current, error_code::invalid_query, {}, read.errors);
   return {.question = std::move(read.query)};
 }
 

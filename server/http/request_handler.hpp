@@ -45,13 +45,13 @@ public:
 
   /// `of` is what is known of the request afterwards: its route, path, origin. `draining`: a stop
   /// has begun.
-  decision decide(const request_fields& request, exchange& of, bool draining);
+  decision decide(const request_fields& request, exchange& current, bool draining);
 
 private:
-  decision serve(const request_fields& request, exchange& of, bool draining);
-  decision readiness(const request_fields& request, const exchange& of, bool draining);
-  decision ingest(const request_fields& request, exchange& of);
-  decision ask(const exchange& of);
+  decision serve(const request_fields& request, exchange& current, bool draining);
+  decision readiness(const request_fields& request, const exchange& current, bool draining);
+  decision ingest(const request_fields& request, exchange& current);
+  decision ask(const exchange& current);
   bool is_for_administrator(const request_fields& request) const;
 
   const loop_shared& shared_;

@@ -27,8 +27,9 @@ bool is_token(std::string_view text) {
   });
 }
 
-bool is(std::string_view name, std::string_view what) {
-  return name.size() == what.size() && strncasecmp(name.data(), what.data(), name.size()) == 0;
+bool is(std::string_view name, std::string_view expected) {
+  return name.size() == expected.size()
+         && strncasecmp(name.data(), expected.data(), name.size()) == 0;
 }
 
 std::string_view trim(std::string_view text) {

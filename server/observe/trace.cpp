@@ -40,14 +40,14 @@ constexpr std::string_view messages_known[]{
 /// Whether all are among the names known; else which one is not, with the nearest.
 template <size_t N>
 outcome check_names(const std::set<std::string>& wanted, const std::string_view (&known)[N],
-                    const std::string& what) {
+                    const std::string& kind) {
   for (const auto& name : wanted)
     if (std::find(std::begin(known), std::end(known), name) == std::end(known)) {
       auto best = closest(name, std::vector<std::string>{std::begin(known), std::end(known)});
       std::string all;
       for (auto name : known)
         all += (all.empty() ? "" : ", ") + std::string{name};
-      return outcome::failure("there is no " + what + " \"" + name + "\""
+      return outcome::failure("there is no " + kind + " \"" + name + "\""
                               + (best.empty() ? "" : "; did you mean " + best + "?")
                               + " All: " + all);
     }
@@ -65,18 +65,19 @@ trace_recorder::~trace_recorder() {
   off();
 }
 
-outcome trace_recorder::on(const std::string& where, trace_filter filter) {
+outcome trace_recorder::on(const trace_target& target, trace_filter filter) {
   if (auto known = check_names(filter.actors, actor_name::all, "actor"); !known)
     return known;
   if (auto known = check_names(filter.messages, messages_known, "message"); !known)
     return known;
   std::lock_guard lock{mutex_};
   close_file();
-  to_log_ = where == "1";
-  if (!where.empty() && !to_log_) {
-    file_ = std::fopen(where.c_str(), "we");
+  to_log_ = target.to_log;
+  if (!target.file.empty()) {
+    file_ = std::fopen(target.file.c_str(), "we");
     if (!file_)
-      return outcome::failure("cannot write the trace to " + where + ": " + std::strerror(errno));
+      return outcome::failure("cannot write the trace to " + target.file + ": "
+                              + std::strerror(errno));
     std::fputs("[\n", file_);
     file_bytes_ = 2;
   }
@@ -108,15 +109,15 @@ void trace_recorder::off() {
 /// the message that an actor is stuck in.
 void trace_recorder::log_unfinished() {
   auto now = now_ns();
-  for (const auto& [number, one] : handlings_) {
-    if (!wanted(one) || number == handling_here)
+  for (const auto& [number, piece] : handlings_) {
+    if (!wanted(piece) || number == handling_here)
       continue;
-    record(one, now, true);
+    record(piece, now, true);
     if (to_log_)
       log_warn("trace", "sees a message that is not handled yet",
-               {{"to", one.what.name},
-                {"message", to_string(one.what.message.what)},
-                {"since_us", microseconds(now - one.began_ns)}});
+               {{"to", piece.call.name},
+                {"message", to_string(piece.call.message.type)},
+                {"since_us", microseconds(now - piece.began_ns)}});
   }
   handlings_.clear();
   for (auto& line : waiting_lines(now)) {
@@ -141,14 +142,14 @@ std::vector<json> trace_recorder::waiting_lines(int64_t now) const {
   std::vector<json> out;
   for (const auto& [way, list] : sends_) {
     auto to = name_of(std::get<1>(way));
-    auto what = static_cast<caf::atom_value>(std::get<2>(way));
+    auto type = static_cast<caf::atom_value>(std::get<2>(way));
     auto due = static_cast<uint64_t>(std::count_if(
       list.begin(), list.end(), [&](const send& sent) { return sent.due_ns <= now; }));
-    if (due == 0 || !wanted(to, what))
+    if (due == 0 || !wanted(to, type))
       continue;
     const auto& first = list.front();
     auto track = tracks_.find(to);
-    out.push_back({{"name", to_string(what)},
+    out.push_back({{"name", to_string(type)},
                    {"cat", "waiting"},
                    {"ph", "i"},
                    {"s", "t"},
@@ -192,16 +193,16 @@ trace_page trace_recorder::read(uint64_t from, size_t max_bytes) const {
     return out;
   }
   auto now = now_ns();
-  for (const auto& [number, one] : handlings_)
-    if (wanted(one) && number != handling_here)
-      out.lines.push_back(dump(span_of(one, now, true)));
+  for (const auto& [number, piece] : handlings_)
+    if (wanted(piece) && number != handling_here)
+      out.lines.push_back(dump(span_of(piece, now, true)));
   for (const auto& line : waiting_lines(now))
     out.lines.push_back(dump(line));
   return out;
 }
 
 trace_recorder::channel trace_recorder::channel_of(const traced_message& message) {
-  return {message.from, message.to, static_cast<uint64_t>(message.what), message.urgent};
+  return {message.from, message.to, static_cast<uint64_t>(message.type), message.urgent};
 }
 
 void trace_recorder::sent(const traced_message& message, uint64_t origin) noexcept {
@@ -243,7 +244,7 @@ std::optional<trace_recorder::send> trace_recorder::take_send(const traced_handl
     answers_.erase(found);
     return out;
   }
-  if (message.what == caf::atom("down")) {
+  if (message.type == caf::atom("down")) {
     forget_receiver(message.from);
     if (auto last = last_ended_.find(message.from); last != last_ended_.end())
       return send{last->second, message.from, last->second};
@@ -264,10 +265,10 @@ uint64_t trace_recorder::began(traced_handling handling) noexcept {
   auto number = next_number_++;
   names_[handling.message.to] = handling.name;
   auto from = take_send(handling);
-  auto& one = handlings_[number] = {std::move(handling), now_ns(), from};
+  auto& piece = handlings_[number] = {std::move(handling), now_ns(), from};
   handling_here = number;
-  if (to_log_ && wanted(one)) // now and not when it is done: a cause comes before its effects
-    log_message(one);
+  if (to_log_ && wanted(piece)) // now and not when it is done: a cause comes before its effects
+    log_message(piece);
   return number;
 }
 
@@ -278,31 +279,32 @@ void trace_recorder::handled(uint64_t number) noexcept {
   auto found = handlings_.find(number);
   if (found == handlings_.end())
     return; // tracing was switched anew meanwhile
-  auto one = std::move(found->second);
+  auto piece = std::move(found->second);
   handlings_.erase(found);
-  const auto& message = one.what.message;
+  const auto& message = piece.call.message;
   last_ended_[message.to] = ended;
-  if (one.what.request != 0 && !one.what.is_answer && answers_.size() < defaults::trace_max_waiting)
-    answers_[{message.from, one.what.request}] = {ended, message.to, ended};
-  if (!wanted(one))
+  if (piece.call.request != 0 && !piece.call.is_answer
+      && answers_.size() < defaults::trace_max_waiting)
+    answers_[{message.from, piece.call.request}] = {ended, message.to, ended};
+  if (!wanted(piece))
     return;
-  record(one, ended);
-  if (to_log_ && ended - one.began_ns >= worth_a_line_ns)
+  record(piece, ended);
+  if (to_log_ && ended - piece.began_ns >= worth_a_line_ns)
     log_info("trace", "saw the message handled",
-             {{"to", one.what.name},
-              {"message", to_string(message.what)},
-              {"handled_us", microseconds(ended - one.began_ns)}});
+             {{"to", piece.call.name},
+              {"message", to_string(message.type)},
+              {"handled_us", microseconds(ended - piece.began_ns)}});
 }
 
-void trace_recorder::worked(const char* what, int64_t began_ns, int64_t ended_ns) noexcept {
+void trace_recorder::worked(const char* work, int64_t began_ns, int64_t ended_ns) noexcept {
   std::lock_guard lock{mutex_};
   auto found = handlings_.find(handling_here);
   // A piece of work within a handler of an actor that is shown.
   if (found == handlings_.end() || !wanted(found->second))
     return;
   const auto& in = found->second;
-  auto track = track_of(in.what.message.to, in.what.name);
-  add(dump({{"name", what},
+  auto track = track_of(in.call.message.to, in.call.name);
+  add(dump({{"name", work},
             {"cat", "work"},
             {"ph", "X"},
             {"pid", 1},
@@ -317,7 +319,7 @@ bool trace_recorder::wanted(const std::string& actor, caf::atom_value message) c
 }
 
 bool trace_recorder::wanted(const under_way& handled) const {
-  return wanted(handled.what.name, handled.what.message.what);
+  return wanted(handled.call.name, handled.call.message.type);
 }
 
 std::string trace_recorder::name_of(uint64_t actor) const {
@@ -341,17 +343,17 @@ int64_t trace_recorder::waited_ns(const under_way& handled) {
 }
 
 json trace_recorder::span_of(const under_way& handled, int64_t ended_ns, bool unfinished) const {
-  json args{{"from", name_of(handled.from ? handled.from->origin : handled.what.message.from)}};
-  if (!handled.what.content.empty())
-    args["content"] = handled.what.content;
+  json args{{"from", name_of(handled.from ? handled.from->origin : handled.call.message.from)}};
+  if (!handled.call.content.empty())
+    args["content"] = handled.call.content;
   if (handled.from)
     args["waitedUs"] = microseconds(waited_ns(handled));
   if (handled.from && handled.from->due_ns > handled.from->at_ns)
     args["delayUs"] = microseconds(handled.from->due_ns - handled.from->at_ns);
   if (unfinished)
     args["unfinished"] = true;
-  auto track = tracks_.find(handled.what.name);
-  return {{"name", to_string(handled.what.message.what)},
+  auto track = tracks_.find(handled.call.name);
+  return {{"name", to_string(handled.call.message.type)},
           {"cat", "message"},
           {"ph", "X"},
           {"pid", 1},
@@ -362,9 +364,9 @@ json trace_recorder::span_of(const under_way& handled, int64_t ended_ns, bool un
 }
 
 void trace_recorder::record(const under_way& handled, int64_t ended_ns, bool unfinished) {
-  auto track = track_of(handled.what.message.to, handled.what.name);
-  auto name = to_string(handled.what.message.what);
-  auto origin = handled.from ? handled.from->origin : handled.what.message.from;
+  auto track = track_of(handled.call.message.to, handled.call.name);
+  auto name = to_string(handled.call.message.type);
+  auto origin = handled.from ? handled.from->origin : handled.call.message.from;
   add(dump(span_of(handled, ended_ns, unfinished)));
   if (!handled.from)
     return;
@@ -409,12 +411,12 @@ void trace_recorder::add(std::string line) {
 }
 
 void trace_recorder::log_message(const under_way& handled) const {
-  const auto& message = handled.what.message;
+  const auto& message = handled.call.message;
   log_fields fields{{"from", name_of(handled.from ? handled.from->origin : message.from)},
-                    {"to", handled.what.name},
-                    {"message", to_string(message.what)}};
-  if (!handled.what.content.empty())
-    fields.emplace_back("content", handled.what.content);
+                    {"to", handled.call.name},
+                    {"message", to_string(message.type)}};
+  if (!handled.call.content.empty())
+    fields.emplace_back("content", handled.call.content);
   if (handled.from)
     fields.emplace_back("waited_us", microseconds(waited_ns(handled)));
   log_info("trace", "sees a message", fields);

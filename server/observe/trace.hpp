@@ -22,6 +22,12 @@
 
 namespace phi {
 
+/// Where a trace goes beside memory.
+struct trace_target {
+  bool to_log = false;
+  std::string file; ///< a path; empty: none
+};
+
 /// What a trace shows. Empty sets: everything.
 struct trace_filter {
   std::set<std::string> actors; ///< the handling actor
@@ -34,9 +40,9 @@ public:
   trace_recorder() = default;
   ~trace_recorder() override;
 
-  /// Switches it on. `where`: "1" for the log, a path for a file, empty for memory only. Fails
-  /// when there is no such name, or the file cannot be written.
-  outcome on(const std::string& where, trace_filter filter);
+  /// Switches it on. Fails when the filter has a name that there is not, or the file cannot be
+  /// written.
+  outcome on(const trace_target& target, trace_filter filter);
   /// Switches it off; a file is ended, so that it loads. Any thread, also on a forced exit.
   void off();
   bool is_on() const { return tracing() == this; }
@@ -48,7 +54,7 @@ public:
   void sent(const traced_message& message, uint64_t origin) noexcept override;
   uint64_t began(traced_handling handling) noexcept override;
   void handled(uint64_t number) noexcept override;
-  void worked(const char* what, int64_t began_ns, int64_t ended_ns) noexcept override;
+  void worked(const char* work, int64_t began_ns, int64_t ended_ns) noexcept override;
 
 private:
   struct send {
@@ -57,7 +63,7 @@ private:
     int64_t due_ns = 0; ///< when it is delivered: later than sent for one that is delayed
   };
   struct under_way {
-    traced_handling what;
+    traced_handling call;
     int64_t began_ns = 0;
     std::optional<send> from;
   };

@@ -2,11 +2,13 @@
 
 #include "actors/log.hpp"
 
+#include <algorithm>
 #include <cstdlib>
-#include <optional>
+#include <initializer_list>
 #include <set>
 #include <sstream>
 #include <string>
+#include <string_view>
 
 namespace phi {
 namespace {
@@ -21,33 +23,34 @@ std::set<std::string> names_in(const char* variable) {
   return out;
 }
 
-/// Where PHI_TRACE wants the trace: a file, "1" for the log, empty: nowhere. Anything else is
-/// wrong.
-std::optional<std::string> trace_wish(std::string wish) {
-  for (std::string_view no : {"", "0", "no", "off", "false"})
-    if (wish == no)
-      return "";
-  for (std::string_view yes : {"1", "yes", "on", "true", "log"})
-    if (wish == yes)
-      return "1";
-  if (wish.find_first_of("./") == wish.npos)
-    return std::nullopt;
-  return wish;
+bool is_one_of(std::string_view wish, std::initializer_list<std::string_view> words) {
+  return std::find(words.begin(), words.end(), wish) != words.end();
+}
+
+bool says_no(std::string_view wish) {
+  return is_one_of(wish, {"", "0", "no", "off", "false"});
+}
+
+bool says_yes(std::string_view wish) {
+  return is_one_of(wish, {"1", "yes", "on", "true", "log"});
 }
 
 } // namespace
 
 void trace_if_asked(trace_recorder& trace) {
-  const char* text = std::getenv("PHI_TRACE");
-  auto where = trace_wish(text ? text : "");
-  if (where && where->empty())
+  const char* given = std::getenv("PHI_TRACE");
+  const std::string wish{given ? given : ""};
+  if (says_no(wish))
     return;
+  trace_target target{.to_log = says_yes(wish)};
+  if (!target.to_log)
+    target.file = wish;
   const char* content = std::getenv("PHI_TRACE_CONTENT");
-  auto traces = where
-                  ? trace.on(*where, {names_in("PHI_TRACE_ACTORS"), names_in("PHI_TRACE_MESSAGES"),
-                                      content && trace_wish(content) == "1"})
-                  : outcome::failure("PHI_TRACE=" + std::string{text}
-                                     + " is neither 1 nor a file such as trace.json");
+  auto traces =
+    target.to_log || wish.find_first_of("./") != wish.npos
+      ? trace.on(target, {names_in("PHI_TRACE_ACTORS"), names_in("PHI_TRACE_MESSAGES"),
+                          content && says_yes(content)})
+      : outcome::failure("PHI_TRACE=" + wish + " is neither 1 nor a file such as trace.json");
   if (!traces)
     log_error("trace", traces.why() + "; goes on without, see PHI_TRACE");
 }

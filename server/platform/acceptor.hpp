@@ -73,7 +73,7 @@ private:
   void take_some();
   void hold();
   attempt take_one();
-  void submit(taken_connection one);
+  void submit(taken_connection taken);
   void begin_shortage(int error);
   void arm_retry();
   void check_shortage();

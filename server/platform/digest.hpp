@@ -15,10 +15,10 @@ namespace phi {
 /// For tables in memory. Both halves count: a UUIDv7 is time and counter, then 64 bits that stay
 /// the same for thousands of them.
 struct digest_hash {
-  size_t operator()(const digest& of) const noexcept {
+  size_t operator()(const digest& value) const noexcept {
     uint64_t halves[2];
-    static_assert(sizeof halves == sizeof of);
-    std::memcpy(halves, of.data(), sizeof halves);
+    static_assert(sizeof halves == sizeof value);
+    std::memcpy(halves, value.data(), sizeof halves);
     return halves[0] * 0x9e3779b97f4a7c15ULL ^ halves[1];
   }
 };
@@ -26,14 +26,14 @@ struct digest_hash {
 /// 64 bits that all depend on all bits of a digest and of `key`, for tables whose size is a power
 /// of two: of two UUIDv7 of one millisecond only a few bits differ, in the middle. (The finalizer
 /// of MurmurHash3, twice.)
-inline uint64_t mixed(const digest& of, uint64_t key) {
+inline uint64_t mixed(const digest& value, uint64_t key) {
   auto mix = [](uint64_t x) {
     x = (x ^ x >> 33) * 0xff51afd7ed558ccdULL;
     x = (x ^ x >> 33) * 0xc4ceb9fe1a85ec53ULL;
     return x ^ x >> 33;
   };
   uint64_t halves[2];
-  std::memcpy(halves, of.data(), sizeof halves);
+  std::memcpy(halves, value.data(), sizeof halves);
   return mix(mix(halves[0] ^ key) ^ halves[1]);
 }
 

@@ -52,7 +52,7 @@ outcome take_database_place(const config& settings) {
     log_warn("store", "finishes a restore that was interrupted",
              {{"database", plan->database}, {"before", plan->aside}});
   }
-  if (settings.stats.storage == "postgres") {
+  if (settings.resolved.storage == storage_kind::postgres) {
     remember(directory, postgres_place);
     return {};
   }

@@ -3,6 +3,7 @@
 #include "actors/watchdog.hpp"
 #include "config/defaults.hpp"
 #include "config/merge.hpp"
+#include "protocol/text/duration.hpp"
 #include "server/platform/groups.hpp"
 #include "server/systemd/budget_doctor.hpp"
 

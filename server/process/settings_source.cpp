@@ -27,9 +27,9 @@ std::vector<config_problem> check_with_libraries(const config& settings) {
   } catch (const std::invalid_argument& e) {
     problems.push_back({e.what()});
   }
-  const auto& stats = settings.stats;
-  if (stats.storage == "postgres" && !stats.postgres_url.empty())
-    if (auto readable = store::check_postgres_url(stats.postgres_url.value); !readable)
+  const auto& url = settings.stats.postgres_url;
+  if (settings.resolved.storage == storage_kind::postgres && !url.empty())
+    if (auto readable = store::check_postgres_url(url.value); !readable)
       problems.push_back({readable.why()});
   return problems;
 }
@@ -42,9 +42,9 @@ loaded_config settings_source::load() const {
     loaded.problems = check_with_libraries(loaded.values);
     name_origins(loaded);
   }
-  const auto& stats = loaded.values.stats;
-  if (loaded.ok() && stats.storage == "postgres"
-      && !store::url_value(stats.postgres_url.value, "connect_timeout").empty())
+  const auto& url = loaded.values.stats.postgres_url.value;
+  if (loaded.ok() && loaded.values.resolved.storage == storage_kind::postgres
+      && !store::url_value(url, "connect_timeout").empty())
     loaded.warnings.push_back("stats.postgres_url has a connect_timeout, which has no effect:"
                               " stats.postgres_connect_timeout_secs holds for all its hosts");
   if (const char* wish = std::getenv("PHI_LOG"); wish && *wish && !parse_log_level(wish))

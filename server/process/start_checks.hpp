@@ -3,16 +3,17 @@
 /// on this machine.
 
 #include "config/config.hpp"
+#include "protocol/outcome.hpp"
 #include "server/systemd/unit_limits.hpp"
 
 #include <optional>
-#include <string>
 #include <vector>
 
 namespace phi {
 
-/// One text for people each. Changes nothing. `unit`: the service runs in it; nothing: as we do.
-std::vector<std::string> what_would_end_a_start(const config& settings,
-                                                const std::optional<systemd::unit_limits>& unit);
+/// The checks that fail; none: a start would succeed. Changes nothing. `unit`: the service runs in
+/// it; nothing: as we do.
+std::vector<outcome> failing_start_checks(const config& settings,
+                                          const std::optional<systemd::unit_limits>& unit);
 
 } // namespace phi

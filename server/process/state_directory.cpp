@@ -6,6 +6,8 @@
 #include "protocol/durable_file.hpp"
 #include "protocol/platform/files.hpp"
 #include "protocol/platform/process.hpp"
+#include "protocol/state_files.hpp"
+#include "protocol/text/duration.hpp"
 #include "protocol/text/rfc3339.hpp"
 #include "server/platform/digest.hpp"
 
@@ -25,11 +27,7 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-constexpr const char* lock_name = "phi.lock";
-constexpr const char* mark_name = "running.json";
-constexpr const char* salt_name = "user_hash_salt";
 constexpr size_t least_salt = 32;
-constexpr const char* report_name = "last-exit.json";
 /// The mark keeps this size, so that it can be changed in place.
 constexpr size_t mark_bytes = 1024;
 /// What is reserved for the report; one with all actors takes about 4 KiB.
@@ -39,12 +37,12 @@ std::string now_text() {
   return format_rfc3339(wall_clock_us());
 }
 
-[[noreturn]] void fail(const std::string& what, const std::string& file) {
-  throw std::runtime_error("cannot " + what + " " + file + ": " + std::strerror(errno));
+[[noreturn]] void fail(const std::string& attempt, const std::string& file) {
+  throw std::runtime_error("cannot " + attempt + " " + file + ": " + std::strerror(errno));
 }
 
-owned_fd open_or_fail(const std::string& file, open_how how) {
-  auto out = open_file(file, how);
+owned_fd open_or_fail(const std::string& file, open_mode mode) {
+  auto out = open_file(file, mode);
   if (!out)
     fail("write", file);
   return out;
@@ -86,7 +84,7 @@ class state_directory::files {
 public:
   explicit files(std::string path) : path_(std::move(path)) {}
 
-  std::string file(const char* name) const { return path_ + "/" + name; }
+  std::string file(const char* name) const { return state_files::path(path_, name); }
 
   json read(const char* name) const {
     std::ifstream in{file(name)};
@@ -102,16 +100,16 @@ public:
 
   void begin(json mark) {
     mark_ = std::move(mark);
-    replace(mark_name, mark_text());
-    auto reserve = file(report_name) + ".new";
-    auto room = open_or_fail(reserve, open_how::write_anew);
+    replace(state_files::running, mark_text());
+    auto reserve = file(state_files::last_exit) + ".new";
+    auto room = open_or_fail(reserve, open_mode::write_anew);
     if (!reserve_room(room.get(), reserved_bytes))
       remove_file(reserve);
   }
 
-  void note(const char* what, const json& value) {
+  void note(const char* key, const json& value) {
     std::lock_guard lock{mutex_};
-    mark_[what] = value;
+    mark_[key] = value;
     rewrite_mark();
   }
 
@@ -119,17 +117,17 @@ public:
   outcome end(const std::string& report, const json& summary) noexcept {
     try {
       fault_point("report.write");
-      auto reserve = file(report_name) + ".new";
+      auto reserve = file(state_files::last_exit) + ".new";
       {
-        auto to = open_or_fail(reserve, open_how::write_or_make);
+        auto to = open_or_fail(reserve, open_mode::write_or_make);
         fault_point("report.opened");
         write_or_fail(to, report, reserve);
         if (!cut_file(to.get(), report.size()))
           fail("cut", reserve);
       }
-      if (!replace_file(reserve, file(report_name)))
-        fail("replace", file(report_name));
-      remove_file(file(mark_name));
+      if (!replace_file(reserve, file(state_files::last_exit)))
+        fail("replace", file(state_files::last_exit));
+      remove_file(file(state_files::running));
       return {};
     } catch (const std::exception& e) {
       note_end(summary, e.what());
@@ -146,8 +144,8 @@ private:
 
   /// In place: a full disk takes it as well.
   void rewrite_mark() const {
-    auto to = open_or_fail(file(mark_name), open_how::write);
-    write_or_fail(to, mark_text(), file(mark_name));
+    auto to = open_or_fail(file(state_files::running), open_mode::write);
+    write_or_fail(to, mark_text(), file(state_files::running));
   }
 
   void note_end(const json& summary, const char* why) noexcept {
@@ -173,7 +171,7 @@ state_directory::state_directory(std::string path)
     files_(std::make_shared<files>(path_)) {
   std::error_code error;
   std::filesystem::create_directories(path_, error);
-  lock_ = open_file(files_->file(lock_name), open_how::to_lock);
+  lock_ = open_file(files_->file(state_files::lock), open_mode::to_lock);
   if (!lock_) {
     taken_ = outcome::failure(
       "cannot write to the state directory " + path_ + ": " + std::strerror(errno)
@@ -190,7 +188,7 @@ state_directory::state_directory(std::string path)
 state_directory::~state_directory() = default;
 
 void state_directory::notice_crash() {
-  auto mark = files_->read(mark_name);
+  auto mark = files_->read(state_files::running);
   if (mark.is_null())
     return;
   if (!mark.is_object())
@@ -214,14 +212,14 @@ void state_directory::notice_crash() {
     crash_notice_ = who + "without a report: a crash, a kill or a power cut";
   }
   try {
-    files_->replace(report_name, report.dump(2) + "\n");
+    files_->replace(state_files::last_exit, report.dump(2) + "\n");
   } catch (const std::exception&) {
     // The notice is in the log as well.
   }
 }
 
 result<std::string> state_directory::own_salt() const {
-  auto name = path_ + "/" + salt_name;
+  auto name = state_files::path(path_, state_files::user_hash_salt);
   std::error_code error;
   if (std::filesystem::exists(name, error)) {
     std::string kept;

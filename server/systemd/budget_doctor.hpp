@@ -14,10 +14,10 @@ namespace phi::systemd {
 
 /// One mismatch, with its remedy.
 struct budget_finding {
-  std::string what;
+  std::string mismatch;
   std::string remedy;
 
-  std::string text() const { return what + "; " + remedy; }
+  std::string text() const { return mismatch + "; " + remedy; }
 };
 
 std::vector<budget_finding> examine_budgets(const config& settings, const unit_limits& limits);

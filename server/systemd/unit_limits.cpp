@@ -87,10 +87,10 @@ std::string socket_of(sd_bus* bus, const std::string& path) {
       < 0)
     return {};
   std::string out;
-  for (char** one = names; one && *one; ++one) {
-    if (out.empty() && std::string_view{*one}.ends_with(".socket") && listens(bus, *one))
-      out = *one;
-    std::free(*one);
+  for (char** name = names; name && *name; ++name) {
+    if (out.empty() && std::string_view{*name}.ends_with(".socket") && listens(bus, *name))
+      out = *name;
+    std::free(*name);
   }
   std::free(names);
   return out;

@@ -448,11 +448,11 @@ TEST_CASE("admin: works until it is released, and then says how much it did") {
   const auto& report = at.admin.heard->stopped[0];
   CHECK(report.actor == "admin");
   REQUIRE(report.did.size() == 1);
-  CHECK(report.did[0].what == "requests");
+  CHECK(report.did[0].name == "requests");
   CHECK(report.did[0].count == 2);
 }
 
-TEST_CASE("admin: a door that does not open is no start") {
+TEST_CASE("admin: a socket that does not open is no start") {
   virtual_system on;
   auto console = std::make_shared<recorded_console>();
   lone_actor<admin_actor> admin{on, "admin", admin_behavior, console_port_ptr{console},

@@ -33,8 +33,10 @@ class clients : public reply_sink {
 public:
   void deliver(std::vector<ingest_answer> answers) noexcept override {
     for (const auto& [to, outcome] : answers) {
-      auto& how = outcome.error != error_code::none ? refused : outcome.spooled ? spooled : stored;
-      ++how;
+      auto& answered = outcome.error != error_code::none ? refused
+                       : outcome.spooled                 ? spooled
+                                                         : stored;
+      ++answered;
       ready.push_back(to);
     }
   }

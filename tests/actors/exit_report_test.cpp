@@ -58,7 +58,7 @@ TEST_CASE("blame of a stop under way follows who waits for whom to the last link
   REQUIRE(held_by(report));
   CHECK(held_by(report)->who == "store");
   CHECK(held_by(report)->kind == wait_kind::actor);
-  CHECK(held_by(report)->what.starts_with("COMMIT for "));
+  CHECK(held_by(report)->deed.starts_with("COMMIT for "));
   CHECK(held_by(report)->work == work_code::commit);
   CHECK(held_by(report)->held >= 5s); // it was not released: as long as stats has waited for it
   auto left = survivors(report);
@@ -102,7 +102,7 @@ TEST_CASE("blame of a stop that is over: the longest chain, and who died of what
   row("store", {waited_for(work_code::commit, 1700ms), waited_for(work_code::close_database, 3ms)});
   REQUIRE(held_by(report));
   CHECK(held_by(report)->who == "store");
-  CHECK(held_by(report)->what == "COMMIT");
+  CHECK(held_by(report)->deed == "COMMIT");
   CHECK(held_by(report)->work == work_code::commit);
   CHECK(held_by(report)->held == 1700ms);
   // Whatever a client is called.
@@ -138,7 +138,7 @@ TEST_CASE("blame of a stop that is over, where nobody has reported a wait: who t
   row("admin", 524ms, 20ms);
   REQUIRE(held_by(report));
   CHECK(held_by(report)->who == "membership");
-  CHECK(held_by(report)->what == "leaving");
+  CHECK(held_by(report)->deed == "leaving");
   CHECK(held_by(report)->held == 510ms);
   CHECK(held_by(report)->kind == wait_kind::actor);
   CHECK(held_by(report)->work == work_code::none);

@@ -33,7 +33,7 @@ struct slow_listener : fake_listener {
 
 } // namespace
 
-TEST_CASE("http: closes its doors once, escalates with the mode, and leaves when all are gone") {
+TEST_CASE("http: stops accepting once, escalates with the mode, and leaves when all are gone") {
   virtual_system on;
   auto listener = std::make_shared<slow_listener>();
   listener->now = {.connections = 3, .requests = 10, .refused = 1};

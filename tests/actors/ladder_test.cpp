@@ -40,7 +40,7 @@ TEST_CASE("obedient actors: released in reverse start order, code 0") {
 TEST_CASE("start order is the reverse of stop order, and each waits for the one before") {
   virtual_system on;
   auto plans = three_children();
-  plans[1].how = manner::never_starting;
+  plans[1].acts = manner::never_starting;
   fake_graph graph{on, plans};
   CHECK(graph.starts["store"] == 1);
   CHECK(graph.starts["stats"] == 1);
@@ -70,7 +70,7 @@ TEST_CASE("a late actor is named and escalated when its budget is over: code 0")
   on.advance(40ms);
   REQUIRE(graph.finished());
   CHECK(graph.orders->has("http release fast"));
-  CHECK(graph.orders->has("stats stop fast")); // whom it waits for hurries as well
+  CHECK(graph.orders->has("stats stop fast")); // whom it waits for is fast as well
   CHECK(log.contains("http is late"));
   CHECK(graph.service->result->code == exit_code::clean);
 }
@@ -139,7 +139,7 @@ TEST_CASE("force_quit = false: nobody is killed, and it is said every second who
   CHECK(graph.service->left_now);
 }
 
-TEST_CASE("force_quit = false: the second signal still hurries") {
+TEST_CASE("force_quit = false: the second signal still escalates") {
   virtual_system on;
   fake_graph graph{on, three_children(manner::obedient, manner::late), false};
   graph.terminate();
@@ -361,7 +361,7 @@ TEST_CASE("an actor that waits for its restart does not hold a stop up") {
   CHECK(graph.starts["http"] == 1);
 }
 
-TEST_CASE("an actor with doors that waits for its restart is started to close them when a stop "
+TEST_CASE("an actor with clients that waits for its restart is started to refuse them when a stop "
           "begins") {
   virtual_system on;
   auto plans = three_children();
@@ -381,7 +381,7 @@ TEST_CASE(
   "an actor that fails to start: code 1, with its name and cause; the others leave in order") {
   virtual_system on;
   auto plans = three_children();
-  plans[0].how = manner::failing_to_start;
+  plans[0].acts = manner::failing_to_start;
   fake_graph graph{on, plans};
   REQUIRE(graph.finished());
   CHECK(graph.service->result->code == exit_code::startup_failed);
@@ -392,7 +392,7 @@ TEST_CASE(
 TEST_CASE("an actor that does not start in time ends the start with its name: code 1") {
   virtual_system on;
   auto plans = three_children();
-  plans[1].how = manner::never_starting;
+  plans[1].acts = manner::never_starting;
   fake_graph graph{on, plans};
   on.advance(4990ms);
   CHECK_FALSE(graph.finished());
@@ -406,7 +406,7 @@ TEST_CASE("an actor that does not start in time ends the start with its name: co
 TEST_CASE("an actor that gets on while it starts has its time from its last progress on") {
   virtual_system on;
   auto plans = three_children();
-  plans[1].how = manner::never_starting;
+  plans[1].acts = manner::never_starting;
   fake_graph graph{on, plans};
   auto& stats = *graph.activities["stats"];
   for (int second = 0; second < 60; ++second) {
@@ -427,7 +427,7 @@ TEST_CASE("an actor that gets on while it starts has its time from its last prog
 TEST_CASE("a signal while starting aborts the start cleanly: code 0") {
   virtual_system on;
   auto plans = three_children();
-  plans[1].how = manner::never_starting;
+  plans[1].acts = manner::never_starting;
   fake_graph graph{on, plans};
   graph.terminate();
   REQUIRE(graph.finished());
@@ -484,7 +484,7 @@ TEST_CASE(
     auto plans = three_children(manners[pick(8)], manners[pick(8)], manners[pick(8)]);
     auto any = [&](std::initializer_list<manner> which) {
       return std::any_of(plans.begin(), plans.end(), [&](const auto& plan) {
-        return std::find(which.begin(), which.end(), plan.how) != which.end();
+        return std::find(which.begin(), which.end(), plan.acts) != which.end();
       });
     };
     fake_graph graph{on, plans};
@@ -497,7 +497,7 @@ TEST_CASE(
     on.advance_until([&] { return graph.finished(); }, 41s, 100ms);
     bool deaf = any({manner::deaf});
     auto deaf_count =
-      std::count_if(plans.begin(), plans.end(), [](auto& p) { return p.how == manner::deaf; });
+      std::count_if(plans.begin(), plans.end(), [](auto& p) { return p.acts == manner::deaf; });
     if (deaf_count >= 2) {
       // The second deaf one is left to the last resort.
       CHECK(graph.service->last_draft.code == exit_code::forced_by_deadline);

@@ -36,7 +36,7 @@ public:
 using told_to_lead = std::shared_ptr<std::vector<bool>>;
 
 maintenance_actor::behavior_type deaf_maintenance(told_to_lead told) {
-  return quiet_child<maintenance_actor>([](atom::tick, uint64_t) {},
+  return quiet_child<maintenance_actor>([](atom::tick) {},
                                         [told](atom::lead, bool leads) { told->push_back(leads); });
 }
 

@@ -32,7 +32,7 @@ private:
 
 } // namespace
 
-TEST_CASE("reload: everybody adopts, the state comes back, and the answer says what changed") {
+TEST_CASE("reload: everybody applies it, the state comes back, and the answer says what changed") {
   virtual_system on;
   fake_graph graph{on, three_children()};
   on.run();
@@ -40,8 +40,8 @@ TEST_CASE("reload: everybody adopts, the state comes back, and the answer says w
   const auto& answer = asker.answer();
   REQUIRE(answer);
   CHECK(answer->accepted);
-  CHECK(graph.service->adopted.size() == 1);
-  for (auto name : {"http adopt", "stats adopt", "store adopt"})
+  CHECK(graph.service->applied.size() == 1);
+  for (auto name : {"http apply", "stats apply", "store apply"})
     CHECK(graph.orders->has(name));
   CHECK(graph.service->state == service_state::ready);
   const auto& texts = graph.service->texts;
@@ -55,8 +55,8 @@ TEST_CASE("reload: an error changes nothing and is told") {
   graph.service->reload_accepted = outcome::failure("server.port: expected a number");
   tell_from_outside(graph.supervisor, atom::reload_v);
   on.run();
-  CHECK(graph.service->adopted.empty());
-  CHECK_FALSE(graph.orders->has("http adopt"));
+  CHECK(graph.service->applied.empty());
+  CHECK_FALSE(graph.orders->has("http apply"));
   CHECK(log.contains("keeps its settings: server.port"));
   CHECK(graph.service->state == service_state::ready);
 }
@@ -65,7 +65,7 @@ TEST_CASE(
   "reload: requests that come while one is under way are served by one more; none is lost") {
   virtual_system on;
   auto plans = three_children();
-  plans[1].how = manner::deaf; // it never adopts: the reload takes its whole time-out
+  plans[1].acts = manner::deaf; // it never applies them: the reload takes its whole time-out
   fake_graph graph{on, plans};
   for (int i = 0; i < 3; ++i) {
     tell_from_outside(graph.supervisor, atom::reload_v);
@@ -82,7 +82,7 @@ TEST_CASE(
 TEST_CASE("reload: one that comes while starting is carried out when the start is over") {
   virtual_system on;
   auto plans = three_children();
-  plans[0].how = manner::starting_late;
+  plans[0].acts = manner::starting_late;
   fake_graph graph{on, plans};
   reload_asker asker{on, graph};
   CHECK(graph.service->state == service_state::starting);
@@ -98,7 +98,7 @@ TEST_CASE("reload: one that comes while starting is carried out when the start i
 TEST_CASE("reload: who waits for one when a stop begins, and who asks in a stop, is refused") {
   virtual_system on;
   auto plans = three_children(manner::obedient, manner::deaf);
-  plans[0].how = manner::never_starting;
+  plans[0].acts = manner::never_starting;
   fake_graph graph{on, plans};
   reload_asker early{on, graph};
   CHECK_FALSE(early.answer());
@@ -110,7 +110,7 @@ TEST_CASE("reload: who waits for one when a stop begins, and who asks in a stop,
   REQUIRE(late.answer());
   CHECK(late.answer()->accepted.why() == "the service is stopping");
   CHECK(graph.service->reloads == 0);
-  CHECK(graph.service->adopted.empty());
+  CHECK(graph.service->applied.empty());
 }
 
 TEST_CASE(
@@ -122,10 +122,10 @@ TEST_CASE(
   graph.kill_child("store"); // waits for its restart while the settings change
   tell_from_outside(graph.supervisor, atom::reload_v);
   on.run();
-  CHECK_FALSE(graph.orders->has("store adopt"));
+  CHECK_FALSE(graph.orders->has("store apply"));
   on.advance(200ms);
   CHECK(graph.starts["store"] == 2);
-  CHECK(graph.orders->has("store adopt"));
+  CHECK(graph.orders->has("store apply"));
   graph.orders->lines.clear();
   graph.manners->at("http") = manner::starting_late;
   graph.kill_child("http");
@@ -134,7 +134,7 @@ TEST_CASE(
   graph.orders->lines.clear();
   tell_from_outside(graph.supervisor, atom::reload_v);
   on.run();
-  CHECK(graph.orders->has("http adopt"));
+  CHECK(graph.orders->has("http apply"));
 }
 
 TEST_CASE("reload: a watchdog that it switches on is watched from then on") {
@@ -154,7 +154,7 @@ TEST_CASE("reload: a watchdog that it switches on is watched from then on") {
 TEST_CASE("reload: a lame duck stays one, also when it became one meanwhile") {
   virtual_system on;
   auto plans = three_children();
-  plans[1].how = manner::deaf;
+  plans[1].acts = manner::deaf;
   fake_graph graph{on, plans};
   tell_from_outside(graph.supervisor, atom::reload_v);
   on.run();

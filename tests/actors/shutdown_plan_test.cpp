@@ -25,11 +25,11 @@ TEST_CASE("flaw 3: with the default shares every rung of the ladder can be reach
   CHECK(*plan.next_wakeup() == t0 + 12s);
   auto escalated = plan.on_time(t0 + 12s);
   CHECK(std::any_of(escalated.begin(), escalated.end(),
-                    [](auto& a) { return a.what == plan_action::kind::release; }));
+                    [](auto& a) { return a.type == plan_action::kind::release; }));
   CHECK(*plan.next_wakeup() == t0 + 30s);
   auto forced = plan.on_time(t0 + 30s);
   CHECK(std::any_of(forced.begin(), forced.end(),
-                    [](auto& a) { return a.what == plan_action::kind::kill; }));
+                    [](auto& a) { return a.type == plan_action::kind::kill; }));
   CHECK(plan.verdict({}) == exit_code::forced_by_deadline);
 }
 
@@ -40,7 +40,7 @@ TEST_CASE("verdict: an unsettled ledger has a code of its own, worse things are 
   CHECK(plan.verdict(lost) == exit_code::unaccounted);
   CHECK(plan.verdict(ledger_counts{.received = 2, .stored = 1, .rejected = 1}) == exit_code::clean);
   CHECK(plan.verdict(ledger_counts{.received = 2, .stored = 1}) == exit_code::unaccounted);
-  plan.on_down(0, "it broke", t0);
+  plan.on_down(0, outcome::failure("it broke"), t0);
   CHECK(plan.verdict(lost) == exit_code::child_died);
 }
 
@@ -70,7 +70,7 @@ TEST_CASE("past the deadline whoever holds what would be lost is not killed whil
     std::vector<std::string> excuses{waits ? "waits for store for 30.0 s" : "", ""};
     auto forced = plan.on_time(t0 + 30s, excuses);
     bool killed = std::any_of(forced.begin(), forced.end(),
-                              [](auto& a) { return a.what == plan_action::kind::kill; });
+                              [](auto& a) { return a.type == plan_action::kind::kill; });
     CHECK(killed == !waits);
     bool said = std::any_of(forced.begin(), forced.end(), [](auto& a) {
       return a.text.find("; it waits for store for 30.0 s") != std::string::npos;
@@ -81,7 +81,7 @@ TEST_CASE("past the deadline whoever holds what would be lost is not killed whil
     CHECK(row.killed == (waits ? std::optional<duration>{} : std::optional<duration>{30s}));
     // When the store has answered after all, stats leaves as it should.
     plan.on_stopped(0, {.actor = "stats"}, t0 + 36s);
-    plan.on_down(0, "", t0 + 36s);
+    plan.on_down(0, {}, t0 + 36s);
     CHECK(plan.report({}, t0 + 36s).actors[1].released == (waits ? 36s : 30s));
   }
 }

@@ -64,7 +64,7 @@ TEST_CASE("store: each batch has its answer, whatever became of it") {
   CHECK(told->results[0].requests[0].stored == 2);
   CHECK(told->results[0].requests[0].duplicates == 1);
   CHECK(told->results[1].error == error_code::store_unavailable);
-  store.tell(atom::stop_v, stop_order{}); // no doors of its own
+  store.tell(atom::stop_v, stop_order{}); // nothing to refuse
   database->away = false;
   store.tell(atom::commit_v, batch_of(3, {"c"}), stats);
   CHECK(told->results.at(2).requests[0].stored == 1);

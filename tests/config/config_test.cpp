@@ -72,7 +72,7 @@ TEST_CASE("the reference in config/README.md has every key, its default and its 
   for (const auto& key : all_keys()) {
     CAPTURE(std::string{key.path});
     CHECK(has(text, "| `" + std::string{key.path} + "` | `" + show_value(key, defaults) + "` | "
-                      + std::string{key.what} + " |"));
+                      + std::string{key.help} + " |"));
   }
 }
 

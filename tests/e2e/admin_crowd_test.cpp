@@ -66,13 +66,13 @@ const std::vector<habit>& habits() {
 }
 
 /// Whether it got an answer, or none was wanted.
-bool come_and_go(const std::string& socket, const habit& how) {
+bool come_and_go(const std::string& socket, const habit& habit) {
   raw_admin client{socket};
   if (!client.connected())
     return false;
-  if (!how.text.empty() && !client.send(how.text))
+  if (!habit.text.empty() && !client.send(habit.text))
     return false;
-  return !how.reads || client.line(20s).ends_with('\n');
+  return !habit.reads || client.line(20s).ends_with('\n');
 }
 
 } // namespace
@@ -81,15 +81,15 @@ TEST_CASE("admin socket: clients that connect and leave, in whatever state, leav
   temp_dir dir;
   service_process service{dir.path(), {{"APP_STATS_TRACK_REQUESTS", "false"}}};
   auto socket = dir.path("admin.sock");
-  for (const auto& how : habits()) // what is opened once and kept is open then
-    come_and_go(socket, how);
+  for (const auto& client : habits()) // what is opened once and kept is open then
+    come_and_go(socket, client);
   CHECK(eventually([&] { return come_and_go(socket, {"status", request("status")}); }));
   std::ptrdiff_t before = 0;
   CHECK(eventually([&] { return before == std::exchange(before, open_files(service)); }));
-  for (const auto& how : habits()) {
-    CAPTURE(how.name);
+  for (const auto& client : habits()) {
+    CAPTURE(client.name);
     for (int i = 0; i < 40; ++i)
-      come_and_go(socket, how);
+      come_and_go(socket, client);
     REQUIRE(eventually([&] { return open_files(service) <= before; }, 10s));
   }
   CHECK(service.stop().code == 0);
@@ -114,9 +114,9 @@ TEST_CASE("admin socket: sessions of every kind, and clients that leave, hold no
   for (size_t first = 0; first < habits().size(); ++first)
     crowd.emplace_back([&, first] {
       for (auto at = first; !over; ++at) {
-        const auto& how = habits()[at % habits().size()];
-        if (come_and_go(socket, how))
-          answered += how.reads;
+        const auto& client = habits()[at % habits().size()];
+        if (come_and_go(socket, client))
+          answered += client.reads;
         else
           std::this_thread::sleep_for(1ms); // the places are taken, or it has ended
       }

@@ -362,7 +362,7 @@ TEST_CASE("a start that fails opens nothing") {
   CHECK_FALSE(service.logged("http listens"));
 }
 
-TEST_CASE("a stop in the back-off of a dead listener closes its doors politely") {
+TEST_CASE("a stop in the back-off of a dead listener refuses politely") {
   REQUIRE(has_faults());
   temp_dir dir;
   service_process service{dir.path(),

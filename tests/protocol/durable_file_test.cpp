@@ -89,14 +89,14 @@ TEST_CASE("a durable file that cannot be written: said, the old one stays, no li
 
 TEST_CASE("tokens are on disk before anybody has them, and off it before one is worthless") {
   directory dir;
-  api::token_book book{dir.path("tokens.json")};
+  api::token_store book{dir.path("tokens.json")};
   auto made = book.create("n", {scope::read}, std::nullopt);
   CHECK(made.why() == "");
   CHECK(flushed() == dir.flushes_of("tokens.json"));
   flushed().clear();
-  CHECK(book.revoke(made->what.id).why() == "");
+  CHECK(book.revoke(made->kept.id).why() == "");
   CHECK(flushed() == dir.flushes_of("tokens.json"));
-  CHECK(api::token_book{dir.path("tokens.json")}.all()->empty());
+  CHECK(api::token_store{dir.path("tokens.json")}.all()->empty());
 }
 
 TEST_CASE("the state directory: the salt and the mark of a run are on disk") {
@@ -155,22 +155,22 @@ TEST_CASE("a token that does not come to disk is nobody's, also at the next star
           "not leave it stays good") {
   directory dir;
   auto file = dir.path("tokens.json");
-  api::token_book book{file};
+  api::token_store book{file};
   SUBCASE("the first") {
     dir.fails();
     CHECK(book.create("n", {scope::read}, std::nullopt).why() == dir.trouble());
     CHECK_FALSE(book.needed());
-    CHECK_FALSE(api::token_book{file}.needed()); // nobody is shut out for it
+    CHECK_FALSE(api::token_store{file}.needed()); // nobody is shut out for it
   }
   SUBCASE("one more, and one less") {
     auto made = book.create("n", {scope::read}, std::nullopt);
     dir.fails();
     CHECK(book.create("m", {scope::read}, std::nullopt).why() == dir.trouble());
-    CHECK(book.revoke(made->what.id).why() == dir.trouble());
+    CHECK(book.revoke(made->kept.id).why() == dir.trouble());
     REQUIRE(book.all()->size() == 1);
-    auto next = api::token_book{file}.all();
+    auto next = api::token_store{file}.all();
     REQUIRE(next->size() == 1);
-    CHECK(next->front().id == made->what.id);
+    CHECK(next->front().id == made->kept.id);
   }
 }
 

@@ -12,10 +12,10 @@ TEST_CASE("an outcome: success has no reason, a failure always one, and its kind
   auto failed = outcome::failure("disk full");
   CHECK_FALSE(static_cast<bool>(failed));
   CHECK(failed.why() == "disk full");
-  CHECK(failed.how() == outcome::kind::failure);
+  CHECK(failed.is(outcome::kind::failure));
   auto lost = outcome::failure("moved away", outcome::kind::out_of_reach);
   CHECK_FALSE(static_cast<bool>(lost));
-  CHECK(lost.how() == outcome::kind::out_of_reach);
+  CHECK(lost.is(outcome::kind::out_of_reach));
   // An exception without a text is no success.
   CHECK_FALSE(static_cast<bool>(outcome::failure("")));
   CHECK(outcome::failure("").why() == "for an unknown reason");

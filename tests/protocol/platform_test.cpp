@@ -82,15 +82,15 @@ TEST_CASE("platform: a signal does not end a wait, nor make it longer") {
 TEST_CASE("platform: what is made is new, and no link leads elsewhere") {
   directory dir;
   fs::create_symlink(dir.path("elsewhere"), dir.path("link"));
-  CHECK_FALSE(open_file(dir.path("link"), open_how::make));
-  CHECK_FALSE(open_file(dir.path("link"), open_how::to_lock_nofollow));
+  CHECK_FALSE(open_file(dir.path("link"), open_mode::make));
+  CHECK_FALSE(open_file(dir.path("link"), open_mode::to_lock_nofollow));
   CHECK(errno == ELOOP);
   CHECK_FALSE(fs::exists(dir.path("elsewhere")));
   auto file = dir.file("file", "old");
-  CHECK_FALSE(open_file(file, open_how::make));
+  CHECK_FALSE(open_file(file, open_mode::make));
   CHECK(errno == EEXIST);
   CHECK(text_in(file) == "old");
-  CHECK(open_file(dir.path("new"), open_how::make));
+  CHECK(open_file(dir.path("new"), open_mode::make));
   CHECK(fs::status(dir.path("new")).permissions()
         == (fs::perms::owner_read | fs::perms::owner_write));
 }
@@ -98,16 +98,16 @@ TEST_CASE("platform: what is made is new, and no link leads elsewhere") {
 TEST_CASE("platform: what a file holds stays or goes as it is opened") {
   directory dir;
   auto file = dir.file("file", "old text");
-  CHECK_FALSE(open_file(dir.path("none"), open_how::write));
+  CHECK_FALSE(open_file(dir.path("none"), open_mode::write));
   {
-    auto same = open_file(file, open_how::write_or_make);
+    auto same = open_file(file, open_mode::write_or_make);
     REQUIRE(write_bytes_at(same.get(), "new", 0));
     CHECK(text_in(file) == "new text");
     REQUIRE(write_bytes_at(same.get(), "!", 8));
     REQUIRE(cut_file(same.get(), 5));
     CHECK(text_in(file) == "new t");
   }
-  CHECK(open_file(file, open_how::write_anew));
+  CHECK(open_file(file, open_mode::write_anew));
   CHECK(text_in(file).empty());
 }
 
@@ -144,7 +144,7 @@ TEST_CASE("platform: facts tell one file from another whatever it is called") {
   CHECK(facts_at(dir.path("link"))->number == facts->number);
   CHECK(facts_of_link(dir.path("link"))->number != facts->number);
   CHECK(facts_at(dir.path())->kind == file_facts::type::directory);
-  CHECK(facts_of_open(open_file(file, open_how::read).get())->number == facts->number);
+  CHECK(facts_of_open(open_file(file, open_mode::read).get())->number == facts->number);
   CHECK_FALSE(facts_at(dir.path("none")));
   CHECK(errno == ENOENT);
 }
@@ -165,8 +165,8 @@ TEST_CASE("platform: a way without links leads only through directories themselv
 TEST_CASE("platform: a lock is one process's, and shown without being taken") {
   directory dir;
   auto file = dir.path("lock");
-  auto ours = open_file(file, open_how::to_lock);
-  auto other = open_file(file, open_how::to_lock);
+  auto ours = open_file(file, open_mode::to_lock);
+  auto other = open_file(file, open_mode::to_lock);
   REQUIRE(take_lock(ours.get()));
   CHECK_FALSE(take_lock(other.get()));
   CHECK_FALSE(is_lock_shown(other.get()));
@@ -180,7 +180,7 @@ TEST_CASE("platform: a lock is one process's, and shown without being taken") {
 TEST_CASE("platform: an open file goes along with a byte") {
   directory dir;
   auto [ours, theirs] = connection();
-  auto sent = open_file(dir.file("file", "content"), open_how::read);
+  auto sent = open_file(dir.file("file", "content"), open_mode::read);
   REQUIRE(send_with_file(ours.get(), '{', sent.get()));
   char byte = 0;
   owned_fd received;

@@ -95,10 +95,10 @@ void lame_duck_and_dump(soaked_service& at, chance& by) {
 
 void stuck_actor(soaked_service& at, chance& by) {
   auto where = by.of(points(at, true));
-  auto how = by.one_in(2) ? "=spin@" : "=block@";
+  auto manner = by.one_in(2) ? "=spin@" : "=block@";
   at.signal(SIGTERM);
   at.ended({clean});
-  at.start({{"PHI_FAULTS", where + how + std::to_string(by.between(1, 20))},
+  at.start({{"PHI_FAULTS", where + manner + std::to_string(by.between(1, 20))},
             {"APP_SHUTDOWN_TIMEOUT_SECS", "4"},
             {"APP_SHUTDOWN_FORCE_DELAY_SECS", "1"}});
   ask_something(at);

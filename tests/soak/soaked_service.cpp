@@ -132,8 +132,8 @@ int soaked_service::ended(const std::set<int>& codes) {
   if (!service)
     return 0;
   try {
-    auto how = service->wait(end_limit);
-    int code = how.signal ? -how.signal : how.code;
+    auto ended = service->wait(end_limit);
+    int code = ended.signal ? -ended.signal : ended.code;
     if (!codes.contains(code)) {
       std::string right;
       for (int one : codes)

@@ -16,14 +16,14 @@ using fake_actor = child_actor::extend<accepts<atom::tick>>;
 struct fake_state {
   child_identity who;
   std::shared_ptr<told> orders;
-  manner how = manner::obedient;
+  manner acts = manner::obedient;
   promise_of<pong> started;
 };
 
 using self_ptr = fake_actor::stateful_pointer<fake_state>;
 
 void on_release(self_ptr self, stop_mode mode) {
-  switch (self->state.how) {
+  switch (self->state.acts) {
     case manner::slow: return tell_later(self, 2s, atom::tick_v);
     case manner::deaf: return;
     case manner::late:
@@ -41,16 +41,16 @@ void on_release(self_ptr self, stop_mode mode) {
 }
 
 fake_actor::behavior_type fake_behavior(self_ptr self, child_identity who, std::string name,
-                                        std::shared_ptr<told> orders, manner how) {
+                                        std::shared_ptr<told> orders, manner acts) {
   set_up_child(self, std::move(who));
   self->state.orders = std::move(orders);
-  self->state.how = how;
-  if (how == manner::failing_to_start)
+  self->state.acts = acts;
+  if (acts == manner::failing_to_start)
     fail_to_start(self, "its port is taken");
   return {
     [self, name](atom::stop, const stop_order& order) {
       self->state.orders->lines.push_back(name + " stop " + std::string{to_string(order.mode)});
-      if (self->state.how == manner::dying)
+      if (self->state.acts == manner::dying)
         fail_to_start(self, "a broken heart");
     },
     [self, name](atom::release, const release_order& order) {
@@ -58,10 +58,10 @@ fake_actor::behavior_type fake_behavior(self_ptr self, child_identity who, std::
       on_release(self, order.mode);
     },
     [self](atom::ping) -> caf::result<pong> {
-      if (self->state.how == manner::never_starting)
+      if (self->state.acts == manner::never_starting)
         return self->make_response_promise<pong>(); // dropped: CAF 0.17 then answers nothing
-      if (self->state.how == manner::starting_late) {
-        self->state.how = manner::obedient;
+      if (self->state.acts == manner::starting_late) {
+        self->state.acts = manner::obedient;
         self->state.started = self->make_response_promise<pong>();
         tell_later(self, 1s, atom::tick_v);
         return self->state.started;
@@ -69,13 +69,13 @@ fake_actor::behavior_type fake_behavior(self_ptr self, child_identity who, std::
       return pong{};
     },
     [self, name](atom::status) -> caf::result<actor_status> {
-      if (self->state.how == manner::mute)
+      if (self->state.acts == manner::mute)
         return self->make_response_promise<actor_status>();
       return actor_status{.actor = name, .doing = "something", .progress = 7};
     },
     [self, name](atom::apply, const config_ptr&) -> caf::result<pong> {
-      self->state.orders->lines.push_back(name + " adopt");
-      if (self->state.how == manner::deaf)
+      self->state.orders->lines.push_back(name + " apply");
+      if (self->state.acts == manner::deaf)
         return self->make_response_promise<pong>();
       return pong{};
     },
@@ -122,7 +122,7 @@ fake_graph::fake_graph(virtual_system& on, std::vector<fake_child_plan> plans, b
   : on_(on) {
   std::vector<child_spec> specs;
   for (const auto& plan : plans) {
-    (*manners)[plan.name] = plan.how;
+    (*manners)[plan.name] = plan.acts;
     auto seen_at = activities[plan.name] = std::make_shared<activity>();
     specs.push_back(
       {.name = plan.name,
@@ -163,9 +163,9 @@ void fake_graph::kill_child(const std::string& name) {
 }
 
 std::vector<fake_child_plan> three_children(manner http, manner stats, manner store) {
-  return {{.name = "http", .how = http, .restartable = true},
-          {.name = "stats", .how = stats, .users = {0}},
-          {.name = "store", .how = store, .restartable = true, .users = {1}}};
+  return {{.name = "http", .acts = http, .restartable = true},
+          {.name = "stats", .acts = stats, .users = {0}},
+          {.name = "store", .acts = store, .restartable = true, .users = {1}}};
 }
 
 } // namespace phi::testing

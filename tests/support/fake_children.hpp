@@ -13,7 +13,7 @@ namespace phi::testing {
 enum class manner {
   obedient,        ///< leaves at once when released
   slow,            ///< leaves 2 s after its release
-  late,            ///< leaves only when hurried
+  late,            ///< leaves only when told to be fast
   deaf,            ///< never leaves by itself
   twice_acking,    ///< reports twice, then leaves
   throwing,        ///< throws when released
@@ -52,7 +52,7 @@ public:
   bool shows_status() const override { return status_shown; }
   duration watchdog_silence(const config&) const override { return silence; }
   prepared_reload prepare_reload() override;
-  void apply_settings(const config_ptr& settings) override { adopted.push_back(settings); }
+  void apply_settings(const config_ptr& settings) override { applied.push_back(settings); }
   void stuck(const std::string& actor) override { stuck_actors.push_back(actor); }
 
   service_state state = service_state::starting;
@@ -69,12 +69,12 @@ public:
   duration silence{};
   outcome reload_accepted; ///< what the next reloads find wrong
   size_t reloads = 0;
-  std::vector<config_ptr> adopted;
+  std::vector<config_ptr> applied;
 };
 
 struct fake_child_plan {
   std::string name;
-  manner how = manner::obedient;
+  manner acts = manner::obedient;
   bool restartable = false;
   std::vector<size_t> users;
   bool accepts_clients = false;

@@ -150,7 +150,7 @@ struct fake_signals : signal_port {
   std::function<void(const heard_signal&)> handler;
 };
 
-struct fake_admin_door : admin_port {
+struct fake_admin_socket : admin_port {
   outcome open(std::function<void(admin_request_ptr)> to) override {
     handler = std::move(to);
     return {};
@@ -169,7 +169,7 @@ struct fake_ports {
   std::shared_ptr<fake_listener> listener = std::make_shared<fake_listener>();
   std::shared_ptr<fake_watch> watch = std::make_shared<fake_watch>();
   std::shared_ptr<fake_signals> signals = std::make_shared<fake_signals>();
-  std::shared_ptr<fake_admin_door> admin = std::make_shared<fake_admin_door>();
+  std::shared_ptr<fake_admin_socket> admin = std::make_shared<fake_admin_socket>();
 
   /// As on PostgreSQL with a spool, or as on the embedded database.
   service_ports all(bool with_postgres) const {

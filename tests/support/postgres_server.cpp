@@ -131,20 +131,16 @@ void postgres_server::start() {
   running_ = true;
 }
 
-void postgres_server::stop(const std::string& how) {
+void postgres_server::stop(const std::string& mode) {
   running_ = false;
-  auto stop_in = [this](const std::string& mode) {
-    return std::vector<std::string>{programs() + "/pg_ctl",
-                                    "--pgdata=" + data_,
-                                    "--mode=" + mode,
-                                    "--wait",
-                                    "--timeout=30",
-                                    "--silent",
-                                    "stop"};
+  auto stop_in = [this](const std::string& in) {
+    return std::vector<std::string>{
+      programs() + "/pg_ctl", "--pgdata=" + data_, "--mode=" + in, "--wait",
+      "--timeout=30",         "--silent",          "stop"};
   };
   // One that has just begun to recover from a crash may miss the request, and refuses everybody
   // from then on without going (seen with version 15).
-  if (how != "immediate" && run_program(as_its_user(stop_in(how))).code == 0)
+  if (mode != "immediate" && run_program(as_its_user(stop_in(mode))).code == 0)
     return;
   run(stop_in("immediate"));
 }

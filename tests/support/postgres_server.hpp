@@ -29,7 +29,7 @@ public:
 
   void start();
   /// `how`: fast or immediate.
-  void stop(const std::string& how = "fast");
+  void stop(const std::string& mode = "fast");
   void promote();
   /// Adds lines to postgresql.conf and has the server read them.
   void set(const std::string& lines);

@@ -119,7 +119,7 @@ public:
       out.events += batch->events;
     return out;
   }
-  std::string degraded() const override { return {}; }
+  outcome condition() const override { return {}; }
   void apply_settings(const config&) override {}
   outcome close() override { return {}; }
 

@@ -60,7 +60,7 @@ void bookmark::save(uint64_t lines, const std::string& chain) {
   auto fresh = path_ + ".new";
   remove_file(fresh);
   // The directory may be somebody else's: no link is followed.
-  auto to = open_file(fresh, open_how::make);
+  auto to = open_file(fresh, open_mode::make);
   if (!to)
     return;
   auto text = pack_json({{"lines", lines}, {"chain", chain}, {"database", database_}}) + "\n";

@@ -5,6 +5,7 @@
 #include "protocol/admin.hpp"
 #include "protocol/lifecycle.hpp"
 #include "protocol/names.hpp"
+#include "protocol/state_files.hpp"
 #include "tools/phictl/admin_client.hpp"
 #include "tools/phictl/output.hpp"
 
@@ -32,7 +33,7 @@ json read_once(const std::string& file) {
 
 /// Whether a service holds the directory now. Asks for its lock without taking it.
 bool in_use(const std::string& state_directory) {
-  auto lock = open_file(state_directory + "/phi.lock", open_how::read);
+  auto lock = open_file(state_files::path(state_directory, state_files::lock), open_mode::read);
   if (!lock)
     return errno != ENOENT; // who may not look there cannot say that it is free
   return is_lock_shown(lock.get());
@@ -41,12 +42,12 @@ bool in_use(const std::string& state_directory) {
 /// The run whose mark is still there although nobody runs: killed, crashed, or unable to write its
 /// report. Nothing: there is no such run.
 std::optional<json> run_without_report(const std::string& state_directory) {
-  std::ifstream in{state_directory + "/running.json"};
+  std::ifstream in{state_files::path(state_directory, state_files::running)};
   if (!in || in_use(state_directory))
     return std::nullopt;
   auto mark = read_json(in);
   // It may have ended properly between the two looks.
-  if (!std::filesystem::exists(state_directory + "/running.json"))
+  if (!std::filesystem::exists(state_files::path(state_directory, state_files::running)))
     return std::nullopt;
   if (!mark.is_object())
     mark = json::object();
@@ -119,7 +120,7 @@ void explain_row(const json& row, const std::string& culprit, std::vector<std::s
 } // namespace
 
 json read_exit_report(const std::string& state_directory, const std::optional<run_key>& run) {
-  auto file = state_directory + "/last-exit.json";
+  auto file = state_files::path(state_directory, state_files::last_exit);
   auto until = std::chrono::steady_clock::now() + 5s;
   for (;;) {
     auto lost = run_without_report(state_directory);
@@ -154,8 +155,8 @@ std::optional<std::string> running_state_directory(const command_context& contex
 std::string silent_state_directory(const command_context& context) {
   std::error_code ignored;
   auto was_used = [&](const std::string& place) {
-    for (auto file : {"/phi.lock", "/last-exit.json", "/running.json"})
-      if (std::filesystem::exists(place + file, ignored))
+    for (auto name : {state_files::lock, state_files::last_exit, state_files::running})
+      if (std::filesystem::exists(state_files::path(place, name), ignored))
         return true;
     return false;
   };

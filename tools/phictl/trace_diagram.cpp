@@ -27,8 +27,8 @@ struct arrow {
 };
 
 bool tells_of_a_stop(const std::string& message) {
-  for (auto one : {"terminate", "stop", "release", "stopped", "drained", "down"})
-    if (message == one)
+  for (auto of_a_stop : {"terminate", "stop", "release", "stopped", "drained", "down"})
+    if (message == of_a_stop)
       return true;
   return false;
 }

@@ -20,9 +20,10 @@ found_addresses find(const std::string& host, int flags) {
     return {{}, ::gai_strerror(code)};
   address_list owner{all, &::freeaddrinfo};
   found_addresses out;
-  for (const auto* one = all; one; one = one->ai_next) {
+  for (const auto* address = all; address; address = address->ai_next) {
     char text[NI_MAXHOST];
-    if (::getnameinfo(one->ai_addr, one->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST)
+    if (::getnameinfo(address->ai_addr, address->ai_addrlen, text, sizeof text, nullptr, 0,
+                      NI_NUMERICHOST)
         == 0)
       out.list.emplace_back(text);
   }

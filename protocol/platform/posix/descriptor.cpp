@@ -50,17 +50,17 @@ void open_standard_descriptors() {
 }
 
 readiness wait_until_ready(int fd, interest what, std::chrono::milliseconds limit) {
-  pollfd one{fd, events_of(what), 0};
+  pollfd polled{fd, events_of(what), 0};
   auto began = clock::now();
-  int ready = ::poll(&one, 1, whole_milliseconds(limit));
+  int ready = ::poll(&polled, 1, whole_milliseconds(limit));
   while (ready < 0 && errno == EINTR)
-    ready = ::poll(&one, 1, whole_milliseconds(limit - (clock::now() - began)));
+    ready = ::poll(&polled, 1, whole_milliseconds(limit - (clock::now() - began)));
   if (ready <= 0)
     return {.failed = ready < 0};
-  return {.input = (one.revents & POLLIN) != 0,
-          .output = (one.revents & POLLOUT) != 0,
-          .ended = (one.revents & POLLRDHUP) != 0,
-          .broken = (one.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0};
+  return {.input = (polled.revents & POLLIN) != 0,
+          .output = (polled.revents & POLLOUT) != 0,
+          .ended = (polled.revents & POLLRDHUP) != 0,
+          .broken = (polled.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0};
 }
 
 } // namespace phi

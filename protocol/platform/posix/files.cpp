@@ -13,15 +13,15 @@ namespace {
 
 constexpr mode_t for_owner = 0600;
 
-int flags_of(open_how how) {
-  switch (how) {
-    case open_how::read: return O_RDONLY;
-    case open_how::write: return O_WRONLY;
-    case open_how::write_or_make: return O_WRONLY | O_CREAT;
-    case open_how::write_anew: return O_WRONLY | O_CREAT | O_TRUNC;
-    case open_how::make: return O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
-    case open_how::to_lock: return O_RDWR | O_CREAT;
-    case open_how::to_lock_nofollow: break;
+int flags_of(open_mode mode) {
+  switch (mode) {
+    case open_mode::read: return O_RDONLY;
+    case open_mode::write: return O_WRONLY;
+    case open_mode::write_or_make: return O_WRONLY | O_CREAT;
+    case open_mode::write_anew: return O_WRONLY | O_CREAT | O_TRUNC;
+    case open_mode::make: return O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
+    case open_mode::to_lock: return O_RDWR | O_CREAT;
+    case open_mode::to_lock_nofollow: break;
   }
   return O_RDWR | O_CREAT | O_NOFOLLOW;
 }
@@ -69,8 +69,8 @@ std::optional<file_facts> facts(int failed, const struct stat& about) {
 
 } // namespace
 
-owned_fd open_file(const std::string& path, open_how how) {
-  return owned_fd{::open(path.c_str(), flags_of(how) | O_CLOEXEC, for_owner)};
+owned_fd open_file(const std::string& path, open_mode mode) {
+  return owned_fd{::open(path.c_str(), flags_of(mode) | O_CLOEXEC, for_owner)};
 }
 
 bool write_bytes(int fd, std::string_view bytes) {

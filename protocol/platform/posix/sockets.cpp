@@ -27,8 +27,8 @@ bool set_path(sockaddr_un& at, const std::string& path) {
   return true;
 }
 
-owned_fd local_socket(int how) {
-  return owned_fd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | how, 0)};
+owned_fd local_socket(int flags) {
+  return owned_fd{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0)};
 }
 
 } // namespace

@@ -42,10 +42,10 @@ bool is_of_one_connection(int error) {
 }
 
 /// A client that has reset its TCP connection leaves a socket without a peer.
-bool has_peer(const taken_connection& one) {
+bool has_peer(const taken_connection& taken) {
   sockaddr_storage peer{};
   socklen_t size = sizeof peer;
-  return ::getpeername(one.fd.get(), reinterpret_cast<sockaddr*>(&peer), &size) == 0;
+  return ::getpeername(taken.fd.get(), reinterpret_cast<sockaddr*>(&peer), &size) == 0;
 }
 
 asio::ip::tcp::endpoint endpoint_of(const sockaddr_storage& peer) {
@@ -162,13 +162,13 @@ acceptor::attempt acceptor::take_one() {
   return attempt::shortage;
 }
 
-void acceptor::submit(taken_connection one) {
-  if (!one.local && !has_peer(one)) {
+void acceptor::submit(taken_connection taken) {
+  if (!taken.local && !has_peer(taken)) {
     counts_.gone.fetch_add(1, std::memory_order_relaxed);
     return;
   }
   try {
-    who_.take(std::move(one));
+    who_.take(std::move(taken));
     counts_.accepted.fetch_add(1, std::memory_order_relaxed);
   } catch (const std::exception& e) {
     counts_.failed.fetch_add(1, std::memory_order_relaxed);

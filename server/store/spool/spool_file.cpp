@@ -138,15 +138,15 @@ public:
 
   spool_depth depth() const override { return depth_; }
 
-  std::string degraded() const override {
+  outcome condition() const override {
     if (auto there = watched_.in_place(); !there)
-      return there.why();
+      return there;
     if (!missing_.empty())
-      return std::to_string(events_of(missing_)) + " events are missing from the spool; see"
-             + " phictl spool fsck";
+      return outcome::failure(std::to_string(events_of(missing_))
+                              + " events are missing from the spool; see phictl spool fsck");
     if (depth_.aside_events > 0)
-      return std::to_string(depth_.aside_events) + " events are set aside in the spool; see"
-             + " phictl spool show";
+      return outcome::failure(std::to_string(depth_.aside_events)
+                              + " events are set aside in the spool; see phictl spool show");
     return {};
   }
 
@@ -355,12 +355,11 @@ private:
     auto number = number_of(db_, id);
     if (!number)
       return;
-    db_.run("BEGIN IMMEDIATE");
-    undo_unless_committed guard{db_};
+    sqlite_transaction removal{db_};
     delete_rows(db_, {{.seq = *number}});
     std::vector<int64_t> gone{*number};
     in_index([&] { index_.remove(gone); });
-    db_.run("COMMIT");
+    removal.commit();
     count();
   }
 
@@ -369,8 +368,7 @@ private:
   /// May be done again, whatever an earlier try has left: what was read stays known.
   outcome delete_front(const std::vector<refused_event>& refused) {
     return safely([&] {
-      db_.run("BEGIN IMMEDIATE");
-      undo_unless_committed guard{db_};
+      sqlite_transaction removal{db_};
       auto kept = rows_of_refused(db_, front_, refused, next_);
       auto gone = delete_rows(db_, front_);
       std::vector<int64_t> numbers;
@@ -382,7 +380,7 @@ private:
       for (const auto& row : kept)
         write_row(db_, row);
       fault_point("spool.remove");
-      db_.run("COMMIT");
+      removal.commit();
       for (const auto& row : kept)
         in_index([&] { index_.add({row.seq, row.events}); });
       // Without a look at the whole file, where there may be a GiB, if nothing else has changed.

@@ -98,7 +98,7 @@ std::vector<indexed_batch> spool_index::open(const std::string& path) {
   }
   damaged_ += size_ == 0;
   auto held = without(std::move(came), std::move(went));
-  file_ = open_file(path, open_how::write);
+  file_ = open_file(path, open_mode::write);
   if (!file_)
     fail("cannot write", path);
   return held;
@@ -129,7 +129,7 @@ void spool_index::replace(const std::vector<indexed_batch>& held, int64_t last) 
   for (const auto& one : held)
     text += line_of('+', one);
   auto fresh = path_ + ".new";
-  auto file = open_file(fresh, open_how::write_anew);
+  auto file = open_file(fresh, open_mode::write_anew);
   if (!file)
     fail("cannot write", fresh);
   if (!write_bytes_at(file.get(), text, 0) || !flush_file(file.get())

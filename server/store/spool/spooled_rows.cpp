@@ -54,14 +54,14 @@ void set_up(sqlite_connection& db, bool is_new) {
   auto version = first_number(db, "PRAGMA user_version");
   if (version == spool_version)
     return;
-  db.run("BEGIN IMMEDIATE");
+  sqlite_transaction set_up{db};
   if (is_new)
     db.run(schema);
   else // files of the first version have no number
     db.run("ALTER TABLE batch ADD COLUMN tried_us INTEGER NOT NULL DEFAULT 0");
   db.run("PRAGMA application_id = " + std::to_string(spool_application_id));
   db.run("PRAGMA user_version = " + std::to_string(spool_version));
-  db.run("COMMIT");
+  set_up.commit();
 }
 
 /// Of a file that is open. Fails when it is damaged.
@@ -154,15 +154,6 @@ void move_if_there(const std::string& from, const std::string& to) {
 }
 
 } // namespace
-
-undo_unless_committed::~undo_unless_committed() {
-  try {
-    if (db_.is_open() && !db_.autocommit())
-      db_.run("ROLLBACK");
-  } catch (const sqlite_error&) {
-    db_.close(); // the next use opens it
-  }
-}
 
 bool is_damage(const sqlite_error& e) {
   auto code = e.code() & 0xff;

@@ -34,17 +34,6 @@ struct kept_batch {
   outcome check() const;
 };
 
-/// Takes a transaction back that was not committed when its work ended.
-class undo_unless_committed {
-public:
-  explicit undo_unless_committed(sqlite_connection& db) : db_(db) {}
-  ~undo_unless_committed();
-  undo_unless_committed(const undo_unless_committed&) = delete;
-
-private:
-  sqlite_connection& db_;
-};
-
 /// Whether the file itself is damaged.
 bool is_damage(const sqlite_error& e);
 

@@ -79,6 +79,15 @@ bool sqlite_connection::autocommit() const {
   return sqlite3_get_autocommit(handle_) != 0;
 }
 
+void sqlite_connection::abandon_transaction() noexcept {
+  try {
+    if (is_open() && !autocommit())
+      run("ROLLBACK");
+  } catch (const sqlite_error&) {
+    close();
+  }
+}
+
 statement::statement(sqlite_connection& on, std::string_view sql) : on_(on) {
   if (sqlite3_prepare_v3(on.handle(), sql.data(), static_cast<int>(sql.size()),
                          SQLITE_PREPARE_PERSISTENT, &handle_, nullptr)

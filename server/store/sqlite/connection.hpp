@@ -56,6 +56,8 @@ public:
   int64_t changes() const;
   /// Whether no transaction is open.
   bool autocommit() const;
+  /// Takes the open transaction back, if there is one. Closes when that fails: the next use opens.
+  void abandon_transaction() noexcept;
 
   sqlite3* handle() const { return handle_; }
   [[noreturn]] void fail(const std::string& what) const;
@@ -69,6 +71,20 @@ private:
   std::chrono::steady_clock::time_point busy_since_{};
   work_watch* watch_ = nullptr;
   end_cause ended_ = end_cause::none;
+};
+
+/// A transaction that is taken back unless it was committed.
+class sqlite_transaction {
+public:
+  explicit sqlite_transaction(sqlite_connection& db) : db_(db) { db_.run("BEGIN IMMEDIATE"); }
+  ~sqlite_transaction() { db_.abandon_transaction(); }
+  sqlite_transaction(const sqlite_transaction&) = delete;
+  sqlite_transaction& operator=(const sqlite_transaction&) = delete;
+
+  void commit() { db_.run("COMMIT"); }
+
+private:
+  sqlite_connection& db_;
 };
 
 /// One prepared statement.

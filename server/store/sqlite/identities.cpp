@@ -100,16 +100,10 @@ void identities::load_rows_behind(int64_t seq) {
 void identities::make_run_now() {
   auto before = full_.size();
   while (full_.size() == before) {
-    db_.run("BEGIN IMMEDIATE");
-    try {
-      for (int i = 0; i < slices_at_once && !whole_; ++i)
-        make_runs(0);
-      db_.run("COMMIT");
-    } catch (...) {
-      if (!db_.autocommit())
-        db_.run("ROLLBACK");
-      throw;
-    }
+    sqlite_transaction slices{db_};
+    for (int i = 0; i < slices_at_once && !whole_; ++i)
+      make_runs(0);
+    slices.commit();
     settled(last_seq_);
   }
 }

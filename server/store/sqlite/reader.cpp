@@ -63,7 +63,7 @@ private:
   /// none stays behind.
   query_answer copied(const std::string& file, work_watch& watch) {
     auto told = back_up(db_, file, watch);
-    auto copy = open_file(file, open_how::read);
+    auto copy = open_file(file, open_mode::read);
     remove_file(file);
     if (!copy)
       return {error_code::internal, "cannot open the copy " + file, {}};

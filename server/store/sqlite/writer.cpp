@@ -108,13 +108,14 @@ public:
     return result;
   }
 
-  std::string degraded() const override {
+  outcome condition() const override {
     if (auto there = in_place(); !there)
-      return there.why();
+      return there;
     auto log = size_of_file(settings_.file + "-wal");
-    return log < large_log_bytes ? std::string{}
-                                 : "the write-ahead log has grown to " + std::to_string(log >> 20)
-                                     + " MiB: somebody has been reading the database for long";
+    if (log < large_log_bytes)
+      return {};
+    return outcome::failure("the write-ahead log has grown to " + std::to_string(log >> 20)
+                            + " MiB: somebody has been reading the database for long");
   }
 
   void tidy_up() override {

@@ -60,8 +60,8 @@ struct console_fixture {
   loaded_config loaded;
   std::shared_ptr<config> running;
   std::shared_ptr<recorded_backend> backend = std::make_shared<recorded_backend>();
-  std::shared_ptr<api::token_book> tokens =
-    std::make_shared<api::token_book>(state_dir.path("tokens.json"));
+  std::shared_ptr<api::token_store> tokens =
+    std::make_shared<api::token_store>(state_dir.path("tokens.json"));
   std::unique_ptr<service> process;
   std::unique_ptr<console> desk;
   std::vector<query_answer> answers;
@@ -164,8 +164,8 @@ TEST_CASE("console: the first token needs a yes when clients have come without o
   CHECK(at.desk->tokens().empty());
   made = at.desk->create_token("n", {"read", "ingest", "read"}, 60, true);
   REQUIRE(made.why() == "");
-  CHECK(made->what.scopes == std::vector<std::string>{"read", "ingest"}); // each once
-  CHECK_FALSE(made->what.expires.empty());
+  CHECK(made->kept.scopes == std::vector<std::string>{"read", "ingest"}); // each once
+  CHECK_FALSE(made->kept.expires.empty());
   CHECK_FALSE(made->secret.empty());
   REQUIRE(at.desk->create_token("m", {"admin"}, std::nullopt, false).why() == ""); // the second
   auto listed = at.desk->tokens();
@@ -212,12 +212,12 @@ TEST_CASE("console: the doctor names what is ill, and finds the rest well") {
   CHECK(at.found("permissions").verdict == verdict::warning);
   CHECK(at.found("permissions").remedy == "chmod 0700 " + at.state_dir.path());
   at.backend->view = {{{"store", cause_kind::degraded, "in full", "in short"}}, false};
-  CHECK(at.found("health").what == "degraded: store: in full");
+  CHECK(at.found("health").text == "degraded: store: in full");
   CHECK(at.found("health").verdict == verdict::bad);
   write_text(at.file, "[loging]\n");
   auto wrong = at.found("configuration");
   CHECK(wrong.verdict == verdict::bad);
-  CHECK(wrong.what.starts_with("the next start or reload would fail: "));
+  CHECK(wrong.text.starts_with("the next start or reload would fail: "));
   CHECK_FALSE(at.desk->difference());
   write_text(at.file, "[logging]\nlevel = \"warn\"\n[server]\nstate_dir = \"" + at.state_dir.path()
                         + "\"\nport = 4000\n");

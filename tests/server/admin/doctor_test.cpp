@@ -64,13 +64,13 @@ TEST_CASE("doctor: a service that is well has no code, and nothing to do") {
   patient patient;
   std::vector<std::string> subjects;
   for (const auto& found : patient.examine()) {
-    CAPTURE(found.what);
+    CAPTURE(found.text);
     subjects.push_back(found.subject);
     if (found.code == finding_code::disk_low)
       continue; // of the machine that tests
     CHECK(found.verdict == finding_verdict::ok);
     CHECK(found.code == finding_code::none);
-    CHECK_FALSE(found.what.empty());
+    CHECK_FALSE(found.text.empty());
     CHECK(found.remedy == "");
   }
   CHECK(subjects
@@ -99,8 +99,8 @@ TEST_CASE("doctor: the database: a file that is gone, PostgreSQL that is away") 
   auto gone = patient.find(finding_code::database_unreadable);
   REQUIRE(gone);
   CHECK(gone->verdict == finding_verdict::bad);
-  CHECK(has(gone->what, "phi.db"));
-  patient.settings.stats.storage = "postgres";
+  CHECK(has(gone->text, "phi.db"));
+  patient.settings.resolved.storage = storage_kind::postgres;
   CHECK_FALSE(patient.find(finding_code::database_unreadable));
   CHECK_FALSE(patient.find(finding_code::database_away));
   patient.seen.health.causes.push_back({.who = actor_name::membership,
@@ -111,7 +111,7 @@ TEST_CASE("doctor: the database: a file that is gone, PostgreSQL that is away") 
   CHECK(away->verdict == finding_verdict::bad);
   auto ill = patient.find(finding_code::degraded);
   REQUIRE(ill);
-  CHECK(has(ill->what, "no words that anybody decides by"));
+  CHECK(has(ill->text, "no words that anybody decides by"));
   // In a stop the health says nothing of it, and whoever leaves last still does.
   patient.seen.health.causes.clear();
   actor_status says{.code = ailment::database_away};
@@ -123,7 +123,7 @@ TEST_CASE("doctor: the database: a file that is gone, PostgreSQL that is away") 
 
 TEST_CASE("doctor: hashes with a salt of one instance, where several share the database") {
   patient patient;
-  patient.settings.stats.storage = "postgres";
+  patient.settings.resolved.storage = storage_kind::postgres;
   auto own = patient.find(finding_code::salt_not_shared);
   REQUIRE(own);
   CHECK(own->verdict == finding_verdict::warning);
@@ -141,7 +141,7 @@ TEST_CASE("doctor: what waits in the spool, and what was set aside") {
   auto waiting = patient.find(finding_code::events_spooled);
   REQUIRE(waiting);
   CHECK(waiting->verdict == finding_verdict::warning);
-  CHECK(has(waiting->what, "1 200 events wait for the database"));
+  CHECK(has(waiting->text, "1 200 events wait for the database"));
   patient.seen.status->children[0].says = spool_says(0, 2);
   auto aside = patient.find(finding_code::batches_set_aside);
   REQUIRE(aside);
@@ -154,11 +154,11 @@ TEST_CASE("doctor: the next settings: invalid, or of what is not on this machine
   auto would_fail = patient.find(finding_code::start_would_fail);
   REQUIRE(would_fail);
   CHECK(would_fail->verdict == finding_verdict::bad);
-  CHECK(has(would_fail->what, "no-such-group"));
+  CHECK(has(would_fail->text, "no-such-group"));
   patient.seen.next.accepted = outcome::failure("config.toml:2: unknown key");
   auto invalid = patient.find(finding_code::settings_invalid);
   REQUIRE(invalid);
-  CHECK(has(invalid->what, "config.toml:2: unknown key"));
+  CHECK(has(invalid->text, "config.toml:2: unknown key"));
 }
 
 TEST_CASE("doctor: the unit: time-outs that are over before ours, a socket that decides") {
@@ -177,7 +177,7 @@ TEST_CASE("doctor: the unit: time-outs that are over before ours, a socket that 
   patient.seen.origins = {{"server.port", "config.toml:3"}};
   auto overruled = patient.find(finding_code::address_overruled);
   REQUIRE(overruled);
-  CHECK(has(overruled->what, "phi-backend.socket"));
+  CHECK(has(overruled->text, "phi-backend.socket"));
 }
 
 TEST_CASE("doctor: more connections than there can be open files; a supervisor that is silent") {

@@ -20,7 +20,7 @@ struct gate {
   }
   phi::testing::temp_dir directory;
   config settings;
-  token_book book{directory.path("tokens.json")};
+  token_store book{directory.path("tokens.json")};
 };
 
 } // namespace

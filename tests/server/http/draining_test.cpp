@@ -2,7 +2,7 @@
 
 #include "server/http/draining.hpp"
 #include "tests/support/doctest.hpp"
-#include "tests/support/door_fixture.hpp"
+#include "tests/support/loop_listener_fixture.hpp"
 
 using namespace phi;
 using namespace phi::http;
@@ -105,8 +105,8 @@ TEST_CASE("draining: who does not move is cut, who waits for a request is not") 
 
 namespace {
 
-/// A stop of a door with clients of each kind.
-struct stopping : door_fixture {
+/// A stop of a listener with clients of each kind.
+struct stopping : loop_listener_fixture {
   stopping() {
     open();
     silent = knock();
@@ -137,7 +137,7 @@ struct stopping : door_fixture {
 } // namespace
 
 TEST_CASE("drain: the silent go after their grace, the slow are answered after theirs, then the "
-          "door is shut") {
+          "listener is shut") {
   stopping at;
   CHECK_FALSE(at.way.begun());
   at.begin({.keepalive_grace = 100ms, .partial_grace = 300ms});
@@ -169,7 +169,8 @@ TEST_CASE("drain: as long as requests come the silent stay a little longer") {
   CHECK(at.ended_after(at.silent) >= 330ms); // its grace begins with the last request
 }
 
-TEST_CASE("drain: a hurry ends who waits at once and answers the slow; who does not move is cut") {
+TEST_CASE(
+  "drain: an escalation ends who waits at once and answers the slow; who does not move is cut") {
   stopping at;
   at.begin({.keepalive_grace = 60s, .partial_grace = 60s});
   at.run_for(50ms);

@@ -67,8 +67,8 @@ struct server_fixture {
   temp_dir dir;
   config settings;
   std::shared_ptr<storing_backend> backend = std::make_shared<storing_backend>();
-  std::shared_ptr<api::token_book> tokens =
-    std::make_shared<api::token_book>(dir.path("tokens.json"));
+  std::shared_ptr<api::token_store> tokens =
+    std::make_shared<api::token_store>(dir.path("tokens.json"));
   std::atomic<int> drained{0};
   http_port_ptr server;
 };
@@ -139,8 +139,9 @@ TEST_CASE("http server: a stop answers what is in flight, ends who waits, and is
   CHECK(at.drained == 1);
 }
 
-TEST_CASE("http server: in a hurry a question in flight is answered 503, and the late answer is "
-          "nobody's") {
+TEST_CASE(
+  "http server: after an escalation a question in flight is answered 503, and the late answer is "
+  "nobody's") {
   server_fixture at{1};
   auto port = at.open();
   http_client asking{port};

@@ -12,7 +12,7 @@ namespace {
 
 struct handler_fixture {
   handler_fixture() {
-    shared.tokens = std::make_shared<api::token_book>("/nonexistent/tokens.json");
+    shared.tokens = std::make_shared<api::token_store>("/nonexistent/tokens.json");
     shared.backend = backend;
   }
   const decision& of(request_fields request, bool draining = false) {

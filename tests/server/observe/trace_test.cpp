@@ -21,11 +21,11 @@ using phi::testing::recorded_log;
 
 TEST_CASE("a long trace keeps the last lines, and the names of all tracks") {
   trace_recorder trace;
-  REQUIRE(trace.on("", {}).why() == "");
+  REQUIRE(trace.on({}, {}).why() == "");
   constexpr size_t handlings = defaults::trace_max_lines + 1000;
   for (size_t i = 0; i < handlings; ++i)
     trace.handled(
-      trace.began({.message = {.to = 7, .what = caf::atom("commit")}, .name = "store"}));
+      trace.began({.message = {.to = 7, .type = caf::atom("commit")}, .name = "store"}));
   auto page = trace.read(0, 1 << 30);
   trace.off();
   CHECK(page.dropped > 0);
@@ -54,10 +54,10 @@ bool has(const std::string& text, const std::string& part) {
 
 TEST_CASE("the message that an actor is stuck in is in the trace, and only while it is") {
   trace_recorder trace;
-  REQUIRE(trace.on("", {}).why() == "");
+  REQUIRE(trace.on({}, {}).why() == "");
   uint64_t stuck = 0;
   std::thread store{[&] {
-    stuck = trace.began({.message = {.to = 7, .what = caf::atom("commit")}, .name = "store"});
+    stuck = trace.began({.message = {.to = 7, .type = caf::atom("commit")}, .name = "store"});
   }};
   store.join();
   CHECK(has(text_of(trace.read(0, 1 << 20)), R"("name":"commit")"));
@@ -70,9 +70,9 @@ TEST_CASE("the message that an actor is stuck in is in the trace, and only while
   }
   SUBCASE("and it does not: a file has it too") {
     auto file = std::filesystem::temp_directory_path() / "phi-trace-test.json";
-    REQUIRE(trace.on(file.string(), {}).why() == "");
+    REQUIRE(trace.on({.file = file.string()}, {}).why() == "");
     std::thread again{
-      [&] { trace.began({.message = {.to = 7, .what = caf::atom("commit")}, .name = "store"}); }};
+      [&] { trace.began({.message = {.to = 7, .type = caf::atom("commit")}, .name = "store"}); }};
     again.join();
     trace.off();
     std::stringstream text;
@@ -86,13 +86,13 @@ TEST_CASE("the message that an actor is stuck in is in the trace, and only while
 TEST_CASE("the log of a trace tells a cause before its effects") {
   recorded_log log;
   trace_recorder trace;
-  REQUIRE(trace.on("1", {}).why() == "");
+  REQUIRE(trace.on({.to_log = true}, {}).why() == "");
   std::thread one{[&] {
-    auto cause = trace.began({.message = {.to = 1, .what = caf::atom("flush")}, .name = "stats"});
-    trace.sent({.from = 1, .to = 2, .what = caf::atom("commit")}, 1);
+    auto cause = trace.began({.message = {.to = 1, .type = caf::atom("flush")}, .name = "stats"});
+    trace.sent({.from = 1, .to = 2, .type = caf::atom("commit")}, 1);
     std::thread other{[&] {
       trace.handled(trace.began(
-        {.message = {.from = 1, .to = 2, .what = caf::atom("commit")}, .name = "store"}));
+        {.message = {.from = 1, .to = 2, .type = caf::atom("commit")}, .name = "store"}));
     }};
     other.join();
     trace.handled(cause);
@@ -112,10 +112,10 @@ TEST_CASE("the log of a trace tells a cause before its effects") {
 
 TEST_CASE("a trace of what does not exist is refused, with what does") {
   trace_recorder trace;
-  CHECK(has(trace.on("", {.actors = {"stor"}}).why(), "did you mean store?"));
-  CHECK(has(trace.on("", {.messages = {"comit"}}).why(), "did you mean commit?"));
-  CHECK(trace.on("", {.actors = {"inspector"}}).why() == ""); // every actor that there is
-  CHECK(trace.on("", {.actors = {"store"}, .messages = {"commit", "down", "stop"}}).why() == "");
+  CHECK(has(trace.on({}, {.actors = {"stor"}}).why(), "did you mean store?"));
+  CHECK(has(trace.on({}, {.messages = {"comit"}}).why(), "did you mean commit?"));
+  CHECK(trace.on({}, {.actors = {"inspector"}}).why() == ""); // every actor that there is
+  CHECK(trace.on({}, {.actors = {"store"}, .messages = {"commit", "down", "stop"}}).why() == "");
   trace.off();
 }
 
@@ -166,7 +166,7 @@ TEST_CASE("urgent and delayed messages have their arrows, each its own") {
   trace_recorder trace;
   testing::virtual_system on;
   auto actor = on.keep(on.system.spawn(busy));
-  REQUIRE(trace.on("", {}).why() == "");
+  REQUIRE(trace.on({}, {}).why() == "");
   tell_from_outside(actor, atom::flush_v, uint64_t{0});
   on.advance(std::chrono::seconds{10});
   auto page = trace.read(0, 1 << 20);
@@ -192,12 +192,12 @@ TEST_CASE("a message that was sent and never handled is in the trace, and only w
   recorded_log log;
   trace_recorder trace;
   name_actor(4711, "store"); // it is stuck already, and handles nothing while it is traced
-  REQUIRE(trace.on("1", {}).why() == "");
-  const traced_message commit{.from = 0, .to = 4711, .what = caf::atom("commit")};
+  REQUIRE(trace.on({.to_log = true}, {}).why() == "");
+  const traced_message commit{.from = 0, .to = 4711, .type = caf::atom("commit")};
   trace.sent(commit, 0);
   trace.sent(commit, 0);
   auto later = commit;
-  later.what = caf::atom("replay");
+  later.type = caf::atom("replay");
   later.delay_ns = 3'600'000'000'000;
   trace.sent(later, 4711); // not due: nobody is to blame
   auto waiting = lines_of(trace.read(0, 1 << 20), "commit", "waiting");
@@ -208,10 +208,10 @@ TEST_CASE("a message that was sent and never handled is in the trace, and only w
   CHECK(lines_of(trace.read(0, 1 << 20), "replay", "waiting").empty());
   trace.handled(trace.began({.message = commit, .name = "store"}));
   CHECK(lines_of(trace.read(0, 1 << 20), "commit", "waiting")[0]["args"]["count"] == 1);
-  const traced_message gone{.from = 0, .to = 4712, .what = caf::atom("attach")};
+  const traced_message gone{.from = 0, .to = 4712, .type = caf::atom("attach")};
   trace.sent(gone, 0); // to an actor that has left: it is not stuck
   trace.handled(trace.began(
-    {.message = {.from = 4712, .to = 1, .what = caf::atom("down")}, .name = "supervisor"}));
+    {.message = {.from = 4712, .to = 1, .type = caf::atom("down")}, .name = "supervisor"}));
   trace.sent(gone, 0);
   trace.off(); // its last lines stay
   auto after = trace.read(0, 1 << 20);

@@ -98,7 +98,7 @@ TEST_CASE("database place: a restore under way is finished, a copy that nobody p
 
 TEST_CASE("database place: on PostgreSQL no file matters") {
   placed at;
-  at.settings.stats.storage = "postgres";
+  at.settings.resolved.storage = storage_kind::postgres;
   write_text(at.database + "-wal", "x");
   CHECK(at.take() == "");
   CHECK(at.remembered() == postgres_place);

@@ -15,9 +15,9 @@ TEST_CASE("a group that does not exist would end a start, whatever the unit lets
   settings.resolved.state_dir = "/nonexistent";
   for (bool private_users : {true, false}) {
     unit_limits limits{.unit = "phi-backend.service", .private_users = private_users};
-    auto troubles = what_would_end_a_start(settings, limits);
-    REQUIRE(troubles.size() == 1);
-    CHECK(troubles[0] == "admin.group = \"no-such-group\": there is no such group");
+    auto failing = failing_start_checks(settings, limits);
+    REQUIRE(failing.size() == 1);
+    CHECK(failing[0].why() == "admin.group = \"no-such-group\": there is no such group");
   }
 }
 
@@ -25,14 +25,14 @@ TEST_CASE("a host that is not here would end a start, but not where a socket uni
   temp_dir dir;
   config settings;
   settings.resolved.state_dir = dir.path();
-  CHECK(what_would_end_a_start(settings, std::nullopt).empty());
+  CHECK(failing_start_checks(settings, std::nullopt).empty());
   settings.server.host = "203.0.113.77";
-  auto troubles = what_would_end_a_start(settings, std::nullopt);
-  REQUIRE(troubles.size() == 1);
-  CHECK(troubles[0].find("server.host") != std::string::npos);
-  CHECK(what_would_end_a_start(settings, unit_limits{.unit = "u.service"}).size() == 1);
-  CHECK(what_would_end_a_start(settings, unit_limits{.unit = "u.service", .socket = "u.socket"})
-          .empty());
+  auto failing = failing_start_checks(settings, std::nullopt);
+  REQUIRE(failing.size() == 1);
+  CHECK(failing[0].why().find("server.host") != std::string::npos);
+  CHECK(failing_start_checks(settings, unit_limits{.unit = "u.service"}).size() == 1);
+  CHECK(
+    failing_start_checks(settings, unit_limits{.unit = "u.service", .socket = "u.socket"}).empty());
 }
 
 TEST_CASE("tokens that cannot be read would end a start, and are left as they are") {
@@ -40,8 +40,8 @@ TEST_CASE("tokens that cannot be read would end a start, and are left as they ar
   config settings;
   settings.resolved.state_dir = dir.path();
   write_text(dir.path("tokens.json"), "{");
-  CHECK(what_would_end_a_start(settings, std::nullopt).size() == 1);
+  CHECK(failing_start_checks(settings, std::nullopt).size() == 1);
   settings.server.host = "203.0.113.77";
-  CHECK(what_would_end_a_start(settings, std::nullopt).size() == 2); // all of them, not the first
+  CHECK(failing_start_checks(settings, std::nullopt).size() == 2); // all of them, not the first
   CHECK(text_in(dir.path("tokens.json")) == "{");
 }

@@ -17,7 +17,7 @@ namespace {
 using namespace std::chrono_literals;
 
 /// Where the service listens is asked as well, as a client would: the admin socket may work while
-/// the door is shut.
+/// the listener is shut.
 void ask_listeners(const json& listeners, std::vector<std::string>& troubles) {
   for (const auto& listener : listeners) {
     std::atomic<bool> never{false};

@@ -16,8 +16,8 @@ void reload(const command_context& context) {
     print_json(report, 2);
     return;
   }
-  auto list = [&](const char* what, const std::string& head, colour with_colour) {
-    for (const auto& line : report[what])
+  auto list = [&](const char* key, const std::string& head, colour with_colour) {
+    for (const auto& line : report[key])
       print() << paint(with_colour, head) << line.get<std::string>() << "\n";
   };
   list("changed", "changed        ", colour::green);

@@ -1,6 +1,7 @@
 #include "protocol/durable_file.hpp"
 #include "protocol/fault_point.hpp"
 #include "protocol/restore_journal.hpp"
+#include "protocol/state_files.hpp"
 #include "tools/phictl/commands.hpp"
 #include "tools/phictl/exit_file.hpp"
 #include "tools/phictl/output.hpp"
@@ -36,8 +37,8 @@ struct restore_options {
   std::string config;   ///< names the database where the service never ran
 };
 
-[[noreturn]] void fail(const std::string& what) {
-  throw failure{exit_status::failed, what};
+[[noreturn]] void fail(const std::string& attempt) {
+  throw failure{exit_status::failed, attempt};
 }
 
 void fail_unless(const outcome& done) {
@@ -214,8 +215,8 @@ void become_owner_of(const std::string& directory) {
 class state_lock {
 public:
   explicit state_lock(const std::string& directory)
-    : file_(
-      ::open((directory + "/phi.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) {
+    : file_(::open(state_files::path(directory, state_files::lock).c_str(),
+                   O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) {
     if (!file_)
       fail("cannot write to " + directory + ": " + std::strerror(errno)
            + "; run phictl as root or as the service's user");

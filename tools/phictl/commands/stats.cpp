@@ -197,12 +197,13 @@ answer_printer printer_of(std::string_view command) {
                                  : found->second;
 }
 
-void run_stats(const command_context& context, const endpoint& of, const given_parameters& given) {
-  auto answer = ask_statistics(context, of.path, given);
+void run_stats(const command_context& context, const endpoint& asked,
+               const given_parameters& given) {
+  auto answer = ask_statistics(context, asked.path, given);
   if (context.json)
     print_json(answer, 2);
   else
-    printer_of(of.command)(answer);
+    printer_of(asked.command)(answer);
 }
 
 const char* type_name(parameter_type type) {
@@ -224,17 +225,17 @@ std::string help_of(const endpoint_parameter& row) {
 }
 
 /// A command from its row in the table: an option for each parameter.
-CLI::App* add_endpoint_command(CLI::App& stats, const endpoint& of, given_parameters& given) {
-  auto* command = stats.add_subcommand(std::string{of.command}, std::string{of.help});
+CLI::App* add_endpoint_command(CLI::App& stats, const endpoint& asked, given_parameters& given) {
+  auto* command = stats.add_subcommand(std::string{asked.command}, std::string{asked.help});
   bool needs_range = false;
-  for (const auto& row : of.parameters) {
+  for (const auto& row : asked.parameters) {
     std::string name{row.name};
     command->add_option("--" + name, given[name], help_of(row))
       ->type_name(type_name(row.type))
       ->required(row.required);
     needs_range |= row.required;
   }
-  command->footer("Example: phictl stats " + std::string{of.command}
+  command->footer("Example: phictl stats " + std::string{asked.command}
                   + (needs_range ? " --start 2026-01-01 --end 2026-01-31" : ""));
   return command;
 }

@@ -35,7 +35,7 @@ void print_status(const command_context& context, const json& status) {
     print() << "listens      " << listener.get<std::string>() << "\n";
   if (status.contains("ledger")) {
     const auto& ledger = status["ledger"];
-    auto count = [&](const char* what) { return group_digits(ledger.value(what, uint64_t{0})); };
+    auto count = [&](const char* name) { return group_digits(ledger.value(name, uint64_t{0})); };
     print() << "ledger       received " << count("received") << " = stored " << count("stored")
             << " + duplicates " << count("duplicates") << " + rejected " << count("rejected")
             << " + spooled " << count("spooled") << " + set aside " << count("setAside")

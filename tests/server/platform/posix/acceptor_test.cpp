@@ -41,8 +41,8 @@ TEST_CASE("acceptor: a shortage ends also when the last that failed was one conn
   owned_fd knocks{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
   ::sendto(knocks.get(), "x", 1, 0, reinterpret_cast<sockaddr*>(&at), size);
   asio::io_context io{1};
-  acceptor door{io, {.name = "door", .has_room = [] { return true; }, .take = [](auto) {}}};
-  door.open(std::move(socket));
+  acceptor listener{io, {.name = "listener", .has_room = [] { return true; }, .take = [](auto) {}}};
+  listener.open(std::move(socket));
   auto run_until = [&](std::chrono::milliseconds limit, auto done) {
     auto end = clock::now() + limit;
     while (!done() && clock::now() < end)
@@ -51,11 +51,12 @@ TEST_CASE("acceptor: a shortage ends also when the last that failed was one conn
   };
   {
     no_descriptors here;
-    REQUIRE(run_until(std::chrono::seconds{2}, [&] { return door.counts().shortage == EMFILE; }));
+    REQUIRE(
+      run_until(std::chrono::seconds{2}, [&] { return listener.counts().shortage == EMFILE; }));
   }
-  auto failed = door.counts().failed.load();
-  CHECK(run_until(std::chrono::seconds{2}, [&] { return door.counts().failed > failed; }));
+  auto failed = listener.counts().failed.load();
+  CHECK(run_until(std::chrono::seconds{2}, [&] { return listener.counts().failed > failed; }));
   char drop = 0;
-  ::recv(door.native_handle(), &drop, 1, 0); // it is quiet now
-  CHECK(run_until(std::chrono::seconds{5}, [&] { return door.counts().shortage == 0; }));
+  ::recv(listener.native_handle(), &drop, 1, 0); // it is quiet now
+  CHECK(run_until(std::chrono::seconds{5}, [&] { return listener.counts().shortage == 0; }));
 }

@@ -38,7 +38,7 @@ TEST_CASE("a removal whose COMMIT fails and is whole all the same is counted onc
     spool = dir.spool();
     REQUIRE(spool->open().why() == "");
     CHECK(spool->depth().events == 10 * (batches - 1));
-    CHECK(spool->degraded() == "");
+    CHECK(spool->condition().why() == "");
     CHECK_FALSE(log.contains("has lost batches"));
   }
 }
@@ -85,7 +85,7 @@ TEST_CASE("a batch that was not acknowledged, though its COMMIT was whole, is ta
   CHECK(spool->close().why() == "");
   spool = dir.spool();
   REQUIRE(spool->open().why() == "");
-  CHECK(spool->degraded() == "");
+  CHECK(spool->condition().why() == "");
   CHECK(spool->depth().events == 20);
   CHECK(ask(*spool, spool_check{})["missingEvents"] == 0);
   CHECK_FALSE(log.contains("has lost batches"));

@@ -34,7 +34,7 @@ TEST_CASE("a flipped byte in the spool's log after a kill: how much is missing i
   auto spool = before.spool();
   REQUIRE(spool->open().why() == "");
   fill(*spool, 0, 40);
-  CHECK(spool->degraded() == "");
+  CHECK(spool->condition().why() == "");
   spool_dir after;
   before.copy_to(after);
   spool_dir sound;
@@ -48,7 +48,8 @@ TEST_CASE("a flipped byte in the spool's log after a kill: how much is missing i
   REQUIRE(left > 0);
   REQUIRE(left < 400);
   auto missing = std::to_string(400 - left);
-  CHECK(again->degraded() == missing + " events are missing from the spool; see phictl spool fsck");
+  CHECK(again->condition().why()
+        == missing + " events are missing from the spool; see phictl spool fsck");
   CHECK(log.contains("has lost batches that it had acknowledged"));
   auto said = ask(*again, spool_check{});
   CHECK(said["ok"] == false);
@@ -66,7 +67,7 @@ TEST_CASE("a flipped byte in the spool's log after a kill: how much is missing i
   auto forgotten = ask(*again, spool_check{.forget_missing = true});
   CHECK(forgotten["missingEvents"] == 400 - left); // told this once more
   CHECK(forgotten["ok"] == true);
-  CHECK(again->degraded() == "");
+  CHECK(again->condition().why() == "");
   CHECK(ask(*again, spool_check{})["ok"] == true);
   CHECK(again->close().why() == "");
   again = after.spool();
@@ -77,7 +78,7 @@ TEST_CASE("a flipped byte in the spool's log after a kill: how much is missing i
   auto whole = sound.spool(); // the same kill without the flip
   REQUIRE(whole->open().why() == "");
   CHECK(whole->depth().events == 400);
-  CHECK(whole->degraded() == "");
+  CHECK(whole->condition().why() == "");
 }
 
 TEST_CASE("the spool's file has gone, its index has not: all of it is missing, and said so") {
@@ -107,7 +108,7 @@ TEST_CASE("batches that came or went right before a kill are no loss") {
   auto again = came.spool();
   REQUIRE(again->open().why() == "");
   CHECK(again->depth().events == 40);
-  CHECK(again->degraded() == "");
+  CHECK(again->condition().why() == "");
   spool_dir went; // the index knows that it goes, the file has it still
   dir.copy_to(went);
   REQUIRE(spool->front(1, 0));
@@ -116,11 +117,11 @@ TEST_CASE("batches that came or went right before a kill are no loss") {
   again = went.spool();
   REQUIRE(again->open().why() == "");
   CHECK(again->depth().events == 40);
-  CHECK(again->degraded() == "");
+  CHECK(again->condition().why() == "");
   CHECK(again->close().why() == "");
   again = went.spool();
   REQUIRE(again->open().why() == "");
-  CHECK(again->degraded() == "");
+  CHECK(again->condition().why() == "");
 }
 
 TEST_CASE("a damaged spool is repaired while it is in use: numbers stay, what is committed leaves, "
@@ -187,7 +188,7 @@ TEST_CASE(
   auto spool = dir.spool();
   REQUIRE(spool->open().why() == "");
   CHECK(spool->depth().events == 20);
-  CHECK(spool->degraded() == "");
+  CHECK(spool->condition().why() == "");
   CHECK(ask_database(dir.file(), "SELECT user_version FROM pragma_user_version") == 2);
 }
 
@@ -206,7 +207,7 @@ TEST_CASE("events that the database refuses are kept apart in the spool, and can
   CHECK(spool->depth().batches == 0);
   CHECK(spool->depth().set_aside == 2);
   CHECK(spool->depth().aside_events == 3);
-  CHECK(spool->degraded() == "3 events are set aside in the spool; see phictl spool show");
+  CHECK(spool->condition().why() == "3 events are set aside in the spool; see phictl spool show");
   auto shown = ask(*spool, spool_show{});
   CHECK(shown["setAsideEvents"] == 3);
   CHECK(shown["setAside"][0]["why"] == "too long");
@@ -224,7 +225,7 @@ TEST_CASE("events that the database refuses are kept apart in the spool, and can
   CHECK(again->requests[1].events[0].identity == make_event(200).identity);
   CHECK(spool->remove_front({}).why() == "");
   CHECK(spool->depth().aside_events == 0);
-  CHECK(spool->degraded() == "");
+  CHECK(spool->condition().why() == "");
   CHECK(spool->close().why() == "");
   spool = dir.spool();
   REQUIRE(spool->open().why() == "");
@@ -321,7 +322,7 @@ TEST_CASE(
   spool = dir.spool();
   REQUIRE(spool->open().why() == "");
   CHECK(spool->depth().events == 22);
-  CHECK(spool->degraded() == "");
+  CHECK(spool->condition().why() == "");
 }
 
 TEST_CASE("a batch that was put back while it was tried again is counted right") {
@@ -345,13 +346,13 @@ TEST_CASE("the spool's file is moved away: nothing more is taken, and it is said
   REQUIRE(spool->open().why() == "");
   fill(*spool, 0, 1);
   fs::rename(dir.file(), dir.file(".away"));
-  CHECK(spool->degraded() == dir.file() + " has been moved away or deleted");
+  CHECK(spool->condition().why() == dir.file() + " has been moved away or deleted");
   auto said = spool->append(*batch_of({{make_event(7)}}));
   CHECK(said.error == error_code::spool_failed);
   CHECK(said.detail.find("moved away") != std::string::npos);
   auto closed = spool->close();
   CHECK(closed.why() == dir.file() + " has been moved away or deleted");
-  CHECK(closed.how() == outcome::kind::out_of_reach);
+  CHECK(closed.is(outcome::kind::out_of_reach));
   fs::rename(dir.file(".away"), dir.file());
   spool = dir.spool();
   REQUIRE(spool->open().why() == "");

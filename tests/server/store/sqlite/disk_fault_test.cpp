@@ -111,7 +111,7 @@ TEST_CASE(
     auto db = dir.store();
     REQUIRE(db->open().why() == "");
     REQUIRE(db->commit(*batch_of({{make_event(1)}})).error == error_code::none);
-    CHECK(db->degraded() == "");
+    CHECK(db->condition().why() == "");
     auto victim = dir.file(what == "deleted log" ? "-wal" : "");
     fs::rename(victim, victim + ".away");
     if (what == "replaced")
@@ -119,14 +119,14 @@ TEST_CASE(
     auto wanted = victim
                   + (what == "replaced" ? " has been replaced by another file"
                                         : " has been moved away or deleted");
-    CHECK(db->degraded() == wanted);
+    CHECK(db->condition().why() == wanted);
     for (uint32_t i = 2; i < 4; ++i) {
       auto refused = db->commit(*batch_of({{make_event(i)}}));
       CHECK(refused.error == error_code::store_unavailable);
       CHECK(refused.detail == wanted);
     }
     fs::rename(victim + ".away", victim);
-    CHECK(db->degraded() == "");
+    CHECK(db->condition().why() == "");
     CHECK(db->commit(*batch_of({{make_event(4)}})).requests.at(0).stored == 1);
     CHECK(db->close().why() == "");
     CHECK(dir.events() == 2);
@@ -141,7 +141,7 @@ TEST_CASE("a database that is moved away at the end is missed at the close") {
   fs::rename(dir.file(), dir.file(".away"));
   auto closed = db->close();
   CHECK(closed.why() == dir.file() + " has been moved away or deleted");
-  CHECK(closed.how() == outcome::kind::out_of_reach);
+  CHECK(closed.is(outcome::kind::out_of_reach));
   fs::rename(dir.file(".away"), dir.file());
   REQUIRE(db->open().why() == "");
   CHECK(db->close().why() == "");
@@ -153,7 +153,7 @@ TEST_CASE("a log that cannot be written back is said to be large") {
   REQUIRE(db->open().why() == "");
   REQUIRE(db->commit(*batch_of({{make_event(1)}})).error == error_code::none);
   fs::resize_file(dir.file("-wal"), uint64_t{300} << 20); // sparse
-  CHECK(db->degraded()
+  CHECK(db->condition().why()
         == "the write-ahead log has grown to 300 MiB: somebody has been reading the database for"
            " long");
 }

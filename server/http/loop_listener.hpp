@@ -12,13 +12,13 @@
 
 namespace phi::http {
 
-class door {
+class loop_listener {
 public:
   using handler_type =
     std::function<restinio::request_handling_status_t(restinio::request_handle_t)>;
 
-  door(asio_ns::io_context& on, link_registry& links);
-  ~door();
+  loop_listener(asio_ns::io_context& on, link_registry& links);
+  ~loop_listener();
 
   /// Serves what comes to `listener`, at most `places` connections at a time. `inherited`: the
   /// service manager has it open as well. Throws.

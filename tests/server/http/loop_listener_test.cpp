@@ -1,17 +1,17 @@
-// The door of one event loop, on loopback: who is let in, and who is told that it is shut.
+// The listener of one event loop, on loopback: who is let in, and who is told that it is shut.
 
-#include "server/http/door.hpp"
+#include "server/http/loop_listener.hpp"
 #include "tests/support/connected_link.hpp"
 #include "tests/support/doctest.hpp"
-#include "tests/support/door_fixture.hpp"
+#include "tests/support/loop_listener_fixture.hpp"
 
 using namespace phi;
 using namespace phi::http;
 using namespace phi::testing;
 using namespace std::chrono_literals;
 
-TEST_CASE("door: a connection has its request served, and is counted") {
-  door_fixture at;
+TEST_CASE("listener: a connection has its request served, and is counted") {
+  loop_listener_fixture at;
   CHECK_FALSE(at.front.is_open());
   at.open();
   CHECK(at.front.is_open());
@@ -24,8 +24,8 @@ TEST_CASE("door: a connection has its request served, and is counted") {
   CHECK(at.front.made_room() == 0);
 }
 
-TEST_CASE("door: when all places are taken new ones wait, until one goes") {
-  door_fixture at;
+TEST_CASE("listener: when all places are taken new ones wait, until one goes") {
+  loop_listener_fixture at;
   at.open(false, 2);
   auto first = at.knock();
   auto second = at.knock();
@@ -43,8 +43,8 @@ TEST_CASE("door: when all places are taken new ones wait, until one goes") {
   CHECK(at.loop.links.count() == 2);
 }
 
-TEST_CASE("door: with all places taken who has been silent longest goes") {
-  door_fixture at;
+TEST_CASE("listener: with all places taken who has been silent longest goes") {
+  loop_listener_fixture at;
   at.open(false, 2);
   auto first = at.knock();
   CHECK(at.run_until([&] { return at.loop.links.count() == 1; }));
@@ -61,8 +61,9 @@ TEST_CASE("door: with all places taken who has been silent longest goes") {
   CHECK_FALSE(third.ended());
 }
 
-TEST_CASE("door: once it is shut to new clients, who waits is taken whether there is room or not") {
-  door_fixture at;
+TEST_CASE(
+  "listener: once it is shut to new clients, who waits is taken whether there is room or not") {
+  loop_listener_fixture at;
   at.open(false, 1);
   auto first = at.knock();
   CHECK(at.run_until([&] { return at.loop.links.count() == 1; }));
@@ -81,8 +82,8 @@ TEST_CASE("door: once it is shut to new clients, who waits is taken whether ther
     CHECK_FALSE(client->ended());
 }
 
-TEST_CASE("door: who waits before an inherited listener is its heir's") {
-  door_fixture at;
+TEST_CASE("listener: who waits before an inherited listener is its heir's") {
+  loop_listener_fixture at;
   at.open(true, 1);
   auto first = at.knock();
   CHECK(at.run_until([&] { return at.loop.links.count() == 1; }));

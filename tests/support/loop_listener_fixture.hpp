@@ -1,7 +1,7 @@
 #pragma once
-/// A door on loopback, its event loop that the test turns, and clients that knock.
+/// A listener on loopback, its event loop that the test turns, and clients that knock.
 
-#include "server/http/door.hpp"
+#include "server/http/loop_listener.hpp"
 #include "server/platform/listener.hpp"
 #include "tests/support/connected_link.hpp"
 
@@ -40,7 +40,7 @@ struct knocking {
   }
 };
 
-struct door_fixture {
+struct loop_listener_fixture {
   void open(bool inherited = false, size_t places = 100) {
     auto made = open_listener("127.0.0.1", 0);
     if (!made)
@@ -78,7 +78,7 @@ struct door_fixture {
   }
 
   turned_loop loop;
-  http::door front{loop.io, loop.links};
+  http::loop_listener front{loop.io, loop.links};
   owned_fd heir; ///< of an inherited listener: the service manager's
   uint16_t port = 0;
   int requests = 0;

@@ -1,4 +1,4 @@
-#include "server/http/door.hpp"
+#include "server/http/loop_listener.hpp"
 
 #include "server/http/draining.hpp"
 #include "server/platform/listener.hpp"
@@ -17,7 +17,7 @@ struct loop_traits : restinio::default_single_thread_traits_t {
 } // namespace
 
 /// What RESTinio's own server does behind its acceptor, which stops for ever at the first failure.
-class door::connection_maker {
+class loop_listener::connection_maker {
 public:
   connection_maker(asio_ns::io_context& on, handler_type handler) : io_(on) {
     restinio::server_settings_t<loop_traits> settings;
@@ -34,31 +34,31 @@ public:
       std::move(set_options));
   }
 
-  void make(taken_connection one) {
+  void make(taken_connection taken) {
     guarded_socket socket{io_};
-    socket.lowest_layer().assign(one.peer.protocol(), one.fd.get());
-    [[maybe_unused]] int now_owned = one.fd.release();
-    factory_->create_new_connection(std::move(socket), one.peer, {&no_limiter_})->init();
+    socket.lowest_layer().assign(taken.peer.protocol(), taken.fd.get());
+    [[maybe_unused]] int now_owned = taken.fd.release();
+    factory_->create_new_connection(std::move(socket), taken.peer, {&no_limiter_})->init();
   }
 
 private:
   asio_ns::io_context& io_;
-  /// The places are counted by the door.
+  /// The places are counted by the listener.
   restinio::connection_count_limits::noop_connection_count_limiter_t no_limiter_{
     nullptr, restinio::connection_count_limits::max_parallel_connections_t{0},
     restinio::connection_count_limits::max_active_accepts_t{0}};
   std::unique_ptr<restinio::impl::connection_factory_t<loop_traits>> factory_;
 };
 
-door::door(asio_ns::io_context& on, link_registry& links)
+loop_listener::loop_listener(asio_ns::io_context& on, link_registry& links)
   : links_(links),
     acceptor_(on, {.name = "http",
                    .has_room = [this] { return has_room(); },
-                   .take = [this](taken_connection one) { maker_->make(std::move(one)); }}) {}
+                   .take = [this](taken_connection taken) { maker_->make(std::move(taken)); }}) {}
 
-door::~door() = default;
+loop_listener::~loop_listener() = default;
 
-void door::open(owned_fd listener, bool inherited, size_t places, handler_type handler) {
+void loop_listener::open(owned_fd listener, bool inherited, size_t places, handler_type handler) {
   auto& on = static_cast<asio_ns::io_context&>(links_.context());
   maker_ = std::make_unique<connection_maker>(on, std::move(handler));
   inherited_ = inherited;
@@ -68,7 +68,7 @@ void door::open(owned_fd listener, bool inherited, size_t places, handler_type h
 
 /// Silent connections lock nobody out: who waits longest for a request goes, its place is taken as
 /// soon as it has gone.
-bool door::has_room() {
+bool loop_listener::has_room() {
   if (links_.count() < places_)
     return true;
   if (end_longest_idle(links_, clock::now() - defaults::make_room_after))
@@ -76,7 +76,7 @@ bool door::has_room() {
   return false;
 }
 
-void door::refuse_new() {
+void loop_listener::refuse_new() {
   if (!is_open())
     return;
   if (inherited_)
@@ -85,7 +85,7 @@ void door::refuse_new() {
   acceptor_.take_all();
 }
 
-bool door::close(bool at_any_rate) {
+bool loop_listener::close(bool at_any_rate) {
   if (is_open() && !inherited_ && !acceptor_.take_all() && !at_any_rate)
     return false;
   acceptor_.close();

@@ -118,7 +118,7 @@ TEST_CASE(
   CHECK(service.wait_for_log("cannot take new connections for now"));
   auto used = processor_s(service.pid());
   std::this_thread::sleep_for(10s);
-  CHECK(processor_s(service.pid()) - used < 1.0); // it does not spin, neither door does
+  CHECK(processor_s(service.pid()) - used < 1.0); // it does not spin, neither listener does
   CHECK(service.running());
   let_open(service, 4096);
   for (auto& client : waiting)
@@ -214,7 +214,8 @@ TEST_CASE("a stop with 512 busy clients: who was let in is answered, who comes l
   for (int i = 0; i < 400 && clients.acknowledged_so_far() < 20'000; ++i)
     std::this_thread::sleep_for(50ms);
   service.signal(SIGTERM);
-  // A client that comes once the door is closed is told at once, while others are still drained.
+  // A client that comes once the listener is closed is told at once, while others are still
+  // drained.
   bool let_in = true;
   std::chrono::milliseconds longest{0};
   for (int i = 0; i < 500 && let_in; ++i) {

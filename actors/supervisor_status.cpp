@@ -1,6 +1,7 @@
 #include "actors/status_line.hpp"
 #include "actors/supervisor_parts.hpp"
 #include "config/defaults.hpp"
+#include "protocol/text/duration.hpp"
 
 #include <algorithm>
 #include <memory>
@@ -142,8 +143,8 @@ void dump(self_ptr self) {
       fields.emplace_back("doing", child.says ? child.says->doing
                                               : "no answer, seen in: " + seen_at->show());
       if (child.says)
-        for (const auto& [what, count] : child.says->gauges)
-          fields.emplace_back(what, count);
+        for (const auto& [name, count] : child.says->gauges)
+          fields.emplace_back(name, count);
       log_info("supervisor", "dumps an actor", fields);
     }
     if (const auto& ledger = status.ledger)
