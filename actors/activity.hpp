@@ -25,7 +25,7 @@ enum class urge : uint8_t {
   at_once ///< everything should end that leaves nothing half done
 };
 
-/// Written by one actor, read by any thread; `press` is for any thread. `what` must be a literal.
+/// Written by one actor, read by any thread; `press` is for any thread. `work` must be a literal.
 class activity : public handler_observer, public work_watch {
 public:
   void handler_began(caf::atom_value message) noexcept override;

@@ -27,7 +27,7 @@ struct child_spec {
   std::vector<size_t> users;
   bool restartable = false;
   /// It has clients to refuse: when a stop begins while it waits for its restart it is started at
-  /// once, to close them.
+  /// once, to refuse them.
   bool accepts_clients = false;
   bool spared = false; ///< see shutdown_plan::child
   activity_ptr seen_at;

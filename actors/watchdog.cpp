@@ -307,8 +307,8 @@ watchdog_actor::behavior_type watchdog_behavior(self_ptr self, child_identity wh
     [self](atom::stop, const stop_order&) {
       fault_point("watchdog.stop");
       self->state.stopping = true;
-      self->state.seen.outside
-        .clear(); // nobody is accepted any more: the stop has limits of its own
+      // Nobody is accepted any more: the stop has limits of its own.
+      self->state.seen.outside.clear();
       self->state.port->rest();
     },
     [self](atom::release, const release_order&) {

@@ -27,9 +27,9 @@ bool same(const T& a, const T& b) {
   return a == b;
 }
 
-/// Calls `what` with the two values of one key, which have the same type.
-template <class What>
-void with_both(const key_target& a, const key_target& b, What work) {
+/// Calls `work` with the two values of one key, which have the same type.
+template <class Work>
+void with_both(const key_target& a, const key_target& b, Work work) {
   std::visit([&](auto* left) { work(*left, *std::get<decltype(left)>(b)); }, a);
 }
 

@@ -32,14 +32,14 @@ std::map<std::string, fault, std::less<>> read_faults() {
     auto item = rest.substr(0, comma);
     rest = comma == std::string::npos ? "" : rest.substr(comma + 1);
     auto equals = item.find('=');
-    fault what{.action = item.substr(equals + 1)};
-    if (auto at = what.action.find('@'); at != std::string::npos) {
-      what.from_pass = std::stol(what.action.substr(at + 1));
-      if (auto star = what.action.find('*', at); star != std::string::npos)
-        what.times = std::stol(what.action.substr(star + 1));
-      what.action.erase(at);
+    fault asked_for{.action = item.substr(equals + 1)};
+    if (auto at = asked_for.action.find('@'); at != std::string::npos) {
+      asked_for.from_pass = std::stol(asked_for.action.substr(at + 1));
+      if (auto star = asked_for.action.find('*', at); star != std::string::npos)
+        asked_for.times = std::stol(asked_for.action.substr(star + 1));
+      asked_for.action.erase(at);
     }
-    out[item.substr(0, equals)] = what;
+    out[item.substr(0, equals)] = asked_for;
   }
   return out;
 }

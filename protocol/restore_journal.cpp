@@ -3,6 +3,7 @@
 #include "protocol/durable_file.hpp"
 #include "protocol/fault_point.hpp"
 #include "protocol/platform/files.hpp"
+#include "protocol/state_files.hpp"
 
 #include <cerrno>
 #include <cstring>
@@ -14,8 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* journal_name = "restore.journal";
-constexpr const char* place_name = "database.path";
 constexpr const char* journal_head = "phi-backend restore 1";
 
 bool there(const std::string& file) {
@@ -87,7 +86,7 @@ std::string set_aside_earlier(const std::string& database) {
 }
 
 std::optional<restore_plan> restore_under_way(const std::string& state_directory) {
-  std::ifstream in{state_directory + "/" + journal_name};
+  std::ifstream in{state_directory + "/" + state_files::restore_journal};
   std::string head;
   restore_plan plan;
   if (!std::getline(in, head) || head != journal_head || !std::getline(in, plan.database)
@@ -100,7 +99,7 @@ outcome promise_restore(const std::string& state_directory, const restore_plan& 
   if ((plan.database + plan.aside).find('\n') != std::string::npos)
     return outcome::failure("a path with a line break in it: " + plan.database);
   auto promised =
-    write_durably(state_directory + "/" + journal_name,
+    write_durably(state_directory + "/" + state_files::restore_journal,
                   std::string{journal_head} + "\n" + plan.database + "\n" + plan.aside + "\n");
   if (!promised)
     remove_unfinished_copy(plan.database);
@@ -123,12 +122,12 @@ outcome finish_restore(const std::string& state_directory, const restore_plan& p
   if (!placed)
     return placed;
   fault_point("restore.synced");
-  remove_file(state_directory + "/" + journal_name);
+  remove_file(state_directory + "/" + state_files::restore_journal);
   return sync_directory(state_directory);
 }
 
 std::string database_place(const std::string& state_directory) {
-  std::ifstream in{state_directory + "/" + place_name};
+  std::ifstream in{state_directory + "/" + state_files::database_path};
   std::string place;
   std::getline(in, place);
   return place;
@@ -138,7 +137,8 @@ outcome keep_database_place(const std::string& state_directory, const std::strin
   if (database_place(state_directory) == place)
     return {};
   // A hint: one that a power cut may take is better than that of another database.
-  return write_durably(state_directory + "/" + place_name, place + "\n", when_unsure::keep);
+  return write_durably(state_directory + "/" + state_files::database_path, place + "\n",
+                       when_unsure::keep);
 }
 
 void remove_unfinished_copy(const std::string& database) {

@@ -1,5 +1,5 @@
 #pragma once
-/// The names of the files in the state directory that the service writes and phictl reads.
+/// The names of the files in the state directory that more than one part of the project knows.
 
 #include <string>
 
@@ -20,6 +20,12 @@ inline constexpr const char* tokens = "tokens.json";
 
 /// The salt of the hashes of users where none is configured.
 inline constexpr const char* user_hash_salt = "user_hash_salt";
+
+/// What a restore has promised (restore_journal.hpp).
+inline constexpr const char* restore_journal = "restore.journal";
+
+/// Which database the last run had (restore_journal.hpp).
+inline constexpr const char* database_path = "database.path";
 
 /// Where a file of this name is.
 inline std::string path(const std::string& state_directory, const char* name) {

@@ -62,6 +62,6 @@ struct readiness {
 
 /// Waits until the descriptor is ready, `limit` at most; zero: only looks. A signal does not end
 /// the wait. Without a descriptor (below zero) it waits for all of `limit`.
-readiness wait_until_ready(int fd, interest what, std::chrono::milliseconds limit);
+readiness wait_until_ready(int fd, interest awaited, std::chrono::milliseconds limit);
 
 } // namespace phi

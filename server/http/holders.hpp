@@ -17,7 +17,7 @@ namespace phi::http {
 /// Written on the loop's thread, read by any.
 class holders {
 public:
-  /// Nobody is accepted any more: from now on it counts who holds them.
+  /// Nobody is accepted any more: from now on it counts who holds the stop.
   void begin(time_point now);
 
   /// Looks who holds now. Without `exactly` not more often than every few milliseconds: it walks

@@ -43,8 +43,8 @@ public:
   /// The settings have changed.
   void apply_settings();
 
-  /// `of` is what is known of the request afterwards: its route, path, origin. `draining`: a stop
-  /// has begun.
+  /// `current` is what is known of the request afterwards: its route, path, origin. `draining`: a
+  /// stop has begun.
   decision decide(const request_fields& request, exchange& current, bool draining);
 
 private:

@@ -30,9 +30,9 @@ public:
     std::vector<event> out{plain};
     if (last_)
       out.push_back(*last_);
-    for (auto& one : out) {
-      one.time_us = now_us;
-      one.identity = identity;
+    for (auto& trial : out) {
+      trial.time_us = now_us;
+      trial.identity = identity;
     }
     return out;
   }

@@ -28,7 +28,7 @@ public:
   std::string directory() const { return data_; }
 
   void start();
-  /// `how`: fast or immediate.
+  /// `mode`: fast or immediate.
   void stop(const std::string& mode = "fast");
   void promote();
   /// Adds lines to postgresql.conf and has the server read them.

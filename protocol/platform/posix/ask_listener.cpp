@@ -17,11 +17,11 @@ struct probe_call {
   const std::atomic<bool>& given_up;
 };
 
-/// Whether a socket has become ready for `what` in time.
-bool wait_for(const owned_fd& socket, interest what, const probe_call& call) {
+/// Whether a socket has become ready for `awaited` in time.
+bool wait_for(const owned_fd& socket, interest awaited, const probe_call& call) {
   for (;;) {
     constexpr std::chrono::milliseconds check_interval{20};
-    auto ready = wait_until_ready(socket.get(), what, check_interval);
+    auto ready = wait_until_ready(socket.get(), awaited, check_interval);
     if (ready)
       return true;
     if (ready.failed || call.given_up || clock::now() >= call.until)

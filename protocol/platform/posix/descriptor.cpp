@@ -12,8 +12,8 @@
 namespace phi {
 namespace {
 
-short events_of(interest what) {
-  switch (what) {
+short events_of(interest awaited) {
+  switch (awaited) {
     case interest::input: return POLLIN;
     case interest::output: return POLLOUT;
     case interest::input_or_output: return POLLIN | POLLOUT;
@@ -49,8 +49,8 @@ void open_standard_descriptors() {
   ::close(fd);
 }
 
-readiness wait_until_ready(int fd, interest what, std::chrono::milliseconds limit) {
-  pollfd polled{fd, events_of(what), 0};
+readiness wait_until_ready(int fd, interest awaited, std::chrono::milliseconds limit) {
+  pollfd polled{fd, events_of(awaited), 0};
   auto began = clock::now();
   int ready = ::poll(&polled, 1, whole_milliseconds(limit));
   while (ready < 0 && errno == EINTR)

@@ -224,8 +224,9 @@ void acceptor::check_shortage() {
   if (!std::exchange(said_, false))
     return;
   std::chrono::duration<double> lasted = last_short_ - began_short_;
-  log_fields what{{"failed_accepts", counts_.failed - failed_before_}, {"after_s", lasted.count()}};
-  log_info(who_.name, "takes new connections again", what);
+  log_fields fields{{"failed_accepts", counts_.failed - failed_before_},
+                    {"after_s", lasted.count()}};
+  log_info(who_.name, "takes new connections again", fields);
 }
 
 } // namespace phi

@@ -69,8 +69,8 @@ signal_source::signal_source(std::function<void()> emergency) : emergency_(std::
 }
 
 signal_source::~signal_source() {
-  uint64_t one = 1;
-  [[maybe_unused]] auto written = ::write(wake_.get(), &one, sizeof one);
+  uint64_t count = 1;
+  [[maybe_unused]] auto written = ::write(wake_.get(), &count, sizeof count);
   thread_.join();
 }
 

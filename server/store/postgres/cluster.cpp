@@ -73,7 +73,7 @@ public:
       committing_ = false;
       auto answer = [&] {
         connect();
-        return std::visit([this](const auto& one) { return execute(one); }, task);
+        return std::visit([this](const auto& wanted) { return execute(wanted); }, task);
       };
       return on_live_session(db_, answer, [this] { return !committing_; });
     } catch (const postgres_error& e) {

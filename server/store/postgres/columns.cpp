@@ -7,14 +7,14 @@ namespace phi::store {
 namespace {
 
 using namespace postgres_sql;
-using kind = postgres_array::of;
+using kind = postgres_array::element;
 
 /// Columns side by side, then the parameters of one statement.
 class columns {
 public:
   explicit columns(std::vector<kind> kinds) {
-    for (auto one : kinds)
-      arrays_.emplace_back(one);
+    for (auto column : kinds)
+      arrays_.emplace_back(column);
   }
   template <class... Values>
   void add(const Values&... values) {

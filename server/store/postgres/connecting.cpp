@@ -205,12 +205,12 @@ private:
   }
 
   /// False: not before `until`.
-  bool wait_for(int socket, interest what, clock::time_point until) {
+  bool wait_for(int socket, interest awaited, clock::time_point until) {
     for (;;) {
       auto most = next_check(until);
       if (most <= milliseconds{0})
         return false;
-      if (wait_until_ready(socket, what, most))
+      if (wait_until_ready(socket, awaited, most))
         return true;
     }
   }

@@ -165,9 +165,9 @@ void postgres_connection::wait(bool for_room) {
       give_up(why);
     most = std::min<decltype(left)>(left, work_watch::interval.count());
   }
-  auto what = for_room ? interest::input_or_output : interest::input;
+  auto awaited = for_room ? interest::input_or_output : interest::input;
   auto ready = most > 0
-                 ? wait_until_ready(PQsocket(connection_), what, std::chrono::milliseconds{most})
+                 ? wait_until_ready(PQsocket(connection_), awaited, std::chrono::milliseconds{most})
                  : readiness{};
   if (!ready && !ready.failed && most < left)
     return; // the callers look whether there is more to wait for

@@ -23,11 +23,11 @@ constexpr int64_t day_us = statistics::slot_us * statistics::slots_per_day;
 
 /// A transaction that gives up soon when somebody else holds a lock, so that nobody queues behind
 /// it.
-template <class What>
-auto in_transaction(postgres_connection& db, What what) {
+template <class Work>
+auto in_transaction(postgres_connection& db, Work work) {
   begin_limited(db, defaults::maintenance_limit, defaults::maintenance_lock);
   try {
-    auto out = what();
+    auto out = work();
     db.commit();
     return out;
   } catch (const postgres_error& e) {
@@ -233,7 +233,7 @@ std::string maintenance_steps::prune(postgres_connection& db, int32_t first_kept
   struct {
     const char* sql;
     int64_t before;
-    const char* what;
+    const char* kind;
   } const list[] = {{prune_other_events, first_kept * day_us, "events"},
                     {prune_identities, first_kept, "identities"},
                     {prune_batches, defaults::batch_outcome_days, "outcomes of batches"}};
@@ -242,7 +242,7 @@ std::string maintenance_steps::prune(postgres_connection& db, int32_t first_kept
       return db.run(old.sql, numbers({old.before, defaults::prune_rows})).changed();
     });
     if (gone > 0)
-      return "deleted " + std::to_string(gone) + " old " + old.what;
+      return "deleted " + std::to_string(gone) + " old " + old.kind;
   }
   return {};
 }

@@ -30,7 +30,7 @@ public:
 
   query_answer answer(const reader_query& query, work_watch& watch) override {
     return try_answer(watch, settings_.query_timeout, [&] {
-      return std::visit([this](const auto& one) { return answer_of(one); }, query);
+      return std::visit([this](const auto& asked) { return answer_of(asked); }, query);
     });
   }
 
@@ -41,12 +41,12 @@ public:
               {}};
     return try_answer(watch, defaults::inspection_timeout, [&] {
       auto from = statistics::number(*this, postgres_sql::raw_from_day);
-      auto of = [&](std::string_view sql) {
+      auto count = [&](std::string_view sql) {
         auto& row = ask(sql, {from});
         return row.step() ? row.integer(0) : 0;
       };
-      statistics::compared identities{"identities", of(postgres_sql::rows_kept),
-                                      of(postgres_sql::rows_with_identity)};
+      statistics::compared identities{"identities", count(postgres_sql::rows_kept),
+                                      count(postgres_sql::rows_with_identity)};
       return statistics::verify(*this, {identities}, from).dump();
     });
   }

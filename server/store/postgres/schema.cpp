@@ -62,7 +62,7 @@ std::vector<std::string> migration_plan(postgres_connection& db) {
   check(found);
   std::vector<std::string> out;
   for (int next = found.version; next < current_postgres_schema(); ++next)
-    out.push_back("schema " + std::to_string(next + 1) + ": " + migrations[next].what);
+    out.push_back("schema " + std::to_string(next + 1) + ": " + migrations[next].purpose);
   return out;
 }
 

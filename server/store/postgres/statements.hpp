@@ -13,7 +13,7 @@ namespace phi::store::postgres_sql {
 // -- schema -------------------------------------------------------------------------------------
 
 struct migration {
-  const char* what; ///< for the plan
+  const char* purpose; ///< for the plan
   const char* sql;
   int oldest_program; ///< programs that know this schema version or a later one can run on it
 };

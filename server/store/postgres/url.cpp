@@ -21,9 +21,9 @@ struct parsed {
   std::string error;
 
   std::string value(std::string_view name) const {
-    for (const auto* one = list.get(); one && one->keyword; ++one)
-      if (name == one->keyword && one->val)
-        return one->val;
+    for (const auto* option = list.get(); option && option->keyword; ++option)
+      if (name == option->keyword && option->val)
+        return option->val;
     return {};
   }
 };
@@ -110,12 +110,12 @@ std::vector<postgres_host> hosts_of(const std::string& url) {
   };
   if (!fits(names) || !fits(addresses) || !fits(ports))
     return {{}}; // libpq says what is wrong
-  auto of = [](const std::vector<std::string>& list, size_t i) {
+  auto item = [](const std::vector<std::string>& list, size_t i) {
     return list.size() == 1 ? list[0] : list[i];
   };
   std::vector<postgres_host> out;
   for (size_t i = 0; i < count; ++i)
-    out.push_back({of(names, i), of(addresses, i), of(ports, i)});
+    out.push_back({item(names, i), item(addresses, i), item(ports, i)});
   for (auto& host : out)
     if (host.port.empty() && ports.size() > 1)
       host.port = default_port; // as libpq reads a list (libpq, "PQconnectdbParams", port)
@@ -126,10 +126,10 @@ std::vector<std::pair<std::string, std::string>> url_values_but_places(const std
   auto read = parse(url);
   std::vector<std::pair<std::string, std::string>> out;
   constexpr std::string_view places[] = {"host", "hostaddr", "port"};
-  for (const auto* one = read.list.get(); one && one->keyword; ++one)
-    if (one->val
-        && std::find(std::begin(places), std::end(places), one->keyword) == std::end(places))
-      out.emplace_back(one->keyword, one->val);
+  for (const auto* option = read.list.get(); option && option->keyword; ++option)
+    if (option->val
+        && std::find(std::begin(places), std::end(places), option->keyword) == std::end(places))
+      out.emplace_back(option->keyword, option->val);
   return out;
 }
 

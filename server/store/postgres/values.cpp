@@ -42,13 +42,13 @@ postgres_value postgres_value::of(const statistics::parameter& value) {
   return {.type = oid_text, .null = true};
 }
 
-postgres_array::postgres_array(of what) : what_(what) {
+postgres_array::postgres_array(element type) : type_(type) {
   data_.resize(20); // dimensions, whether there are NULLs, type, length, first index
 }
 
 void postgres_array::add(int64_t value) {
   ++size_;
-  if (what_ == of::int4) {
+  if (type_ == element::int4) {
     append_32(data_, sizeof(int32_t));
     append_32(data_, static_cast<uint32_t>(value));
   } else {
@@ -77,7 +77,7 @@ postgres_value postgres_array::take() {
   std::string head;
   append_32(head, 1);
   append_32(head, nulls_);
-  append_32(head, static_cast<uint32_t>(what_));
+  append_32(head, static_cast<uint32_t>(type_));
   append_32(head, static_cast<uint32_t>(size_));
   append_32(head, 1);
   data_.replace(0, head.size(), head);

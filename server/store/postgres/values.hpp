@@ -29,9 +29,9 @@ struct postgres_value {
 /// Builds a one-dimensional array, element after element: one parameter for a whole column.
 class postgres_array {
 public:
-  enum class of : uint32_t { int4 = 23, int8 = 20, text = 25, uuid = 2950 };
+  enum class element : uint32_t { int4 = 23, int8 = 20, text = 25, uuid = 2950 };
 
-  explicit postgres_array(of what);
+  explicit postgres_array(element type);
 
   void add(int64_t value);
   void add(std::string_view value);
@@ -44,7 +44,7 @@ public:
   postgres_value take();
 
 private:
-  of what_;
+  element type_;
   size_t size_ = 0;
   bool nulls_ = false;
   std::string data_;

@@ -36,7 +36,7 @@ using classes = std::initializer_list<std::string_view>;
 
 bool is_of_class(const std::exception& e, classes any_of) {
   const auto* said = dynamic_cast<const postgres_error*>(&e);
-  auto fits = [&](auto one) { return said->state().starts_with(one); };
+  auto fits = [&](auto prefix) { return said->state().starts_with(prefix); };
   return said && std::any_of(any_of.begin(), any_of.end(), fits);
 }
 
@@ -192,10 +192,10 @@ private:
     digest own{};
     std::memcpy(own.data(), &run_of_process::own().number, sizeof(int64_t));
     auto ours = trials_.made(own, database_now_us(db_));
-    for (const auto& one : ours)
-      if (&one == &ours.back())
-        write_and_take_back({&one});
-      else if (try_to_write({&one}, false))
+    for (const auto& plain : ours)
+      if (&plain == &ours.back())
+        write_and_take_back({&plain});
+      else if (try_to_write({&plain}, false))
         return;
   }
 
@@ -210,9 +210,9 @@ private:
   bool takes_anything(const commit_batch& batch) {
     auto ours = trials_.made(batch.parts.front().id, database_now_us(db_));
     auto some = spread_of(pieces_of(batch), trial_pieces);
-    auto takes_ours = [&](const event& one) {
+    auto takes_ours = [&](const event& plain) {
       end_if_abandoned(batch);
-      return try_to_write({&one}, batch.suspect) && !fresh_.empty();
+      return try_to_write({&plain}, batch.suspect) && !fresh_.empty();
     };
     auto takes = [&](const batch_piece& piece) {
       end_if_abandoned(batch);
@@ -295,8 +295,8 @@ private:
   void write_and_take_back(const std::vector<const event*>& events) {
     begin_limited(db_, settings_.commit_timeout);
     digest_set added;
-    postgres_array digests{postgres_array::of::uuid};
-    postgres_array days{postgres_array::of::int4};
+    postgres_array digests{postgres_array::element::uuid};
+    postgres_array days{postgres_array::element::int4};
     for (const auto* e : events)
       if (added.insert(e->identity).second) {
         digests.add(e->identity);
@@ -325,7 +325,7 @@ private:
       db_.queue_prepared(commit_durably, {});
     if (!batch.again)
       return; // goes with the identities
-    postgres_array ids{postgres_array::of::uuid};
+    postgres_array ids{postgres_array::element::uuid};
     for (const auto& part : batch.parts)
       ids.add(part.id);
     db_.queue(raw_from_day, {}, true);
@@ -352,8 +352,8 @@ private:
     fresh_.clear();
     digest_set added;
     added.reserve(batch.events);
-    postgres_array digests{postgres_array::of::uuid};
-    postgres_array days{postgres_array::of::int4};
+    postgres_array digests{postgres_array::element::uuid};
+    postgres_array days{postgres_array::element::int4};
     each_part(batch, [&](const commit_batch::part& part, auto requests) {
       if (known_.contains(part.id))
         return;
@@ -402,7 +402,7 @@ private:
 
   std::vector<refused_event> absent_of(const commit_batch& batch,
                                        std::span<const ingest_request> requests) {
-    postgres_array digests{postgres_array::of::uuid};
+    postgres_array digests{postgres_array::element::uuid};
     for (const auto& request : requests)
       for (const auto& e : request.events)
         digests.add(e.identity);
@@ -458,10 +458,10 @@ private:
   /// All that the new events mean, in one round trip.
   void write(const commit_batch& batch, const commit_result& result) {
     queue_rows();
-    postgres_array known{postgres_array::of::uuid};
-    postgres_array ids{postgres_array::of::uuid};
-    postgres_array stored{postgres_array::of::int8};
-    postgres_array duplicates{postgres_array::of::int8};
+    postgres_array known{postgres_array::element::uuid};
+    postgres_array ids{postgres_array::element::uuid};
+    postgres_array stored{postgres_array::element::int8};
+    postgres_array duplicates{postgres_array::element::int8};
     auto counts = result.requests.begin();
     for (const auto& part : batch.parts) {
       commit_result::counts sum;
@@ -485,11 +485,11 @@ private:
     db_.run_queued();
   }
 
-  template <class What>
-  static void each_part(const commit_batch& batch, What what) {
+  template <class Work>
+  static void each_part(const commit_batch& batch, Work work) {
     std::span<const ingest_request> left{batch.requests};
     for (const auto& part : batch.parts) {
-      what(part, left.first(part.requests));
+      work(part, left.first(part.requests));
       left = left.subspan(part.requests);
     }
   }

@@ -121,7 +121,7 @@ public:
       return ended_answer(watch_->check());
     std::optional<json> body;
     auto answered = safely(
-      [&] { body = std::visit([&](const auto& one) { return execute(one, so_far); }, task); });
+      [&] { body = std::visit([&](const auto& asked) { return execute(asked, so_far); }, task); });
     auto ended = db_.ended();
     db_.watched_by(nullptr);
     if (ended != end_cause::none)
@@ -253,13 +253,13 @@ private:
   }
 
   /// Runs it; a file that turns out to be damaged is repaired, and that is a failure as well.
-  template <class What>
-  outcome safely(What what) {
+  template <class Work>
+  outcome safely(Work work) {
     out_of_room_ = false;
     try {
       if (!db_.is_open())
         open_all(&progress_); // what comes in a stop must be taken
-      what();
+      work();
       return {};
     } catch (const sqlite_error& e) {
       if (is_damage(e))
@@ -328,13 +328,13 @@ private:
 
   /// Writes something into the index. The batches themselves are safe: an index that cannot be
   /// written is no reason to refuse them; it is made anew as soon as it can be.
-  template <class What>
-  void in_index(What what) {
+  template <class Work>
+  void in_index(Work work) {
     try {
       if (index_behind_)
         rewrite_index();
       else
-        what();
+        work();
     } catch (const std::system_error& e) {
       if (!std::exchange(index_behind_, true))
         log_warn("spool", "cannot write its index", {{"cause", e.what()}});
@@ -372,8 +372,8 @@ private:
       auto kept = rows_of_refused(db_, front_, refused, next_);
       auto gone = delete_rows(db_, front_);
       std::vector<int64_t> numbers;
-      for (const auto& one : front_)
-        numbers.push_back(one.seq);
+      for (const auto& row : front_)
+        numbers.push_back(row.seq);
       // Before COMMIT: what the index does not know of is no loss. For the same reason it hears
       // of what is kept only afterwards.
       in_index([&] { index_.remove(numbers); });
@@ -463,8 +463,8 @@ private:
   /// Somebody has seen what is missing.
   void forget() {
     std::vector<int64_t> numbers;
-    for (const auto& one : missing_)
-      numbers.push_back(one.number);
+    for (const auto& row : missing_)
+      numbers.push_back(row.number);
     missing_.clear();
     in_index([&] { index_.remove(numbers); });
   }

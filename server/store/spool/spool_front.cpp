@@ -10,7 +10,7 @@
 namespace phi::store {
 namespace {
 
-/// The id of the batch that keeps what was refused of the one with this id.
+/// The id of the batch that keeps what was refused of the batch with this id.
 std::string id_of_refused(const std::string& id) {
   auto out = identity_digest{}.of("refused", id);
   return {reinterpret_cast<const char*>(out.data()), out.size()};
@@ -18,24 +18,24 @@ std::string id_of_refused(const std::string& id) {
 
 /// The row that keeps what the database has `refused` of one batch, by their places in it; it has
 /// no number yet. Nothing when an earlier try has written it, or when the batch has gone.
-std::optional<kept_batch> row_of_refused(sqlite_connection& db, const front_batch& of,
+std::optional<kept_batch> row_of_refused(sqlite_connection& db, const front_batch& from,
                                          std::span<const refused_event> refused) {
-  auto id = id_of_refused(of.id);
+  auto id = id_of_refused(from.id);
   if (number_of(db, id))
     return std::nullopt;
   const auto& why = refused.front().detail;
   statement ask{db, select_kept + "WHERE seq = ?1"};
-  if (!ask.bind(1, of.seq).step()) {
+  if (!ask.bind(1, from.seq).step()) {
     log_error("spool", "cannot keep events that the database has refused: their batch has gone",
-              {{"batch", of.seq}, {"events", refused.size()}, {"cause", why}});
+              {{"batch", from.seq}, {"events", refused.size()}, {"cause", why}});
     return std::nullopt;
   }
   auto whole = read_row(ask);
   auto events = unpack_events(whole.body);
   commit_batch rest;
   auto& kept = rest.requests.emplace_back().events;
-  for (const auto& one : refused)
-    kept.push_back(std::move(events.at(one.at)));
+  for (const auto& event : refused)
+    kept.push_back(std::move(events.at(event.at)));
   kept_batch row{.id = id,
                  .taken_us = whole.taken_us,
                  .events = static_cast<int64_t>(kept.size()),
@@ -57,10 +57,10 @@ std::optional<int64_t> number_of(sqlite_connection& db, const std::string& id) {
 std::vector<front_batch> delete_rows(sqlite_connection& db, const std::vector<front_batch>& front) {
   std::vector<front_batch> out;
   statement gone{db, "DELETE FROM batch WHERE seq = ?1"};
-  for (const auto& one : front) {
-    gone.bind(1, one.seq).execute();
+  for (const auto& batch : front) {
+    gone.bind(1, batch.seq).execute();
     if (db.changes() > 0)
-      out.push_back(one);
+      out.push_back(batch);
   }
   return out;
 }
@@ -70,11 +70,11 @@ std::vector<kept_batch> rows_of_refused(sqlite_connection& db,
                                         std::span<const refused_event> refused, int64_t& next) {
   std::vector<kept_batch> out;
   while (!refused.empty()) {
-    auto of = refused.front().request;
+    auto request = refused.front().request;
     auto end = std::find_if(refused.begin(), refused.end(),
-                            [&](const auto& one) { return one.request != of; });
+                            [&](const auto& event) { return event.request != request; });
     auto some = refused.first(static_cast<size_t>(end - refused.begin()));
-    if (auto row = row_of_refused(db, front.at(of), some)) {
+    if (auto row = row_of_refused(db, front.at(request), some)) {
       row->seq = next++;
       out.push_back(std::move(*row));
     }
@@ -84,12 +84,13 @@ std::vector<kept_batch> rows_of_refused(sqlite_connection& db,
 }
 
 std::optional<spool_depth> depth_without(spool_depth depth, const std::vector<front_batch>& gone) {
-  for (const auto& one : gone) {
-    if (one.aside || depth.batches == 0 || depth.events < one.events || depth.bytes < one.bytes)
+  for (const auto& batch : gone) {
+    if (batch.aside || depth.batches == 0 || depth.events < batch.events
+        || depth.bytes < batch.bytes)
       return std::nullopt;
     --depth.batches;
-    depth.events -= one.events;
-    depth.bytes -= one.bytes;
+    depth.events -= batch.events;
+    depth.bytes -= batch.bytes;
   }
   return depth;
 }

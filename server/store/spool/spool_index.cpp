@@ -22,14 +22,14 @@ constexpr std::string_view first_line = "phi-spool-index 1";
 constexpr std::string_view any_first_line = "phi-spool-index ";
 constexpr size_t check_size = 16;
 
-[[noreturn]] void fail(const std::string& what, const std::string& path) {
-  throw std::system_error{errno, std::generic_category(), what + " " + path};
+[[noreturn]] void fail(const std::string& attempt, const std::string& path) {
+  throw std::system_error{errno, std::generic_category(), attempt + " " + path};
 }
 
 /// '+' a batch came, '-' it went, '=' the highest number.
-std::string line_of(char what, indexed_batch one) {
+std::string line_of(char sign, indexed_batch batch) {
   auto text =
-    std::string{what} + " " + std::to_string(one.number) + " " + std::to_string(one.events);
+    std::string{sign} + " " + std::to_string(batch.number) + " " + std::to_string(batch.events);
   return text + " " + hex_digest(text).substr(0, check_size) + "\n";
 }
 
@@ -39,13 +39,13 @@ std::optional<std::pair<char, indexed_batch>> parse(std::string_view line) {
   auto text = line.substr(0, line.size() - check_size - 1);
   if (hex_digest(text).substr(0, check_size) != line.substr(text.size() + 1))
     return std::nullopt;
-  indexed_batch one;
+  indexed_batch batch;
   const auto* end = text.data() + text.size();
-  auto number = std::from_chars(text.data() + 2, end, one.number);
+  auto number = std::from_chars(text.data() + 2, end, batch.number);
   if (number.ec != std::errc{} || number.ptr == end
-      || std::from_chars(number.ptr + 1, end, one.events).ec != std::errc{})
+      || std::from_chars(number.ptr + 1, end, batch.events).ec != std::errc{})
     return std::nullopt;
-  return std::pair{text[0], one};
+  return std::pair{text[0], batch};
 }
 
 /// What came and did not go, each once.
@@ -53,8 +53,8 @@ std::vector<indexed_batch> without(std::vector<indexed_batch> came, std::vector<
   std::sort(came.begin(), came.end());
   came.erase(std::unique(came.begin(), came.end()), came.end());
   std::sort(went.begin(), went.end());
-  std::erase_if(came, [&](const indexed_batch& one) {
-    return std::binary_search(went.begin(), went.end(), one.number);
+  std::erase_if(came, [&](const indexed_batch& batch) {
+    return std::binary_search(went.begin(), went.end(), batch.number);
   });
   return came;
 }
@@ -111,9 +111,9 @@ void spool_index::append(const std::string& lines) {
   size_ += lines.size();
 }
 
-void spool_index::add(indexed_batch one) {
-  append(line_of('+', one));
-  last_ = std::max(last_, one.number);
+void spool_index::add(indexed_batch batch) {
+  append(line_of('+', batch));
+  last_ = std::max(last_, batch.number);
 }
 
 void spool_index::remove(std::span<const int64_t> numbers) {
@@ -126,8 +126,8 @@ void spool_index::remove(std::span<const int64_t> numbers) {
 
 void spool_index::replace(const std::vector<indexed_batch>& held, int64_t last) {
   std::string text = std::string{first_line} + "\n" + line_of('=', {last, 0});
-  for (const auto& one : held)
-    text += line_of('+', one);
+  for (const auto& batch : held)
+    text += line_of('+', batch);
   auto fresh = path_ + ".new";
   auto file = open_file(fresh, open_mode::write_anew);
   if (!file)

@@ -22,8 +22,8 @@ struct indexed_batch {
 
 inline int64_t events_of(const std::vector<indexed_batch>& list) {
   int64_t out = 0;
-  for (const auto& one : list)
-    out += one.events;
+  for (const auto& batch : list)
+    out += batch.events;
   return out;
 }
 
@@ -49,7 +49,7 @@ public:
   uint64_t size() const { return size_; } ///< bytes
 
   /// A batch has come. On disk when it returns; throws std::system_error when it cannot be written.
-  void add(indexed_batch one);
+  void add(indexed_batch batch);
   /// Batches are about to go. The same.
   void remove(std::span<const int64_t> numbers);
   /// These batches and no others: the file is written anew. The same.

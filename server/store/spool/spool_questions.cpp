@@ -90,8 +90,8 @@ bool check_some(sqlite_connection& db, int64_t last, spool_progress& so_far) {
 
 json show_check(const spool_progress& all, const std::vector<indexed_batch>& missing) {
   json damaged = json::array();
-  for (const auto& one : all.damaged)
-    damaged.push_back({{"batch", one.number}, {"events", one.events}, {"why", one.why}});
+  for (const auto& found : all.damaged)
+    damaged.push_back({{"batch", found.number}, {"events", found.events}, {"why", found.why}});
   json gone = json::array();
   for (size_t i = 0; i < std::min(missing.size(), most_named); ++i)
     gone.push_back({{"batch", missing[i].number}, {"events", missing[i].events}});

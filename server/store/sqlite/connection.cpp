@@ -28,8 +28,8 @@ void sqlite_connection::close() noexcept {
   handle_ = nullptr;
 }
 
-void sqlite_connection::fail(const std::string& what) const {
-  throw sqlite_error{sqlite3_extended_errcode(handle_), what + ": " + sqlite3_errmsg(handle_)};
+void sqlite_connection::fail(const std::string& attempt) const {
+  throw sqlite_error{sqlite3_extended_errcode(handle_), attempt + ": " + sqlite3_errmsg(handle_)};
 }
 
 void sqlite_connection::run(const std::string& sql) {

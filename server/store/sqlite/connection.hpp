@@ -36,7 +36,8 @@ public:
   sqlite_connection& operator=(const sqlite_connection&) = delete;
 
   void open(const std::string& file, access mode);
-  /// Closes; every statement must be gone. Harmless when closed already.
+  /// Closes; statements that are left keep it half open until they go. Harmless when closed
+  /// already.
   void close() noexcept;
   bool is_open() const { return handle_ != nullptr; }
 
@@ -60,7 +61,7 @@ public:
   void abandon_transaction() noexcept;
 
   sqlite3* handle() const { return handle_; }
-  [[noreturn]] void fail(const std::string& what) const;
+  [[noreturn]] void fail(const std::string& attempt) const;
 
 private:
   static int check(void* self);

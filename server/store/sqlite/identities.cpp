@@ -111,9 +111,9 @@ void identities::make_run_now() {
 std::vector<statistics::compared> compare_identities(sqlite_connection& db) {
   statistics::compared number{"identities"};
   statistics::compared sum{"sum of identities"};
-  auto take = [](const digest& one, auto& counted, auto& added) {
+  auto take = [](const digest& identity, auto& counted, auto& added) {
     uint64_t half = 0;
-    std::memcpy(&half, one.data() + sizeof half, sizeof half);
+    std::memcpy(&half, identity.data() + sizeof half, sizeof half);
     ++counted;
     added = (added + (half >> 1)) & std::numeric_limits<int64_t>::max();
   };
@@ -122,16 +122,16 @@ std::vector<statistics::compared> compare_identities(sqlite_connection& db) {
   for (const auto& run : tables.runs()) {
     last_seq = std::max(last_seq, run.last_seq);
     for (size_t i = 0; i < run.blocks(); ++i)
-      for (const auto& one : tables.block(run, i))
-        take(one, number.derived, sum.derived);
+      for (const auto& identity : tables.block(run, i))
+        take(identity, number.derived, sum.derived);
   }
   statement rows{db, sql::identities_after};
   rows.bind(1, all_rows).bind(2, no_limit);
   while (rows.step()) {
-    auto one = digest_of(rows, 1);
-    take(one, number.rows, sum.rows);
+    auto identity = digest_of(rows, 1);
+    take(identity, number.rows, sum.rows);
     if (rows.integer(0) > last_seq) // known in memory
-      take(one, number.derived, sum.derived);
+      take(identity, number.derived, sum.derived);
   }
   return {number, sum};
 }
@@ -181,9 +181,9 @@ void identities::give_up_run() {
 
 bool identities::catch_up() {
   give_up_run(); // it may have been swept up
-  auto numbers = [](const std::vector<identity_run>& of) {
+  auto numbers = [](const std::vector<identity_run>& runs) {
     std::set<int64_t> out;
-    for (const auto& run : of)
+    for (const auto& run : runs)
       out.insert(run.number);
     return out;
   };

@@ -44,8 +44,8 @@ std::string_view unsealed(const statement& row, int column, const char* kind) {
 }
 
 template <class T>
-std::string_view bytes_of(std::span<const T> of) {
-  return {reinterpret_cast<const char*>(of.data()), of.size_bytes()};
+std::string_view bytes_of(std::span<const T> values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size_bytes()};
 }
 
 template <class T>
@@ -56,8 +56,8 @@ std::vector<T> copied(std::string_view bytes) {
 }
 
 struct reset_at_end {
-  statement& of;
-  ~reset_at_end() { of.reset(); }
+  statement& used;
+  ~reset_at_end() { used.reset(); }
 };
 
 /// Where a digest belongs: in which part of a filter, and which bits of it.
@@ -154,9 +154,9 @@ bool identity_tables::filter_passes(const identity_run& run, size_t number, cons
   auto offset = (number - first) * sizeof(block_filter);
   if (offset + sizeof(block_filter) > some.size())
     throw damaged_run{"a filter of a run of identities is cut off"};
-  block_filter one;
-  std::memcpy(&one, some.data() + offset, sizeof one);
-  return one.may_contain(key);
+  block_filter filter;
+  std::memcpy(&filter, some.data() + offset, sizeof filter);
+  return filter.may_contain(key);
 }
 
 bool identity_tables::block_contains(const identity_run& run, size_t number, const digest& key) {

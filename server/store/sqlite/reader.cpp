@@ -35,7 +35,7 @@ public:
   query_answer answer(const reader_query& query, work_watch& watch) override {
     return try_answer(watch, [&] {
       return in_transaction(
-        [&] { return std::visit([this](const auto& one) { return answer_of(one); }, query); });
+        [&] { return std::visit([this](const auto& asked) { return answer_of(asked); }, query); });
     });
   }
 

@@ -65,10 +65,10 @@ run_merge::run_merge(identity_tables& tables, identity_run into,
 bool run_merge::step(size_t digests) {
   size_t done = 0;
   for (; done < digests && !waiting_.empty(); waiting_.pop_back()) {
-    auto& one = waiting_.back();
-    one.left = one.from->more();
-    done += one.left.size();
-    take_up(one);
+    auto& next = waiting_.back();
+    next.left = next.from->more();
+    done += next.left.size();
+    take_up(next);
   }
   for (; done < digests && waiting_.empty() && !parts_.empty(); ++done)
     take_smallest();
@@ -80,22 +80,22 @@ bool run_merge::step(size_t digests) {
   return true;
 }
 
-void run_merge::take_up(part& one) {
-  if (one.left.empty())
+void run_merge::take_up(part& next) {
+  if (next.left.empty())
     return;
-  parts_.push_back(std::move(one));
+  parts_.push_back(std::move(next));
   std::push_heap(parts_.begin(), parts_.end(), later);
 }
 
 void run_merge::take_smallest() {
   std::pop_heap(parts_.begin(), parts_.end(), later);
-  auto one = std::move(parts_.back());
+  auto next = std::move(parts_.back());
   parts_.pop_back();
-  block_.push_back(one.left.front());
-  one.left = one.left.subspan(1);
-  if (one.left.empty())
-    one.left = one.from->more();
-  take_up(one);
+  block_.push_back(next.left.front());
+  next.left = next.left.subspan(1);
+  if (next.left.empty())
+    next.left = next.from->more();
+  take_up(next);
   if (block_.size() == digests_a_block)
     put_block();
 }
@@ -106,8 +106,8 @@ void run_merge::put_block() {
   tables_.put_block(made_.number, made_.blocks(), block_);
   made_.fences.push_back(block_.front());
   auto& filter = filters_.emplace_back();
-  for (const auto& one : block_)
-    filter.add(one);
+  for (const auto& digest : block_)
+    filter.add(digest);
   made_.digests += static_cast<int64_t>(block_.size());
   block_.clear();
   if (filters_.size() == filters_a_row)

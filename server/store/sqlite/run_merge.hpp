@@ -39,7 +39,7 @@ private:
     std::span<const digest> left;
   };
 
-  void take_up(part& one);
+  void take_up(part& next);
   void take_smallest();
   void put_block();
   void put_filters();

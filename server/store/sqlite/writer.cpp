@@ -380,10 +380,10 @@ private:
     auto ours_alone = pieces_of(ours);
     auto some = spread_of(pieces, trial_pieces);
     auto would_store_of = [this, &batch](const commit_batch& whose) {
-      return [this, &batch, &whose](const batch_piece& one) {
+      return [this, &batch, &whose](const batch_piece& piece) {
         if (batch.abandoned())
           throw std::runtime_error("abandoned");
-        return would_store(whose, one);
+        return would_store(whose, piece);
       };
     };
     return std::any_of(ours_alone.begin(), ours_alone.end(), would_store_of(ours))

@@ -10,7 +10,7 @@ using namespace phi::http;
 using namespace phi::testing;
 using namespace std::chrono_literals;
 
-TEST_CASE("listener: a connection has its request served, and is counted") {
+TEST_CASE("loop listener: a connection has its request served, and is counted") {
   loop_listener_fixture at;
   CHECK_FALSE(at.front.is_open());
   at.open();
@@ -24,7 +24,7 @@ TEST_CASE("listener: a connection has its request served, and is counted") {
   CHECK(at.front.made_room() == 0);
 }
 
-TEST_CASE("listener: when all places are taken new ones wait, until one goes") {
+TEST_CASE("loop listener: when all places are taken new ones wait, until one goes") {
   loop_listener_fixture at;
   at.open(false, 2);
   auto first = at.knock();
@@ -43,7 +43,7 @@ TEST_CASE("listener: when all places are taken new ones wait, until one goes") {
   CHECK(at.loop.links.count() == 2);
 }
 
-TEST_CASE("listener: with all places taken who has been silent longest goes") {
+TEST_CASE("loop listener: with all places taken who has been silent longest goes") {
   loop_listener_fixture at;
   at.open(false, 2);
   auto first = at.knock();
@@ -61,8 +61,8 @@ TEST_CASE("listener: with all places taken who has been silent longest goes") {
   CHECK_FALSE(third.ended());
 }
 
-TEST_CASE(
-  "listener: once it is shut to new clients, who waits is taken whether there is room or not") {
+TEST_CASE("loop listener: once it is shut to new clients, who waits is taken whether there is room "
+          "or not") {
   loop_listener_fixture at;
   at.open(false, 1);
   auto first = at.knock();
@@ -82,7 +82,7 @@ TEST_CASE(
     CHECK_FALSE(client->ended());
 }
 
-TEST_CASE("listener: who waits before an inherited listener is its heir's") {
+TEST_CASE("loop listener: who waits before an inherited listener is its heir's") {
   loop_listener_fixture at;
   at.open(true, 1);
   auto first = at.knock();

@@ -36,10 +36,8 @@ public:
     auto now = steady::now();
     if (now < next_)
       return;
-    next_ = now + (terminal_ ? 200ms : 10'000ms);
+    next_ = now + pause_;
     auto seconds = std::chrono::duration<double>(now - began_).count();
-    if (seconds < 0.2)
-      return;
     shown_ = true;
     auto rate = static_cast<double>(lines) / seconds;
     auto left = done > 0.001 ? seconds / done * (1 - done) : 0;
@@ -58,9 +56,10 @@ public:
 private:
   std::string name_;
   bool terminal_ = is_terminal(standard_error);
+  steady::duration pause_ = terminal_ ? 200ms : 10'000ms;
   bool shown_ = false;
   steady::time_point began_ = steady::now();
-  steady::time_point next_ = steady::now();
+  steady::time_point next_ = began_ + pause_; ///< what is over soon needs no progress
 };
 
 delivered_counts import_file(const command_context& context, const std::string& file,

@@ -42,8 +42,8 @@ void print_report(const json& report) {
   for (const auto& row : report.value("actors", json::array())) {
     std::string did;
     const auto work = row.value("did", json::object());
-    for (const auto& [what, count] : work.items())
-      did += (did.empty() ? "" : ", ") + what + " " + show_json(count);
+    for (const auto& [name, count] : work.items())
+      did += (did.empty() ? "" : ", ") + name + " " + show_json(count);
     if (row.contains("trouble"))
       did += (did.empty() ? "" : "; ") + row["trouble"].get<std::string>();
     rows.push_back({row.value("actor", "?"), row.value("state", "?"), time(row, "releasedMs"),
