@@ -63,7 +63,11 @@ admin_actor::behavior_type admin_behavior(self_ptr self, child_identity who,
   if (!attached)
     fail_to_start(self, attached.why());
   return handlers(
-    self, [](atom::stop, const stop_order&) { fault_point("admin.stop"); },
+    self,
+    [self](atom::stop, const stop_order&) {
+      fault_point("admin.stop");
+      self->state.stopping = true;
+    },
     [self](atom::release, const release_order&) {
       fault_point("admin.release");
       leave(self, {.did = {{"requests", self->state.requests}}});

@@ -13,6 +13,7 @@ struct admin_state {
   console_port_ptr console;
   uint64_t requests = 0;
   uint64_t backups = 0;
+  bool stopping = false; ///< what the service is from then on does not change any more
 };
 
 /// `attach` is called once with this actor; from then on it gets every request line.

@@ -58,6 +58,8 @@ void stop_service(self_ptr self, const admin_call& call) {
 }
 
 void set_lame_duck(self_ptr self, const admin_call& call, bool on) {
+  if (self->state.stopping)
+    return call.fail(admin_wire::refused, "the service is stopping");
   call.answer({{"accepted", true}});
   tell_urgent(self, self->state.who.supervisor, atom::lame_duck_v, on);
 }

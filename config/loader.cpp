@@ -11,7 +11,9 @@
 #include <toml.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -164,9 +166,11 @@ public:
 
   void read_file(const std::string& file) {
     try {
-      if (std::filesystem::is_directory(file) || !std::ifstream{file})
-        return problem("cannot read the configuration file " + file
-                       + "; name an existing file with --config, or leave --config out");
+      bool directory = std::filesystem::is_directory(file);
+      if (directory || !std::ifstream{file})
+        return problem("cannot read the configuration file " + file + ": "
+                       + std::strerror(directory ? EISDIR : errno)
+                       + "; name another file with --config, or leave --config out");
       read_table("", toml::parse(file));
     } catch (const toml::exception& e) {
       problem(one_place(e));

@@ -106,10 +106,11 @@ int check_configuration(const command_line& line, const loaded_config& loaded) {
 std::optional<int> command_line::parse(int argc, char** argv) {
   CLI::App app{"phi-backend: counts usage events, each exactly once", "phi-backend"};
   app.add_option("--config", file, "Configuration file (TOML)")->type_name("FILE");
-  app.add_flag("--check", check, "Check the configuration and start nothing");
+  auto* only_check = app.add_flag("--check", check, "Check the configuration and start nothing");
   app.add_option("--unit", unit, "With --check: hold the deadlines against this systemd unit")
     ->type_name("UNIT")
-    ->capture_default_str();
+    ->capture_default_str()
+    ->needs(only_check);
   app.add_flag("--print-config", print, "Print the values in effect and where each came from");
   auto* checking = app
                      .add_option("--check-database", database,
@@ -129,7 +130,8 @@ std::optional<int> command_line::parse(int argc, char** argv) {
     app.parse(argc, argv);
     return std::nullopt;
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : static_cast<int>(exit_code::usage);
+    bool asked_for_help = app.exit(e) == 0;
+    return asked_for_help && std::cout.flush() ? 0 : static_cast<int>(exit_code::usage);
   }
 }
 

@@ -41,6 +41,19 @@ inline std::string in_small_letters(std::string_view text) {
   return out;
 }
 
+/// How many letters of a name may be wrong. Of a short name one: else any other short one would do.
+inline size_t most_letters_wrong(size_t letters) {
+  return letters <= 3 ? 1 : std::max<size_t>(2, letters / 3);
+}
+
+/// The same where a name such as server.port stands for `candidate`: the section that they share is
+/// no likeness.
+inline size_t most_letters_wrong(std::string_view name, std::string_view candidate) {
+  auto section = name.substr(0, name.rfind('.') + 1);
+  return most_letters_wrong(candidate.starts_with(section) ? name.size() - section.size()
+                                                           : name.size());
+}
+
 /// Those of `known` that are closest to `name`, all equally; none when none is close. Capitals do
 /// not matter. Nothing is close to nothing: whoever wrote no name at all meant none of the short
 /// ones.
@@ -49,15 +62,14 @@ inline std::vector<std::string> all_closest(std::string_view name,
   std::vector<std::string> best;
   if (name.empty() || name.size() > longest_misspelt)
     return best;
-  // Of a short name one letter may be wrong: else any other short one would do.
-  size_t best_distance = name.size() <= 3 ? 1 : std::max<size_t>(2, name.size() / 3);
+  auto best_distance = most_letters_wrong(name.size());
   auto wanted = in_small_letters(name);
   for (const auto& candidate : known) {
     auto longer = std::max(name.size(), candidate.size());
     if (longer - std::min(name.size(), candidate.size()) > best_distance)
       continue; // so many letters must be put in or taken out at least
     auto distance = edit_distance(wanted, in_small_letters(candidate));
-    if (distance > best_distance)
+    if (distance > std::min(best_distance, most_letters_wrong(name, candidate)))
       continue;
     if (distance < best_distance)
       best.clear();

@@ -177,8 +177,9 @@ result<created_token> console::create_token(const std::string& name,
     return outcome::failure(
       std::to_string(tokens_->anonymous())
       + " requests have come without a token; from the first token on such requests"
-        " are refused with 401, and there is no way back while the service runs."
-        " Say --yes (\"confirmed\": true) when your clients can have theirs");
+        " are refused with 401, also when all tokens are revoked: to go back, stop the service and"
+        " remove tokens.json from its state directory. Confirm it (phictl: --yes) when your clients"
+        " can have theirs");
   auto made = tokens_->create(name, std::move(wanted), expires);
   if (!made)
     return outcome::failure(made.why());

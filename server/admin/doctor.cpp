@@ -164,7 +164,8 @@ finding examine_salt(const config& settings) {
 /// What the file and the environment say now: the next start takes it.
 finding examine_next_settings(const observed_service& seen) {
   const std::string subject = "configuration";
-  const std::string remedy = "correct it; phi-backend --check says the same";
+  const std::string remedy =
+    "correct it; phi-backend --check says the same, with the --config of the service";
   if (!seen.next.accepted)
     return bad(subject, code::settings_invalid,
                "the next start or reload would fail: " + seen.next.accepted.why(), remedy);

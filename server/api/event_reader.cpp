@@ -390,9 +390,11 @@ private:
       return reject(error_code::invalid_time, "/time",
                     "expected an RFC 3339 time such as 2026-01-31T12:00:00Z");
     if (*time > now_us_ + limits_.max_future_us)
-      return reject(error_code::invalid_time, "/time", "the time is too far in the future");
+      return reject(error_code::invalid_time, "/time",
+                    "the time is too far in the future (stats.max_future_secs)");
     if (*time < now_us_ - limits_.max_age_us)
-      return reject(error_code::invalid_time, "/time", "the time is too far in the past");
+      return reject(error_code::invalid_time, "/time",
+                    "the time is too far in the past (stats.max_age_days)");
     if (limits_.start_at_us && *time < *limits_.start_at_us)
       return reject(error_code::invalid_time, "/time", "the time is before stats.start_at");
     now_.time_us = *time;

@@ -45,9 +45,9 @@ std::string problem_json(error_code code, std::string_view detail, std::string_v
   return dump(out);
 }
 
-std::string problem_answer(error_code code, std::string_view request_id) {
+std::string problem_answer(error_code code, std::string_view detail, std::string_view request_id) {
   auto status = facts(code).http_status;
-  auto body = problem_json(code, {}, request_id);
+  auto body = problem_json(code, detail, request_id);
   return "HTTP/1.1 " + std::to_string(status) + " " + std::string{reason_phrase(status)}
          + "\r\nConnection: close\r\nContent-Type: application/problem+json\r\nX-Request-Id: "
          + std::string{request_id} + "\r\nContent-Length: " + std::to_string(body.size())

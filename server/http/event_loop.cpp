@@ -306,7 +306,7 @@ private:
     auto id = exchanges_.next_request_id();
     if (wants_requests(settings_))
       log_refusal(settings_, why, link, id);
-    return api::problem_answer(why, id);
+    return api::problem_answer(why, describe_limit(why, settings_), id);
   }
 
   // -- time -------------------------------------------------------------------------------------

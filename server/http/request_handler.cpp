@@ -78,8 +78,11 @@ decision request_handler::decide(const request_fields& request, exchange& curren
     return problem(current, error_code::not_found,
                    settings_.stats.enabled ? "" : "statistics are switched off (stats.enabled)");
   auto refused = admit(request.authorization, route->serves->needs, settings_, *shared_.tokens);
-  return refused == error_code::none ? serve(request, current, draining)
-                                     : problem(current, refused);
+  if (refused == error_code::none)
+    return serve(request, current, draining);
+  auto needed =
+    "this path needs a token of scope " + std::string{api::to_string(route->serves->needs)};
+  return problem(current, refused, refused == error_code::forbidden ? needed : "");
 }
 
 decision request_handler::serve(const request_fields& request, exchange& current, bool draining) {

@@ -47,9 +47,9 @@ outcome check_names(const std::set<std::string>& wanted, const std::string_view 
       std::string all;
       for (auto name : known)
         all += (all.empty() ? "" : ", ") + std::string{name};
-      return outcome::failure("there is no " + kind + " \"" + name + "\""
-                              + (best.empty() ? "" : "; did you mean " + best + "?")
-                              + " All: " + all);
+      return outcome::failure(
+        "there is no " + kind + " \"" + name + "\""
+        + (best.empty() ? "; there are " + all : "; did you mean " + best + "?"));
     }
   return {};
 }

@@ -84,6 +84,7 @@ TEST_CASE("drain, undrain, dump, log level, config, doctor, reload") {
   CHECK(service.wait_for_log("supervisor is ready"));
 
   CHECK(ctl(dir, {"dump"}).code == 0);
+  CHECK(ctl(dir, {"--json", "dump"}).out == "{\"dumped\":true}\n");
   CHECK(service.wait_for_log("dumps an actor actor=store"));
 
   CHECK(ctl(dir, {"log-level"}).out == "info\n");
@@ -96,6 +97,10 @@ TEST_CASE("drain, undrain, dump, log level, config, doctor, reload") {
   CHECK(has(config.out, "config.toml:2"));
   CHECK(has(ctl(dir, {"config", "show", "server.port"}).out, "environment APP_SERVER_PORT"));
   CHECK(ctl(dir, {"config", "show", "nothing-like-it"}).code == 1);
+  auto shown = json::parse(ctl(dir, {"--json", "config", "show", "server.port"}).out);
+  REQUIRE(shown.size() == 1);
+  CHECK(shown[0]["key"] == "server.port");
+  CHECK(ctl(dir, {"--json", "config", "show", "nothing-like-it"}).code == 1);
   CHECK(has(ctl(dir, {"config", "diff"}).out, "what is in effect"));
   std::ofstream{dir.path("config.toml")} << "[server]\nthreads = 2\nmax_body_bytes = 5000\n";
   auto diff = ctl(dir, {"config", "diff"});
@@ -107,6 +112,7 @@ TEST_CASE("drain, undrain, dump, log level, config, doctor, reload") {
   auto broken = ctl(dir, {"config", "check"});
   CHECK(broken.code == 1);
   CHECK(has(broken.err, "did you mean server.threads?"));
+  CHECK(has(broken.err, "\n    thraeds = 2\n")); // the line, as it is in the file
   CHECK(ctl(dir, {"reload"}).code == 1);
 
   auto ill = ctl(dir, {"doctor"});
@@ -156,7 +162,8 @@ TEST_CASE("doctor, where no service answers: that, and how the last run ended") 
 TEST_CASE("exit statuses: usage, not running, timed out, refused") {
   temp_dir dir;
   CHECK(ctl(dir, {"status"}).code == 3);
-  CHECK(has(ctl(dir, {"status"}).err, "phictl start"));
+  CHECK(
+    has(ctl(dir, {"status"}).err, "there is no unit phi-backend.service here, so run phi-backend"));
   CHECK(ctl(dir, {"no-such-command"}).code == 2);
   CHECK(has(ctl(dir, {"statsu"}).err, "there is no command statsu; did you mean stat"));
   CHECK(has(ctl(dir, {"stast"}).err, "there is no command stast; did you mean start or stats?"));

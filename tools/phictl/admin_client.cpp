@@ -5,6 +5,7 @@
 #include "protocol/platform/sockets.hpp"
 #include "protocol/platform/users.hpp"
 #include "tools/phictl/output.hpp"
+#include "tools/phictl/unit.hpp"
 
 #include <cerrno>
 #include <cstdlib>
@@ -60,12 +61,26 @@ std::chrono::milliseconds left_until(steady::time_point until) {
   return std::chrono::ceil<std::chrono::milliseconds>(until - steady::now());
 }
 
-std::string explain(const std::string& path, int error) {
+/// What may help where no service runs.
+std::string how_to_start(const command_context& context) {
+  return unit_installed(context) ? "start it with: phictl start"
+                                 : "there is no unit " + context.unit + " here, so run phi-backend";
+}
+
+std::string not_permitted(const std::string& path) {
+  return "not permitted: only root, the service's user and the members of admin.group may use "
+         + path + "; try: sudo phictl ...";
+}
+
+failure no_answer(const command_context& context, const std::string& path, int error) {
   if (error == EACCES || error == EPERM)
-    return "not permitted: only root, the service's user and the members of admin.group may use "
-           + path + "; try: sudo phictl ...";
-  return "nobody answers at " + path + " (" + std::strerror(error)
-         + "): the service is not running. Start it with: phictl start";
+    return {exit_status::failed, not_permitted(path)};
+  if (facts_at(path) && !is_socket(path))
+    return {exit_status::failed, path
+                                   + " is no socket; name the admin socket of a service, such as"
+                                     " /run/phi-backend/admin.sock"};
+  return {exit_status::not_running, "nobody answers at " + path + " (" + std::strerror(error)
+                                      + "): the service is not running; " + how_to_start(context)};
 }
 
 } // namespace
@@ -81,9 +96,16 @@ std::string find_admin_socket(const command_context& context) {
     if (is_socket(place))
       return place;
     else if (may_not_enter(place))
-      throw failure{exit_status::failed, explain(place, EACCES)};
-  if (is_own_socket("data/admin.sock"))
-    return "data/admin.sock";
+      throw failure{exit_status::failed, not_permitted(place)};
+  const std::string beside = "data/admin.sock";
+  if (is_own_socket(beside))
+    return beside;
+  if (may_not_enter(beside))
+    throw failure{exit_status::failed, not_permitted(beside)};
+  if (is_socket(beside))
+    throw failure{exit_status::failed, beside
+                                         + " is in a directory of another user's: name it with"
+                                           " --socket if you trust it"};
   return {};
 }
 
@@ -91,15 +113,13 @@ admin_client::admin_client(const command_context& context) : path_(find_admin_so
   if (path_.empty())
     throw failure{exit_status::not_running,
                   "found no admin socket in /run/phi-backend or ./data: the service is not running"
-                  " here. Start it with: phictl start; or name the socket with --socket"};
+                  " here; "
+                    + how_to_start(context) + ", or name the socket with --socket"};
   if (!can_be_socket(path_))
     throw failure{exit_status::usage, "--socket: the path is too long for a Unix socket"};
   socket_ = connect_to(path_);
   if (!socket_) {
-    int error = errno;
-    throw failure{error == EACCES || error == EPERM ? exit_status::failed
-                                                    : exit_status::not_running,
-                  explain(path_, error)};
+    throw no_answer(context, path_, errno);
   }
   if (!may_be_service(socket_, path_))
     throw failure{exit_status::failed,
@@ -114,7 +134,7 @@ int admin_client::take_file() {
 
 failure admin_client::closed() const {
   if (rest_.empty() && !answered_ && may_be_turned_away(socket_))
-    return {exit_status::failed, explain(path_, EACCES)};
+    return {exit_status::failed, not_permitted(path_)};
   return {exit_status::not_running, "the service has closed the connection"};
 }
 

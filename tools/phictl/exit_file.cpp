@@ -153,11 +153,16 @@ std::optional<std::string> running_state_directory(const command_context& contex
 }
 
 std::string silent_state_directory(const command_context& context) {
-  std::error_code ignored;
-  auto was_used = [&](const std::string& place) {
-    for (auto name : {state_files::lock, state_files::last_exit, state_files::running})
-      if (std::filesystem::exists(state_files::path(place, name), ignored))
+  auto was_used = [](const std::string& place) {
+    for (auto name : {state_files::lock, state_files::last_exit, state_files::running}) {
+      std::error_code error;
+      if (std::filesystem::exists(state_files::path(place, name), error))
         return true;
+      if (error == std::errc::permission_denied)
+        throw failure{exit_status::failed,
+                      "not permitted: only root and the service's user may see " + place
+                        + "; try: sudo phictl ..."};
+    }
     return false;
   };
   if (!context.socket.empty()) {

@@ -66,7 +66,7 @@ std::string unknown_command(const CLI::App& app) {
          + (meant.empty() ? "; see " + above + "--help" : "; did you mean " + meant + "?");
 }
 
-/// What CLI11 says, which repeats what was typed. Help goes to stdout.
+/// What CLI11 says, which repeats what was typed. Help goes to stdout. Returns the exit status.
 int tell(const CLI::App& app, const CLI::ParseError& e) {
   std::stringstream out;
   std::stringstream err;
@@ -75,7 +75,22 @@ int tell(const CLI::App& app, const CLI::ParseError& e) {
     print() << line << "\n";
   for (std::string line; std::getline(err, line);)
     warn() << line << "\n";
-  return code;
+  try {
+    print().flush();
+  } catch (const failure& e) {
+    warn() << app.get_name() << ": " << e.what() << "\n";
+    return static_cast<int>(e.status());
+  }
+  return code == 0 ? 0 : static_cast<int>(exit_status::usage);
+}
+
+/// A text of several lines, such as a line of the configuration and a mark under it, is shown as
+/// such; that a line is no message of its own is seen by its indent.
+void warn_lines(const std::string& name, const std::string& text) {
+  std::istringstream in{text};
+  bool first = true;
+  for (std::string line; std::getline(in, line); first = false)
+    warn() << (first ? name + ": " : line.starts_with(' ') ? "" : "  ") << line << "\n";
 }
 
 /// The libraries throw when they meet text that is no UTF-8, and do not say where.
@@ -100,7 +115,13 @@ int main(int argc, char** argv) {
   app.add_option("--socket", context.socket, "The admin socket of the service")->type_name("PATH");
   app.add_option("--timeout", timeout, "Give up after this many seconds")
     ->type_name("SECONDS")
-    ->check(CLI::Range(0.001, 86'400.0));
+    ->check([](const std::string& text) -> std::string { // CLI::Range lets nan through
+      double seconds = 0;
+      bool number = CLI::detail::lexical_cast(text, seconds);
+      return number && seconds >= 0.001 && seconds <= 86'400
+               ? ""
+               : "\"" + text + "\" is no number of seconds from 0.001 to 86400";
+    });
   app.add_option("--unit", context.unit, "The systemd unit of the service")
     ->type_name("UNIT")
     ->capture_default_str();
@@ -121,10 +142,9 @@ int main(int argc, char** argv) {
       warn() << name << ": " << unknown << "\n";
     return static_cast<int>(exit_status::usage);
   } catch (const CLI::ParseError& e) {
-    return tell(app, e) == 0 ? 0 : static_cast<int>(exit_status::usage);
+    return tell(app, e);
   } catch (const failure& e) {
-    if (*e.what() != '\0')
-      warn() << name << ": " << e.what() << "\n";
+    warn_lines(name, e.what());
     return static_cast<int>(e.status());
   } catch (const std::exception& e) { // a defect, or an argument that is no UTF-8
     warn() << name << ": " << what_went_wrong(argc, argv, e) << "\n";

@@ -6,7 +6,9 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <map>
 #include <vector>
@@ -82,15 +84,25 @@ std::vector<arrow> arrows_of(const json& events) {
   return out;
 }
 
-} // namespace
-
-std::vector<std::string> stop_diagram(const std::string& file) {
+std::vector<arrow> arrows_in(const std::string& file) {
   std::ifstream in{file};
+  if (!in)
+    throw failure{exit_status::failed, "cannot read " + file + ": " + std::strerror(errno)};
   auto events = read_json(in);
   if (!events.is_array())
     throw failure{exit_status::failed,
                   file + " is not a whole trace; was the service still writing it?"};
-  auto arrows = arrows_of(events);
+  try {
+    return arrows_of(events);
+  } catch (const json::exception&) {
+    throw failure{exit_status::failed, file + " is JSON, but no trace of phi-backend"};
+  }
+}
+
+} // namespace
+
+std::vector<std::string> stop_diagram(const std::string& file) {
+  auto arrows = arrows_in(file);
   auto first = std::find_if(arrows.begin(), arrows.end(),
                             [](const arrow& sent) { return sent.message == "terminate"; });
   if (first == arrows.end())

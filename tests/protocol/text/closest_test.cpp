@@ -20,6 +20,12 @@ TEST_CASE("suggestions: near names only, and the work is bounded") {
   CHECK(edit_distance("abcd", "badc") == 2);
   CHECK(edit_distance("", "abc") == 3);
   CHECK(closest("x", std::vector<std::string>{"id"}).empty()); // two letters of one
+  // A section that two keys share is no likeness.
+  const std::vector<std::string> keys{"server.host", "server.port", "logging.level"};
+  CHECK(closest("server.nope", keys).empty());
+  CHECK(closest("server.prot", keys) == "server.port");
+  CHECK(closest("serve.port", keys) == "server.port");
+  CHECK(closest("logging.levle", keys) == "logging.level");
   CHECK(closest("ids", std::vector<std::string>{"id"}) == "id");
   CHECK(closest("tz", std::vector<std::string>{"id", "by"}).empty());
   CHECK(closest("utc", std::vector<std::string>{"Etc", "UTC"}) == "UTC");

@@ -26,3 +26,18 @@ TEST_CASE("limits: each from its key, in its unit") {
   CHECK(limits.body_timeout == 7ms);
   CHECK(limits.write_timeout == 8ms);
 }
+
+TEST_CASE("limits: an error that a limit causes names it, and the setting") {
+  config settings;
+  settings.server.max_body_bytes = 4;
+  CHECK(http::describe_limit(error_code::body_too_large, settings)
+        == "more than 4 bytes (server.max_body_bytes)");
+  settings.server.max_header_bytes = 100;
+  settings.server.max_header_count = 7;
+  CHECK(http::describe_limit(error_code::header_too_large, settings)
+        == "more than 100 bytes (server.max_header_bytes) or 7 fields (server.max_header_count)");
+  settings.server.max_uri_bytes = 9;
+  CHECK(http::describe_limit(error_code::uri_too_long, settings)
+        == "more than 9 bytes (server.max_uri_bytes)");
+  CHECK(http::describe_limit(error_code::bad_http, settings) == "");
+}

@@ -16,16 +16,20 @@ struct config_show_options {
 
 void config_show(const command_context& context, const config_show_options& options) {
   auto answer = ask(context, admin_wire::method_config);
+  auto wanted = json::array();
+  for (const auto& setting : answer["settings"])
+    if (setting.value("key", "").find(options.part) != std::string::npos)
+      wanted.push_back(setting);
+  if (wanted.empty())
+    throw failure{exit_status::failed, "no key has \"" + options.part + "\" in its name"};
   if (context.json) {
-    print_json(answer["settings"], 2);
+    print_json(wanted, 2);
     return;
   }
   table rows{{"KEY", "VALUE", "FROM"}};
-  for (const auto& setting : answer["settings"])
-    if (auto key = setting.value("key", ""); key.find(options.part) != key.npos)
-      rows.push_back({key, setting.value("value", ""), setting.value("origin", "")});
-  if (rows.size() == 1)
-    throw failure{exit_status::failed, "no key has \"" + options.part + "\" in its name"};
+  for (const auto& setting : wanted)
+    rows.push_back(
+      {setting.value("key", ""), setting.value("value", ""), setting.value("origin", "")});
   print_table(rows);
 }
 

@@ -2,6 +2,7 @@
 #include "tools/phictl/admin_client.hpp"
 #include "tools/phictl/commands.hpp"
 #include "tools/phictl/output.hpp"
+#include "tools/phictl/unit.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -10,7 +11,10 @@ namespace {
 
 void dump(const command_context& context) {
   ask(context, admin_wire::method_dump);
-  print() << "The state is in the log; see: phictl logs\n";
+  if (context.json)
+    return print_json({{"dumped", true}});
+  print() << "The state is in the log"
+          << (unit_installed(context) ? "; see: phictl logs" : " of the service") << "\n";
 }
 
 } // namespace

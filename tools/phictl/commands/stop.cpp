@@ -62,12 +62,28 @@ void print_blockers(const json& status) {
           << "\n";
 }
 
-void dry_run(const command_context& context) {
+/// What the mode changes of the plan, which is the same for all that end the service.
+const char* effect_of(stop_mode mode) {
+  switch (mode) {
+    case stop_mode::lame_duck: break;
+    case stop_mode::graceful: return "Requests in flight are finished.";
+    case stop_mode::fast: return "Requests in flight are answered 503.";
+    case stop_mode::immediate:
+      return "Immediate: the process ends at once, and nobody is released in any order.";
+  }
+  return "A lame duck releases nobody: readiness fails, and everything still works until a stop.";
+}
+
+void dry_run(const command_context& context, stop_mode mode) {
   admin_client client{context};
   auto plan = client.call(admin_wire::method_plan, json::object(), context.timeout_or(3s));
   auto status = client.call(admin_wire::method_status, json::object(), context.timeout_or(3s));
   if (context.json) {
-    print_json({{"plan", plan}, {"status", status}}, 2);
+    print_json({{"mode", to_string(mode)}, {"plan", plan}, {"status", status}}, 2);
+    return;
+  }
+  if (mode == stop_mode::lame_duck || mode == stop_mode::immediate) {
+    print() << effect_of(mode) << "\nNothing was changed.\n";
     return;
   }
   print() << "A stop that begins now would release, in this order:\n\n";
@@ -76,7 +92,9 @@ void dry_run(const command_context& context) {
     rows.push_back({actor.value("actor", "?"), milliseconds(actor, "budgetMs"),
                     "at " + milliseconds(actor, "limitMs"), joined(actor["after"])});
   print_table(rows);
-  print() << "\nDeadline " << milliseconds(plan, "deadlineMs") << ", forced exit "
+  print() << "\n"
+          << effect_of(mode) << "\nDeadline " << milliseconds(plan, "deadlineMs")
+          << ", forced exit "
           << (plan.contains("hardMs") ? "at " + milliseconds(plan, "hardMs") : "never");
   if (plan.contains("managerMs"))
     print() << ", systemd kills at " << milliseconds(plan, "managerMs");
@@ -219,7 +237,7 @@ void stop_by_systemd(const command_context& context, const stop_options& options
 
 void stop(const command_context& context, const stop_options& options) {
   if (options.dry_run)
-    return dry_run(context);
+    return dry_run(context, parse_stop_mode(options.mode).value_or(stop_mode::graceful));
   if (context.socket.empty() && parse_stop_mode(options.mode) == stop_mode::graceful
       && unit_installed(context))
     return stop_by_systemd(context, options);

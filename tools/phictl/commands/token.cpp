@@ -59,7 +59,13 @@ void create_token(const command_context& context, const token_create_options& op
     return;
   }
   // The secret alone on stdout, for pipes; it is shown this once.
-  print() << made.value("secret", "") << "\n";
+  try {
+    print() << made.value("secret", "") << "\n";
+    print().flush();
+  } catch (const failure& e) {
+    ask(context, admin_wire::method_token_revoke, {{"id", made["id"]}});
+    throw failure{e.status(), std::string{e.what()} + ": nobody has the token, so it is revoked"};
+  }
   warn() << "Token " << made.value("id", "?") << " (" << scopes_of(made) << ")"
          << (made.contains("expires") ? ", until " + made["expires"].get<std::string>() : "")
          << ". It is not kept: store it now.\n";

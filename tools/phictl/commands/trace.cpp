@@ -29,6 +29,8 @@ void trace_on(const command_context& context, const trace_on_options& options) {
        {"userData", options.user_data},
        {"actors", options.actors},
        {"messages", options.messages}});
+  if (context.json)
+    return print_json({{"tracing", true}, {"log", options.log}});
   print() << "Tracing is on" << (options.log ? ", in the log" : "")
           << "; write it out with: phictl trace dump FILE.json\n";
 }
@@ -56,6 +58,8 @@ void trace_dump(const command_context& context, const std::string& file) {
   out << "\n]\n";
   out.close();
   fail_unless_written();
+  if (context.json)
+    return print_json({{"file", file}, {"lines", lines}, {"dropped", dropped}});
   print() << file << " has " << group_digits(lines) << " lines";
   if (dropped > 0)
     print() << "; " << group_digits(dropped) << " older ones were pushed out";
@@ -72,14 +76,16 @@ void add_trace(CLI::App& app, command_context& context) {
   auto* on = trace->add_subcommand("on", "Switch tracing on");
   on->add_flag("--log", options->log, "Write each message to the log as well");
   on->add_flag("--user-data", options->user_data, "Show what users sent, too");
-  on->add_option("--actor", options->actors, "Only what these actors handle");
-  on->add_option("--message", options->messages, "Only these messages");
+  on->add_option("--actor", options->actors, "Only what this actor handles; may be repeated");
+  on->add_option("--message", options->messages, "Only this message; may be repeated");
   on->footer("Example: phictl trace on --actor stats --message commit")
     ->callback([&context, options] { trace_on(context, *options); });
   trace->add_subcommand("off", "Switch tracing off")
     ->footer("Example: phictl trace off")
     ->callback([&context] {
       ask(context, admin_wire::method_trace_off);
+      if (context.json)
+        return print_json({{"tracing", false}});
       print() << "Tracing is off\n";
     });
   auto file = std::make_shared<std::string>();
