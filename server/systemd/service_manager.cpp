@@ -1,5 +1,7 @@
 #include "server/systemd/service_manager.hpp"
 
+#include "protocol/text/terminal_text.hpp"
+
 #include <systemd/sd-daemon.h>
 
 #include <cerrno>
@@ -7,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <string_view>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -20,12 +23,47 @@ std::string field(const char* name, duration value) {
   return std::string{name} + "=" + std::to_string(value / microseconds{1}) + "\n";
 }
 
-/// A message is one datagram and its lines end at a line feed.
+constexpr std::string_view sign_of_life = "WATCHDOG=1\n";
+
+/// A message is one datagram and its lines end at a line feed. The manager ignores a status that is
+/// no UTF-8, and every message of more than 4 KiB as a whole.
 std::string one_line(std::string text) {
+  constexpr size_t longest = 1024;
   for (auto& c : text)
     if (c == '\n' || c == '\r' || c == '\0')
       c = ' ';
-  return text;
+  text = printable(text);
+  if (text.size() <= longest)
+    return text;
+  size_t end = longest;
+  while ((static_cast<unsigned char>(text[end]) & 0xc0) == 0x80)
+    --end; // between two characters
+  return text.substr(0, end) + "...";
+}
+
+/// The line of a message that begins so, with its line feed; empty: there is none.
+std::string_view line_of(std::string_view message, std::string_view beginning) {
+  for (size_t at = 0; at < message.size();) {
+    auto line = message.substr(at, message.find('\n', at) + 1 - at);
+    if (line.starts_with(beginning))
+      return line;
+    at += line.size();
+  }
+  return {};
+}
+
+/// What has not been sent yet, and more. Of several lines of one kind the manager takes the first,
+/// but the last is what holds; which of the states comes last it sees itself.
+std::string merged(std::string_view unsent, std::string_view more) {
+  std::string out;
+  for (size_t at = 0; at < unsent.size();) {
+    auto line = unsent.substr(at, unsent.find('\n', at) + 1 - at);
+    auto kind = line.starts_with("WATCHDOG=") ? line : line.substr(0, line.find('=') + 1);
+    if (line_of(more, kind).empty())
+      out += line;
+    at += line.size();
+  }
+  return out.append(more);
 }
 
 } // namespace
@@ -80,7 +118,7 @@ void service_manager::extend(duration more) {
 
 void service_manager::beat() {
   std::lock_guard lock{mutex_};
-  send("WATCHDOG=1\n");
+  send(std::string{sign_of_life});
 }
 
 void service_manager::trigger() {
@@ -97,7 +135,10 @@ void service_manager::barrier(std::chrono::milliseconds limit) {
   owned_fd theirs{pipe_ends[1]};
   {
     std::lock_guard lock{mutex_};
-    if (!send_now(std::exchange(unsent_, {}) + "BARRIER=1", theirs.get()))
+    if (!unsent_.empty())
+      send({});
+    // Alone: whatever else a message with a barrier says the manager ignores.
+    if (!unsent_.empty() || !send_now("BARRIER=1", theirs.get()))
       return;
   }
   theirs.reset();
@@ -111,17 +152,15 @@ std::string service_manager::status_line() const {
 void service_manager::send(const std::string& lines) {
   if (!present())
     return;
-  auto message = std::exchange(unsent_, {}) + lines;
+  auto message = merged(unsent_, lines);
   if (!send_now(message, -1)) {
-    // Signs of life are only good when they are fresh.
-    constexpr size_t bound = 16 * 1024;
-    if ((errno == EAGAIN || errno == EWOULDBLOCK) && lines != "WATCHDOG=1\n"
-        && message.size() < bound)
+    if (lines != sign_of_life) // they are only good when they are fresh
       unsent_ = std::move(message);
     return;
   }
-  if (auto at = message.rfind("STATUS="); at != message.npos)
-    shown_ = message.substr(at, message.find('\n', at) + 1 - at);
+  unsent_.clear();
+  if (auto line = line_of(message, "STATUS="); !line.empty())
+    shown_ = line;
 }
 
 bool service_manager::send_now(const std::string& message, int descriptor) const {
