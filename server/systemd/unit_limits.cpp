@@ -22,13 +22,29 @@ constexpr auto service_interface = "org.freedesktop.systemd1.Service";
 using bus_ptr = std::unique_ptr<sd_bus, sd_bus* (*)(sd_bus*)>;
 using message_ptr = std::unique_ptr<sd_bus_message, sd_bus_message* (*)(sd_bus_message*)>;
 
+/// Whether the connection is made in time. A call would wait for it however long that takes.
+bool is_connected_within(sd_bus* bus, duration limit) {
+  for (auto end = clock::now() + limit; ::sd_bus_is_ready(bus) <= 0;) {
+    int more = ::sd_bus_process(bus, nullptr);
+    auto left = (end - clock::now()) / std::chrono::microseconds{1};
+    if (more < 0 || left <= 0)
+      return false;
+    if (more == 0)
+      ::sd_bus_wait(bus, static_cast<uint64_t>(left));
+  }
+  return true;
+}
+
 bus_ptr open_bus() {
-  sd_bus* bus = nullptr;
-  if (::sd_bus_open_system(&bus) < 0)
-    return {nullptr, &::sd_bus_flush_close_unref};
+  sd_bus* opened = nullptr;
+  if (::sd_bus_open_system(&opened) < 0)
+    return {nullptr, &::sd_bus_close_unref};
+  bus_ptr bus{opened, &::sd_bus_close_unref};
+  if (!is_connected_within(opened, defaults::manager_answer_timeout))
+    return {nullptr, &::sd_bus_close_unref};
   auto limit = std::chrono::microseconds{defaults::manager_answer_timeout};
-  ::sd_bus_set_method_call_timeout(bus, static_cast<uint64_t>(limit.count()));
-  return {bus, &::sd_bus_flush_close_unref};
+  ::sd_bus_set_method_call_timeout(opened, static_cast<uint64_t>(limit.count()));
+  return bus;
 }
 
 std::string object_path(message_ptr answer) {
