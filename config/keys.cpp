@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
+#include <cstdio>
 
 namespace phi {
 namespace {
@@ -163,6 +165,13 @@ constexpr std::array<std::string_view, 11> reserved{
 std::string quoted(const std::string& text) {
   std::string out = "\"";
   for (char c : text) {
+    auto code = static_cast<unsigned char>(c);
+    if (code < 0x20 || code == 0x7f) {
+      char escape[8];
+      std::snprintf(escape, sizeof escape, "\\u%04x", unsigned{code});
+      out += escape;
+      continue;
+    }
     if (c == '"' || c == '\\')
       out += '\\';
     out += c;
