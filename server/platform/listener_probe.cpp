@@ -1,6 +1,5 @@
 #include "server/platform/listener_probe.hpp"
 
-#include "config/defaults.hpp"
 #include "protocol/platform/ask_listener.hpp"
 
 #include <random>
@@ -15,8 +14,10 @@ const std::string& probe_sign() {
   return sign;
 }
 
-listener_probe::listener_probe(std::function<std::vector<std::string>()> addresses)
+listener_probe::listener_probe(std::function<std::vector<std::string>()> addresses,
+                               duration interval)
   : addresses_(std::move(addresses)),
+    interval_(interval),
     well_at_(clock::now()),
     thread_([this] { run(); }) {}
 
@@ -40,7 +41,7 @@ listener_probe::finding listener_probe::last() const {
 
 void listener_probe::run() {
   std::unique_lock lock{mutex_};
-  while (!wake_.wait_for(lock, defaults::probe_interval, [this] { return resting_.load(); })) {
+  while (!wake_.wait_for(lock, interval_, [this] { return resting_.load(); })) {
     lock.unlock();
     outcome answered;
     for (const auto& address : addresses_())

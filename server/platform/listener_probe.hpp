@@ -1,6 +1,7 @@
 #pragma once
 /// Asks the public listener from outside, as a client does: whether it accepts and answers.
 
+#include "config/defaults.hpp"
 #include "protocol/outcome.hpp"
 #include "protocol/time.hpp"
 
@@ -18,8 +19,10 @@ namespace phi {
 /// `defaults::probe_timeout`.
 class listener_probe {
 public:
-  /// `addresses`: where it listens now, such as "127.0.0.1:3939"; asked in the probe's thread.
-  explicit listener_probe(std::function<std::vector<std::string>()> addresses);
+  /// `addresses`: where it listens now, such as "127.0.0.1:3939"; asked in the probe's thread, at
+  /// each `interval`.
+  explicit listener_probe(std::function<std::vector<std::string>()> addresses,
+                          duration interval = defaults::probe_interval);
   ~listener_probe();
   listener_probe(const listener_probe&) = delete;
 
@@ -36,6 +39,7 @@ private:
   void run();
 
   std::function<std::vector<std::string>()> addresses_;
+  duration interval_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::atomic<bool> resting_{false};

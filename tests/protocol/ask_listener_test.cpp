@@ -2,9 +2,9 @@
 
 #include "protocol/platform/ask_listener.hpp"
 #include "tests/support/doctest.hpp"
+#include "tests/support/serve_one.hpp"
 
 #include <netinet/in.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -31,7 +31,8 @@ public:
     REQUIRE(::listen(fd_, 5) == 0);
     ::getsockname(fd_, reinterpret_cast<sockaddr*>(&at_), &size);
     if (!mute)
-      thread_ = std::thread([this, answer = std::move(answer)] { serve(answer); });
+      thread_ = std::thread(
+        [this, answer = std::move(answer)] { heard = testing::serve_one(fd_, answer); });
   }
   ~answering() { close(); }
   answering(const answering&) = delete;
@@ -49,18 +50,6 @@ public:
   std::string heard; ///< when it is closed
 
 private:
-  void serve(const std::string& answer) {
-    pollfd one{fd_, POLLIN, 0};
-    if (::poll(&one, 1, 5000) <= 0)
-      return;
-    int client = ::accept(fd_, nullptr, nullptr);
-    char text[1024];
-    auto size = ::recv(client, text, sizeof text, 0);
-    heard.assign(text, size > 0 ? static_cast<size_t>(size) : 0);
-    [[maybe_unused]] auto sent = ::send(client, answer.data(), answer.size(), MSG_NOSIGNAL);
-    ::close(client);
-  }
-
   int fd_ = -1;
   sockaddr_in at_{};
   std::thread thread_;

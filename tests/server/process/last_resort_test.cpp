@@ -2,59 +2,28 @@
 
 #include "server/process/last_resort.hpp"
 #include "tests/support/doctest.hpp"
+#include "tests/support/own_process.hpp"
 
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <functional>
 #include <semaphore>
 #include <string>
 
 using namespace phi;
+using namespace phi::testing;
 using namespace std::chrono_literals;
 
 namespace {
 
-constexpr int outlived = 99; ///< the status of a process that was not ended
-
-struct ended_process {
-  int status = -1;
-  duration took{};
-  std::string words; ///< that it wrote
-};
-
 /// Runs `work` in a process of its own, with a pipe for words; waits a second behind it.
 ended_process run(const std::function<void(last_resort&, int)>& work) {
-  std::array<int, 2> ends{};
-  REQUIRE(::pipe(ends.data()) == 0);
-  auto began = clock::now();
-  auto child = ::fork();
-  if (child == 0) {
-    ::alarm(10); // should it hang for ever
-    {
-      last_resort resort;
-      work(resort, ends[1]);
-      std::binary_semaphore never{0};
-      [[maybe_unused]] bool woken = never.try_acquire_for(1s);
-    }
-    std::_Exit(outlived);
-  }
-  ::close(ends[1]);
-  ended_process out;
-  char c = 0;
-  while (::read(ends[0], &c, 1) == 1)
-    out.words += c;
-  ::close(ends[0]);
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  out.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  out.took = clock::now() - began;
-  return out;
-}
-
-void write_to(int fd, const std::string& text) {
-  [[maybe_unused]] auto written = ::write(fd, text.data(), text.size());
+  return in_own_process([&](int words) {
+    last_resort resort;
+    work(resort, words);
+    std::binary_semaphore never{0};
+    [[maybe_unused]] bool woken = never.try_acquire_for(1s);
+  });
 }
 
 /// Both words as one line each.
