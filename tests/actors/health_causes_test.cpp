@@ -2,14 +2,9 @@
 
 #include "actors/health_board.hpp"
 #include "actors/health_causes.hpp"
-#include "actors/questions.hpp"
-#include "actors/reader.hpp"
 #include "tests/support/doctest.hpp"
-#include "tests/support/recorded_log.hpp"
-#include "tests/support/replies.hpp"
 
 using namespace phi;
-using namespace phi::testing;
 using namespace std::chrono_literals;
 
 namespace {
@@ -141,82 +136,59 @@ TEST_CASE("a change of health is told once, when it begins and when all is over"
   CHECK_FALSE(changes.compare({}, now + 5s).over);
 }
 
-TEST_CASE("nobody who looks is a cause of its own, but not before the first look or in a stop") {
-  health_board board{6s};
+TEST_CASE("of causes that come and go the first one's time counts, until all are over") {
+  health_changes changes;
   time_point now{};
-  CHECK(board.read(now + 1h).causes.empty());
-  board.write({{{"store", cause_kind::degraded, "away"}}, true}, now);
-  CHECK(board.read(now + 5999ms).text() == "store: away");
-  CHECK(board.read(now + 5999ms).refuses_events);
-  CHECK(board.read(now + 6s).text() == "store: away; watchdog: has not looked for 6.0 s");
-  board.rest();
-  CHECK(board.read(now + 1h).causes.empty());
+  auto view = [](std::vector<std::string> who) {
+    health_view out;
+    for (auto& name : who)
+      out.causes.push_back({std::move(name), cause_kind::degraded, "why"});
+    return out;
+  };
+  auto begun = [](const health_changes::told& told) { return texts_of(told.begun, true); };
+  using texts = std::vector<std::string>;
+  CHECK(begun(changes.compare(view({"store", "http"}), now)) == texts{"store: why", "http: why"});
+  auto other = changes.compare(view({"stats"}), now + 10s); // two have gone, one has come
+  CHECK(begun(other) == texts{"stats: why"});
+  CHECK_FALSE(other.over);
+  CHECK(begun(changes.compare(view({"stats", "store"}), now + 11s)) == texts{"store: why"});
+  CHECK(changes.compare({}, now + 12s).lasted == 12s);
+  CHECK(begun(changes.compare(view({"store"}), now + 60s)) == texts{"store: why"}); // anew
+  auto last = changes.compare({}, now + 61s);
+  CHECK(last.over);
+  CHECK(last.lasted == 1s);
 }
 
-// -- questions ----------------------------------------------------------------------------------
-
-namespace {
-
-std::shared_ptr<question_duty> one_asks() {
-  return std::make_shared<question_duty>(
-    question_duty{query_reply{std::make_shared<deaf_replies>(), 0}, somebody()});
+TEST_CASE("without a word of the supervisor only who is silent is known") {
+  auto signs = well();
+  signs.status.reset();
+  signs.late.push_back(silent("store"));
+  signs.outside = {{"event loop 1", 5s, "", false}};
+  auto view = judge(signs);
+  CHECK(view.short_text()
+        == "store: has not answered for 6.0 s; event loop 1: has not answered for 5.0 s");
+  CHECK_FALSE(view.refuses_events); // that would be a guess
 }
 
-} // namespace
-
-TEST_CASE("questions that wait are bounded; answered and abandoned ones do not count") {
-  question_gate gate{3};
-  std::vector<std::shared_ptr<question_duty>> waiting;
-  for (int i = 0; i < 3; ++i) {
-    waiting.push_back(one_asks());
-    CHECK(gate.admit(waiting.back()));
+TEST_CASE("events are refused while stats is not there to take them") {
+  for (auto state : {actor_state::starting, actor_state::restarting, actor_state::gone}) {
+    auto signs = well();
+    signs.status->children[1] = child("stats", "", state);
+    CHECK(judge(signs).refuses_events);
   }
-  auto more = one_asks();
-  CHECK_FALSE(gate.admit(more));
-  *waiting[1]->asker_gone = true;
-  CHECK(gate.admit(more));
-  auto yet_more = one_asks();
-  CHECK_FALSE(gate.admit(yet_more));
-  waiting.clear();
-  CHECK(gate.admit(yet_more));
+  auto signs = well();
+  signs.late.push_back(silent("stats"));
+  CHECK(judge(signs).refuses_events);
+  signs = well();
+  signs.status->state = service_state::lame_duck; // it works all the same
+  signs.late.push_back(silent("reader"));
+  CHECK(judge(signs).short_text() == "reader: has not answered for 6.0 s");
+  CHECK_FALSE(judge(signs).refuses_events);
 }
 
-TEST_CASE("the time of a question counts from when it was asked") {
-  activity seen;
-  auto question = one_asks();
-  question->asked_at = clock::now() - 2s;
-  CHECK(question_watch{seen, *question, false, 3s}.check() == end_cause::none);
-  CHECK(question_watch{seen, *question, false, 2s}.check() == end_cause::out_of_time);
-  CHECK(question_watch{seen, *one_asks(), true, 0s}.check() == end_cause::none);
-  CHECK(seen.progress() == 3); // each look
-}
-
-TEST_CASE("an asker who has gone ends the work at once") {
-  activity seen;
-  auto question = one_asks();
-  question_watch watch{seen, *question, false, 10s};
-  CHECK(watch.check() == end_cause::none);
-  *question->asker_gone = true;
-  CHECK(watch.check() == end_cause::asker_gone);
-}
-
-TEST_CASE("a stop ends what takes long, lets a young question be answered, and then ends all") {
-  activity seen;
-  auto young = one_asks();
-  auto old = one_asks();
-  old->asked_at = clock::now() - 1001ms;
-  auto check = one_asks();
-  question_watch young_watch{seen, *young, false, 10s};
-  question_watch old_watch{seen, *old, false, 10s};
-  question_watch check_watch{seen, *check, true, 10s};
-  CHECK(old_watch.check() == end_cause::none);
-  seen.press(urge::stop);
-  CHECK(young_watch.check() == end_cause::none);
-  CHECK(old_watch.check() == end_cause::stopping);
-  CHECK(check_watch.check() == end_cause::stopping);
-  seen.press(urge::at_once);
-  seen.press(urge::stop); // never taken back
-  CHECK(young_watch.check() == end_cause::stopping);
-  CHECK(ended_answer(end_cause::stopping).error == error_code::stopping);
-  CHECK(ended_answer(end_cause::out_of_time).error == error_code::query_timeout);
+TEST_CASE("who says of itself that it is degraded, and not of what kind, is degraded to others") {
+  actor_status status{.actor = "store", .degraded = "words of db.internal"};
+  CHECK(cause_of(status).why == "words of db.internal");
+  CHECK(cause_of(status).why_in_short == "is degraded");
+  CHECK(cause_of(status).code == ailment::none);
 }
