@@ -1,6 +1,5 @@
 #include "config/keys.hpp"
 #include "config/loader.hpp"
-#include "config/merge.hpp"
 #include "tests/support/doctest.hpp"
 #include "tests/support/places.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -203,45 +202,6 @@ TEST_CASE("paths are found from systemd's directories") {
   auto plain = load_config("", {});
   CHECK(plain.values.resolved.sqlite_path == "./data/phi.db");
   CHECK(plain.values.resolved.admin_socket == "./data/admin.sock");
-}
-
-TEST_CASE("a reload takes what can change live, and keeps what needs a restart") {
-  auto running = load_config("", {}).values;
-  auto wanted = running;
-  wanted.logging.level = "debug";
-  wanted.server.max_body_bytes = 2048;
-  wanted.auth.token.value = "new";
-  wanted.server.port = 4000;
-  wanted.stats.user_hash_salt.value = "other";
-  auto merged = merge(running, wanted);
-  CHECK(merged.changed.size() == 3);
-  CHECK(merged.needs_restart.size() == 2);
-  CHECK(merged.next.logging.level == "debug");
-  CHECK(merged.next.auth.token.value == "new");
-  CHECK(merged.next.server.port == running.server.port);
-  CHECK(merged.next.stats.user_hash_salt.empty());
-  for (const auto& change : merged.changed)
-    CHECK_FALSE(has(change, "new")); // a secret is never shown
-  CHECK(merge(running, running).changed.empty());
-}
-
-TEST_CASE("the keys that need a restart exist, and the reference lists exactly them") {
-  auto reference = read_source("config/README.md");
-  auto at = reference.find("## What a reload changes");
-  REQUIRE(at != std::string::npos);
-  auto section = reference.substr(at, reference.find("\n## ", at + 3) - at);
-  size_t listed = 0;
-  for (size_t tick = section.find('`'); tick != section.npos; ++listed)
-    tick = section.find('`', section.find('`', tick + 1) + 1);
-  CHECK(listed == restart_keys().size());
-  for (auto path : restart_keys()) {
-    CAPTURE(std::string{path});
-    CHECK(has(section, "`" + std::string{path} + "`"));
-    bool known = false;
-    for (const auto& key : all_keys())
-      known |= key.path == path;
-    CHECK(known);
-  }
 }
 
 TEST_CASE("a secret file may come from another system: marks and ends of lines are no secret") {

@@ -3,7 +3,6 @@
 #include "protocol/errors.hpp"
 #include "protocol/lifecycle.hpp"
 #include "protocol/names.hpp"
-#include "protocol/text/terminal_text.hpp"
 #include "tests/support/doctest.hpp"
 #include "tests/support/places.hpp"
 
@@ -94,34 +93,4 @@ TEST_CASE("exit codes: the documents and the unit file say what the code says, a
                   + " " + std::to_string(static_cast<int>(exit_code::forced_by_user)) + "\n")
         != unit.npos);
   CHECK(read_source("deploy/README.md").find("after every end but 0, 2 and 82 (") != unit.npos);
-}
-
-TEST_CASE("modes are a ladder, and their names are understood") {
-  CHECK(stop_mode::lame_duck < stop_mode::graceful);
-  CHECK(stop_mode::graceful < stop_mode::fast);
-  CHECK(stop_mode::fast < stop_mode::immediate);
-  for (auto mode :
-       {stop_mode::lame_duck, stop_mode::graceful, stop_mode::fast, stop_mode::immediate})
-    CHECK(parse_stop_mode(to_string(mode)) == mode);
-  CHECK_FALSE(parse_stop_mode("slowly"));
-}
-
-TEST_CASE("text that others wrote is shown as it is, but for what steers a terminal") {
-  for (std::string same : {"plain text", "Grüße, 日本語, 🙂", "C:\\path", ""})
-    CHECK(printable(same) == same);
-  CHECK(printable("a\033[2J\n\r\t\x7f") == R"(a\x1b[2J\n\r\t\x7f)");
-  CHECK(printable(std::string{"\0", 1}) == R"(\x00)");
-  CHECK(printable("\xc2\x9b"
-                  "31m\xe2\x80\xae\xe2\x80\xa8")
-        == R"(\u009b31m\u202e\u2028)");
-  // No UTF-8: a lone byte, overlong, a surrogate, too high, cut.
-  CHECK(printable("caf\xe9!") == R"(caf\xe9!)");
-  CHECK(printable("\xc0\xaf") == R"(\xc0\xaf)");
-  CHECK(printable("\xe0\x80\xaf") == R"(\xe0\x80\xaf)");
-  CHECK(printable("\xed\xa0\x80") == R"(\xed\xa0\x80)");
-  CHECK(printable("\xf4\x90\x80\x80") == R"(\xf4\x90\x80\x80)");
-  CHECK(printable("\xe2\x82") == R"(\xe2\x82)");
-  CHECK(find_invalid_utf8("Grüße 🙂") == std::string::npos);
-  CHECK(find_invalid_utf8("ab\xff") == 2);
-  CHECK(printable_json("[\"\xc2\x9b\x7f\xc3\xa9\"]\n") == "[\"\\u009b\\u007f\xc3\xa9\"]\n");
 }
