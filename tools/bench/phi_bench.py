@@ -1,45 +1,17 @@
-"""What the benchmarks share: starting the service, load by wrk, percentiles, a table."""
+"""What the benchmarks share: building, the service, the programs of this folder, percentiles, a table."""
 
+import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
-from collections import namedtuple
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-EVENT = ('{"feature":"images","action":"generate","route":"/image","method":"POST","status":200,'
-         '"durationMs":123,"userHash":"0123456789abcdef0123456789abcdef","extra":{"k":"v"}}')
-SCRIPT = """
-local event = [[%s]]
-local count = %d
-wrk.method = "POST"
-wrk.headers["Content-Type"] = count == 1 and "application/json" or "application/x-ndjson"
-wrk.body = count == 1 and event or string.rep(event .. "\\n", count)
-"""
-
-
-# What one run of wrk saw: events a second, all requests, latencies as wrk writes them.
-Seen = namedtuple("Seen", "rate requests p50 p99")
-
-
-def wrk(port, events, connections, seconds):
-    """Posts requests of `events` events each."""
-    if not shutil.which("wrk"):
-        raise SystemExit("wrk is missing: apt-get install wrk")
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(SCRIPT % (EVENT, events))
-        script.flush()
-        out = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", script.name,
-                              f"http://127.0.0.1:{port}/api/v1/events"], capture_output=True, text=True).stdout
-    if "Non-2xx" in out:
-        raise SystemExit("answers other than 2xx:\n" + out)
-    found = [re.search(pattern, out).group(1)
-             for pattern in (r"Requests/sec:\s+([\d.]+)", r"(\d+) requests in", r"\n +50%\s+(\S+)", r"\n +99%\s+(\S+)")]
-    return Seen(float(found[0]) * events, int(found[1]), *found[2:])
 
 
 def build(flavour):
@@ -50,11 +22,53 @@ def build(flavour):
     return ROOT / out.stdout.strip()
 
 
-class Service:
-    """The real program in a directory of its own, on a free port."""
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
-    def __init__(self, binary, **settings):
-        self.dir = tempfile.mkdtemp(prefix="phi-bench-")
+
+class Programs:
+    """The programs of tools/bench in a build directory."""
+
+    def __init__(self, directory):
+        self.directory = Path(directory).resolve()
+
+    def path(self, name):
+        return str(self.directory / "tools/bench" / name)
+
+    @property
+    def service(self):
+        return self.directory / "server/phi-backend"
+
+    def write_events(self, file, *options):
+        """Writes what real_events makes: a mode, how many, and more (real_events --help)."""
+        with open(file, "wb") as out:
+            subprocess.run([self.path("real_events"), *map(str, options)], stdout=out, check=True)
+
+    def send(self, port, file, lines, connections, *options):
+        """What ingest_client saw. Stops when one event was not acknowledged as it must be."""
+        return self.sent(self.start_sending(port, file, lines, connections, *options))
+
+    def start_sending(self, port, file, lines, connections, *options):
+        return subprocess.Popen([self.path("ingest_client"), str(port), str(file), "--lines", str(lines),
+                                 "--connections", str(connections), *map(str, options)],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    @staticmethod
+    def sent(client):
+        out, trouble = client.communicate()
+        if client.returncode:
+            raise SystemExit(f"events were not acknowledged as they must be:\n{out}{trouble}")
+        return json.loads(out)
+
+
+class Service:
+    """The real program on a free port, in `directory` or in a temporary one of its own."""
+
+    def __init__(self, binary, directory=None, **settings):
+        self.own = directory is None
+        self.dir = str(directory) if directory else tempfile.mkdtemp(prefix="phi-bench-")
         self.log_path = os.path.join(self.dir, "log")
         env = {k: v for k, v in os.environ.items() if not k.startswith(("APP_", "PHI_"))}
         env.update({"APP_SERVER_PORT": "0", "APP_SERVER_STATE_DIR": self.dir})
@@ -62,12 +76,22 @@ class Service:
         self.log_file = open(self.log_path, "wb")
         self.began = time.monotonic()
         self.process = subprocess.Popen([binary], env=env, stderr=self.log_file, stdin=subprocess.DEVNULL)
-        self.wait_for("supervisor is ready")
-        self.ready = time.monotonic()
-        self.port = int(re.search(r"port=(\d+)", self.log()).group(1))
+        try:
+            self.wait_for("supervisor is ready", 60)
+            self.ready = time.monotonic()
+            self.port = int(re.search(r"port=(\d+)", self.log()).group(1))
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
     def log(self):
-        return Path(self.log_path).read_text()
+        return Path(self.log_path).read_text(errors="replace")
 
     def wait_for(self, text, limit=20):
         end = time.monotonic() + limit
@@ -78,6 +102,10 @@ class Service:
 
     def signal(self, number=signal.SIGTERM):
         self.process.send_signal(number)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
 
     def stop(self):
         """Seconds from SIGTERM to the exit, and the exit status."""
@@ -96,10 +124,34 @@ class Service:
 
     def close(self):
         if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+            self.kill()
         self.log_file.close()
-        shutil.rmtree(self.dir, ignore_errors=True)
+        if self.own:
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class Limit:
+    """RESTinio alone: takes the same requests and answers a constant."""
+
+    def __init__(self, programs):
+        self.port = free_port()
+        self.process = subprocess.Popen([programs.path("constant_answer"), str(self.port)], stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 10
+        while True:
+            try:
+                return socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except OSError:
+                if time.monotonic() > end or self.process.poll() is not None:
+                    self.__exit__()
+                    raise SystemExit("constant_answer does not listen")
+                time.sleep(0.005)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
 
 
 def percentile(values, share):

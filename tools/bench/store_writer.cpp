@@ -57,15 +57,15 @@ struct times {
   std::vector<bench_clock::duration> commits;
   size_t events = 0;
 
-  void print(size_t size, const char* how) {
+  void print(size_t size, const char* way) {
     std::sort(commits.begin(), commits.end());
     bench_clock::duration sum{};
-    for (auto one : commits)
-      sum += one;
+    for (auto commit : commits)
+      sum += commit;
     auto at = [&](double share) {
       return ms(commits[static_cast<size_t>(share * static_cast<double>(commits.size() - 1))]);
     };
-    std::printf("%zu %s %.0f %.2f %.2f\n", size, how, static_cast<double>(events) / ms(sum) * 1000,
+    std::printf("%zu %s %.0f %.2f %.2f\n", size, way, static_cast<double>(events) / ms(sum) * 1000,
                 at(0.5), at(0.99));
     std::fflush(stdout);
   }
