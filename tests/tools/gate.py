@@ -134,7 +134,8 @@ def all_steps(quick):
     soak = Step(f"random faults for {SOAK_MINUTES} minutes",
                 ["build/test/tests/soak_drill", "--minutes", str(SOAK_MINUTES), "--seed", str(SOAK_SEED)])
     recipes = Step("the recipes of CONTRIBUTING.md", ["python3", "tests/tools/recipes_test.py"], idle=True)
-    return first + plain + systemd + [soak, recipes] + steps_of("asan") + steps_of("tsan") + [fuzz]
+    bench = Step("the benchmarks, on a few events", ["python3", "tests/tools/bench_test.py", "build/test"])
+    return first + plain + systemd + [soak, recipes, bench] + steps_of("asan") + steps_of("tsan") + [fuzz]
 
 
 def all_builds(quick):
