@@ -1,6 +1,5 @@
 #include "server/statistics/counted_range.hpp"
 
-#include "server/statistics/rollup.hpp"
 #include "server/statistics/time_zones.hpp"
 
 #include <algorithm>

@@ -4,6 +4,7 @@
 
 #include "protocol/questions.hpp"
 #include "server/statistics/row_source.hpp"
+#include "server/statistics/slots.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -15,13 +16,6 @@
 namespace phi::statistics {
 
 using json = nlohmann::ordered_json;
-
-/// 15-minute slots of UTC, half-open.
-struct slot_range {
-  int64_t begin = 0;
-  int64_t end = 0;
-  bool empty() const { return begin >= end; }
-};
 
 /// The parameters `timezone`, `start`, `end`, `feature`, and the rows that they mean.
 class counted_range {

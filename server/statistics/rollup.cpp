@@ -1,24 +1,20 @@
 #include "server/statistics/rollup.hpp"
 
 #include "protocol/own_request.hpp"
+#include "server/statistics/latency.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <functional>
 #include <limits>
 
 namespace phi::statistics {
 namespace {
 
-// Buckets grow by gamma = (1 + e) / (1 - e), so that the middle of each is within e = 1 % of all
-// its values (DDSketch: Masson, Rim, Lee, VLDB 2019).
-const double log_gamma = std::log((1 + relative_error) / (1 - relative_error));
-
 void mix(size_t& seed, size_t value) {
   seed ^= value + 0x9e3779b97f4a7c15ULL + (seed << 6) + (seed >> 2);
 }
 
-void add_count(count_sums& sums, const event& e) {
+void add_count(rollup_sums& sums, const event& e) {
   bool first = sums.n++ == 0;
   sums.errors += e.status >= 400;
   sums.first_us = first ? e.time_us : std::min(sums.first_us, e.time_us);
@@ -33,26 +29,6 @@ void add_count(count_sums& sums, const event& e) {
 }
 
 } // namespace
-
-int32_t latency_bucket(int64_t duration_us) {
-  if (duration_us <= 1)
-    return 0;
-  return static_cast<int32_t>(std::ceil(std::log(static_cast<double>(duration_us)) / log_gamma));
-}
-
-double latency_of_bucket(int32_t bucket) {
-  if (bucket <= 0)
-    return 1;
-  double gamma = std::exp(log_gamma);
-  return 2 * std::exp(bucket * log_gamma) / (gamma + 1);
-}
-
-day_slots slots_between(int64_t first, int64_t last) {
-  day_slots out;
-  for (auto slot = std::max<int64_t>(first, 0); slot < std::min(last, slots_per_day); ++slot)
-    out.set(slot);
-  return out;
-}
 
 size_t rollup_key_hash::operator()(const rollup_key& key) const noexcept {
   std::hash<std::string_view> hash;

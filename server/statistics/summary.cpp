@@ -1,7 +1,7 @@
 #include "protocol/text/rfc3339.hpp"
 #include "server/statistics/answers.hpp"
 #include "server/statistics/counted_range.hpp"
-#include "server/statistics/rollup.hpp"
+#include "server/statistics/latency.hpp"
 #include "server/statistics/statements.hpp"
 #include "server/statistics/time_zones.hpp"
 

@@ -55,7 +55,7 @@ void row_writer::add(const statistics::rollup& sums) {
       .execute();
 }
 
-void row_writer::add(const statistics::rollup_key& key, const statistics::count_sums& sums) {
+void row_writer::add(const statistics::rollup_key& key, const statistics::rollup_sums& sums) {
   auto& row = count_;
   row.bind(1, key.slot).bind(2, key.a).bind(3, key.b).bind(4, key.c).bind(5, key.d);
   row.bind(6, key.number).bind(7, sums.n).bind(8, sums.errors).bind(9, sums.first_us);

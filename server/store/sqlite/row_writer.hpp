@@ -16,7 +16,7 @@ public:
   void add(const statistics::rollup& sums);
 
 private:
-  void add(const statistics::rollup_key& key, const statistics::count_sums& sums);
+  void add(const statistics::rollup_key& key, const statistics::rollup_sums& sums);
 
   statement event_, count_, status_, instance_, latency_, user_, address_;
 };

@@ -1,6 +1,5 @@
 // The embedded database, for real: transactions, identities, roll-ups, migrations, questions.
 
-#include "server/statistics/rollup.hpp"
 #include "server/store/sqlite/connection.hpp"
 #include "server/store/sqlite/ports.hpp"
 #include "server/store/sqlite/schema.hpp"
@@ -12,7 +11,6 @@
 #include <nlohmann/json.hpp>
 
 #include <array>
-#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 
@@ -136,28 +134,6 @@ TEST_CASE("sqlite_wal decides about the journal, and can be changed for a databa
     CHECK(db->close().why() == "");
     CHECK(ask_database(dir.file(), "SELECT journal_mode = 'wal' FROM pragma_journal_mode") == wal);
   }
-}
-
-TEST_CASE("latency buckets are within 1 % of every value") {
-  for (int64_t us = 1; us < 100'000'000'000; us += us / 7 + 1) {
-    auto estimate = latency_of_bucket(latency_bucket(us));
-    REQUIRE(std::abs(estimate - static_cast<double>(us)) <= 0.0101 * static_cast<double>(us) + 0.5);
-  }
-}
-
-TEST_CASE("slots and days, also before 1970") {
-  CHECK(slot_of(0) == 0);
-  CHECK(slot_of(899'999'999) == 0);
-  CHECK(slot_of(900'000'000) == 1);
-  CHECK(slot_of(-1) == -1);
-  CHECK(slot_of(-900'000'000) == -1);
-  CHECK(slot_of(-900'000'001) == -2);
-  CHECK(day_of_slot(95) == 0);
-  CHECK(day_of_slot(96) == 1);
-  CHECK(day_of_slot(-1) == -1);
-  CHECK(slots_between(0, 96).low == ~uint64_t{0});
-  CHECK(slots_between(0, 96).high == 0xffffffff);
-  CHECK(slots_between(64, 65).high == 1);
 }
 
 TEST_CASE("values are bound to the parameters by number, and columns read in their order") {

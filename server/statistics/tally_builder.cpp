@@ -1,0 +1,213 @@
+#include "server/statistics/tally_builder.hpp"
+
+namespace phi::statistics {
+namespace {
+
+/// From here on a status is an error's.
+constexpr int32_t first_error = 400;
+
+tally::sums sums_of(const count_sums& from, int32_t status) {
+  return {.n = from.n,
+          .errors = status >= first_error ? from.n : 0,
+          .timed = from.timed,
+          .sum_us = from.sum_us,
+          .max_us = from.timed > 0 ? from.max_us : 0};
+}
+
+/// The slots of a UTC day that are in a range.
+day_slots slots_of_day(const slot_range& range, int64_t day) {
+  return slots_between(range.begin - day * slots_per_day, range.end - day * slots_per_day);
+}
+
+} // namespace
+
+tally_builder::tally_builder(tally_query query) : query_(std::move(query)) {}
+
+std::optional<cube_parts> tally_builder::parts_of(int64_t day) const {
+  if (query_.range.empty() || query_.range.begin >= (day + 1) * slots_per_day
+      || query_.range.end <= day * slots_per_day)
+    return {};
+  bool whole = query_.range.contains_day(day);
+  const auto& wanted = query_.wanted;
+  cube_parts parts = 0;
+  if (!whole)
+    parts = parts | cube_part::counts_by_slot;
+  if (wanted.latency)
+    parts = parts | (whole ? cube_part::latency_by_day : cube_part::latency_by_slot);
+  if (wanted.instances)
+    parts = parts | cube_part::instances;
+  if (wanted.users || wanted.users_by_feature)
+    parts = parts | cube_part::users;
+  if (wanted.addresses)
+    parts = parts | cube_part::addresses;
+  return parts;
+}
+
+void tally_builder::add(const cube& part) {
+  if (!parts_of(part.day))
+    return;
+  add_counts(part);
+  if (query_.wanted.latency)
+    add_latencies(part);
+  if (query_.wanted.instances)
+    add_instances(part);
+  if (query_.wanted.users || query_.wanted.users_by_feature)
+    add_users(part);
+  if (query_.wanted.addresses)
+    add_addresses(part);
+}
+
+void tally_builder::add_counts(const cube& part) {
+  const auto in_range = slots_of_day(query_.range, part.day);
+  std::vector<count_sums> by_slot;
+  const auto* sums = &part.day_sums;
+  if (!query_.range.contains_day(part.day)) {
+    by_slot.resize(part.combinations.size());
+    for (const auto& cell : part.cells)
+      if (in_range.test(cell.slot))
+        by_slot[cell.combination].add(cell.sums);
+    sums = &by_slot;
+  }
+  for (size_t i = 0; i < part.combinations.size(); ++i) {
+    const auto& key = part.combinations[i];
+    const auto& feature = part.text(dimension::feature, key.feature);
+    if ((*sums)[i].n == 0 || !is_wanted(feature))
+      continue;
+    made_
+      .counts[{feature, part.text(dimension::action, key.action),
+               part.text(dimension::route, key.route), part.text(dimension::method, key.method)}]
+      .add(sums_of((*sums)[i], key.status));
+    if (query_.wanted.statuses && key.status != 0)
+      made_.statuses[key.status] += (*sums)[i].n;
+  }
+  for (const auto& span : part.spans)
+    if (in_range.test(span.slot))
+      if (const auto& feature = part.text(dimension::feature, span.feature); is_wanted(feature))
+        add_span(feature, span.first_us, span.last_us);
+}
+
+void tally_builder::add_span(const std::string& feature, int64_t first_us, int64_t last_us) {
+  auto [at, is_new] = made_.spans.try_emplace(feature, tally::span{first_us, last_us});
+  at->second.first_us = std::min(at->second.first_us, first_us);
+  at->second.last_us = std::max(at->second.last_us, last_us);
+}
+
+void tally_builder::add_latencies(const cube& part) {
+  auto wanted = [&](uint32_t timed) {
+    return is_wanted(part.text(dimension::feature, part.timed_routes[timed].feature));
+  };
+  if (query_.range.contains_day(part.day)) {
+    for (const auto& row : part.day_buckets)
+      if (wanted(row.timed_route))
+        made_.latencies[row.bucket] += row.n;
+    return;
+  }
+  const auto in_range = slots_of_day(query_.range, part.day);
+  for (const auto& row : part.slot_buckets)
+    if (in_range.test(row.slot) && wanted(row.timed_route))
+      made_.latencies[row.bucket] += row.n;
+}
+
+void tally_builder::add_instances(const cube& part) {
+  const auto in_range = slots_of_day(query_.range, part.day);
+  for (const auto& row : part.instances)
+    if (in_range.test(row.slot) && is_wanted(part.text(dimension::feature, row.feature)))
+      made_.instances[part.text(dimension::instance, row.instance)] += row.n;
+}
+
+distinct_count& tally_builder::of(distinct_by_text& all, std::string_view text) {
+  auto found = all.find(text);
+  return found != all.end() ? found->second : all.emplace(text, distinct_count{}).first->second;
+}
+
+void tally_builder::add_users(const cube& part) {
+  const auto in_range = slots_of_day(query_.range, part.day);
+  std::vector<bool> counted(part.persons.size());
+  const bool by_feature = query_.wanted.users_by_feature;
+  uint32_t group = UINT32_MAX;
+  bool wanted = false;
+  distinct_count* of_feature = nullptr;
+  distinct_count* of_kind = nullptr;
+  for (const auto& user : part.users) {
+    if (user.group != group) {
+      group = user.group;
+      const auto& feature = part.text(dimension::feature, part.user_groups[group].feature);
+      wanted = is_wanted(feature);
+      if (wanted && by_feature)
+        of_feature = &of(users_by_feature_, feature);
+      if (wanted && query_.wanted.users)
+        of_kind =
+          &of(users_by_kind_, part.text(dimension::user_kind, part.user_groups[group].kind));
+    }
+    if (!wanted || !user.active.overlaps(in_range))
+      continue;
+    counted[user.person] = true;
+    if (of_feature)
+      of_feature->add(part.persons[user.person]);
+    if (of_kind)
+      of_kind->add(part.persons[user.person]);
+  }
+  for (size_t i = 0; i < counted.size(); ++i)
+    if (counted[i])
+      users_.add(part.persons[i]);
+}
+
+void tally_builder::add_addresses(const cube& part) {
+  const auto in_range = slots_of_day(query_.range, part.day);
+  for (const auto& address : part.addresses)
+    if (address.active.overlaps(in_range))
+      addresses_.add(address.hash);
+}
+
+void tally_builder::add(const counted_event& e) {
+  if (!query_.range.contains(slot_of(e.time_us)))
+    return;
+  const auto& wanted = query_.wanted;
+  if (wanted.addresses && e.address != 0)
+    addresses_.add(e.address);
+  if (e.of_ourselves() || !is_wanted(e.feature))
+    return;
+  std::string feature{e.feature};
+  add_span(feature, e.time_us, e.time_us);
+  bool timed = e.duration_us >= 0;
+  made_
+    .counts[{std::move(feature), std::string{e.action}, std::string{e.route},
+             std::string{e.method}}]
+    .add({.n = 1,
+          .errors = e.status >= first_error ? 1U : 0U,
+          .timed = timed ? 1U : 0U,
+          .sum_us = timed ? static_cast<uint128>(e.duration_us) : 0,
+          .max_us = timed ? e.duration_us : 0});
+  if (wanted.statuses && e.status != 0)
+    ++made_.statuses[e.status];
+  if (wanted.instances && !e.instance.empty())
+    ++made_.instances[std::string{e.instance}];
+  if (wanted.latency && timed)
+    ++made_.latencies[latency_bucket(e.duration_us)];
+  if (e.user != 0)
+    add_user(e.feature, e.user_kind, e.user);
+}
+
+void tally_builder::add_user(std::string_view feature, std::string_view kind, uint64_t person) {
+  if (query_.wanted.users_by_feature)
+    of(users_by_feature_, feature).add(person);
+  if (!query_.wanted.users)
+    return;
+  of(users_by_kind_, kind).add(person);
+  users_.add(person);
+}
+
+tally tally_builder::take() {
+  auto numbers = [](const distinct_by_text& sets, std::map<std::string, uint64_t>& into) {
+    for (const auto& [text, persons] : sets)
+      if (persons.count() > 0)
+        into[text] = persons.count();
+  };
+  numbers(users_by_kind_, made_.users_by_kind);
+  numbers(users_by_feature_, made_.users_by_feature);
+  made_.users = users_.count();
+  made_.addresses = addresses_.count();
+  return std::move(made_);
+}
+
+} // namespace phi::statistics

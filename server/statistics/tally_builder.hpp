@@ -1,0 +1,49 @@
+#pragma once
+/// Adds cubes and single events up to the answer of a question.
+
+#include "server/statistics/counted_event.hpp"
+#include "server/statistics/cube.hpp"
+#include "server/statistics/distinct_count.hpp"
+#include "server/statistics/tally.hpp"
+
+#include <unordered_map>
+
+namespace phi::statistics {
+
+class tally_builder {
+public:
+  explicit tally_builder(tally_query query);
+
+  /// The parts of cubes of this day that it reads; nothing: the day is not in its range.
+  std::optional<cube_parts> parts_of(int64_t day) const;
+
+  /// A cube with the parts that are wanted of its day.
+  void add(const cube& part);
+  void add(const counted_event& e);
+
+  tally take();
+
+private:
+  void add_counts(const cube& part);
+  void add_latencies(const cube& part);
+  void add_instances(const cube& part);
+  void add_users(const cube& part);
+  void add_addresses(const cube& part);
+  void add_user(std::string_view feature, std::string_view kind, uint64_t person);
+  void add_span(const std::string& feature, int64_t first_us, int64_t last_us);
+  bool is_wanted(std::string_view feature) const {
+    return !query_.feature || *query_.feature == feature;
+  }
+
+  using distinct_by_text = std::map<std::string, distinct_count, std::less<>>;
+  static distinct_count& of(distinct_by_text& all, std::string_view text);
+
+  tally_query query_;
+  tally made_;
+  distinct_count users_;
+  distinct_by_text users_by_kind_;
+  distinct_by_text users_by_feature_;
+  distinct_count addresses_;
+};
+
+} // namespace phi::statistics
