@@ -78,6 +78,11 @@ void fault_point(std::string_view where) {
   act(action);
 }
 
+int64_t limit_in_drills(const char* name, int64_t limit) {
+  const char* wish = std::getenv(name);
+  return wish && *wish ? std::stoll(wish) : limit;
+}
+
 } // namespace phi
 
 #endif

@@ -1,6 +1,7 @@
 #pragma once
 /// Places where a test build can be made to fail. In any other build they are nothing.
 
+#include <cstdint>
 #include <string_view>
 
 namespace phi {
@@ -13,9 +14,15 @@ namespace phi {
 /// places.
 void fault_point(std::string_view where);
 
+/// A limit that a drill makes smaller: the number in the environment variable `name`, or `limit`.
+int64_t limit_in_drills(const char* name, int64_t limit);
+
 #else
 
 inline void fault_point(std::string_view) {}
+inline int64_t limit_in_drills(const char*, int64_t limit) {
+  return limit;
+}
 
 #endif
 

@@ -18,7 +18,7 @@
 #include <vector>
 
 namespace phi::statistics {
-class row_source;
+class tally_source;
 } // namespace phi::statistics
 
 namespace phi {
@@ -56,8 +56,8 @@ private:
 
 /// A question about what was counted. It brings the function of server/statistics that answers it.
 struct statistics_query {
-  /// JSON text out of the rows of one transaction. Nothing before `start_at_us` is counted.
-  using answer_function = std::string (*)(statistics::row_source& rows,
+  /// JSON text out of one state of the counts. Nothing before `start_at_us` is counted.
+  using answer_function = std::string (*)(statistics::tally_source& counts,
                                           const question_parameters& parameters,
                                           std::optional<int64_t> start_at_us);
 
@@ -81,7 +81,7 @@ using reader_query = std::variant<statistics_query, recent_events_query, cluster
 
 // -- asked of INSPECTOR: long work at everything that is there ------------------------------------
 
-/// Are the roll-ups what the rows say?
+/// Are the counts what the rows say?
 struct verify_task {};
 
 /// A copy of the database; the answer carries it, open.

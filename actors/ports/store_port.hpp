@@ -24,8 +24,9 @@ public:
   /// Opens the database, migrates it, and says what was found. Blocks up to the busy time-out.
   virtual outcome open() = 0;
 
-  /// One transaction: events, identities and roll-ups. Never throws; blocks up to the busy
-  /// time-out. Asks `batch.begin_commit()` right before COMMIT and rolls back when that says no.
+  /// One transaction: events, and what makes that each counts once. Never throws; blocks up to the
+  /// busy time-out. Asks `batch.begin_commit()` right before COMMIT and rolls back when that says
+  /// no.
   virtual commit_result commit(commit_batch& batch) = 0;
 
   /// Whether it can store as it should; else why not, such as "phi.db has been moved away". In the

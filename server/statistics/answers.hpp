@@ -1,6 +1,6 @@
 #pragma once
 /// Who answers the questions about what was counted: a function each, in the file of its name. All
-/// are `statistics_query::answer_function`s: JSON text out of the roll-ups, the same for every
+/// are `statistics_query::answer_function`s: JSON text out of the counts, the same for every
 /// database, within one transaction.
 
 #include "protocol/questions.hpp"
@@ -8,15 +8,15 @@
 namespace phi::statistics {
 
 /// Events and errors of each day, by feature, route and method.
-std::string daily(row_source& rows, const question_parameters& parameters,
+std::string daily(tally_source& counts, const question_parameters& parameters,
                   std::optional<int64_t> start_at_us);
 
 /// Events and users of each day and feature.
-std::string daily_features(row_source& rows, const question_parameters& parameters,
+std::string daily_features(tally_source& counts, const question_parameters& parameters,
                            std::optional<int64_t> start_at_us);
 
 /// Everything at a glance; `include` asks for more.
-std::string summary(row_source& rows, const question_parameters& parameters,
+std::string summary(tally_source& counts, const question_parameters& parameters,
                     std::optional<int64_t> start_at_us);
 
 } // namespace phi::statistics

@@ -57,6 +57,13 @@ private:
   std::unordered_map<Key, uint32_t, hash> numbers_;
 };
 
+template <>
+size_t key_numbers<combination>::hash::operator()(const combination& key) const noexcept;
+template <>
+size_t key_numbers<timed_route>::hash::operator()(const timed_route& key) const noexcept;
+template <>
+size_t key_numbers<user_group>::hash::operator()(const user_group& key) const noexcept;
+
 /// Rows are collected, and now and then sorted and added up: it takes memory for the result, and
 /// for some ten thousand rows.
 class cube_builder {

@@ -1,26 +1,43 @@
 #include "protocol/text/rfc3339.hpp"
 #include "server/statistics/answers.hpp"
 #include "server/statistics/counted_range.hpp"
-#include "server/statistics/statements.hpp"
+
+#include <tuple>
 
 namespace phi::statistics {
+namespace {
 
-std::string daily(row_source& rows, const question_parameters& parameters,
+/// By feature, route and method, whatever the action.
+using sums_by_route =
+  std::map<std::tuple<std::string_view, std::string_view, std::string_view>, tally::sums>;
+
+void add_day(json& out, const sums_by_route& sums, int32_t day) {
+  for (const auto& [key, of_route] : sums) {
+    const auto& [feature, route, method] = key;
+    out.push_back({{"date", format_date(day)},
+                   {"feature", text_or_null(std::string{feature})},
+                   {"route", text_or_null(std::string{route})},
+                   {"method", text_or_null(std::string{method})},
+                   {"count", of_route.n},
+                   {"errCount", of_route.errors}});
+  }
+}
+
+} // namespace
+
+std::string daily(tally_source& counts, const question_parameters& parameters,
                   std::optional<int64_t> start_at_us) {
-  const counted_range counted{rows, parameters, start_at_us};
+  const counted_range counted{counts, parameters, start_at_us};
   const auto route = parameters.text("route");
   const auto method = parameters.text("method");
   json out = json::array();
   for (auto day = *counted.first_day(); day <= *counted.last_day(); ++day) {
-    auto& row = counted.ask(sql::counts_by_route, counted.of_day(day), text_or_any(route),
-                            text_or_any(method));
-    while (row.step())
-      out.push_back({{"date", format_date(day)},
-                     {"feature", text_or_null(row.text(0))},
-                     {"route", text_or_null(row.text(1))},
-                     {"method", text_or_null(row.text(2))},
-                     {"count", row.integer(3)},
-                     {"errCount", row.integer(4)}});
+    const auto of_day = counted.of_day(day);
+    sums_by_route sums;
+    for (const auto& [key, more] : of_day.counts)
+      if ((!route || *route == key.route) && (!method || *method == key.method))
+        sums[{key.feature, key.route, key.method}].add(more);
+    add_day(out, sums, day);
   }
   return out.dump();
 }

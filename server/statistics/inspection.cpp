@@ -110,12 +110,15 @@ json recent_events(row_source& db, const recent_events_query& query) {
   return {{"events", std::move(events)}, {"last", last}, {"held", end < newest}};
 }
 
-json verify(row_source& db, const std::vector<compared>& more, int64_t raw_from_day) {
+std::vector<compared> compare_rollups(row_source& db, int64_t raw_from_day) {
   std::vector<compared> all;
   for (const auto& comparison : comparisons)
     all.push_back({comparison.what, counted_by(db, comparison.rows, raw_from_day, comparison.wide),
                    counted_by(db, comparison.rollups, raw_from_day, comparison.wide)});
-  all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
+json report(const std::vector<compared>& all) {
   json checks = json::array();
   bool good = true;
   for (const auto& one : all) {

@@ -1,5 +1,5 @@
 #pragma once
-/// What an operator asks of the database beside statistics: the last events, whether roll-ups and
+/// What an operator asks of the database beside statistics: the last events, whether counts and
 /// rows agree. On the reading connection, whichever the database.
 
 #include "protocol/questions.hpp"
@@ -29,9 +29,10 @@ struct compared {
   wide_number derived = 0;
 };
 
-/// `{checks: [{what, rows, rollups, ok}], ok}`: each roll-up against the raw rows, from the first
-/// UTC day on whose rows are all there; and what the store compares by itself.
-nlohmann::ordered_json verify(row_source& db, const std::vector<compared>& more,
-                              int64_t raw_from_day = all_days);
+/// Each roll-up against the raw rows, from the first UTC day on whose rows are all there.
+std::vector<compared> compare_rollups(row_source& db, int64_t raw_from_day = all_days);
+
+/// `{checks: [{what, rows, rollups, ok}], ok}`.
+nlohmann::ordered_json report(const std::vector<compared>& all);
 
 } // namespace phi::statistics

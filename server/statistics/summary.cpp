@@ -1,138 +1,157 @@
 #include "protocol/text/rfc3339.hpp"
 #include "server/statistics/answers.hpp"
 #include "server/statistics/counted_range.hpp"
-#include "server/statistics/latency.hpp"
-#include "server/statistics/statements.hpp"
+#include "server/statistics/ranking.hpp"
 #include "server/statistics/time_zones.hpp"
 
-#include <algorithm>
+#include <array>
 #include <cmath>
-#include <utility>
-#include <vector>
 
 namespace phi::statistics {
 namespace {
 
 constexpr uint32_t default_top = 20;
 
-json time_or_null(const row_cursor& row, int column) {
-  return row.null(column) ? json{} : json(format_rfc3339(row.integer(column)));
+/// What is counted, summed up by one text of its keys.
+std::map<std::string, uint64_t> counts_by(const tally& all, std::string tally::key::*text) {
+  std::map<std::string, uint64_t> out;
+  for (const auto& [key, sums] : all.counts)
+    out[key.*text] += sums.n;
+  return out;
 }
 
-json features_of(const counted_range& counted, slot_range range) {
+void add_span(json& out, const tally& all) {
+  out["firstEventAt"] = nullptr;
+  out["lastEventAt"] = nullptr;
+  if (all.spans.empty())
+    return;
+  auto both = all.spans.begin()->second;
+  for (const auto& [feature, span] : all.spans) {
+    both.first_us = std::min(both.first_us, span.first_us);
+    both.last_us = std::max(both.last_us, span.last_us);
+  }
+  out["firstEventAt"] = format_rfc3339(both.first_us);
+  out["lastEventAt"] = format_rfc3339(both.last_us);
+}
+
+json features_of(const tally& all) {
   json rows = json::array();
-  auto& row = counted.ask(sql::counts_by_feature, range);
-  while (row.step())
-    rows.push_back({{"feature", row.text(0)},
-                    {"count", row.integer(1)},
-                    {"lastAt", format_rfc3339(row.integer(2))}});
+  for (const auto& [feature, n] : ranking_of(counts_by(all, &tally::key::feature)))
+    rows.push_back({{"feature", feature},
+                    {"count", n},
+                    {"lastAt", format_rfc3339(all.spans.at(feature).last_us)}});
   return rows;
 }
 
-json users_of(const counted_range& counted, slot_range range, bool by_kind) {
-  auto& total = counted.ask_active(sql::users_total, range);
-  total.step();
-  json out{{"total", total.integer(0)}};
+json users_of(const tally& all, bool by_kind) {
+  json out{{"total", all.users}};
   if (!by_kind)
     return out;
-  json kinds = json::array();
-  auto& row = counted.ask_active(sql::users_by_kind, range);
-  while (row.step())
-    kinds.push_back({text_or_null(row.text(0)), row.integer(1)});
-  out["byKind"] = std::move(kinds);
+  ranked kinds{all.users_by_kind.begin(), all.users_by_kind.end()};
+  std::stable_sort(kinds.begin(), kinds.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
+  json rows = json::array();
+  for (auto& [kind, n] : kinds)
+    rows.push_back({text_or_null(kind), n});
+  out["byKind"] = std::move(rows);
   return out;
 }
 
 /// Within `relative_error`, and never above the longest.
-json latency_of(const counted_range& counted, slot_range range, int64_t timed, double sum_us,
-                int64_t max_us) {
-  if (timed == 0)
+json latency_of(const tally& all, const tally::sums& sums) {
+  if (sums.timed == 0)
     return {{"sampleCount", 0}, {"avgMs", nullptr}, {"p50Ms", nullptr},
             {"p95Ms", nullptr}, {"p99Ms", nullptr}, {"maxMs", nullptr}};
-  std::vector<std::pair<int32_t, int64_t>> buckets;
-  auto& row = counted.ask(sql::latency_buckets, range);
-  while (row.step())
-    buckets.emplace_back(static_cast<int32_t>(row.integer(0)), row.integer(1));
   auto to_ms = [](double us) { return std::round(us) / 1000; };
   auto percentile = [&](double share) -> json {
-    auto rank = static_cast<int64_t>(std::ceil(share * static_cast<double>(timed)));
-    for (auto [bucket, n] : buckets)
-      if ((rank -= n) <= 0)
-        return to_ms(std::min(latency_of_bucket(bucket), static_cast<double>(max_us)));
+    auto rank = static_cast<int64_t>(std::ceil(share * static_cast<double>(sums.timed)));
+    for (auto [bucket, n] : all.latencies)
+      if ((rank -= static_cast<int64_t>(n)) <= 0)
+        return to_ms(std::min(latency_of_bucket(bucket), static_cast<double>(sums.max_us)));
     return {};
   };
-  return {{"sampleCount", timed},      {"avgMs", to_ms(sum_us / static_cast<double>(timed))},
+  auto average_us = static_cast<double>(sums.sum_us) / static_cast<double>(sums.timed);
+  return {{"sampleCount", sums.timed}, {"avgMs", to_ms(average_us)},
           {"p50Ms", percentile(0.50)}, {"p95Ms", percentile(0.95)},
-          {"p99Ms", percentile(0.99)}, {"maxMs", to_ms(static_cast<double>(max_us))}};
+          {"p99Ms", percentile(0.99)}, {"maxMs", to_ms(static_cast<double>(sums.max_us))}};
 }
 
-void add_totals(json& out, const counted_range& counted, slot_range range, bool with_latency) {
-  auto& row = counted.ask(sql::totals, range);
-  row.step();
-  out["eventsTotal"] = row.integer(0);
-  out["httpTotal"] = row.integer(1);
-  out["httpErrors"] = row.integer(2);
-  if (with_latency)
-    out["latency"] = latency_of(counted, range, row.integer(3), wide_sum(row, 4), row.integer(6));
+void add_totals(json& out, const tally& all, bool has_latency) {
+  tally::sums sums;
+  tally::sums of_routes;
+  for (const auto& [key, more] : all.counts) {
+    sums.add(more);
+    if (!key.route.empty())
+      of_routes.add(more);
+  }
+  out["eventsTotal"] = sums.n;
+  out["httpTotal"] = of_routes.n;
+  out["httpErrors"] = of_routes.errors;
+  if (has_latency)
+    out["latency"] = latency_of(all, sums);
 }
 
-json ranking(const counted_range& counted, slot_range range, std::string_view statement,
-             const char* name, uint32_t top) {
-  json rows = json::array();
-  auto& row = counted.ask(statement, range, int64_t{top});
-  while (row.step())
-    rows.push_back({{name, row.text(0)}, {"count", row.integer(1)}});
-  return rows;
+std::map<std::string, uint64_t> statuses_of(const tally& all) {
+  std::map<std::string, uint64_t> out;
+  for (auto [status, n] : all.statuses)
+    out[std::to_string(status)] += n;
+  return out;
 }
 
-void add_rankings(json& out, const counted_range& counted, slot_range range,
-                  const question_parameters& parameters) {
+void add_rankings(json& out, const tally& all, const question_parameters& parameters) {
   struct part {
     const char* word;
     const char* field;
-    std::string_view statement;
     const char* name;
+    std::map<std::string, uint64_t> (*counts)(const tally&);
   };
-  static constexpr std::array parts{part{"routes", "routes", sql::top_routes, "route"},
-                                    part{"methods", "methods", sql::top_methods, "method"},
-                                    part{"status", "statusCodes", sql::top_statuses, "status"},
-                                    part{"instances", "instances", sql::top_instances, "instance"},
-                                    part{"actions", "actions", sql::top_actions, "action"}};
+  static constexpr std::array parts{
+    part{"routes", "routes", "route",
+         [](const tally& of) { return counts_by(of, &tally::key::route); }},
+    part{"methods", "methods", "method",
+         [](const tally& of) { return counts_by(of, &tally::key::method); }},
+    part{"status", "statusCodes", "status", statuses_of},
+    part{"instances", "instances", "instance", [](const tally& of) { return of.instances; }},
+    part{"actions", "actions", "action",
+         [](const tally& of) { return counts_by(of, &tally::key::action); }}};
   const auto top = parameters.number("top").value_or(default_top);
-  for (const auto& part : parts)
-    if (parameters.has_word("include", part.word))
-      out[part.field] = ranking(counted, range, part.statement, part.name, top);
+  for (const auto& part : parts) {
+    if (!parameters.has_word("include", part.word))
+      continue;
+    json rows = json::array();
+    for (const auto& [name, n] : ranking_of(part.counts(all), top))
+      rows.push_back({{part.name, name}, {"count", n}});
+    out[part.field] = std::move(rows);
+  }
 }
 
 } // namespace
 
-std::string summary(row_source& rows, const question_parameters& parameters,
+std::string summary(tally_source& counts, const question_parameters& parameters,
                     std::optional<int64_t> start_at_us) {
-  const counted_range counted{rows, parameters, start_at_us};
-  const auto range = counted.whole();
+  const counted_range counted{counts, parameters, start_at_us};
   auto includes = [&](const char* word) { return parameters.has_word("include", word); };
+  const auto all = counted.whole({.latency = includes("latency"),
+                                  .statuses = includes("status"),
+                                  .instances = includes("instances"),
+                                  .users = true,
+                                  .addresses = includes("unique_ips")});
   json out{{"timezone", counted.zone()}, {"configStartAt", nullptr}};
   if (start_at_us)
     out["configStartAt"] = format_rfc3339(*start_at_us);
-  auto& span = counted.ask(sql::span_of_events, range);
-  span.step();
-  out["firstEventAt"] = time_or_null(span, 0);
-  out["lastEventAt"] = time_or_null(span, 1);
+  add_span(out, all);
   if (auto day = counted.first_day())
     out["rangeStartAt"] = format_rfc3339(day_in_zone(counted.zone(), *day).begin_us);
   if (auto day = counted.last_day())
     out["rangeEndAt"] = format_rfc3339(day_in_zone(counted.zone(), *day).end_us);
   if (counted.feature())
     out["featureFilter"] = *counted.feature();
-  out["features"] = features_of(counted, range);
-  out["uniqueUsers"] = users_of(counted, range, includes("user_kinds"));
-  add_totals(out, counted, range, includes("latency"));
-  add_rankings(out, counted, range, parameters);
-  if (includes("unique_ips")) {
-    auto& row = counted.ask_active(sql::addresses_total, range);
-    row.step();
-    out["uniqueIps"] = row.integer(0);
-  }
+  out["features"] = features_of(all);
+  out["uniqueUsers"] = users_of(all, includes("user_kinds"));
+  add_totals(out, all, includes("latency"));
+  add_rankings(out, all, parameters);
+  if (includes("unique_ips"))
+    out["uniqueIps"] = all.addresses;
   return out.dump();
 }
 

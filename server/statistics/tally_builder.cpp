@@ -6,7 +6,7 @@ namespace {
 /// From here on a status is an error's.
 constexpr int32_t first_error = 400;
 
-tally::sums sums_of(const count_sums& from, int32_t status) {
+tally::sums tallied(const count_sums& from, int32_t status) {
   return {.n = from.n,
           .errors = status >= first_error ? from.n : 0,
           .timed = from.timed,
@@ -68,15 +68,23 @@ void tally_builder::add_counts(const cube& part) {
         by_slot[cell.combination].add(cell.sums);
     sums = &by_slot;
   }
+  std::array<std::vector<uint32_t>, dimensions> numbers; // of its texts, those that are used
+  auto number = [&](dimension of, uint32_t text) {
+    constexpr auto not_yet = std::numeric_limits<uint32_t>::max();
+    auto& known = numbers[static_cast<size_t>(of)];
+    if (known.empty())
+      known.assign(part.texts[static_cast<size_t>(of)].size(), not_yet);
+    if (known[text] == not_yet)
+      known[text] = text_number(part.text(of, text));
+    return known[text];
+  };
   for (size_t i = 0; i < part.combinations.size(); ++i) {
     const auto& key = part.combinations[i];
-    const auto& feature = part.text(dimension::feature, key.feature);
-    if ((*sums)[i].n == 0 || !is_wanted(feature))
+    if ((*sums)[i].n == 0 || !is_wanted(part.text(dimension::feature, key.feature)))
       continue;
-    made_
-      .counts[{feature, part.text(dimension::action, key.action),
-               part.text(dimension::route, key.route), part.text(dimension::method, key.method)}]
-      .add(sums_of((*sums)[i], key.status));
+    sums_of({number(dimension::feature, key.feature), number(dimension::action, key.action),
+             number(dimension::route, key.route), number(dimension::method, key.method), 0})
+      .add(tallied((*sums)[i], key.status));
     if (query_.wanted.statuses && key.status != 0)
       made_.statuses[key.status] += (*sums)[i].n;
   }
@@ -84,6 +92,19 @@ void tally_builder::add_counts(const cube& part) {
     if (in_range.test(span.slot))
       if (const auto& feature = part.text(dimension::feature, span.feature); is_wanted(feature))
         add_span(feature, span.first_us, span.last_us);
+}
+
+uint32_t tally_builder::text_number(std::string_view text) {
+  bool beyond = false;
+  return texts_.number_of(text, beyond);
+}
+
+/// Good until it is asked for another.
+tally::sums& tally_builder::sums_of(const combination& key) {
+  auto number = combinations_.number_of(key);
+  if (number == sums_.size())
+    sums_.emplace_back();
+  return sums_[number];
 }
 
 void tally_builder::add_span(const std::string& feature, int64_t first_us, int64_t last_us) {
@@ -147,7 +168,7 @@ void tally_builder::add_users(const cube& part) {
     if (of_kind)
       of_kind->add(part.persons[user.person]);
   }
-  for (size_t i = 0; i < counted.size(); ++i)
+  for (size_t i = 0; i < counted.size() && query_.wanted.users; ++i)
     if (counted[i])
       users_.add(part.persons[i]);
 }
@@ -167,12 +188,10 @@ void tally_builder::add(const counted_event& e) {
     addresses_.add(e.address);
   if (e.of_ourselves() || !is_wanted(e.feature))
     return;
-  std::string feature{e.feature};
-  add_span(feature, e.time_us, e.time_us);
+  add_span(std::string{e.feature}, e.time_us, e.time_us);
   bool timed = e.duration_us >= 0;
-  made_
-    .counts[{std::move(feature), std::string{e.action}, std::string{e.route},
-             std::string{e.method}}]
+  sums_of(
+    {text_number(e.feature), text_number(e.action), text_number(e.route), text_number(e.method), 0})
     .add({.n = 1,
           .errors = e.status >= first_error ? 1U : 0U,
           .timed = timed ? 1U : 0U,
@@ -205,6 +224,11 @@ tally tally_builder::take() {
   };
   numbers(users_by_kind_, made_.users_by_kind);
   numbers(users_by_feature_, made_.users_by_feature);
+  const auto texts = texts_.take();
+  const auto keys = combinations_.take();
+  for (size_t i = 0; i < keys.size(); ++i)
+    made_.counts[{texts[keys[i].feature], texts[keys[i].action], texts[keys[i].route],
+                  texts[keys[i].method]}] = sums_[i];
   made_.users = users_.count();
   made_.addresses = addresses_.count();
   return std::move(made_);

@@ -2,11 +2,11 @@
 /// Adds cubes and single events up to the answer of a question.
 
 #include "server/statistics/counted_event.hpp"
-#include "server/statistics/cube.hpp"
+#include "server/statistics/cube_builder.hpp"
 #include "server/statistics/distinct_count.hpp"
 #include "server/statistics/tally.hpp"
 
-#include <unordered_map>
+#include <limits>
 
 namespace phi::statistics {
 
@@ -30,6 +30,8 @@ private:
   void add_users(const cube& part);
   void add_addresses(const cube& part);
   void add_user(std::string_view feature, std::string_view kind, uint64_t person);
+  uint32_t text_number(std::string_view text);
+  tally::sums& sums_of(const combination& key);
   void add_span(const std::string& feature, int64_t first_us, int64_t last_us);
   bool is_wanted(std::string_view feature) const {
     return !query_.feature || *query_.feature == feature;
@@ -40,6 +42,10 @@ private:
 
   tally_query query_;
   tally made_;
+  /// Texts of combinations and their numbers, without a cap; and the sums of each combination.
+  text_numbers texts_{std::numeric_limits<size_t>::max() - 1};
+  key_numbers<combination> combinations_;
+  std::vector<tally::sums> sums_;
   distinct_count users_;
   distinct_by_text users_by_kind_;
   distinct_by_text users_by_feature_;

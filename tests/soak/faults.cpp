@@ -73,7 +73,7 @@ void backup(soaked_service& at, chance&) {
   if (testing::in_file(file)("PRAGMA integrity_check") != std::vector<std::string>{"ok"})
     at.wrong("a backup is damaged");
   if (auto mismatch = testing::rollup_mismatch(testing::in_file(file)); !mismatch.empty())
-    at.wrong("a backup's roll-ups differ from its rows: " + mismatch);
+    at.wrong("a backup's counts differ from its rows: " + mismatch);
 }
 
 bool answers(soaked_service& at) {

@@ -201,7 +201,7 @@ void soaked_service::settle() {
   try {
     for (const auto& what : events_->differences(asked(), phase_))
       wrong(what);
-    // Rows and roll-ups are asked one after the other, and the service counts its own requests
+    // Rows and counts are asked one after the other, and the service counts its own requests
     // meanwhile.
     std::string mismatch;
     auto same = [&] {
@@ -210,7 +210,7 @@ void soaked_service::settle() {
       return mismatch.empty();
     };
     if (!eventually(same, 10s))
-      wrong("the roll-ups differ from the rows: " + mismatch);
+      wrong("the counts differ from the rows: " + mismatch);
   } catch (const std::exception& e) {
     wrong(std::string{"the account cannot be made: "} + e.what());
   }

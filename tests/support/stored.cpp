@@ -1,7 +1,10 @@
 #include "tests/support/stored.hpp"
 
+#include "server/statistics/cube_format.hpp"
+
 #include <sqlite3.h>
 
+#include <set>
 #include <stdexcept>
 
 namespace phi::testing {
@@ -44,8 +47,81 @@ std::string difference(const question& ask, const std::string& what, const std::
   return a == b ? "" : what + ": " + a + " in rows, " + b + " in roll-ups; ";
 }
 
-// Rows about the service's own requests are in no roll-up.
+// Rows about the service's own requests are in no count.
 #define USERS "event WHERE action IS DISTINCT FROM 'phi:request'"
+
+namespace {
+
+/// Of the embedded database; PostgreSQL has roll-ups.
+bool has_cubes(const question& ask) {
+  try {
+    return ask("SELECT count(*) FROM sqlite_schema WHERE name = 'cube'").at(0) == "1";
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
+std::string bytes_of(const std::string& hex) {
+  std::string out;
+  for (size_t i = 0; i + 1 < hex.size(); i += 2)
+    out += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
+  return out;
+}
+
+/// All cubes that count, added up; a row that is behind the mark may be in none of them.
+struct cube_sums {
+  uint64_t events = 0, errors = 0, statuses = 0, latencies = 0;
+  unsigned __int128 microseconds = 0;
+  std::set<uint64_t> users;
+};
+
+cube_sums sums_of_cubes(const question& ask) {
+  cube_sums out;
+  auto bodies = ask("SELECT hex(body) FROM cube WHERE last_seq <= (SELECT last_seq FROM counted)");
+  for (const auto& hex : bodies) {
+    auto cube = statistics::read_cube(bytes_of(hex));
+    for (size_t i = 0; i < cube.combinations.size(); ++i) {
+      const auto& sums = cube.day_sums[i];
+      out.events += sums.n;
+      out.errors += cube.combinations[i].status >= 400 ? sums.n : 0;
+      out.statuses += cube.combinations[i].status != 0 ? sums.n : 0;
+      out.microseconds += sums.sum_us;
+    }
+    for (const auto& row : cube.slot_buckets)
+      out.latencies += row.n;
+    out.users.insert(cube.persons.begin(), cube.persons.end());
+  }
+  return out;
+}
+
+std::string cube_mismatch(const question& ask) {
+  auto cubes = sums_of_cubes(ask);
+  std::string out;
+  auto of_rows = [&](const std::string& number) {
+    return ask("SELECT " + number + " FROM " USERS " AND seq <= (SELECT last_seq FROM counted)")
+      .at(0);
+  };
+  auto compare = [&](const char* what, const std::string& counted, const std::string& rows) {
+    auto expected = of_rows(rows);
+    if (expected != counted)
+      out += std::string{what} + ": " + expected + " in rows, " + counted + " in cubes; ";
+  };
+  compare("events", std::to_string(cubes.events), "count(*)");
+  compare("errors", std::to_string(cubes.errors), "coalesce(sum(status >= 400), 0)");
+  compare("statuses", std::to_string(cubes.statuses), "count(status)");
+  compare("latencies", std::to_string(cubes.latencies), "count(duration_us)");
+  compare("users", std::to_string(cubes.users.size()), "count(DISTINCT substr(user_hash, 1, 16))");
+  // A sum of 64-bit numbers that cannot overflow.
+  auto high = std::stoull(of_rows("coalesce(sum(duration_us >> 32), 0)"));
+  auto low = std::stoull(of_rows("coalesce(sum(duration_us & 4294967295), 0)"));
+  if (static_cast<unsigned __int128>(high) * (1ULL << 32) + low != cubes.microseconds)
+    out += "microseconds; ";
+  return out
+         + difference(ask, "identities", "SELECT count(*) FROM event",
+                      "SELECT count(DISTINCT identity) FROM event");
+}
+
+} // namespace
 
 std::string rollup_mismatch(const question& ask) {
   struct comparison {
@@ -67,6 +143,8 @@ std::string rollup_mismatch(const question& ask) {
      "SELECT count(DISTINCT user_hash) FROM rollup_user"},
     {"identities", "SELECT count(*) FROM event", "SELECT count(DISTINCT identity) FROM event"},
   };
+  if (has_cubes(ask))
+    return cube_mismatch(ask);
   std::string out;
   for (const auto& c : comparisons)
     out += difference(ask, c.what, c.rows, c.rollups);

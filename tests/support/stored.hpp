@@ -15,7 +15,8 @@ using question = std::function<std::vector<std::string>(const std::string& sql)>
 /// action -> how many rows, of the rows with this feature. The drills put the id of an event there.
 std::map<std::string, int> stored_actions(const question& ask, const std::string& feature);
 
-/// Whether the roll-ups say what the rows say. An explanation when not.
+/// Whether the roll-ups, or the cubes and the rows that they do not hold yet, say what the rows
+/// say. An explanation when not.
 std::string rollup_mismatch(const question& ask);
 
 /// An explanation when the two queries do not give the same number.

@@ -6,6 +6,7 @@
 #include "protocol/text/rfc3339.hpp"
 #include "server/statistics/inspection.hpp"
 #include "server/store/postgres/connection.hpp"
+#include "server/store/postgres/rollup_tally.hpp"
 #include "server/store/postgres/statements.hpp"
 
 #include <nlohmann/json.hpp>
@@ -45,9 +46,11 @@ public:
         auto& row = ask(sql, {from});
         return row.step() ? row.integer(0) : 0;
       };
-      statistics::compared identities{"identities", count(postgres_sql::rows_kept),
-                                      count(postgres_sql::rows_with_identity)};
-      return statistics::verify(*this, {identities}, from).dump();
+      statistics::compared identities{"identities", of(postgres_sql::rows_kept),
+                                      of(postgres_sql::rows_with_identity)};
+      auto all = statistics::compare_rollups(*this, from);
+      all.push_back(identities);
+      return statistics::report(all).dump();
     });
   }
 
@@ -116,7 +119,8 @@ private:
   }
 
   std::string answer_of(const statistics_query& query) {
-    return query.answer(*this, query.parameters, settings_.start_at_us);
+    rollup_tally counts{*this};
+    return query.answer(counts, query.parameters, settings_.start_at_us);
   }
   std::string answer_of(const recent_events_query& query) {
     return statistics::recent_events(*this, query).dump();

@@ -1,11 +1,13 @@
 #pragma once
-/// The SQL of PostgreSQL that is more than a line; the questions are in server/statistics, for both
-/// databases, and migrations in schema.cpp.
+/// The SQL of PostgreSQL that is more than a line; what an operator asks of both databases is in
+/// server/statistics.
 ///
 /// Texts compare byte by byte (COLLATE "C"), so that both databases give the same order. The
 /// roll-ups carry who wrote them, so that instances never wait for each other's rows.
 
 #include "protocol/own_request.hpp"
+#include "server/statistics/statements.hpp"
+
 #include <string>
 
 namespace phi::store::postgres_sql {
@@ -416,5 +418,53 @@ inline constexpr const char* counts_of_day =
   " (SELECT coalesce(sum(n), 0) FROM rollup_status WHERE slot >= $3 AND slot < $4)"
   " FROM event WHERE time_us >= $1 AND time_us < $2"
   " AND action IS DISTINCT FROM '" PHI_OWN_REQUEST "'";
+
+// -- questions: $1 first slot, $2 end slot (half-open), $3 feature (NULL = any) -------------------
+
+#define PHI_SLOTS "slot >= $1 AND slot < $2 AND ($3 IS NULL OR feature = $3)"
+
+inline constexpr std::string_view counts =
+  "SELECT feature, action, route, method, sum(n), sum(errors), sum(timed)," PHI_WIDE_SUM(
+    "sum_us") ", coalesce(max(max_us), 0) FROM rollup_count WHERE " PHI_SLOTS
+              " GROUP BY feature, action, route, method";
+
+inline constexpr std::string_view spans =
+  "SELECT feature, min(first_us), max(last_us) FROM rollup_count WHERE " PHI_SLOTS
+  " GROUP BY feature";
+
+inline constexpr std::string_view statuses =
+  "SELECT status, sum(n) FROM rollup_status WHERE " PHI_SLOTS " GROUP BY status";
+
+inline constexpr std::string_view instance_counts =
+  "SELECT instance, sum(n) FROM rollup_instance WHERE " PHI_SLOTS " GROUP BY instance";
+
+inline constexpr std::string_view latencies =
+  "SELECT bucket, sum(n) FROM rollup_latency WHERE " PHI_SLOTS " GROUP BY bucket";
+
+// Users and addresses: $1 first day, $2 last day (whole UTC days), $3 feature, $4 $5 low and high
+// slots of the first day, $6 $7 of the last.
+
+#define PHI_ACTIVE                                                                                 \
+  "day >= $1 AND day <= $2"                                                                        \
+  " AND (day > $1 OR (slots_low & $4) <> 0 OR (slots_high & $5) <> 0)"                             \
+  " AND (day < $2 OR (slots_low & $6) <> 0 OR (slots_high & $7) <> 0)"
+
+inline constexpr std::string_view users_by_feature =
+  "SELECT feature, count(DISTINCT user_hash) FROM rollup_user WHERE " PHI_ACTIVE
+  " AND ($3 IS NULL OR feature = $3) GROUP BY feature";
+
+inline constexpr std::string_view users_by_kind =
+  "SELECT user_kind, count(DISTINCT user_hash) FROM rollup_user WHERE " PHI_ACTIVE
+  " AND ($3 IS NULL OR feature = $3) GROUP BY user_kind";
+
+inline constexpr std::string_view users_total =
+  "SELECT count(DISTINCT user_hash) FROM rollup_user WHERE " PHI_ACTIVE
+  " AND ($3 IS NULL OR feature = $3)";
+
+inline constexpr std::string_view addresses_total =
+  "SELECT count(DISTINCT address_hash) FROM rollup_address WHERE " PHI_ACTIVE;
+
+#undef PHI_SLOTS
+#undef PHI_ACTIVE
 
 } // namespace phi::store::postgres_sql

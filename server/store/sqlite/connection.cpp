@@ -71,6 +71,11 @@ void sqlite_connection::watched_by(work_watch* watch) {
                              watch ? &sqlite_connection::check : nullptr, this);
 }
 
+void sqlite_connection::stop_if_told() {
+  if (check(this) != 0)
+    throw sqlite_error{SQLITE_INTERRUPT, "interrupted"};
+}
+
 int64_t sqlite_connection::changes() const {
   return sqlite3_changes64(handle_);
 }

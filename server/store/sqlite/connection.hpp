@@ -51,6 +51,8 @@ public:
   /// Statements that take long, and waits for a lock, look there and end when they are told to,
   /// with `ended` saying why. Null: nobody. It must outlive the statements.
   void watched_by(work_watch* watch);
+  /// For long work between statements: throws as a statement does that is made to end.
+  void stop_if_told();
   /// Why the last statement was made to end.
   end_cause ended() const { return ended_; }
   /// Rows changed by the last statement.

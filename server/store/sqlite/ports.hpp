@@ -4,6 +4,8 @@
 #include "actors/ports/reader_port.hpp"
 #include "actors/ports/store_port.hpp"
 #include "protocol/event.hpp"
+#include "server/store/cube_list.hpp"
+#include "server/store/damaged_days.hpp"
 
 #include <chrono>
 #include <functional>
@@ -37,6 +39,9 @@ struct sqlite_settings {
   std::optional<int64_t> start_at_us; ///< nothing before it is counted
   uint64_t log_limit = 64 << 20;      ///< a larger write-ahead log is made to begin anew
   identity_limits identities{};
+  cube_limits cubes{};
+  /// Shared by the connections to one database.
+  std::shared_ptr<damaged_days> damaged = std::make_shared<damaged_days>();
 };
 
 sqlite_settings sqlite_settings_of(const config& settings);

@@ -4,12 +4,14 @@
 #include "actors/questions.hpp"
 #include "server/statistics/inspection.hpp"
 #include "server/store/sqlite/connection.hpp"
+#include "server/store/sqlite/cube_reader.hpp"
 #include "server/store/sqlite/database_file.hpp"
 #include "server/store/sqlite/identities.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <filesystem>
+#include <optional>
 #include <sqlite3.h>
 #include <unordered_map>
 
@@ -18,11 +20,13 @@ namespace {
 
 class sqlite_reader : public reader_port, private statistics::row_source {
 public:
-  explicit sqlite_reader(sqlite_settings settings) : settings_(std::move(settings)) {}
+  explicit sqlite_reader(sqlite_settings settings)
+    : settings_(std::move(settings)),
+      damaged_(settings_.damaged) {}
 
   outcome open() override {
     try {
-      statements_.clear();
+      forget_statements();
       db_.open(settings_.file, sqlite_connection::access::read_only);
       db_.set_busy_timeout(settings_.busy_timeout);
       db_.run("PRAGMA cache_size = -8192");
@@ -43,8 +47,7 @@ public:
     return try_answer(watch, [&]() -> query_answer {
       if (const auto* backup = std::get_if<backup_task>(&task))
         return copied(backup->file, watch); // VACUUM INTO is a transaction of its own
-      return in_transaction(
-        [&] { return statistics::verify(*this, compare_identities(db_)).dump(); });
+      return in_transaction([&] { return statistics::report(compare_all()).dump(); });
     });
   }
 
@@ -54,7 +57,7 @@ public:
   }
 
   void close() override {
-    statements_.clear();
+    forget_statements();
     db_.close();
   }
 
@@ -68,6 +71,26 @@ private:
     if (!copy)
       return {error_code::internal, "cannot open the copy " + file, {}};
     return {.body = told.dump(), .file = std::make_shared<const owned_fd>(std::move(copy))};
+  }
+
+  /// As of the transaction that has begun.
+  cube_reader& counts() {
+    if (!counts_)
+      counts_.emplace(db_);
+    counts_->begin();
+    return *counts_;
+  }
+
+  std::vector<statistics::compared> compare_all() {
+    auto out = compare_counts(db_, counts());
+    auto more = compare_identities(db_);
+    out.insert(out.end(), more.begin(), more.end());
+    return out;
+  }
+
+  void forget_statements() {
+    counts_.reset();
+    statements_.clear();
   }
 
   template <class Work>
@@ -103,6 +126,12 @@ private:
       if (why != end_cause::none)
         return ended_answer(why);
       return {error_code::questions_unavailable, e.what(), {}};
+    } catch (const damaged_day& e) {
+      abandon();
+      damaged_->add(e.day());
+      return {error_code::questions_unavailable,
+              std::string{e.what()} + "; it is made again from the events",
+              {}};
     } catch (const std::exception& e) {
       abandon();
       return {error_code::internal, e.what(), {}};
@@ -127,7 +156,7 @@ private:
   }
 
   std::string answer_of(const statistics_query& query) {
-    return query.answer(*this, query.parameters, settings_.start_at_us);
+    return query.answer(counts(), query.parameters, settings_.start_at_us);
   }
   std::string answer_of(const recent_events_query& query) {
     return statistics::recent_events(*this, query).dump();
@@ -152,7 +181,9 @@ private:
   }
 
   sqlite_settings settings_;
+  std::shared_ptr<damaged_days> damaged_;
   sqlite_connection db_;
+  std::optional<cube_reader> counts_;
   std::unordered_map<std::string_view, statement> statements_;
 };
 

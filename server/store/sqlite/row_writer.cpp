@@ -4,14 +4,7 @@
 
 namespace phi::store {
 
-row_writer::row_writer(sqlite_connection& db)
-  : event_(db, sql::insert_event),
-    count_(db, sql::add_count),
-    status_(db, sql::add_status),
-    instance_(db, sql::add_instance),
-    latency_(db, sql::add_latency),
-    user_(db, sql::add_user),
-    address_(db, sql::add_address) {}
+row_writer::row_writer(sqlite_connection& db) : event_(db, sql::insert_event) {}
 
 void row_writer::put(const event& e, int64_t seq) {
   auto& row = event_;
@@ -22,47 +15,6 @@ void row_writer::put(const event& e, int64_t seq) {
   e.status != 0 ? row.bind(7, int64_t{e.status}) : row.bind_null(7);
   e.duration_us >= 0 ? row.bind(8, e.duration_us) : row.bind_null(8);
   row.bind(14, seq).execute();
-}
-
-void row_writer::add(const statistics::rollup& sums) {
-  for (const auto& [key, of_key] : sums.counts)
-    add(key, of_key);
-  for (const auto& [key, n] : sums.statuses)
-    status_.bind(1, key.slot).bind(2, key.a).bind(3, key.number).bind(4, n).execute();
-  for (const auto& [key, n] : sums.instances)
-    instance_.bind(1, key.slot).bind(2, key.a).bind(3, key.b).bind(4, n).execute();
-  for (const auto& [key, n] : sums.latencies)
-    latency_.bind(1, key.slot)
-      .bind(2, key.a)
-      .bind(3, key.b)
-      .bind(4, key.c)
-      .bind(5, key.number)
-      .bind(6, n)
-      .execute();
-  for (const auto& [key, slots] : sums.users)
-    user_.bind(1, key.slot)
-      .bind(2, key.a)
-      .bind(3, key.b)
-      .bind(4, key.c)
-      .bind(5, static_cast<int64_t>(slots.low))
-      .bind(6, static_cast<int64_t>(slots.high))
-      .execute();
-  for (const auto& [key, slots] : sums.addresses)
-    address_.bind(1, key.slot)
-      .bind(2, key.a)
-      .bind(3, static_cast<int64_t>(slots.low))
-      .bind(4, static_cast<int64_t>(slots.high))
-      .execute();
-}
-
-void row_writer::add(const statistics::rollup_key& key, const statistics::rollup_sums& sums) {
-  auto& row = count_;
-  row.bind(1, key.slot).bind(2, key.a).bind(3, key.b).bind(4, key.c).bind(5, key.d);
-  row.bind(6, key.number).bind(7, sums.n).bind(8, sums.errors).bind(9, sums.first_us);
-  row.bind(10, sums.last_us).bind(11, sums.timed).bind(12, sums.sum_us);
-  sums.timed > 0 ? row.bind(13, sums.min_us) : row.bind_null(13);
-  sums.timed > 0 ? row.bind(14, sums.max_us) : row.bind_null(14);
-  row.execute();
 }
 
 } // namespace phi::store

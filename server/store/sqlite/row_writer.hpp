@@ -1,7 +1,7 @@
 #pragma once
-/// Writes rows of events, and adds sums to the roll-ups, in the transaction of the writer.
+/// Writes rows of events, in the transaction of the writer.
 
-#include "server/statistics/rollup.hpp"
+#include "protocol/event.hpp"
 #include "server/store/sqlite/connection.hpp"
 
 namespace phi::store {
@@ -13,12 +13,9 @@ public:
 
   /// `seq`: its number, larger than all before.
   void put(const event& e, int64_t seq);
-  void add(const statistics::rollup& sums);
 
 private:
-  void add(const statistics::rollup_key& key, const statistics::rollup_sums& sums);
-
-  statement event_, count_, status_, instance_, latency_, user_, address_;
+  statement event_;
 };
 
 } // namespace phi::store

@@ -14,6 +14,13 @@ int current_schema();
 /// sqlite_error for a file that is not ours, or is of a newer version.
 int migrate(sqlite_connection& db);
 
+/// Whether there are roll-ups of an earlier schema, which nobody reads any more.
+bool has_old_rollups(sqlite_connection& db);
+
+/// Deletes some of their rows, a few milliseconds' worth, within a transaction. False: all are
+/// gone.
+bool drop_old_rollups(sqlite_connection& db);
+
 /// Which database this is; one that has no id gets one.
 std::string id_of(sqlite_connection& db);
 

@@ -1,6 +1,8 @@
 #pragma once
-/// The SQL of the embedded database that is more than a line: schema, rows, roll-ups, identities.
+/// The SQL of the embedded database that is more than a line: schema, rows, cubes, identities.
 /// BEGIN, PRAGMA and their like stand where they are run.
+
+#include "protocol/own_request.hpp"
 
 #include <string_view>
 
@@ -120,6 +122,24 @@ CREATE TABLE identity_filter (
 
 DROP TABLE identity;
 )",
+  // What is counted is derived from the rows as well: cubes are made from them when it is opened,
+  // and then the roll-ups go, a part at a time.
+  R"(
+CREATE TABLE cube (
+  id       INTEGER PRIMARY KEY,
+  level    INTEGER NOT NULL,
+  last_seq INTEGER NOT NULL,
+  body     BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE counted (
+  one       INTEGER PRIMARY KEY CHECK (one = 1),
+  last_seq  INTEGER NOT NULL,
+  last_cube INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO counted(one, last_seq, last_cube) VALUES (1, 0, 0);
+)",
 };
 
 // -- which database this is: no step of a migration, for older programs need not know it ---------
@@ -139,41 +159,62 @@ inline constexpr std::string_view insert_event =
   " user_hash, user_kind, address_hash, instance, extra)"
   " VALUES (?14, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
 
-inline constexpr std::string_view add_count =
-  "INSERT INTO rollup_count(slot, feature, action, route, method, class, n, errors, first_us,"
-  " last_us, timed, sum_us, min_us, max_us)"
-  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
-  " ON CONFLICT DO UPDATE SET n = n + excluded.n, errors = errors + excluded.errors,"
-  " first_us = min(first_us, excluded.first_us), last_us = max(last_us, excluded.last_us),"
-  // A duration is at most 7 days (6.05e11 us), so that 15 million of them fit into one row; behind
-  // that, and in databases from before there was a bound, the sum stays at the end of its range.
-  " timed = timed + excluded.timed,"
-  " sum_us = CASE WHEN sum_us > 9223372036854775807 - excluded.sum_us THEN 9223372036854775807"
-  " ELSE sum_us + excluded.sum_us END,"
-  " min_us = min(coalesce(min_us, excluded.min_us), coalesce(excluded.min_us, min_us)),"
-  " max_us = max(coalesce(max_us, excluded.max_us), coalesce(excluded.max_us, max_us))";
+// -- cubes: derived, see cubes.hpp. Their ids: the UTC day << 32 | a number that is given once ----
 
-inline constexpr std::string_view add_status =
-  "INSERT INTO rollup_status(slot, feature, status, n) VALUES (?1, ?2, ?3, ?4)"
-  " ON CONFLICT DO UPDATE SET n = n + excluded.n";
+inline constexpr std::string_view counted_mark = "SELECT last_seq, last_cube FROM counted";
 
-inline constexpr std::string_view add_instance =
-  "INSERT INTO rollup_instance(slot, feature, instance, n) VALUES (?1, ?2, ?3, ?4)"
-  " ON CONFLICT DO UPDATE SET n = n + excluded.n";
+inline constexpr std::string_view set_counted_mark =
+  "UPDATE counted SET last_seq = ?1, last_cube = ?2";
 
-inline constexpr std::string_view add_latency =
-  "INSERT INTO rollup_latency(slot, feature, route, method, bucket, n)"
-  " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET n = n + excluded.n";
+inline constexpr std::string_view all_cubes =
+  "SELECT id, level, last_seq, length(body) FROM cube ORDER BY id";
 
-inline constexpr std::string_view add_user =
-  "INSERT INTO rollup_user(day, feature, user_hash, user_kind, slots_low, slots_high)"
-  " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET"
-  " slots_low = slots_low | excluded.slots_low, slots_high = slots_high | excluded.slots_high";
+inline constexpr std::string_view cubes_of_days =
+  "SELECT id FROM cube WHERE id >= ?1 AND id < ?2 AND last_seq <= ?3 ORDER BY id";
 
-inline constexpr std::string_view add_address =
-  "INSERT INTO rollup_address(day, address_hash, slots_low, slots_high)"
-  " VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET"
-  " slots_low = slots_low | excluded.slots_low, slots_high = slots_high | excluded.slots_high";
+inline constexpr std::string_view cube_body = "SELECT body FROM cube WHERE id = ?1";
+
+inline constexpr std::string_view add_cube =
+  "INSERT INTO cube(id, level, last_seq, body) VALUES (?1, ?2, ?3, ?4)";
+
+inline constexpr std::string_view remove_cube = "DELETE FROM cube WHERE id = ?1";
+
+#define PHI_COUNTED                                                                                \
+  "SELECT seq, time_us, feature, action, route, method, status, duration_us, user_hash,"           \
+  " user_kind, address_hash, instance FROM event"
+
+inline constexpr std::string_view counted_rows =
+  PHI_COUNTED " WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3";
+
+inline constexpr std::string_view counted_rows_of_time =
+  PHI_COUNTED " WHERE seq >= ?1 AND seq <= ?2 AND time_us >= ?3 AND time_us < ?4";
+
+#undef PHI_COUNTED
+
+inline constexpr std::string_view first_row_from = "SELECT min(seq) FROM event WHERE seq >= ?1";
+
+// -- roll-ups of earlier schemas: counted anew, then dropped in steps ----------------------------
+
+inline constexpr int first_without_rollups = 3;
+
+/// Their tables and what each is keyed by.
+struct old_table {
+  const char* name;
+  const char* key;
+};
+inline constexpr old_table old_rollups[] = {
+  {"rollup_count", "slot, feature, action, route, method, class"},
+  {"rollup_status", "slot, feature, status"},
+  {"rollup_instance", "slot, feature, instance"},
+  {"rollup_latency", "slot, feature, route, method, bucket"},
+  {"rollup_user", "day, feature, user_hash, user_kind"},
+  {"rollup_address", "day, address_hash"},
+};
+
+/// Of events: how many the roll-ups have counted, and how many of their rows are there.
+inline constexpr std::string_view old_counts =
+  "SELECT (SELECT coalesce(sum(n), 0) FROM rollup_count),"
+  " (SELECT count(*) FROM event WHERE action IS NOT '" PHI_OWN_REQUEST "')";
 
 // -- identities: derived, see identity_run.hpp. ?1 of those that name a shift: of ids of blocks
 // ----

@@ -3,12 +3,10 @@
 #include "actors/log.hpp"
 #include "protocol/fault_point.hpp"
 #include "protocol/text/rfc3339.hpp"
-#include "server/statistics/rollup.hpp"
 #include "server/store/database_id.hpp"
 #include "server/store/halving.hpp"
 #include "server/store/sqlite/connection.hpp"
-#include "server/store/sqlite/identities.hpp"
-#include "server/store/sqlite/row_writer.hpp"
+#include "server/store/sqlite/open_database.hpp"
 #include "server/store/sqlite/schema.hpp"
 #include "server/store/sqlite/watched_file.hpp"
 #include "server/store/trial_events.hpp"
@@ -22,33 +20,6 @@
 namespace phi::store {
 namespace {
 
-/// What belongs to the connection, as long as it is open.
-struct open_database {
-  open_database(sqlite_connection& db, const identity_limits& limits)
-    : begin(db, "BEGIN IMMEDIATE"),
-      commit(db, "COMMIT"),
-      rollback(db, "ROLLBACK"),
-      savepoint(db, "SAVEPOINT pieces"),
-      keep(db, "RELEASE pieces"),
-      undo(db, "ROLLBACK TO pieces"),
-      version(db, "PRAGMA data_version"),
-      data_version(version_of_data()),
-      rows(db),
-      known(db, limits) {}
-
-  /// Of the data as other connections have left them; our own commits do not change it.
-  int64_t version_of_data() {
-    auto out = version.step() ? version.integer(0) : 0;
-    version.reset();
-    return out;
-  }
-
-  statement begin, commit, rollback, savepoint, keep, undo, version;
-  int64_t data_version; ///< before they are read: what comes meanwhile is seen later
-  row_writer rows;
-  identities known; ///< last: it may write when it is made
-};
-
 /// While one reader follows upon another there is no moment in which the log could begin anew: once
 /// it is too large we make one. So long we wait for readers, longer the larger it is, and a tenth
 /// of the time at most.
@@ -56,8 +27,8 @@ constexpr auto cut_log_patience = std::chrono::milliseconds{100};
 constexpr uint64_t cut_log_most_patience = 5;
 constexpr int cut_log_share = 10;
 
-/// After the runs of identities could not be written on: the disk is nearly full.
-constexpr auto make_runs_pause = std::chrono::seconds{10};
+/// After what is derived from the rows could not be written: the disk is nearly full.
+constexpr auto derive_pause = std::chrono::seconds{10};
 
 /// A log of this size is not written back, for somebody reads what was there before it.
 constexpr uint64_t large_log_bytes = uint64_t{256} << 20;
@@ -76,7 +47,9 @@ bool is_about_data(const sqlite_error& e) {
 
 class sqlite_writer : public store_port {
 public:
-  explicit sqlite_writer(sqlite_settings settings) : settings_(std::move(settings)) {}
+  explicit sqlite_writer(sqlite_settings settings)
+    : settings_(std::move(settings)),
+      damaged_(settings_.damaged) {}
 
   void watched_by(work_watch_ptr watch) override { watch_ = std::move(watch); }
 
@@ -101,7 +74,6 @@ public:
     } catch (const std::exception& e) {
       not_committed(batch, result, e);
     }
-    sums_.clear();
     result.took = std::chrono::steady_clock::now() - began;
     cut_log();
     activity_ = "idle";
@@ -119,7 +91,7 @@ public:
   }
 
   void tidy_up() override {
-    make_runs_at_rest();
+    derive_at_rest();
     cut_log();
   }
 
@@ -175,8 +147,11 @@ private:
     auto limits = settings_.identities;
     if (!limits.room)
       limits.room = [file = settings_.file] { return room_beside(file); };
-    database_.emplace(db_, limits);
+    database_.emplace(db_, limits, settings_.cubes, damaged_);
     last_seq_ = database_->known.last_seq();
+    activity_ = "counting";
+    database_->counted.catch_up(last_seq_);
+    has_old_tables_ = has_old_rollups(db_);
     file_ = watched_file{settings_.file};
     log_ = settings_.wal ? watched_file{settings_.file + "-wal"} : watched_file{};
     activity_ = "idle";
@@ -257,7 +232,7 @@ private:
       db_.run("PRAGMA user_version = " + std::to_string(current_schema()));
     take_in(batch, result);
     if (batch.events > 0)
-      make_runs(batch.events);
+      derive(batch.events);
     fault_point("store.before_commit");
     if (!batch.begin_commit()) {
       roll_back();
@@ -269,46 +244,62 @@ private:
     database_->commit.execute();
     fault_point("store.after_commit");
     trials_.committed(batch, result);
-    database_->known.settled(last_seq_);
+    settle();
     stay_where_it_was();
   }
 
-  /// A slice of what identities need, in the transaction that is open. Events do not suffer when
-  /// there is no room for it.
-  void make_runs(size_t events) {
-    if (std::chrono::steady_clock::now() < make_runs_at_)
+  /// A slice of what is derived from the rows, in the transaction that is open. Events do not
+  /// suffer when there is no room for it.
+  void derive(size_t events) {
+    if (std::chrono::steady_clock::now() < derive_at_)
       return;
-    activity_ = "writing identities";
+    activity_ = "writing identities and counts";
     database_->savepoint.execute();
     try {
       database_->known.make_runs(events);
+      database_->counted.work(events, database_->known.last_seq());
+      if (events == 0 && has_old_tables_)
+        has_old_tables_ = drop_old_rollups(db_);
     } catch (const sqlite_error& e) {
       if (db_.autocommit())
         throw; // all of it was rolled back
       database_->undo.execute();
       database_->known.give_up_run();
-      make_runs_at_ = std::chrono::steady_clock::now() + make_runs_pause;
-      log_warn("store", "cannot write identities for now; they stay in memory",
+      database_->counted.forgotten();
+      derive_at_ = std::chrono::steady_clock::now() + derive_pause;
+      log_warn("store", "cannot write identities and counts for now; they are made later",
                {{"cause", e.what()}});
     }
     database_->keep.execute();
   }
 
+  /// The transaction is committed.
+  void settle() {
+    database_->known.settled(last_seq_);
+    database_->counted.settled();
+  }
+
+  bool has_work_at_rest() const {
+    return database_->known.is_making_runs() || has_old_tables_
+           || database_->counted.is_working(last_seq_);
+  }
+
   /// While no events come, what is under way goes on, in a transaction of its own.
-  void make_runs_at_rest() {
-    if (!database_ || !database_->known.is_making_runs() || !in_place())
+  void derive_at_rest() {
+    if (!database_ || !has_work_at_rest() || !in_place())
       return;
     try {
       begin();
-      make_runs(0);
+      derive(0);
+      fault_point("store.derived");
       database_->commit.execute();
-      database_->known.settled(last_seq_);
+      settle();
     } catch (const damaged_run& e) {
       roll_back();
       make_identities_anew(e.what());
       close_file();
     } catch (const std::exception& e) {
-      log_debug("store", "cannot write identities at rest", {{"cause", e.what()}});
+      log_debug("store", "cannot write identities and counts at rest", {{"cause", e.what()}});
       close_file(); // nobody knows what of it is committed
     }
     activity_ = "idle";
@@ -331,6 +322,7 @@ private:
     if (database_->version_of_data() == database_->data_version)
       return;
     log_warn("store", "finds that somebody else has written to the database");
+    database_->counted.read_again();
     if (!database_->known.catch_up()) {
       roll_back();
       open_again();
@@ -417,8 +409,6 @@ private:
       activity_ = "INSERT";
       for (size_t i = 0; i < pieces.size(); ++i)
         counts[i] = insert(batch, pieces[i]);
-      activity_ = "roll-ups";
-      database_->rows.add(sums_);
     } catch (const sqlite_error& e) {
       if (!is_about_data(e))
         throw;
@@ -427,7 +417,6 @@ private:
       last_seq_ = last_seq;
       taken = outcome::failure(e.what());
     }
-    sums_.clear();
     database_->keep.execute();
     for (size_t i = 0; i < pieces.size() && taken; ++i) {
       result.requests[pieces[i].request].stored += counts[i].stored;
@@ -446,7 +435,6 @@ private:
         continue;
       }
       database_->rows.put(e, ++last_seq_);
-      sums_.add(e);
       ++counts.stored;
     }
     return counts;
@@ -459,6 +447,7 @@ private:
       if (!db_.autocommit())
         database_->rollback.execute();
       database_->known.forgotten();
+      database_->counted.forgotten();
       last_seq_ = database_->known.last_seq();
     } catch (const std::exception& e) {
       log_error("store", "cannot roll back; opens the database anew", {{"cause", e.what()}});
@@ -467,6 +456,7 @@ private:
   }
 
   sqlite_settings settings_;
+  std::shared_ptr<damaged_days> damaged_;
   work_watch_ptr watch_;
   sqlite_connection db_;
   store::database_id id_;
@@ -474,10 +464,10 @@ private:
   watched_file file_;
   watched_file log_;
   int64_t last_seq_ = 0; ///< of the rows, with those of the transaction that is open
-  statistics::rollup sums_;
   trial_events trials_;
-  std::chrono::steady_clock::time_point cut_log_at_{};   ///< not before
-  std::chrono::steady_clock::time_point make_runs_at_{}; ///< not before
+  std::chrono::steady_clock::time_point cut_log_at_{}; ///< not before
+  std::chrono::steady_clock::time_point derive_at_{};  ///< not before
+  bool has_old_tables_ = false;                        ///< roll-ups of an earlier schema
   std::atomic<const char*> activity_{"closed"};
 };
 
@@ -491,7 +481,8 @@ sqlite_settings sqlite_settings_of(const config& settings) {
           .durability = settings.resolved.durability,
           .busy_timeout = milliseconds{settings.stats.busy_timeout_ms},
           .query_timeout = milliseconds{settings.stats.query_timeout_ms},
-          .start_at_us = settings.resolved.start_at_us};
+          .start_at_us = settings.resolved.start_at_us,
+          .cubes = {.tail_events = limit_in_drills("PHI_TAIL_EVENTS", cube_limits{}.tail_events)}};
 }
 
 store_port_ptr make_sqlite_store(sqlite_settings settings) {

@@ -56,8 +56,7 @@ TEST_CASE("a flush that fails in COMMIT: nobody knows, the connection is made an
   CHECK(db->close().why() == "");
   CHECK(dir.events() >= 4);
   CHECK(ask_database(dir.file(), "SELECT count(*) - count(DISTINCT identity) FROM event") == 0);
-  CHECK(ask_database(dir.file(), "SELECT sum(n) - (SELECT count(*) FROM event) FROM rollup_count")
-        == 0);
+  CHECK(rollup_mismatch(in_file(dir.file())) == "");
 }
 
 TEST_CASE("a disk that is full in COMMIT: refused for certain, and stored when there is room") {
@@ -79,7 +78,7 @@ TEST_CASE("a disk that is full in COMMIT: refused for certain, and stored when t
     CHECK(tried.detail.find("full") != std::string::npos);
     CHECK(ask_database(dir.file(), "SELECT count(*) FROM event") == 1);
   }
-  CHECK(nth > 3);
+  CHECK(nth > 2);
   CHECK(db->close().why() == "");
   CHECK(dir.events() == 3);
 }

@@ -1,0 +1,96 @@
+#include "server/store/cube_list.hpp"
+
+#include <algorithm>
+
+namespace phi::store {
+
+void cube_list::add(const listed_cube& one) {
+  days_[one.day()].push_back(one);
+  ++size_;
+  note(one.day());
+}
+
+void cube_list::remove(int64_t id) {
+  auto day = days_.find(listed_cube{.id = id}.day());
+  if (day == days_.end())
+    return;
+  size_ -= std::erase_if(day->second, [&](const auto& one) { return one.id == id; });
+  note(day->first);
+  if (day->second.empty())
+    days_.erase(day);
+}
+
+void cube_list::clear() {
+  days_.clear();
+  due_.clear();
+  aside_.clear();
+  size_ = 0;
+}
+
+std::vector<listed_cube> cube_list::of_day(int32_t day) const {
+  auto found = days_.find(day);
+  return found == days_.end() ? std::vector<listed_cube>{} : found->second;
+}
+
+/// The oldest `fan_in` of a level, if there are so many and they are small enough.
+std::vector<listed_cube> cube_list::mergeable(const std::vector<listed_cube>& of_day,
+                                              int64_t level) const {
+  std::vector<listed_cube> out;
+  uint64_t bytes = 0;
+  for (const auto& one : of_day)
+    if (one.level == level && out.size() < limits_.fan_in) {
+      out.push_back(one);
+      bytes += one.bytes;
+    }
+  if (out.size() < limits_.fan_in || bytes > limits_.merged_bytes)
+    out.clear();
+  return out;
+}
+
+void cube_list::note(int32_t day) {
+  const auto& all = days_[day];
+  bool due = std::any_of(all.begin(), all.end(),
+                         [&](const auto& one) { return !mergeable(all, one.level).empty(); });
+  if (due)
+    due_.insert(day);
+  else
+    due_.erase(day);
+}
+
+std::vector<listed_cube> cube_list::next_merge() const {
+  for (auto day : due_) {
+    if (aside_.contains(day))
+      continue;
+    const auto& all = days_.at(day);
+    int64_t highest = 0;
+    for (const auto& one : all)
+      highest = std::max(highest, one.level);
+    for (int64_t level = 0; level <= highest; ++level)
+      if (auto some = mergeable(all, level); !some.empty())
+        return some;
+  }
+  return {};
+}
+
+std::vector<listed_cube> cube_list::next_merge_at_rest() const {
+  if (auto due = next_merge(); !due.empty() || days_.empty())
+    return due;
+  const auto latest = days_.rbegin()->first;
+  for (const auto& [day, all] : days_) {
+    if (day == latest || all.size() < 2 || aside_.contains(day))
+      continue;
+    auto by_size = all;
+    std::stable_sort(by_size.begin(), by_size.end(),
+                     [](const auto& a, const auto& b) { return a.bytes < b.bytes; });
+    uint64_t bytes = 0;
+    size_t fit = 0;
+    while (fit < by_size.size() && bytes + by_size[fit].bytes <= limits_.merged_bytes)
+      bytes += by_size[fit++].bytes;
+    by_size.resize(fit);
+    if (fit >= 2)
+      return by_size;
+  }
+  return {};
+}
+
+} // namespace phi::store

@@ -1,0 +1,127 @@
+#include "server/store/sqlite/cube_reader.hpp"
+
+#include "server/statistics/tally_builder.hpp"
+#include "server/store/sqlite/statements.hpp"
+
+#include <limits>
+
+namespace phi::store {
+namespace {
+
+/// Of cubes as they are read; those of some months, but for their users.
+constexpr size_t most_kept_bytes = 12 << 20;
+
+constexpr int64_t first_and_last_slot = 100'000'000'000;
+constexpr int64_t no_limit = -1; ///< of rows
+constexpr int64_t all_rows = std::numeric_limits<int64_t>::max();
+
+statistics::tally::sums all_sums(const statistics::tally& of) {
+  statistics::tally::sums out;
+  for (const auto& [key, sums] : of.counts)
+    out.add(sums);
+  return out;
+}
+
+template <class Key>
+statistics::wide_number total(const std::map<Key, uint64_t>& numbers) {
+  statistics::wide_number out = 0;
+  for (const auto& [key, n] : numbers)
+    out += n;
+  return out;
+}
+
+} // namespace
+
+void cube_reader::begin() {
+  ++question_;
+  mark_ = table_.mark();
+  tail_.drop_up_to(mark_.last_seq);
+  tail_read_to_ = std::max(tail_read_to_, mark_.last_seq);
+  table_.read_tail(tail_read_to_, all_rows, no_limit, tail_);
+  if (!tail_.empty())
+    tail_read_to_ = tail_.last_seq();
+}
+
+statistics::tally cube_reader::count(const statistics::tally_query& query) {
+  statistics::tally_builder builder{query};
+  const auto first = statistics::day_of_slot(query.range.begin);
+  const auto last = statistics::day_of_slot(query.range.end - 1);
+  for (auto id : table_.ids(first, last, mark_.last_seq)) {
+    db_.stop_if_told();
+    if (auto parts = builder.parts_of(listed_cube{.id = id}.day()))
+      builder.add(get(id, *parts));
+  }
+  for (size_t i = 0; i < tail_.size(); ++i)
+    builder.add(tail_.at(i));
+  db_.stop_if_told();
+  return builder.take();
+}
+
+/// Good until the next call.
+const statistics::cube& cube_reader::get(int64_t id, statistics::cube_parts parts) {
+  auto found = kept_.find(id);
+  if (found != kept_.end()) {
+    auto& kept = found->second;
+    kept.used = question_;
+    if ((kept.cube.parts & parts) == parts)
+      return kept.cube;
+    parts |= kept.cube.parts;
+    kept_bytes_ -= kept.bytes;
+    kept_.erase(found);
+  }
+  not_kept_ = table_.read(id, parts);
+  auto bytes = not_kept_.footprint();
+  make_room(bytes);
+  if (kept_bytes_ + bytes > most_kept_bytes)
+    return not_kept_;
+  kept_bytes_ += bytes;
+  return kept_.emplace(id, kept_cube{std::move(not_kept_), bytes, question_}).first->second.cube;
+}
+
+/// What this question has used stays: it may ask for the same again, and a question over more than
+/// there is room for keeps a part rather than nothing.
+void cube_reader::make_room(size_t bytes) {
+  if (kept_bytes_ + bytes <= most_kept_bytes)
+    return;
+  std::erase_if(kept_, [&](const auto& entry) {
+    if (entry.second.used == question_)
+      return false;
+    kept_bytes_ -= entry.second.bytes;
+    return true;
+  });
+}
+
+std::vector<statistics::compared> compare_counts(sqlite_connection& db, cube_reader& counts) {
+  const statistics::tally_query everything{.range = {-first_and_last_slot, first_and_last_slot},
+                                           .feature = {},
+                                           .wanted = {.latency = true,
+                                                      .statuses = true,
+                                                      .instances = true,
+                                                      .users = true,
+                                                      .users_by_feature = false,
+                                                      .addresses = true}};
+  statistics::tally_builder of_rows{everything};
+  statement rows{db, sql::counted_rows};
+  rows.bind(1, std::numeric_limits<int64_t>::min()).bind(2, all_rows).bind(3, no_limit);
+  while (rows.step())
+    of_rows.add(counted_row(rows));
+  auto from_rows = of_rows.take();
+  auto from_cubes = counts.count(everything);
+  auto same = [&](const char* what, auto number) {
+    return statistics::compared{what, number(from_rows), number(from_cubes)};
+  };
+  using statistics::tally;
+  using statistics::wide_number;
+  return {
+    same("events", [](const tally& of) { return wide_number{all_sums(of).n}; }),
+    same("errors", [](const tally& of) { return wide_number{all_sums(of).errors}; }),
+    same("statuses", [](const tally& of) { return total(of.statuses); }),
+    same("instances", [](const tally& of) { return total(of.instances); }),
+    same("durations", [](const tally& of) { return total(of.latencies); }),
+    same("microseconds", [](const tally& of) { return wide_number(all_sums(of).sum_us); }),
+    same("users", [](const tally& of) { return wide_number{of.users}; }),
+    same("addresses", [](const tally& of) { return wide_number{of.addresses}; }),
+  };
+}
+
+} // namespace phi::store

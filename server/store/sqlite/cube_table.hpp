@@ -1,0 +1,59 @@
+#pragma once
+/// Cubes in the embedded database: their rows, the mark of the last event that they hold, and the
+/// events behind it.
+
+#include "server/statistics/cube.hpp"
+#include "server/statistics/cube_tail.hpp"
+#include "server/store/cube_list.hpp"
+#include "server/store/sqlite/connection.hpp"
+
+#include <vector>
+
+namespace phi::store {
+
+/// Up to which row cubes hold all events, and the last number that was given to a cube.
+struct counted_mark {
+  int64_t last_seq = 0;
+  int64_t last_cube = 0;
+};
+
+/// A cube that is not what was written, and whose.
+class damaged_day : public statistics::damaged_cube {
+public:
+  explicit damaged_day(int32_t day);
+  int32_t day() const { return day_; }
+
+private:
+  int32_t day_;
+};
+
+/// For any connection, within a transaction. Throws sqlite_error, `damaged_day`.
+class cube_table {
+public:
+  explicit cube_table(sqlite_connection& db);
+
+  counted_mark mark();
+  void set_mark(const counted_mark& mark);
+
+  /// All that are there, in the order of days and of their making.
+  std::vector<listed_cube> all();
+  /// Ids of those of the days `first` to `last` that hold no row behind `last_seq`.
+  std::vector<int64_t> ids(int64_t first, int64_t last, int64_t last_seq);
+  statistics::cube read(int64_t id, statistics::cube_parts parts);
+  void put(const listed_cube& one, std::string_view body);
+  void remove(int64_t id);
+
+  /// Adds the events of rows behind `after`, `limit` of them at most.
+  void read_tail(int64_t after, int64_t up_to, int64_t limit, statistics::cube_tail& into);
+
+private:
+  statement get_mark_, set_mark_, all_, ids_, get_, put_, remove_, tail_;
+};
+
+/// Of a row of `sql::counted_rows`; good until its next step.
+statistics::counted_event counted_row(const statement& row);
+
+/// The day << 32 | a number that is given once.
+int64_t cube_id(int32_t day, int64_t number);
+
+} // namespace phi::store

@@ -1,0 +1,321 @@
+#include "server/store/sqlite/cubes.hpp"
+
+#include "actors/log.hpp"
+#include "protocol/fault_point.hpp"
+#include "protocol/text/rfc3339.hpp"
+#include "server/statistics/cube_format.hpp"
+#include "server/store/sqlite/statements.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace phi::store {
+namespace {
+
+using std::chrono::steady_clock;
+
+/// Bytes that are read, packed or merged for each event that comes: each takes some 20 in a cube,
+/// and is packed once and merged a few times.
+constexpr uint64_t work_an_event = 1000;
+constexpr uint64_t least_work = 64 << 10; ///< so that single events make progress too
+constexpr uint64_t work_at_rest = 8 << 20;
+/// What a cube costs beside its bytes, and an event that is packed.
+constexpr uint64_t cost_a_cube = 2000;
+constexpr uint64_t cost_an_event = 150;
+
+/// So long a slice goes on at most; its last step, such as one merge, may take as long again.
+constexpr auto longest_slice = std::chrono::milliseconds{15};
+/// Unless it lags behind by so many tails: then who brings the events waits.
+constexpr int64_t most_tails = 8;
+
+/// Rows that are read in one step.
+constexpr int64_t rows_at_once = 2048;
+
+/// Rows that are packed in one transaction while nobody waits for a commit.
+constexpr int64_t catch_up_rows = 1 << 15;
+/// Between two reports of a long start.
+constexpr int64_t report_rows = 1'000'000;
+/// Rows that one step of a repair looks at.
+constexpr int64_t repair_rows = 20'000;
+
+constexpr int64_t day_us = statistics::slot_us * statistics::slots_per_day;
+
+} // namespace
+
+cubes::cubes(sqlite_connection& db, const cube_limits& limits,
+             std::shared_ptr<damaged_days> damaged)
+  : limits_(limits),
+    damaged_(std::move(damaged)),
+    db_(db),
+    table_(db),
+    list_(limits) {
+  read_again();
+}
+
+void cubes::read_again() {
+  forgotten();
+  flush_.reset();
+  frozen_.clear();
+  frozen_days_.clear();
+  flushed_.clear();
+  left_.clear();
+  days_written_ = 0;
+  repair_.reset();
+  list_.clear();
+  mark_ = table_.mark();
+  for (const auto& one : table_.all()) {
+    if (one.last_seq <= mark_.last_seq)
+      list_.add(one);
+    else
+      left_.push_back(one.id);
+    mark_.last_cube = std::max(mark_.last_cube, one.id & std::numeric_limits<uint32_t>::max());
+  }
+  open_ = {.last_cube = mark_.last_cube};
+}
+
+void cubes::catch_up(int64_t last_seq) {
+  auto in_transaction = [&](auto what) {
+    db_.run("BEGIN IMMEDIATE");
+    try {
+      what();
+      db_.run("COMMIT");
+      settled();
+    } catch (...) {
+      if (!db_.autocommit())
+        db_.run("ROLLBACK");
+      forgotten();
+      throw;
+    }
+  };
+  auto reported = mark_.last_seq;
+  while (last_seq - mark_.last_seq >= limits_.tail_events) {
+    in_transaction([&] {
+      if (!is_flushing())
+        begin_flush(last_seq, std::max(limits_.tail_events, catch_up_rows));
+      while (!open_.last_seq)
+        flush_some();
+    });
+    for (bool more = true; more;)
+      in_transaction([&] { more = merge_some(false); });
+    if (mark_.last_seq >= reported + report_rows) {
+      reported = mark_.last_seq;
+      log_info("store", "counts the events of its rows",
+               {{"up_to_row", mark_.last_seq}, {"of", last_seq}});
+    }
+  }
+}
+
+bool cubes::is_working(int64_t last_seq) const {
+  auto behind = last_seq - mark_.last_seq;
+  return is_flushing() || repair_ || !damaged_->empty() || behind >= limits_.tail_events
+         || (behind > 0 && steady_clock::now() - flushed_at_ >= limits_.tail_age)
+         || !list_.next_merge_at_rest().empty();
+}
+
+void cubes::work(size_t events, int64_t last_seq) {
+  const auto ends = steady_clock::now() + longest_slice;
+  const bool at_rest = events == 0;
+  const bool lags = last_seq - mark_.last_seq >= most_tails * limits_.tail_events;
+  const auto budget = at_rest ? work_at_rest : std::max(events * work_an_event, least_work);
+  for (auto day : damaged_->take())
+    begin_repair(day);
+  bool old = at_rest && steady_clock::now() - flushed_at_ >= limits_.tail_age;
+  work_done_ = 0;
+  while (work_done_ < budget && (lags || steady_clock::now() < ends)
+         && step(at_rest, last_seq, old ? 1 : limits_.tail_events)) {
+  }
+}
+
+/// One thing that cannot be divided. False: there is nothing to be done.
+bool cubes::step(bool at_rest, int64_t last_seq, int64_t tail_from) {
+  if (open_.last_seq || open_.repaired)
+    return false; // first it has to be committed
+  if (!is_flushing() && last_seq - mark_.last_seq >= tail_from)
+    begin_flush(last_seq, limits_.tail_events);
+  if (is_flushing()) {
+    flush_some();
+    return true;
+  }
+  return (repair_ && repair_some()) || merge_some(at_rest);
+}
+
+void cubes::begin_flush(int64_t last_seq, int64_t rows) {
+  for (auto id : left_)
+    table_.remove(id);
+  open_.swept = true;
+  flush_ = {.end = last_seq, .left = rows};
+}
+
+void cubes::read_rows() {
+  auto before = frozen_.size();
+  auto after = frozen_.empty() ? mark_.last_seq : frozen_.last_seq();
+  table_.read_tail(after, flush_->end, std::min(flush_->left, rows_at_once), frozen_);
+  auto read = static_cast<int64_t>(frozen_.size() - before);
+  work_done_ += static_cast<uint64_t>(read) * cost_an_event;
+  flush_->left = read == 0 ? 0 : flush_->left - read;
+  if (flush_->left > 0)
+    return;
+  frozen_days_ = frozen_.days();
+  if (frozen_.empty()) { // the rows are gone
+    open_.last_seq = flush_->end;
+    table_.set_mark({*open_.last_seq, open_.last_cube});
+  }
+}
+
+void cubes::flush_some() {
+  if (flush_->left > 0)
+    read_rows();
+  else
+    flush_day();
+}
+
+/// The cube of the next day. Until all are written nobody sees them: they are behind the mark.
+void cubes::flush_day() {
+  fault_point("cube.flush");
+  const auto& day = frozen_days_[open_.days_written];
+  statistics::cube_builder builder{day.number, limits_.cap};
+  for (auto at : day.events)
+    builder.add(frozen_.at(at));
+  open_.flushed.push_back(put(day.number, 0, frozen_.last_seq(), builder.take()));
+  work_done_ += day.events.size() * cost_an_event;
+  if (++open_.days_written == frozen_days_.size())
+    end_flush();
+}
+
+void cubes::end_flush() {
+  fault_point("cube.flushed");
+  open_.last_seq = frozen_.last_seq();
+  table_.set_mark({*open_.last_seq, open_.last_cube});
+}
+
+bool cubes::merge_some(bool at_rest) {
+  auto parts = at_rest ? list_.next_merge_at_rest() : list_.next_merge();
+  if (parts.empty())
+    return false;
+  fault_point("cube.merge");
+  listed_cube into;
+  std::vector<statistics::cube> read;
+  try {
+    for (const auto& part : parts) {
+      read.push_back(table_.read(part.id, statistics::all_cube_parts));
+      into.level = std::max(into.level, part.level);
+      into.last_seq = std::max(into.last_seq, part.last_seq);
+      work_done_ += part.bytes + cost_a_cube;
+    }
+  } catch (const damaged_day& e) {
+    begin_repair(e.day());
+    return true;
+  }
+  bool alike = parts.size() == limits_.fan_in;
+  replace(parts, put(parts.front().day(), into.level + (alike ? 1 : 0), into.last_seq,
+                     statistics::merged(read, limits_.cap)));
+  return true;
+}
+
+void cubes::replace(const std::vector<listed_cube>& parts, const listed_cube& by) {
+  for (const auto& part : parts) {
+    table_.remove(part.id);
+    list_.remove(part.id);
+    open_.removed.push_back(part);
+  }
+  list_.add(by);
+  open_.added.push_back(by);
+  table_.set_mark({mark_.last_seq, open_.last_cube});
+}
+
+listed_cube cubes::put(int32_t day, int64_t level, int64_t last_seq, statistics::cube whole) {
+  auto body = statistics::write_cube(whole);
+  listed_cube out{.id = cube_id(day, ++open_.last_cube),
+                  .level = level,
+                  .last_seq = last_seq,
+                  .bytes = body.size()};
+  table_.put(out, body);
+  work_done_ += body.size() + cost_a_cube;
+  return out;
+}
+
+/// Merges leave the day alone meanwhile.
+void cubes::begin_repair(int32_t day) {
+  if (repair_) {
+    if (repair_->day != day)
+      damaged_->add(day); // one after the other
+    return;
+  }
+  log_error("store", "makes the counts of a day anew, from the rows",
+            {{"day", format_date(day)}, {"cause", "they are damaged"}});
+  list_.set_aside(day);
+  repair_ = repair{.day = day,
+                   .up_to = mark_.last_seq,
+                   .next = std::numeric_limits<int64_t>::min(),
+                   .builder = std::make_unique<statistics::cube_builder>(day, limits_.cap)};
+}
+
+bool cubes::repair_some() {
+  auto& day = *repair_;
+  statement first{db_, sql::first_row_from};
+  first.bind(1, day.next);
+  if (!first.step() || first.null(0) || first.integer(0) > day.up_to) {
+    end_repair();
+    return true;
+  }
+  auto begin = first.integer(0);
+  auto end = std::min(begin + repair_rows - 1, day.up_to);
+  statement rows{db_, sql::counted_rows_of_time};
+  rows.bind(1, begin).bind(2, end);
+  rows.bind(3, day.day * day_us).bind(4, (day.day + 1) * day_us);
+  while (rows.step())
+    day.builder->add(counted_row(rows));
+  day.next = end + 1;
+  work_done_ += repair_rows * (cost_an_event / 10);
+  return true;
+}
+
+void cubes::end_repair() {
+  fault_point("cube.repaired");
+  auto parts = list_.of_day(repair_->day);
+  std::erase_if(parts, [&](const auto& one) { return one.last_seq > repair_->up_to; });
+  replace(parts, put(repair_->day, 0, repair_->up_to, repair_->builder->take()));
+  open_.repaired = repair_->day;
+}
+
+void cubes::settled() {
+  mark_.last_cube = open_.last_cube;
+  flushed_.insert(flushed_.end(), open_.flushed.begin(), open_.flushed.end());
+  days_written_ = open_.days_written;
+  if (open_.swept)
+    left_.clear();
+  if (open_.last_seq) {
+    mark_.last_seq = *open_.last_seq;
+    for (const auto& one : flushed_)
+      list_.add(one);
+    flushed_.clear();
+    flush_.reset();
+    frozen_.clear();
+    frozen_days_.clear();
+    days_written_ = 0;
+    flushed_at_ = steady_clock::now();
+  }
+  if (open_.repaired) {
+    log_info("store", "has made the counts of a day anew", {{"day", format_date(*open_.repaired)}});
+    list_.put_back(*open_.repaired);
+    repair_.reset();
+  }
+  open_ = {.days_written = days_written_, .last_cube = mark_.last_cube};
+}
+
+void cubes::forgotten() {
+  for (const auto& one : open_.added)
+    list_.remove(one.id);
+  for (const auto& one : open_.removed)
+    if (one.id <= cube_id(one.day(), mark_.last_cube)) // else it was made and replaced since
+      list_.add(one);
+  if (open_.repaired) { // its builder is used up
+    auto day = *open_.repaired;
+    list_.put_back(day);
+    repair_.reset();
+    damaged_->add(day);
+  }
+  open_ = {.days_written = days_written_, .last_cube = mark_.last_cube};
+}
+
+} // namespace phi::store

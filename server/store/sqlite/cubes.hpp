@@ -1,0 +1,102 @@
+#pragma once
+/// Keeps the cubes behind the events: writes those of a tail that is full, and merges small ones.
+/// All of it is derived from the rows, and a mark says up to which row: after a kill the rows
+/// behind it are a tail again.
+///
+/// Every function but `settled` and `forgotten` belongs into a transaction of the writer, which
+/// says how that has ended. Throws sqlite_error.
+
+#include "server/statistics/cube_builder.hpp"
+#include "server/store/damaged_days.hpp"
+#include "server/store/sqlite/cube_table.hpp"
+
+#include <chrono>
+#include <memory>
+#include <optional>
+
+namespace phi::store {
+
+class cubes {
+public:
+  /// `damaged`: where readers put down what they find.
+  cubes(sqlite_connection& db, const cube_limits& limits, std::shared_ptr<damaged_days> damaged);
+
+  /// Outside of any transaction: makes cubes of all rows up to `last_seq` but a tail, in steps
+  /// that a kill may end anywhere. Says so when it takes long.
+  void catch_up(int64_t last_seq);
+
+  /// A slice of what is to be done, in proportion to `events` that came; 0: nothing comes for now.
+  /// `last_seq`: the last row that is committed.
+  void work(size_t events, int64_t last_seq);
+
+  /// The transaction is committed; or it was rolled back, or what `work` did in it.
+  void settled();
+  void forgotten();
+
+  /// Another connection has written: what is under way begins anew.
+  void read_again();
+
+  bool is_working(int64_t last_seq) const;
+  /// How many cubes there are.
+  size_t size() const { return list_.size(); }
+
+private:
+  /// A day whose cubes are made again from the rows.
+  struct repair {
+    int32_t day = 0;
+    int64_t up_to = 0; ///< newer rows are in cubes of their own
+    int64_t next = 0;  ///< where to read on
+    std::unique_ptr<statistics::cube_builder> builder;
+  };
+  /// What the open transaction has done.
+  struct changes {
+    std::vector<listed_cube> flushed; ///< of a flush that goes on
+    std::vector<listed_cube> added;
+    std::vector<listed_cube> removed;
+    bool swept = false; ///< what was left is deleted
+    size_t days_written = 0;
+    int64_t last_cube = 0;
+    std::optional<int64_t> last_seq; ///< the flush is whole
+    std::optional<int32_t> repaired;
+  };
+
+  bool step(bool at_rest, int64_t last_seq, int64_t tail_from);
+  void begin_flush(int64_t last_seq, int64_t rows);
+  void read_rows();
+  void flush_some();
+  void flush_day();
+  void end_flush();
+  bool merge_some(bool at_rest);
+  bool repair_some();
+  void replace(const std::vector<listed_cube>& parts, const listed_cube& by);
+  void begin_repair(int32_t day);
+  void end_repair();
+  listed_cube put(int32_t day, int64_t level, int64_t last_seq, statistics::cube whole);
+  bool is_flushing() const { return flush_.has_value(); }
+
+  cube_limits limits_;
+  std::shared_ptr<damaged_days> damaged_;
+  sqlite_connection& db_;
+  cube_table table_;
+  cube_list list_;
+  counted_mark mark_;
+
+  /// Rows that are on their way into cubes.
+  struct flush {
+    int64_t end = 0;  ///< their last row at most
+    int64_t left = 0; ///< how many are still to be read
+  };
+
+  std::optional<flush> flush_;
+  statistics::cube_tail frozen_; ///< its rows
+  std::vector<statistics::cube_tail::day> frozen_days_;
+  size_t days_written_ = 0;
+  std::vector<listed_cube> flushed_; ///< by slices that are committed
+  std::vector<int64_t> left_;        ///< by a flush that did not come to its end
+  std::optional<repair> repair_;
+  changes open_;
+  uint64_t work_done_ = 0; ///< in this slice, about bytes
+  std::chrono::steady_clock::time_point flushed_at_ = std::chrono::steady_clock::now();
+};
+
+} // namespace phi::store

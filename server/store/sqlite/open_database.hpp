@@ -1,0 +1,44 @@
+#pragma once
+/// What the writer has at hand while the database is open.
+
+#include "server/store/sqlite/connection.hpp"
+#include "server/store/sqlite/cubes.hpp"
+#include "server/store/sqlite/identities.hpp"
+#include "server/store/sqlite/row_writer.hpp"
+
+#include <memory>
+#include <utility>
+
+namespace phi::store {
+
+/// Belongs to the connection, which must outlive it. Throws sqlite_error.
+struct open_database {
+  open_database(sqlite_connection& db, const identity_limits& limits, const cube_limits& sizes,
+                std::shared_ptr<damaged_days> damaged)
+    : begin(db, "BEGIN IMMEDIATE"),
+      commit(db, "COMMIT"),
+      rollback(db, "ROLLBACK"),
+      savepoint(db, "SAVEPOINT pieces"),
+      keep(db, "RELEASE pieces"),
+      undo(db, "ROLLBACK TO pieces"),
+      version(db, "PRAGMA data_version"),
+      data_version(version_of_data()),
+      rows(db),
+      counted(db, sizes, std::move(damaged)),
+      known(db, limits) {}
+
+  /// Of the data as other connections have left them; our own commits do not change it.
+  int64_t version_of_data() {
+    auto out = version.step() ? version.integer(0) : 0;
+    version.reset();
+    return out;
+  }
+
+  statement begin, commit, rollback, savepoint, keep, undo, version;
+  int64_t data_version; ///< before they are read: what comes meanwhile is seen later
+  row_writer rows;
+  cubes counted;
+  identities known; ///< last: it may write when it is made
+};
+
+} // namespace phi::store
