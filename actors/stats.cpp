@@ -178,7 +178,8 @@ actor_status current_status(self_ptr self) {
                     .gauges = {{"queue_events", backlog},
                                {"queue_bytes", state.queue.bytes()},
                                {"drain_per_second", static_cast<uint64_t>(state.rate.per_second())},
-                               {gauge_name::refusing, refuses(self)}},
+                               {gauge_name::refusing, refuses(self)},
+                               {gauge_name::counted_as_other, state.counted_as_other}},
                     .backlog_s = state.rate.seconds_for(backlog),
                     .degraded = what_is_degraded(self, true),
                     .ails = what_is_degraded(self, false),
@@ -251,6 +252,8 @@ stats_actor::behavior_type stats_behavior(self_ptr self, child_identity who, sto
       return pong_of(state.who);
     },
     [self](atom::committed, const commit_result& result) {
+      auto& others = self->state.counted_as_other;
+      others = std::max(others, result.counted_as_other);
       result.number == 0 ? settle_trial(self, result) : settle_batch(self, result);
     },
     [self](atom::spooled, const spool_result& result) { settle_spooled(self, result); },

@@ -120,6 +120,8 @@ struct commit_result {
   /// In order; those that the database will never take. The rest of the batch is committed.
   std::vector<refused_event> refused;
   std::chrono::nanoseconds took{}; ///< the whole transaction
+  /// Since the store was made: events with a value for which its day has no room in the counts.
+  uint64_t counted_as_other = 0;
 };
 
 /// What the spool did with a batch.

@@ -50,7 +50,9 @@ enum class work_code : uint8_t { none, commit, close_database };
 /// The gauges that somebody decides by, or reads of another actor. An actor may show more.
 namespace gauge_name {
 
-inline constexpr const char* refusing = "refusing";       ///< of stats: who sends now is refused
+inline constexpr const char* refusing = "refusing"; ///< of stats: who sends now is refused
+/// Of stats: events with a value that counts under "(other)", since the start.
+inline constexpr const char* counted_as_other = "counted_as_other";
 inline constexpr const char* connections = "connections"; ///< of http: that are open
 inline constexpr const char* events = "events";       ///< of the spool: that wait for the database
 inline constexpr const char* set_aside = "set_aside"; ///< of the spool: batches
@@ -135,6 +137,7 @@ enum class finding_code : uint8_t {
   address_overruled,
   budgets_unfit, ///< a time-out of the unit is over before ours
   events_spooled,
+  values_beyond_cap, ///< some values of a dimension are counted together
   batches_set_aside,
   actors_silent,    ///< nobody says how the actors are
   not_running,      ///< no service answers

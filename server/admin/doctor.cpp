@@ -145,6 +145,20 @@ void examine_spool(const service_status& status, std::vector<finding>& out) {
   }
 }
 
+/// Nothing where all values are told apart.
+void examine_values(const service_status& status, std::vector<finding>& out) {
+  for (const auto& child : status.children) {
+    auto others = child.says ? child.says->gauge(gauge_name::counted_as_other) : 0;
+    if (child.actor == actor_name::stats && others > 0)
+      out.push_back(warning("counts", code::values_beyond_cap,
+                            group_digits(others)
+                              + " events since the start have a value for which their day has no"
+                                " room left and count under (other)",
+                            "the log names the field; send routes as templates such as"
+                            " /users/{id}, without ids and numbers in them"));
+  }
+}
+
 // -- the settings -------------------------------------------------------------------------------
 
 finding examine_salt(const config& settings) {
@@ -207,11 +221,13 @@ std::vector<finding> examine_service(const observed_service& seen) {
                            examine_open_files(settings),  examine_salt(settings),
                            examine_health(seen.health),   examine_next_settings(seen)};
   examine_unit(seen, out);
-  if (seen.status)
-    examine_spool(*seen.status, out);
-  else
+  if (!seen.status) {
     out.push_back(bad("actors", code::actors_silent, "the supervisor does not answer",
                       "see the log; phictl dump has it write down what everybody does"));
+    return out;
+  }
+  examine_spool(*seen.status, out);
+  examine_values(*seen.status, out);
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include "server/store/sqlite/statements.hpp"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 
 namespace phi::store {
@@ -176,7 +177,9 @@ void cubes::flush_day() {
   statistics::cube_builder builder{day.number, limits_.cap};
   for (auto at : day.events)
     builder.add(frozen_.at(at));
-  open_.flushed.push_back(put(day.number, 0, frozen_.last_seq(), builder.take()));
+  auto made = builder.take();
+  note_others(made, 0);
+  open_.flushed.push_back(put(day.number, 0, frozen_.last_seq(), made));
   work_done_ += day.events.size() * cost_an_event;
   if (++open_.days_written == frozen_days_.size())
     end_flush();
@@ -207,8 +210,12 @@ bool cubes::merge_some(bool at_rest) {
     return true;
   }
   bool alike = parts.size() == limits_.fan_in;
-  replace(parts, put(parts.front().day(), into.level + (alike ? 1 : 0), into.last_seq,
-                     statistics::merged(read, limits_.cap)));
+  auto made = statistics::merged(read, limits_.cap);
+  uint64_t others = 0;
+  for (const auto& part : read)
+    others += part.beyond_cap;
+  note_others(made, others);
+  replace(parts, put(parts.front().day(), into.level + (alike ? 1 : 0), into.last_seq, made));
   return true;
 }
 
@@ -223,7 +230,33 @@ void cubes::replace(const std::vector<listed_cube>& parts, const listed_cube& by
   table_.set_mark({mark_.last_seq, open_.last_cube});
 }
 
-listed_cube cubes::put(int32_t day, int64_t level, int64_t last_seq, statistics::cube whole) {
+/// `before`: events that counted under `other_text` already.
+void cubes::note_others(const statistics::cube& made, uint64_t before) {
+  if (made.beyond_cap <= before)
+    return;
+  open_.counted_as_other += made.beyond_cap - before;
+  for (size_t i = 0; i < statistics::dimensions; ++i)
+    if (made.texts[i].size() > limits_.cap)
+      open_.full.emplace(made.day, static_cast<statistics::dimension>(i));
+}
+
+/// Once for a day and dimension.
+void cubes::log_full() {
+  constexpr size_t most_remembered = 1000;
+  constexpr std::array names{"feature", "action", "route", "method", "instance", "user kind"};
+  static_assert(names.size() == statistics::dimensions);
+  if (full_.size() > most_remembered)
+    full_.clear();
+  for (const auto& one : open_.full)
+    if (full_.insert(one).second)
+      log_warn("store", "counts further values of a day together, as (other)",
+               {{"day", format_date(one.first)},
+                {"field", names[static_cast<size_t>(one.second)]},
+                {"most_values", limits_.cap}});
+}
+
+listed_cube cubes::put(int32_t day, int64_t level, int64_t last_seq,
+                       const statistics::cube& whole) {
   auto body = statistics::write_cube(whole);
   listed_cube out{.id = cube_id(day, ++open_.last_cube),
                   .level = level,
@@ -280,6 +313,8 @@ void cubes::end_repair() {
 
 void cubes::settled() {
   mark_.last_cube = open_.last_cube;
+  counted_as_other_ += open_.counted_as_other;
+  log_full();
   flushed_.insert(flushed_.end(), open_.flushed.begin(), open_.flushed.end());
   days_written_ = open_.days_written;
   if (open_.swept)

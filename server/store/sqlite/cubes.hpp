@@ -13,6 +13,8 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <set>
+#include <utility>
 
 namespace phi::store {
 
@@ -39,6 +41,8 @@ public:
   bool is_working(int64_t last_seq) const;
   /// How many cubes there are.
   size_t size() const { return list_.size(); }
+  /// Events since it was made with a value for which its day had no room.
+  uint64_t counted_as_other() const { return counted_as_other_; }
 
 private:
   /// A day whose cubes are made again from the rows.
@@ -56,6 +60,8 @@ private:
     bool swept = false; ///< what was left is deleted
     size_t days_written = 0;
     int64_t last_cube = 0;
+    uint64_t counted_as_other = 0;
+    std::set<std::pair<int32_t, statistics::dimension>> full;
     std::optional<int64_t> last_seq; ///< the flush is whole
     std::optional<int32_t> repaired;
   };
@@ -63,6 +69,8 @@ private:
   bool step(bool at_rest, int64_t last_seq, int64_t tail_from);
   void begin_flush(int64_t last_seq, int64_t rows);
   void read_rows();
+  void note_others(const statistics::cube& made, uint64_t before);
+  void log_full();
   void flush_some();
   void flush_day();
   void end_flush();
@@ -71,7 +79,7 @@ private:
   void replace(const std::vector<listed_cube>& parts, const listed_cube& by);
   void begin_repair(int32_t day);
   void end_repair();
-  listed_cube put(int32_t day, int64_t level, int64_t last_seq, statistics::cube whole);
+  listed_cube put(int32_t day, int64_t level, int64_t last_seq, const statistics::cube& whole);
   bool is_flushing() const { return flush_.has_value(); }
 
   cube_limits limits_;
@@ -95,6 +103,9 @@ private:
   std::vector<int64_t> left_;        ///< by a flush that did not come to its end
   std::optional<repair> repair_;
   changes open_;
+  uint64_t counted_as_other_ = 0;
+  /// Days and dimensions of which the log has said that they have no room.
+  std::set<std::pair<int32_t, statistics::dimension>> full_;
   uint64_t work_done_ = 0; ///< in this slice, about bytes
   std::chrono::steady_clock::time_point flushed_at_ = std::chrono::steady_clock::now();
 };

@@ -244,6 +244,7 @@ private:
     database_->commit.execute();
     fault_point("store.after_commit");
     trials_.committed(batch, result);
+    result.counted_as_other = database_->counted.counted_as_other();
     settle();
     stay_where_it_was();
   }

@@ -132,6 +132,19 @@ TEST_CASE("doctor: hashes with a salt of one instance, where several share the d
   CHECK_FALSE(patient.find(finding_code::salt_not_shared));
 }
 
+TEST_CASE("doctor: values that are not told apart") {
+  patient patient;
+  auto says = spool_says(0, 0);
+  says.gauges = {{gauge_name::counted_as_other, 0}};
+  patient.seen.status->children = {{.actor = actor_name::stats, .says = says}};
+  CHECK_FALSE(patient.find(finding_code::values_beyond_cap));
+  patient.seen.status->children[0].says->gauges = {{gauge_name::counted_as_other, 1234}};
+  auto found = patient.find(finding_code::values_beyond_cap);
+  REQUIRE(found);
+  CHECK(found->verdict == finding_verdict::warning);
+  CHECK(has(found->what, "1 234 events"));
+}
+
 TEST_CASE("doctor: what waits in the spool, and what was set aside") {
   patient patient;
   patient.seen.status->children = {{.actor = actor_name::spool, .says = spool_says(0, 0)}};

@@ -191,6 +191,7 @@ TEST_CASE("cubes of a file: what a merge finds damaged is made again as well") {
 }
 
 TEST_CASE("cubes of a file: many values of a route count under (other), in the cubes and as rows") {
+  recorded_log log;
   random_events random{8, {.first_day = 3, .days = 2, .routes = 500}};
   auto limits = small;
   limits.cap = 20;
@@ -217,6 +218,11 @@ TEST_CASE("cubes of a file: many values of a route count under (other), in the c
   CHECK(counted.users == expected.users);
   CHECK(counted.latencies == expected.latencies);
   CHECK(file.number("SELECT count(DISTINCT route) FROM event") > 400);
+  auto told = file.writer->commit(*batch_of({random.some(1)})).counted_as_other;
+  CHECK(told > others / 2);
+  CHECK(told <= others);
+  CHECK(log.count("counts further values of a day together, as (other) day=") == 2); // once a day
+  CHECK(log.contains("field=route"));
 }
 
 namespace {
