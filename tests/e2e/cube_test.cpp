@@ -69,7 +69,8 @@ TEST_CASE("killed at any point of making cubes: each event is stored and counted
   }
 }
 
-TEST_CASE("a cube that cannot be written costs no event, and is written later") {
+TEST_CASE(
+  "a flush that fails takes its batch along: it is refused, and what is counted stays whole") {
   REQUIRE(has_faults());
   temp_dir dir;
   service_process service{dir.path(), small_cubes({{"PHI_FAULTS", "cube.flush=throw@2*3"}})};

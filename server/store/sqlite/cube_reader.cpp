@@ -1,6 +1,7 @@
 #include "server/store/sqlite/cube_reader.hpp"
 
 #include "server/statistics/tally_builder.hpp"
+#include "server/store/sqlite/row_retention.hpp"
 #include "server/store/sqlite/statements.hpp"
 
 #include <limits>
@@ -92,7 +93,10 @@ void cube_reader::make_room(size_t bytes) {
 }
 
 std::vector<statistics::compared> compare_counts(sqlite_connection& db, cube_reader& counts) {
-  const statistics::tally_query everything{.range = {-first_and_last_slot, first_and_last_slot},
+  // Before that day rows are deleted, and what was counted of them stays.
+  const auto first_slot =
+    std::max(-first_and_last_slot, read_deleted_rows(db).from_day * statistics::slots_per_day);
+  const statistics::tally_query everything{.range = {first_slot, first_and_last_slot},
                                            .feature = {},
                                            .wanted = {.latency = true,
                                                       .statuses = true,

@@ -4,6 +4,7 @@
 #include "protocol/fault_point.hpp"
 #include "protocol/text/rfc3339.hpp"
 #include "server/statistics/cube_format.hpp"
+#include "server/store/sqlite/row_retention.hpp"
 #include "server/store/sqlite/statements.hpp"
 
 #include <algorithm>
@@ -274,6 +275,8 @@ void cubes::begin_repair(int32_t day) {
       damaged_->add(day); // one after the other
     return;
   }
+  if (day < read_deleted_rows(db_).from_day)
+    return keep_readable(day);
   log_error("store", "makes the counts of a day anew, from the rows",
             {{"day", format_date(day)}, {"cause", "they are damaged"}});
   list_.set_aside(day);
@@ -281,6 +284,22 @@ void cubes::begin_repair(int32_t day) {
                    .up_to = mark_.last_seq,
                    .next = std::numeric_limits<int64_t>::min(),
                    .builder = std::make_unique<statistics::cube_builder>(day, limits_.cap)};
+}
+
+/// Of a day whose rows are deleted: what is damaged is lost, and the rest counts.
+void cubes::keep_readable(int32_t day) {
+  size_t lost = 0;
+  for (const auto& one : list_.of_day(day))
+    try {
+      table_.read(one.id, statistics::all_cube_parts);
+    } catch (const damaged_day&) {
+      ++lost;
+      table_.remove(one.id);
+      list_.remove(one.id);
+      open_.removed.push_back(one);
+    }
+  log_error("store", "has lost counts of a day: they are damaged, and its rows are deleted",
+            {{"day", format_date(day)}, {"cubes_lost", lost}});
 }
 
 bool cubes::repair_some() {

@@ -39,6 +39,8 @@ public:
   void read_again();
 
   bool is_working(int64_t last_seq) const;
+  /// The row up to which cubes hold all.
+  int64_t last_seq() const { return mark_.last_seq; }
   /// How many cubes there are.
   size_t size() const { return list_.size(); }
   /// Events since it was made with a value for which its day had no room.
@@ -79,6 +81,7 @@ private:
   void replace(const std::vector<listed_cube>& parts, const listed_cube& by);
   void begin_repair(int32_t day);
   void end_repair();
+  void keep_readable(int32_t day);
   listed_cube put(int32_t day, int64_t level, int64_t last_seq, const statistics::cube& whole);
   bool is_flushing() const { return flush_.has_value(); }
 

@@ -1,10 +1,10 @@
 #include "server/store/sqlite/identities.hpp"
 
 #include "actors/log.hpp"
+#include "server/store/sqlite/row_retention.hpp"
 #include "server/store/sqlite/statements.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 #include <set>
 
@@ -70,6 +70,7 @@ identities::identities(sqlite_connection& db, identity_limits limits)
 
 void throw_runs_away(sqlite_connection& db) {
   db.run(sql::remove_identity_runs);
+  forget_deleted_identities(db);
 }
 
 /// Mostly few; all of them when the runs are made anew. Each full set but the last ones becomes a
@@ -109,31 +110,26 @@ void identities::make_run_now() {
 }
 
 std::vector<statistics::compared> compare_identities(sqlite_connection& db) {
-  statistics::compared number{"identities"};
-  statistics::compared sum{"sum of identities"};
-  auto take = [](const digest& identity, auto& counted, auto& added) {
-    uint64_t half = 0;
-    std::memcpy(&half, identity.data() + sizeof half, sizeof half);
-    ++counted;
-    added = (added + (half >> 1)) & std::numeric_limits<int64_t>::max();
-  };
+  auto of_rows = read_deleted_rows(db).identities;
+  identity_sums derived;
   identity_tables tables{db};
   int64_t last_seq = 0;
   for (const auto& run : tables.runs()) {
     last_seq = std::max(last_seq, run.last_seq);
     for (size_t i = 0; i < run.blocks(); ++i)
-      for (const auto& identity : tables.block(run, i))
-        take(identity, number.derived, sum.derived);
+      for (const auto& one : tables.block(run, i))
+        derived.add(one);
   }
   statement rows{db, sql::identities_after};
   rows.bind(1, all_rows).bind(2, no_limit);
   while (rows.step()) {
-    auto identity = digest_of(rows, 1);
-    take(identity, number.rows, sum.rows);
+    auto one = digest_of(rows, 1);
+    of_rows.add(one);
     if (rows.integer(0) > last_seq) // known in memory
-      take(identity, number.derived, sum.derived);
+      derived.add(one);
   }
-  return {number, sum};
+  return {{"identities", of_rows.number, derived.number},
+          {"sum of identities", of_rows.sum, derived.sum}};
 }
 
 bool identities::add(const digest& identity) {
@@ -177,6 +173,16 @@ void identities::give_up_run() {
   gave_up_ |= merge_.has_value();
   merge_.reset();
   whole_ = false;
+}
+
+int64_t identities::last_run_seq() const {
+  auto last = std::max_element(runs_.begin(), runs_.end(), older);
+  return last == runs_.end() ? 0 : last->last_seq;
+}
+
+void identities::finish_generation() {
+  if (newest_.size() > 0 && full_.empty())
+    full_.push_back({std::exchange(newest_, {}), last_seq_});
 }
 
 bool identities::catch_up() {

@@ -52,6 +52,10 @@ public:
 
   bool is_making_runs() const { return merge_.has_value() || sweeping_ || !full_.empty(); }
   int64_t last_seq() const { return last_seq_; }
+  /// The last row whose identity is in a run, as are those of all rows before it.
+  int64_t last_run_seq() const;
+  /// Between transactions: what has gathered becomes a run although it is not full.
+  void finish_generation();
   /// Full sets that are not runs yet.
   size_t waiting() const { return full_.size(); }
 

@@ -4,6 +4,7 @@
 #include "server/store/sqlite/connection.hpp"
 #include "server/store/sqlite/cubes.hpp"
 #include "server/store/sqlite/identities.hpp"
+#include "server/store/sqlite/row_retention.hpp"
 #include "server/store/sqlite/row_writer.hpp"
 
 #include <memory>
@@ -24,6 +25,7 @@ struct open_database {
       version(db, "PRAGMA data_version"),
       data_version(version_of_data()),
       rows(db),
+      retention(db),
       counted(db, sizes, std::move(damaged)),
       known(db, limits) {}
 
@@ -37,6 +39,7 @@ struct open_database {
   statement begin, commit, rollback, savepoint, keep, undo, version;
   int64_t data_version; ///< before they are read: what comes meanwhile is seen later
   row_writer rows;
+  row_retention retention;
   cubes counted;
   identities known; ///< last: it may write when it is made
 };

@@ -37,6 +37,8 @@ struct sqlite_settings {
   std::chrono::milliseconds busy_timeout{};
   std::chrono::milliseconds query_timeout{};
   std::optional<int64_t> start_at_us; ///< nothing before it is counted
+  int64_t keep_days = 36'500;         ///< older rows are deleted, their counts stay
+  std::function<int64_t()> now_us{};  ///< since 1970; null: the clock
   uint64_t log_limit = 64 << 20;      ///< a larger write-ahead log is made to begin anew
   identity_limits identities{};
   cube_limits cubes{};

@@ -139,6 +139,22 @@ CREATE TABLE counted (
 ) STRICT;
 
 INSERT INTO counted(one, last_seq, last_cube) VALUES (1, 0, 0);
+
+-- From which day on rows are kept (NULL: none were deleted), how far that is done, and the number
+-- and the sum of the identities whose rows are deleted.
+CREATE TABLE kept (
+  one         INTEGER PRIMARY KEY CHECK (one = 1),
+  from_day    INTEGER,
+  keep_days   INTEGER NOT NULL,
+  moved_at_us INTEGER NOT NULL,
+  swept_day   INTEGER NOT NULL,
+  next_row    INTEGER NOT NULL,
+  deleted     INTEGER NOT NULL,
+  deleted_sum INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO kept(one, keep_days, moved_at_us, swept_day, next_row, deleted, deleted_sum)
+ VALUES (1, 0, 0, 0, 0, 0, 0);
 )",
 };
 
@@ -192,6 +208,27 @@ inline constexpr std::string_view counted_rows_of_time =
 #undef PHI_COUNTED
 
 inline constexpr std::string_view first_row_from = "SELECT min(seq) FROM event WHERE seq >= ?1";
+
+// -- rows that are too old ------------------------------------------------------------------------
+
+inline constexpr std::string_view kept_rows =
+  "SELECT from_day, keep_days, moved_at_us, swept_day, next_row, deleted, deleted_sum FROM kept";
+
+inline constexpr std::string_view set_kept_rows =
+  "UPDATE kept SET from_day = ?1, keep_days = ?2, moved_at_us = ?3, swept_day = ?4, next_row = ?5,"
+  " deleted = ?6, deleted_sum = ?7";
+
+inline constexpr const char* forget_deleted_identities =
+  "UPDATE kept SET deleted = 0, deleted_sum = 0";
+
+inline constexpr std::string_view identities_before =
+  "SELECT identity FROM event WHERE seq >= ?1 AND seq <= ?2 AND time_us < ?3";
+
+inline constexpr std::string_view delete_rows_before =
+  "DELETE FROM event WHERE seq >= ?1 AND seq <= ?2 AND time_us < ?3";
+
+inline constexpr std::string_view row_before =
+  "SELECT seq FROM event WHERE seq > ?1 AND time_us < ?2 LIMIT 1";
 
 // -- roll-ups of earlier schemas: counted anew, then dropped in steps ----------------------------
 

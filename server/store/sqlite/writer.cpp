@@ -259,6 +259,8 @@ private:
     try {
       database_->known.make_runs(events);
       database_->counted.work(events, database_->known.last_seq());
+      if (events == 0)
+        delete_old_rows();
       if (events == 0 && has_old_tables_)
         has_old_tables_ = drop_old_rollups(db_);
     } catch (const sqlite_error& e) {
@@ -267,6 +269,7 @@ private:
       database_->undo.execute();
       database_->known.give_up_run();
       database_->counted.forgotten();
+      database_->retention.forgotten();
       derive_at_ = std::chrono::steady_clock::now() + derive_pause;
       log_warn("store", "cannot write identities and counts for now; they are made later",
                {{"cause", e.what()}});
@@ -278,11 +281,25 @@ private:
   void settle() {
     database_->known.settled(last_seq_);
     database_->counted.settled();
+    database_->retention.settled();
+    if (database_->retention.is_held_up())
+      database_->known.finish_generation();
+  }
+
+  int64_t now_us() const { return settings_.now_us ? settings_.now_us() : wall_clock_us(); }
+
+  /// Of those that are behind neither mark: after a kill nobody misses them.
+  void delete_old_rows() {
+    if (database_->retention.is_due(now_us(), settings_.keep_days))
+      database_->retention.step(
+        now_us(), settings_.keep_days,
+        std::min(database_->counted.last_seq(), database_->known.last_run_seq()));
   }
 
   bool has_work_at_rest() const {
     return database_->known.is_making_runs() || has_old_tables_
-           || database_->counted.is_working(last_seq_);
+           || database_->counted.is_working(last_seq_)
+           || database_->retention.is_due(now_us(), settings_.keep_days);
   }
 
   /// While no events come, what is under way goes on, in a transaction of its own.
@@ -449,6 +466,7 @@ private:
         database_->rollback.execute();
       database_->known.forgotten();
       database_->counted.forgotten();
+      database_->retention.forgotten();
       last_seq_ = database_->known.last_seq();
     } catch (const std::exception& e) {
       log_error("store", "cannot roll back; opens the database anew", {{"cause", e.what()}});
@@ -483,6 +501,7 @@ sqlite_settings sqlite_settings_of(const config& settings) {
           .busy_timeout = milliseconds{settings.stats.busy_timeout_ms},
           .query_timeout = milliseconds{settings.stats.query_timeout_ms},
           .start_at_us = settings.resolved.start_at_us,
+          .keep_days = settings.stats.retention_hot_days,
           .cubes = {.tail_events = limit_in_drills("PHI_TAIL_EVENTS", cube_limits{}.tail_events)}};
 }
 

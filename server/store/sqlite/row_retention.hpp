@@ -1,0 +1,69 @@
+#pragma once
+/// Deletes rows of events that are older than they are to be kept, a few at a time. What was
+/// counted of them stays.
+
+#include "actors/retention.hpp"
+#include "server/platform/digest.hpp"
+#include "server/statistics/inspection.hpp"
+#include "server/store/sqlite/connection.hpp"
+
+#include <limits>
+
+namespace phi::store {
+
+/// Identities of rows: how many, and their sum, by which they are compared with those of the runs.
+struct identity_sums {
+  int64_t number = 0;
+  int64_t sum = 0;
+
+  void add(const digest& one);
+};
+
+/// What a database knows of its deleted rows. For any connection, within a transaction.
+struct deleted_rows {
+  /// The first UTC day whose rows are all there; lower than any day: none were deleted.
+  int64_t from_day = statistics::all_days;
+  identity_sums identities;
+};
+deleted_rows read_deleted_rows(sqlite_connection& db);
+
+/// The runs of identities were thrown away: those of deleted rows are known no more.
+void forget_deleted_identities(sqlite_connection& db);
+
+/// Of the writing connection. `step` belongs into a transaction of the writer, which says how that
+/// has ended. Throws sqlite_error.
+class row_retention {
+public:
+  explicit row_retention(sqlite_connection& db);
+
+  /// Whether a step has something to do; cheap.
+  bool is_due(int64_t now_us, int64_t keep_days) const;
+
+  /// Looks at some thousand rows, and deletes those of days that are over. `up_to`: the last row
+  /// that may go: cubes hold it, and a run its identity.
+  void step(int64_t now_us, int64_t keep_days, int64_t up_to);
+  void settled() { now_ = next_; }
+  void forgotten() { next_ = now_; }
+
+  /// Rows that wait for being deleted are behind `up_to`: somebody has to bring that forward.
+  bool is_held_up() const { return now_.held_up; }
+
+private:
+  struct state {
+    kept_rows kept;
+    int64_t swept_day = std::numeric_limits<int64_t>::min(); ///< all before it went once
+    int64_t next_row = 0;                                    ///< where this pass goes on
+    identity_sums deleted;
+    bool held_up = false;
+  };
+
+  void delete_rows(int64_t first, int64_t last, int64_t before_us);
+  void write();
+
+  sqlite_connection& db_;
+  state now_;           ///< committed
+  state next_;          ///< in the transaction that is open
+  int64_t held_at_ = 0; ///< `up_to` of the last step
+};
+
+} // namespace phi::store
