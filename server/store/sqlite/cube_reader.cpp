@@ -2,7 +2,6 @@
 
 #include "server/statistics/tally_builder.hpp"
 #include "server/store/sqlite/row_retention.hpp"
-#include "server/store/sqlite/statements.hpp"
 
 #include <limits>
 
@@ -13,7 +12,9 @@ namespace {
 constexpr size_t most_kept_bytes = 12 << 20;
 
 constexpr int64_t first_and_last_slot = 100'000'000'000;
-constexpr int64_t no_limit = -1; ///< of rows
+/// Of rows behind the mark, of which there are only more while cubes cannot be written.
+constexpr int64_t most_kept_rows = 1 << 16;
+
 constexpr int64_t all_rows = std::numeric_limits<int64_t>::max();
 
 statistics::tally::sums all_sums(const statistics::tally& of) {
@@ -38,7 +39,8 @@ void cube_reader::begin() {
   mark_ = table_.mark();
   tail_.drop_up_to(mark_.last_seq);
   tail_read_to_ = std::max(tail_read_to_, mark_.last_seq);
-  table_.read_tail(tail_read_to_, all_rows, no_limit, tail_);
+  table_.read_tail(tail_read_to_, all_rows, most_kept_rows - static_cast<int64_t>(tail_.size()),
+                   tail_);
   if (!tail_.empty())
     tail_read_to_ = tail_.last_seq();
 }
@@ -54,6 +56,7 @@ statistics::tally cube_reader::count(const statistics::tally_query& query) {
   }
   for (size_t i = 0; i < tail_.size(); ++i)
     builder.add(tail_.at(i));
+  table_.each_behind(tail_read_to_, [&](const auto& e) { builder.add(e); });
   db_.stop_if_told();
   return builder.take();
 }
@@ -105,10 +108,8 @@ std::vector<statistics::compared> compare_counts(sqlite_connection& db, cube_rea
                                                       .users_by_feature = false,
                                                       .addresses = true}};
   statistics::tally_builder of_rows{everything};
-  statement rows{db, sql::counted_rows};
-  rows.bind(1, std::numeric_limits<int64_t>::min()).bind(2, all_rows).bind(3, no_limit);
-  while (rows.step())
-    of_rows.add(counted_row(rows));
+  cube_table{db}.each_behind(std::numeric_limits<int64_t>::min(),
+                             [&](const auto& e) { of_rows.add(e); });
   auto from_rows = of_rows.take();
   auto from_cubes = counts.count(everything);
   auto same = [&](const char* what, auto number) {

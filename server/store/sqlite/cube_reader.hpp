@@ -35,7 +35,7 @@ private:
   cube_table table_;
   counted_mark mark_;
   statistics::cube_tail tail_;
-  int64_t tail_read_to_ = 0; ///< the row up to which the tail was read
+  int64_t tail_read_to_ = 0; ///< the row up to which the tail is kept
   std::unordered_map<int64_t, kept_cube> kept_;
   statistics::cube not_kept_; ///< one for which there is no room
   size_t kept_bytes_ = 0;

@@ -125,4 +125,13 @@ void cube_table::read_tail(int64_t after, int64_t up_to, int64_t limit,
     into.add(tail_.integer(0), counted_row(tail_));
 }
 
+void cube_table::each_behind(int64_t after,
+                             const std::function<void(const statistics::counted_event&)>& take) {
+  constexpr int64_t no_limit = -1;
+  reset_at_end reset{tail_};
+  tail_.bind(1, after).bind(2, std::numeric_limits<int64_t>::max()).bind(3, no_limit);
+  while (tail_.step())
+    take(counted_row(tail_));
+}
+
 } // namespace phi::store

@@ -7,6 +7,7 @@
 #include "server/store/cube_list.hpp"
 #include "server/store/sqlite/connection.hpp"
 
+#include <functional>
 #include <vector>
 
 namespace phi::store {
@@ -45,6 +46,9 @@ public:
 
   /// Adds the events of rows behind `after`, `limit` of them at most.
   void read_tail(int64_t after, int64_t up_to, int64_t limit, statistics::cube_tail& into);
+  /// The same with all rows behind `after`, one by one; their texts are good until the next.
+  void each_behind(int64_t after,
+                   const std::function<void(const statistics::counted_event&)>& take);
 
 private:
   statement get_mark_, set_mark_, all_, ids_, get_, put_, remove_, tail_;

@@ -198,10 +198,13 @@ bool cubes::merge_some(bool at_rest) {
     return false;
   fault_point("cube.merge");
   listed_cube into;
-  std::vector<statistics::cube> read;
+  uint64_t others = 0;
+  statistics::cube_builder builder{parts.front().day(), limits_.cap};
   try {
     for (const auto& part : parts) {
-      read.push_back(table_.read(part.id, statistics::all_cube_parts));
+      auto read = table_.read(part.id, statistics::all_cube_parts);
+      builder.add(read);
+      others += read.beyond_cap;
       into.level = std::max(into.level, part.level);
       into.last_seq = std::max(into.last_seq, part.last_seq);
       work_done_ += part.bytes + cost_a_cube;
@@ -211,10 +214,7 @@ bool cubes::merge_some(bool at_rest) {
     return true;
   }
   bool alike = parts.size() == limits_.fan_in;
-  auto made = statistics::merged(read, limits_.cap);
-  uint64_t others = 0;
-  for (const auto& part : read)
-    others += part.beyond_cap;
+  auto made = builder.take();
   note_others(made, others);
   replace(parts, put(parts.front().day(), into.level + (alike ? 1 : 0), into.last_seq, made));
   return true;

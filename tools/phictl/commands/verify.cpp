@@ -41,7 +41,7 @@ void verify(const command_context& context) {
 } // namespace
 
 void add_verify(CLI::App& app, command_context& context) {
-  app.add_subcommand("verify", "Hold the roll-ups against the rows, and the ledger")
+  app.add_subcommand("verify", "Hold the counts against the rows, and the ledger")
     ->footer("Example: phictl verify")
     ->callback([&context] { verify(context); });
 }
