@@ -69,11 +69,12 @@ enum class cube_part : uint8_t {
   latency_by_day = 2,
   latency_by_slot = 4,
   instances = 8,
-  users = 16,
+  users = 16, ///< with `persons`
   addresses = 32,
+  persons = 64, ///< all users of the day, in whatever group and slot
 };
 using cube_parts = uint8_t; ///< some of them, added up
-inline constexpr cube_parts all_cube_parts = 63;
+inline constexpr cube_parts all_cube_parts = 127;
 constexpr cube_parts operator|(cube_part a, cube_part b) {
   return static_cast<cube_parts>(a) | static_cast<cube_parts>(b);
 }

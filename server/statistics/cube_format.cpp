@@ -14,8 +14,8 @@ constexpr uint8_t version = 1;
 /// There is no later one in 64 bits of microseconds.
 constexpr int64_t last_day = std::numeric_limits<int64_t>::max() / (slot_us * slots_per_day);
 
-enum section : uint8_t { counts, by_slot, day_latency, slot_latency, instances, users, addresses };
-constexpr size_t sections = 7;
+constexpr size_t counts_section = 0; ///< is always read
+constexpr size_t sections = 8;
 
 /// A column of sorted numbers is written as the differences of each key: 0 goes on with the last
 /// one.
@@ -359,10 +359,20 @@ void get_instances(packed_reader& from, cube& into) {
   }
 }
 
-void put_users(packed_writer& to, const cube& in) {
-  to.put(in.persons.size());
+void put_persons(packed_writer& to, const cube& in) {
   for (auto person : in.persons)
     to.put_fixed(person);
+}
+
+void get_persons(packed_reader& from, cube& into) {
+  if (from.left() % sizeof(uint64_t) != 0)
+    from.fail();
+  into.persons.reserve(from.left() / sizeof(uint64_t));
+  while (from.left() > 0)
+    into.persons.push_back(from.get_fixed<uint64_t>());
+}
+
+void put_users(packed_writer& to, const cube& in) {
   to.put(in.user_groups.size());
   for (const auto& group : in.user_groups) {
     to.put(group.feature);
@@ -382,8 +392,6 @@ void put_users(packed_writer& to, const cube& in) {
 }
 
 void get_users(packed_reader& from, cube& into) {
-  for (auto left = from.get_up_to(from.left() / sizeof(uint64_t)); left > 0; --left)
-    into.persons.push_back(from.get_fixed<uint64_t>());
   for (auto left = from.get_count(); left > 0; --left) {
     user_group group;
     group.feature = get_number(from, texts_of(into, dimension::feature).size());
@@ -435,6 +443,7 @@ constexpr std::array<section_format, sections> formats{{
   {cube_part::latency_by_day | cube_part::latency_by_slot, put_day_latency, get_day_latency},
   {static_cast<cube_parts>(cube_part::latency_by_slot), put_slot_latency, get_slot_latency},
   {static_cast<cube_parts>(cube_part::instances), put_instances, get_instances},
+  {cube_part::persons | cube_part::users, put_persons, get_persons},
   {static_cast<cube_parts>(cube_part::users), put_users, get_users},
   {static_cast<cube_parts>(cube_part::addresses), put_addresses, get_addresses},
 }};
@@ -480,7 +489,7 @@ cube read_cube(std::string_view body, cube_parts parts) {
     from.fail();
   for (size_t i = 0; i < sections; ++i) {
     auto bytes = from.get_bytes(places[i].size);
-    bool wanted = i == counts || (parts & formats[i].wanted_for) != 0;
+    bool wanted = i == counts_section || (parts & formats[i].wanted_for) != 0;
     if (!wanted)
       continue;
     if (crc32_of(bytes) != places[i].checksum)

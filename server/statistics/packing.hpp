@@ -2,8 +2,10 @@
 /// Numbers and texts packed into bytes: small numbers take few. What is read is not trusted: every
 /// length is held against the bytes that are there.
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -87,8 +89,11 @@ public:
   Number get_fixed() {
     Number out = 0;
     auto bytes = get_bytes(sizeof out);
-    for (size_t i = 0; i < sizeof out; ++i)
-      out = static_cast<Number>(out | Number{static_cast<uint8_t>(bytes[i])} << (8 * i));
+    if constexpr (std::endian::native == std::endian::little)
+      std::memcpy(&out, bytes.data(), sizeof out);
+    else
+      for (size_t i = 0; i < sizeof out; ++i)
+        out = static_cast<Number>(out | Number{static_cast<uint8_t>(bytes[i])} << (8 * i));
     return out;
   }
 

@@ -135,6 +135,7 @@ std::string summary(tally_source& counts, const question_parameters& parameters,
                                   .statuses = includes("status"),
                                   .instances = includes("instances"),
                                   .users = true,
+                                  .users_by_kind = includes("user_kinds"),
                                   .addresses = includes("unique_ips")});
   json out{{"timezone", counted.zone()}, {"configStartAt", nullptr}};
   if (start_at_us)

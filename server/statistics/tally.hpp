@@ -20,7 +20,8 @@ struct tally_parts {
   bool latency = false;
   bool statuses = false;
   bool instances = false;
-  bool users = false; ///< in all, and by kind
+  bool users = false; ///< in all
+  bool users_by_kind = false;
   bool users_by_feature = false;
   bool addresses = false;
 };

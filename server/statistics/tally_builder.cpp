@@ -36,8 +36,10 @@ std::optional<cube_parts> tally_builder::parts_of(int64_t day) const {
     parts = parts | (whole ? cube_part::latency_by_day : cube_part::latency_by_slot);
   if (wanted.instances)
     parts = parts | cube_part::instances;
-  if (wanted.users || wanted.users_by_feature)
+  if (needs_groups(day))
     parts = parts | cube_part::users;
+  else if (wanted.users)
+    parts = parts | cube_part::persons;
   if (wanted.addresses)
     parts = parts | cube_part::addresses;
   return parts;
@@ -51,8 +53,11 @@ void tally_builder::add(const cube& part) {
     add_latencies(part);
   if (query_.wanted.instances)
     add_instances(part);
-  if (query_.wanted.users || query_.wanted.users_by_feature)
+  if (needs_groups(part.day))
     add_users(part);
+  else if (query_.wanted.users)
+    for (auto person : part.persons)
+      users_.add(person);
   if (query_.wanted.addresses)
     add_addresses(part);
 }
@@ -141,6 +146,13 @@ distinct_count& tally_builder::of(distinct_by_text& all, std::string_view text) 
   return found != all.end() ? found->second : all.emplace(text, distinct_count{}).first->second;
 }
 
+/// Whether it must be known of users in which group and when they were there.
+bool tally_builder::needs_groups(int64_t day) const {
+  const auto& wanted = query_.wanted;
+  return wanted.users_by_kind || wanted.users_by_feature
+         || (wanted.users && (query_.feature || !query_.range.contains_day(day)));
+}
+
 void tally_builder::add_users(const cube& part) {
   const auto in_range = slots_of_day(query_.range, part.day);
   std::vector<bool> counted(part.persons.size());
@@ -156,7 +168,7 @@ void tally_builder::add_users(const cube& part) {
       wanted = is_wanted(feature);
       if (wanted && by_feature)
         of_feature = &of(users_by_feature_, feature);
-      if (wanted && query_.wanted.users)
+      if (wanted && query_.wanted.users_by_kind)
         of_kind =
           &of(users_by_kind_, part.text(dimension::user_kind, part.user_groups[group].kind));
     }
@@ -210,10 +222,10 @@ void tally_builder::add(const counted_event& e) {
 void tally_builder::add_user(std::string_view feature, std::string_view kind, uint64_t person) {
   if (query_.wanted.users_by_feature)
     of(users_by_feature_, feature).add(person);
-  if (!query_.wanted.users)
-    return;
-  of(users_by_kind_, kind).add(person);
-  users_.add(person);
+  if (query_.wanted.users_by_kind)
+    of(users_by_kind_, kind).add(person);
+  if (query_.wanted.users)
+    users_.add(person);
 }
 
 tally tally_builder::take() {

@@ -27,6 +27,7 @@ private:
   void add_counts(const cube& part);
   void add_latencies(const cube& part);
   void add_instances(const cube& part);
+  bool needs_groups(int64_t day) const;
   void add_users(const cube& part);
   void add_addresses(const cube& part);
   void add_user(std::string_view feature, std::string_view kind, uint64_t person);

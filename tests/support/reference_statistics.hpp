@@ -53,10 +53,10 @@ inline statistics::tally reference_tally(const std::vector<event>& events,
     count_one(e, query, out);
     if (e.user_hash.empty())
       continue;
-    if (query.wanted.users) {
+    if (query.wanted.users)
       users.insert(e.user_hash);
+    if (query.wanted.users_by_kind)
       by_kind[e.user_kind].insert(e.user_hash);
-    }
     if (query.wanted.users_by_feature)
       by_feature[e.feature].insert(e.user_hash);
   }
@@ -78,6 +78,7 @@ inline statistics::tally_query everything(statistics::slot_range range,
                      .statuses = true,
                      .instances = true,
                      .users = true,
+                     .users_by_kind = true,
                      .users_by_feature = true,
                      .addresses = true}};
 }

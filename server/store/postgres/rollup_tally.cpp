@@ -59,9 +59,10 @@ void add_users(statistics::row_source& rows, const tally_query& query, tally& in
   if (query.wanted.users) {
     auto& total = ask_active(rows, postgres_sql::users_total, query);
     into.users = total.step() ? counted(total, 0) : 0;
+  }
+  if (query.wanted.users_by_kind)
     for (auto& row = ask_active(rows, postgres_sql::users_by_kind, query); row.step();)
       into.users_by_kind[row.text(0)] = counted(row, 1);
-  }
   if (query.wanted.users_by_feature)
     for (auto& row = ask_active(rows, postgres_sql::users_by_feature, query); row.step();)
       into.users_by_feature[row.text(0)] = counted(row, 1);

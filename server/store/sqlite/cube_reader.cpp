@@ -105,6 +105,7 @@ std::vector<statistics::compared> compare_counts(sqlite_connection& db, cube_rea
                                                       .statuses = true,
                                                       .instances = true,
                                                       .users = true,
+                                                      .users_by_kind = false,
                                                       .users_by_feature = false,
                                                       .addresses = true}};
   statistics::tally_builder of_rows{everything};
