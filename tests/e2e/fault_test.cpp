@@ -44,10 +44,10 @@ private:
 };
 
 int many_rows() {
-  return has_sanitizer() ? 2'000'000 : 7'000'000;
+  return has_sanitizer() ? 1'500'000 : 5'000'000;
 }
 
-/// A database of a service, with rows whose identities the next start has to read.
+/// A database of a service, with rows whose identities the next start has to read, and to count.
 void fill_with_rows(const std::string& file) {
   sqlite3* db = nullptr;
   REQUIRE(sqlite3_open(file.c_str(), &db) == SQLITE_OK);
