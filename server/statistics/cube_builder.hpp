@@ -24,6 +24,7 @@ public:
 
   /// `beyond` is set when the value had no room.
   uint32_t number_of(std::string_view text, bool& beyond);
+  const std::string& text(uint32_t number) const { return texts_[number]; }
   std::vector<std::string> take();
 
 private:

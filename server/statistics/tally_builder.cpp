@@ -1,7 +1,12 @@
 #include "server/statistics/tally_builder.hpp"
 
+#include <limits>
+
 namespace phi::statistics {
 namespace {
+
+/// Feature, action, route and method: the first ones.
+constexpr size_t keyed_dimensions = 4;
 
 /// From here on a status is an error's.
 constexpr int32_t first_error = 400;
@@ -21,7 +26,10 @@ day_slots slots_of_day(const slot_range& range, int64_t day) {
 
 } // namespace
 
-tally_builder::tally_builder(tally_query query) : query_(std::move(query)) {}
+tally_builder::tally_builder(tally_query query, size_t cap) : query_(std::move(query)) {
+  for (size_t i = 0; i < keyed_dimensions; ++i)
+    texts_.emplace_back(cap);
+}
 
 std::optional<cube_parts> tally_builder::parts_of(int64_t day) const {
   if (query_.range.empty() || query_.range.begin >= (day + 1) * slots_per_day
@@ -74,34 +82,34 @@ void tally_builder::add_counts(const cube& part) {
     sums = &by_slot;
   }
   std::array<std::vector<uint32_t>, dimensions> numbers; // of its texts, those that are used
-  auto number = [&](dimension of, uint32_t text) {
+  auto number_of = [&](dimension of, uint32_t text) {
     constexpr auto not_yet = std::numeric_limits<uint32_t>::max();
     auto& known = numbers[static_cast<size_t>(of)];
     if (known.empty())
       known.assign(part.texts[static_cast<size_t>(of)].size(), not_yet);
     if (known[text] == not_yet)
-      known[text] = text_number(part.text(of, text));
+      known[text] = number(of, part.text(of, text));
     return known[text];
   };
   for (size_t i = 0; i < part.combinations.size(); ++i) {
     const auto& key = part.combinations[i];
     if ((*sums)[i].n == 0 || !is_wanted(part.text(dimension::feature, key.feature)))
       continue;
-    sums_of({number(dimension::feature, key.feature), number(dimension::action, key.action),
-             number(dimension::route, key.route), number(dimension::method, key.method), 0})
+    sums_of({number_of(dimension::feature, key.feature), number_of(dimension::action, key.action),
+             number_of(dimension::route, key.route), number_of(dimension::method, key.method), 0})
       .add(tallied((*sums)[i], key.status));
     if (query_.wanted.statuses && key.status != 0)
       made_.statuses[key.status] += (*sums)[i].n;
   }
   for (const auto& span : part.spans)
     if (in_range.test(span.slot))
-      if (const auto& feature = part.text(dimension::feature, span.feature); is_wanted(feature))
-        add_span(feature, span.first_us, span.last_us);
+      if (is_wanted(part.text(dimension::feature, span.feature)))
+        add_span(number_of(dimension::feature, span.feature), span.first_us, span.last_us);
 }
 
-uint32_t tally_builder::text_number(std::string_view text) {
+uint32_t tally_builder::number(dimension of, std::string_view text) {
   bool beyond = false;
-  return texts_.number_of(text, beyond);
+  return texts_[static_cast<size_t>(of)].number_of(text, beyond);
 }
 
 /// Good until it is asked for another.
@@ -112,10 +120,14 @@ tally::sums& tally_builder::sums_of(const combination& key) {
   return sums_[number];
 }
 
-void tally_builder::add_span(const std::string& feature, int64_t first_us, int64_t last_us) {
-  auto [at, is_new] = made_.spans.try_emplace(feature, tally::span{first_us, last_us});
-  at->second.first_us = std::min(at->second.first_us, first_us);
-  at->second.last_us = std::max(at->second.last_us, last_us);
+void tally_builder::add_span(uint32_t feature, int64_t first_us, int64_t last_us) {
+  if (spans_.size() <= feature)
+    spans_.resize(feature + 1);
+  auto& span = spans_[feature];
+  if (!span)
+    span = tally::span{first_us, last_us};
+  span->first_us = std::min(span->first_us, first_us);
+  span->last_us = std::max(span->last_us, last_us);
 }
 
 void tally_builder::add_latencies(const cube& part) {
@@ -167,7 +179,7 @@ void tally_builder::add_users(const cube& part) {
       const auto& feature = part.text(dimension::feature, part.user_groups[group].feature);
       wanted = is_wanted(feature);
       if (wanted && by_feature)
-        of_feature = &of(users_by_feature_, feature);
+        of_feature = &of(users_by_feature_, texts_[0].text(number(dimension::feature, feature)));
       if (wanted && query_.wanted.users_by_kind)
         of_kind =
           &of(users_by_kind_, part.text(dimension::user_kind, part.user_groups[group].kind));
@@ -200,10 +212,11 @@ void tally_builder::add(const counted_event& e) {
     addresses_.add(e.address);
   if (e.of_ourselves() || !is_wanted(e.feature))
     return;
-  add_span(std::string{e.feature}, e.time_us, e.time_us);
+  const auto feature = number(dimension::feature, e.feature);
+  add_span(feature, e.time_us, e.time_us);
   bool timed = e.duration_us >= 0;
-  sums_of(
-    {text_number(e.feature), text_number(e.action), text_number(e.route), text_number(e.method), 0})
+  sums_of({feature, number(dimension::action, e.action), number(dimension::route, e.route),
+           number(dimension::method, e.method), 0})
     .add({.n = 1,
           .errors = e.status >= first_error ? 1U : 0U,
           .timed = timed ? 1U : 0U,
@@ -221,7 +234,7 @@ void tally_builder::add(const counted_event& e) {
 
 void tally_builder::add_user(std::string_view feature, std::string_view kind, uint64_t person) {
   if (query_.wanted.users_by_feature)
-    of(users_by_feature_, feature).add(person);
+    of(users_by_feature_, texts_[0].text(number(dimension::feature, feature))).add(person);
   if (query_.wanted.users_by_kind)
     of(users_by_kind_, kind).add(person);
   if (query_.wanted.users)
@@ -236,11 +249,13 @@ tally tally_builder::take() {
   };
   numbers(users_by_kind_, made_.users_by_kind);
   numbers(users_by_feature_, made_.users_by_feature);
-  const auto texts = texts_.take();
   const auto keys = combinations_.take();
   for (size_t i = 0; i < keys.size(); ++i)
-    made_.counts[{texts[keys[i].feature], texts[keys[i].action], texts[keys[i].route],
-                  texts[keys[i].method]}] = sums_[i];
+    made_.counts[{texts_[0].text(keys[i].feature), texts_[1].text(keys[i].action),
+                  texts_[2].text(keys[i].route), texts_[3].text(keys[i].method)}] = sums_[i];
+  for (uint32_t i = 0; i < spans_.size(); ++i)
+    if (spans_[i])
+      made_.spans[texts_[0].text(i)] = *spans_[i];
   made_.users = users_.count();
   made_.addresses = addresses_.count();
   return std::move(made_);

@@ -6,13 +6,15 @@
 #include "server/statistics/distinct_count.hpp"
 #include "server/statistics/tally.hpp"
 
-#include <limits>
+#include <optional>
 
 namespace phi::statistics {
 
 class tally_builder {
 public:
-  explicit tally_builder(tally_query query);
+  /// `cap`: of distinct values of a dimension, as of a cube: what is past it counts as
+  /// `other_text`.
+  explicit tally_builder(tally_query query, size_t cap = most_texts);
 
   /// The parts of cubes of this day that it reads; nothing: the day is not in its range.
   std::optional<cube_parts> parts_of(int64_t day) const;
@@ -31,9 +33,9 @@ private:
   void add_users(const cube& part);
   void add_addresses(const cube& part);
   void add_user(std::string_view feature, std::string_view kind, uint64_t person);
-  uint32_t text_number(std::string_view text);
+  uint32_t number(dimension of, std::string_view text);
   tally::sums& sums_of(const combination& key);
-  void add_span(const std::string& feature, int64_t first_us, int64_t last_us);
+  void add_span(uint32_t feature, int64_t first_us, int64_t last_us);
   bool is_wanted(std::string_view feature) const {
     return !query_.feature || *query_.feature == feature;
   }
@@ -43,10 +45,10 @@ private:
 
   tally_query query_;
   tally made_;
-  /// Texts of combinations and their numbers, without a cap; and the sums of each combination.
-  text_numbers texts_{std::numeric_limits<size_t>::max() - 1};
+  std::vector<text_numbers> texts_; ///< of features, actions, routes and methods
   key_numbers<combination> combinations_;
-  std::vector<tally::sums> sums_;
+  std::vector<tally::sums> sums_;                 ///< of each combination
+  std::vector<std::optional<tally::span>> spans_; ///< of each feature
   distinct_count users_;
   distinct_by_text users_by_kind_;
   distinct_by_text users_by_feature_;

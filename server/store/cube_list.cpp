@@ -32,17 +32,22 @@ std::vector<listed_cube> cube_list::of_day(int32_t day) const {
   return found == days_.end() ? std::vector<listed_cube>{} : found->second;
 }
 
-/// The oldest `fan_in` of a level, if there are so many and they are small enough.
+/// Of a level that has `fan_in`: the oldest of them, as many as are small enough together.
 std::vector<listed_cube> cube_list::mergeable(const std::vector<listed_cube>& of_day,
                                               int64_t level) const {
   std::vector<listed_cube> out;
+  size_t there = 0;
   uint64_t bytes = 0;
-  for (const auto& one : of_day)
-    if (one.level == level && out.size() < limits_.fan_in) {
-      out.push_back(one);
-      bytes += one.bytes;
-    }
-  if (out.size() < limits_.fan_in || bytes > limits_.merged_bytes)
+  for (const auto& one : of_day) {
+    if (one.level != level)
+      continue;
+    ++there;
+    if (out.size() == limits_.fan_in || bytes + one.bytes > limits_.merged_bytes)
+      continue;
+    out.push_back(one);
+    bytes += one.bytes;
+  }
+  if (there < limits_.fan_in || out.size() < 2)
     out.clear();
   return out;
 }

@@ -213,7 +213,8 @@ bool cubes::merge_some(bool at_rest) {
     begin_repair(e.day());
     return true;
   }
-  bool alike = parts.size() == limits_.fan_in;
+  bool alike = std::all_of(parts.begin(), parts.end(),
+                           [&](const auto& part) { return part.level == into.level; });
   auto made = builder.take();
   note_others(made, others);
   replace(parts, put(parts.front().day(), into.level + (alike ? 1 : 0), into.last_seq, made));

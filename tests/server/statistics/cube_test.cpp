@@ -244,6 +244,13 @@ TEST_CASE("cubes: past its cap a dimension counts under (other), and the others 
                               events.begin() + static_cast<ptrdiff_t>(i + 50)},
                              cap)
                       .front());
+  tally_builder apart{query, cap};
+  for (const auto& part : parts)
+    apart.add(part);
+  auto of_parts = apart.take();
+  CHECK(routes(of_parts).size() <= cap + 2);
+  CHECK(features(of_parts) == features(all));
+  CHECK(of_parts.spans == all.spans);
   auto together = merged(parts, cap);
   CHECK(routes(tally_of({together}, query)).size() <= cap + 2);
   CHECK(features(tally_of({together}, query)) == features(all));

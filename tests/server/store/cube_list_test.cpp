@@ -29,7 +29,7 @@ struct kept_list {
     for (const auto& part : parts) {
       CHECK(part.day() == into.day());
       into.bytes += part.bytes;
-      into.level = std::max(into.level, part.level + (parts.size() == sizes.fan_in ? 1 : 0));
+      into.level = std::max(into.level, part.level + 1);
       list.remove(part.id);
     }
     CHECK(into.bytes <= sizes.merged_bytes);
@@ -69,11 +69,17 @@ TEST_CASE("cube list: cubes of a level become one of the next, and a few of each
 TEST_CASE("cube list: what is too large together stays as it is") {
   kept_list kept{{.fan_in = 4, .merged_bytes = 1000}};
   for (int i = 0; i < 4; ++i)
-    kept.flush(-3, 251);
+    kept.flush(-3, 501);
   CHECK(kept.list.next_merge().empty());
+  for (int i = 0; i < 3; ++i)
+    kept.flush(-3, 251);
+  CHECK(kept.list.next_merge_at_rest().size() == 2); // as many of a level as fit: 501 and 251
+  kept.list.clear();
+  kept.flush(-3, 251);
+  kept.flush(-3, 251);
   CHECK(kept.list.next_merge_at_rest().empty()); // the latest day
   kept.flush(4, 1);
-  CHECK(kept.list.next_merge_at_rest().size() == 3); // as many as fit
+  CHECK(kept.list.next_merge_at_rest().size() == 2);
 }
 
 TEST_CASE("cube list: at rest each day but the latest becomes as few cubes as can be") {
