@@ -81,8 +81,8 @@ constexpr cube_parts operator|(cube_part a, cube_part b) {
 constexpr cube_parts operator|(cube_parts a, cube_part b) {
   return a | static_cast<cube_parts>(b);
 }
-constexpr bool has(cube_parts parts, cube_part one) {
-  return (parts & static_cast<cube_parts>(one)) != 0;
+constexpr bool has(cube_parts parts, cube_part part) {
+  return (parts & static_cast<cube_parts>(part)) != 0;
 }
 
 struct cube {
@@ -144,8 +144,8 @@ struct cube {
   std::vector<user> users;
   std::vector<address> addresses; ///< ascending
 
-  const std::string& text(dimension of, uint32_t number) const {
-    return texts[static_cast<size_t>(of)][number];
+  const std::string& text(dimension kind, uint32_t number) const {
+    return texts[static_cast<size_t>(kind)][number];
   }
   /// The bytes that it takes in memory, about.
   size_t footprint() const;

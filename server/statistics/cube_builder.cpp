@@ -122,8 +122,8 @@ cube_builder::cube_builder(int32_t day, size_t cap) {
     texts_.emplace_back(cap);
 }
 
-uint32_t cube_builder::number(dimension of, std::string_view text, bool& beyond) {
-  return texts_[static_cast<size_t>(of)].number_of(text, beyond);
+uint32_t cube_builder::number(dimension kind, std::string_view text, bool& beyond) {
+  return texts_[static_cast<size_t>(kind)].number_of(text, beyond);
 }
 
 void cube_builder::add(const counted_event& e) {
@@ -178,7 +178,9 @@ void cube_builder::add(const cube& other) {
     }
   for (size_t i = 0; i < other.combinations.size(); ++i) {
     const auto& key = other.combinations[i];
-    auto gone = [&](dimension of, uint32_t text) { return lost[static_cast<size_t>(of)][text]; };
+    auto gone = [&](dimension kind, uint32_t text) {
+      return lost[static_cast<size_t>(kind)][text];
+    };
     if (gone(dimension::feature, key.feature) || gone(dimension::action, key.action)
         || gone(dimension::route, key.route) || gone(dimension::method, key.method))
       made_.beyond_cap += other.day_sums[i].n;
@@ -191,7 +193,9 @@ void cube_builder::add(const cube& other) {
 
 void cube_builder::add_counts(const cube& other,
                               const std::array<std::vector<uint32_t>, dimensions>& texts) {
-  auto text = [&](dimension of, uint32_t number) { return texts[static_cast<size_t>(of)][number]; };
+  auto text = [&](dimension kind, uint32_t number) {
+    return texts[static_cast<size_t>(kind)][number];
+  };
   std::vector<uint32_t> combinations;
   for (const auto& key : other.combinations)
     combinations.push_back(combinations_.number_of(

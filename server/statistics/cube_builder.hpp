@@ -87,7 +87,7 @@ private:
     day_slots active;
   };
 
-  uint32_t number(dimension of, std::string_view text, bool& beyond);
+  uint32_t number(dimension kind, std::string_view text, bool& beyond);
   void add_client(const counted_event& e, uint8_t slot);
   void add_counts(const cube& other, const std::array<std::vector<uint32_t>, dimensions>& texts);
   void add_people(const cube& other, const std::array<std::vector<uint32_t>, dimensions>& texts);

@@ -122,8 +122,8 @@ uint32_t get_number(packed_reader& from, size_t size) {
   return static_cast<uint32_t>(from.get_up_to(size - 1));
 }
 
-const std::vector<std::string>& texts_of(const cube& in, dimension of) {
-  return in.texts[static_cast<size_t>(of)];
+const std::vector<std::string>& texts_of(const cube& in, dimension kind) {
+  return in.texts[static_cast<size_t>(kind)];
 }
 
 int64_t start_of_slot(const cube& in, uint8_t slot) {
@@ -185,7 +185,7 @@ void get_counts(packed_reader& from, cube& into) {
   for (auto& texts : into.texts)
     for (auto left = from.get_count(); left > 0; --left)
       texts.emplace_back(from.get_text());
-  auto number = [&](dimension of) { return get_number(from, texts_of(into, of).size()); };
+  auto number = [&](dimension kind) { return get_number(from, texts_of(into, kind).size()); };
   for (auto left = from.get_count(); left > 0; --left) {
     combination key;
     key.feature = number(dimension::feature);

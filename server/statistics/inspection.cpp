@@ -15,7 +15,7 @@ using json = nlohmann::ordered_json;
 
 /// One thing that can be counted both in the rows and in the roll-ups.
 struct comparison {
-  std::string_view what;
+  std::string_view name;
   std::string_view rows;
   std::string_view rollups;
   bool wide = false; ///< a sum in two columns
@@ -51,9 +51,9 @@ wide_number counted_by(row_source& db, std::string_view sql, int64_t raw_from_da
               : wide_number{row.integer(0)};
 }
 
-json shown(wide_number of) {
-  auto whole = static_cast<int64_t>(of);
-  return whole == of ? json(whole) : json(static_cast<double>(of));
+json shown(wide_number number) {
+  auto whole = static_cast<int64_t>(number);
+  return whole == number ? json(whole) : json(static_cast<double>(number));
 }
 
 #undef PHI_ROWS
@@ -113,7 +113,7 @@ json recent_events(row_source& db, const recent_events_query& query) {
 std::vector<compared> compare_rollups(row_source& db, int64_t raw_from_day) {
   std::vector<compared> all;
   for (const auto& comparison : comparisons)
-    all.push_back({comparison.what, counted_by(db, comparison.rows, raw_from_day, comparison.wide),
+    all.push_back({comparison.name, counted_by(db, comparison.rows, raw_from_day, comparison.wide),
                    counted_by(db, comparison.rollups, raw_from_day, comparison.wide)});
   return all;
 }
@@ -121,12 +121,12 @@ std::vector<compared> compare_rollups(row_source& db, int64_t raw_from_day) {
 json report(const std::vector<compared>& all) {
   json checks = json::array();
   bool good = true;
-  for (const auto& one : all) {
-    bool same = one.rows == one.derived;
+  for (const auto& check : all) {
+    bool same = check.rows == check.derived;
     good &= same;
-    checks.push_back({{"what", one.what},
-                      {"rows", shown(one.rows)},
-                      {"rollups", shown(one.derived)},
+    checks.push_back({{"what", check.name},
+                      {"rows", shown(check.rows)},
+                      {"rollups", shown(check.derived)},
                       {"ok", same}});
   }
   return {{"checks", std::move(checks)}, {"ok", good}};

@@ -24,7 +24,7 @@ using wide_number = __int128;
 
 /// Something that was counted both in the rows and in what is derived from them.
 struct compared {
-  std::string_view what;
+  std::string_view name;
   wide_number rows = 0;
   wide_number derived = 0;
 };

@@ -70,9 +70,9 @@ inline double wide_sum(const row_cursor& from, int column) {
 }
 
 /// The first column of the first row; 0 when there is none.
-inline int64_t number(row_source& of, std::string_view sql,
+inline int64_t number(row_source& from, std::string_view sql,
                       const std::vector<parameter>& values = {}) {
-  auto& rows = of.ask(sql, values);
+  auto& rows = from.ask(sql, values);
   return rows.step() ? rows.integer(0) : 0;
 }
 

@@ -107,13 +107,14 @@ void add_rankings(json& out, const tally& all, const question_parameters& parame
   };
   static constexpr std::array parts{
     part{"routes", "routes", "route",
-         [](const tally& of) { return counts_by(of, &tally::key::route); }},
+         [](const tally& counted) { return counts_by(counted, &tally::key::route); }},
     part{"methods", "methods", "method",
-         [](const tally& of) { return counts_by(of, &tally::key::method); }},
+         [](const tally& counted) { return counts_by(counted, &tally::key::method); }},
     part{"status", "statusCodes", "status", statuses_of},
-    part{"instances", "instances", "instance", [](const tally& of) { return of.instances; }},
+    part{"instances", "instances", "instance",
+         [](const tally& counted) { return counted.instances; }},
     part{"actions", "actions", "action",
-         [](const tally& of) { return counts_by(of, &tally::key::action); }}};
+         [](const tally& counted) { return counts_by(counted, &tally::key::action); }}};
   const auto top = parameters.number("top").value_or(default_top);
   for (const auto& part : parts) {
     if (!parameters.has_word("include", part.word))

@@ -82,13 +82,13 @@ void tally_builder::add_counts(const cube& part) {
     sums = &by_slot;
   }
   std::array<std::vector<uint32_t>, dimensions> numbers; // of its texts, those that are used
-  auto number_of = [&](dimension of, uint32_t text) {
+  auto number_of = [&](dimension kind, uint32_t text) {
     constexpr auto not_yet = std::numeric_limits<uint32_t>::max();
-    auto& known = numbers[static_cast<size_t>(of)];
+    auto& known = numbers[static_cast<size_t>(kind)];
     if (known.empty())
-      known.assign(part.texts[static_cast<size_t>(of)].size(), not_yet);
+      known.assign(part.texts[static_cast<size_t>(kind)].size(), not_yet);
     if (known[text] == not_yet)
-      known[text] = number(of, part.text(of, text));
+      known[text] = number(kind, part.text(kind, text));
     return known[text];
   };
   for (size_t i = 0; i < part.combinations.size(); ++i) {
@@ -107,9 +107,9 @@ void tally_builder::add_counts(const cube& part) {
         add_span(number_of(dimension::feature, span.feature), span.first_us, span.last_us);
 }
 
-uint32_t tally_builder::number(dimension of, std::string_view text) {
+uint32_t tally_builder::number(dimension kind, std::string_view text) {
   bool beyond = false;
-  return texts_[static_cast<size_t>(of)].number_of(text, beyond);
+  return texts_[static_cast<size_t>(kind)].number_of(text, beyond);
 }
 
 /// Good until it is asked for another.
@@ -153,7 +153,7 @@ void tally_builder::add_instances(const cube& part) {
       made_.instances[part.text(dimension::instance, row.instance)] += row.n;
 }
 
-distinct_count& tally_builder::of(distinct_by_text& all, std::string_view text) {
+distinct_count& tally_builder::set_of(distinct_by_text& all, std::string_view text) {
   auto found = all.find(text);
   return found != all.end() ? found->second : all.emplace(text, distinct_count{}).first->second;
 }
@@ -179,10 +179,11 @@ void tally_builder::add_users(const cube& part) {
       const auto& feature = part.text(dimension::feature, part.user_groups[group].feature);
       wanted = is_wanted(feature);
       if (wanted && by_feature)
-        of_feature = &of(users_by_feature_, texts_[0].text(number(dimension::feature, feature)));
+        of_feature =
+          &set_of(users_by_feature_, texts_[0].text(number(dimension::feature, feature)));
       if (wanted && query_.wanted.users_by_kind)
         of_kind =
-          &of(users_by_kind_, part.text(dimension::user_kind, part.user_groups[group].kind));
+          &set_of(users_by_kind_, part.text(dimension::user_kind, part.user_groups[group].kind));
     }
     if (!wanted || !user.active.overlaps(in_range))
       continue;
@@ -234,9 +235,9 @@ void tally_builder::add(const counted_event& e) {
 
 void tally_builder::add_user(std::string_view feature, std::string_view kind, uint64_t person) {
   if (query_.wanted.users_by_feature)
-    of(users_by_feature_, texts_[0].text(number(dimension::feature, feature))).add(person);
+    set_of(users_by_feature_, texts_[0].text(number(dimension::feature, feature))).add(person);
   if (query_.wanted.users_by_kind)
-    of(users_by_kind_, kind).add(person);
+    set_of(users_by_kind_, kind).add(person);
   if (query_.wanted.users)
     users_.add(person);
 }

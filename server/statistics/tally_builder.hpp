@@ -33,7 +33,7 @@ private:
   void add_users(const cube& part);
   void add_addresses(const cube& part);
   void add_user(std::string_view feature, std::string_view kind, uint64_t person);
-  uint32_t number(dimension of, std::string_view text);
+  uint32_t number(dimension kind, std::string_view text);
   tally::sums& sums_of(const combination& key);
   void add_span(uint32_t feature, int64_t first_us, int64_t last_us);
   bool is_wanted(std::string_view feature) const {
@@ -41,7 +41,7 @@ private:
   }
 
   using distinct_by_text = std::map<std::string, distinct_count, std::less<>>;
-  static distinct_count& of(distinct_by_text& all, std::string_view text);
+  static distinct_count& set_of(distinct_by_text& all, std::string_view text);
 
   tally_query query_;
   tally made_;

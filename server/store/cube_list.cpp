@@ -4,17 +4,17 @@
 
 namespace phi::store {
 
-void cube_list::add(const listed_cube& one) {
-  days_[one.day()].push_back(one);
+void cube_list::add(const listed_cube& cube) {
+  days_[cube.day()].push_back(cube);
   ++size_;
-  note(one.day());
+  note(cube.day());
 }
 
 void cube_list::remove(int64_t id) {
   auto day = days_.find(listed_cube{.id = id}.day());
   if (day == days_.end())
     return;
-  size_ -= std::erase_if(day->second, [&](const auto& one) { return one.id == id; });
+  size_ -= std::erase_if(day->second, [&](const auto& cube) { return cube.id == id; });
   note(day->first);
   if (day->second.empty())
     days_.erase(day);
@@ -38,14 +38,14 @@ std::vector<listed_cube> cube_list::mergeable(const std::vector<listed_cube>& of
   std::vector<listed_cube> out;
   size_t there = 0;
   uint64_t bytes = 0;
-  for (const auto& one : of_day) {
-    if (one.level != level)
+  for (const auto& cube : of_day) {
+    if (cube.level != level)
       continue;
     ++there;
-    if (out.size() == limits_.fan_in || bytes + one.bytes > limits_.merged_bytes)
+    if (out.size() == limits_.fan_in || bytes + cube.bytes > limits_.merged_bytes)
       continue;
-    out.push_back(one);
-    bytes += one.bytes;
+    out.push_back(cube);
+    bytes += cube.bytes;
   }
   if (there < limits_.fan_in || out.size() < 2)
     out.clear();
@@ -55,7 +55,7 @@ std::vector<listed_cube> cube_list::mergeable(const std::vector<listed_cube>& of
 void cube_list::note(int32_t day) {
   const auto& all = days_[day];
   bool due = std::any_of(all.begin(), all.end(),
-                         [&](const auto& one) { return !mergeable(all, one.level).empty(); });
+                         [&](const auto& cube) { return !mergeable(all, cube.level).empty(); });
   if (due)
     due_.insert(day);
   else
@@ -68,8 +68,8 @@ std::vector<listed_cube> cube_list::next_merge() const {
       continue;
     const auto& all = days_.at(day);
     int64_t highest = 0;
-    for (const auto& one : all)
-      highest = std::max(highest, one.level);
+    for (const auto& cube : all)
+      highest = std::max(highest, cube.level);
     for (int64_t level = 0; level <= highest; ++level)
       if (auto some = mergeable(all, level); !some.empty())
         return some;

@@ -38,7 +38,7 @@ class cube_list {
 public:
   explicit cube_list(const cube_limits& limits) : limits_(limits) {}
 
-  void add(const listed_cube& one);
+  void add(const listed_cube& cube);
   void remove(int64_t id);
   void clear();
 

@@ -46,8 +46,8 @@ public:
         auto& row = ask(sql, {from});
         return row.step() ? row.integer(0) : 0;
       };
-      statistics::compared identities{"identities", of(postgres_sql::rows_kept),
-                                      of(postgres_sql::rows_with_identity)};
+      statistics::compared identities{"identities", count(postgres_sql::rows_kept),
+                                      count(postgres_sql::rows_with_identity)};
       auto all = statistics::compare_rollups(*this, from);
       all.push_back(identities);
       return statistics::report(all).dump();

@@ -17,9 +17,9 @@ constexpr int64_t most_kept_rows = 1 << 16;
 
 constexpr int64_t all_rows = std::numeric_limits<int64_t>::max();
 
-statistics::tally::sums all_sums(const statistics::tally& of) {
+statistics::tally::sums all_sums(const statistics::tally& counted) {
   statistics::tally::sums out;
-  for (const auto& [key, sums] : of.counts)
+  for (const auto& [key, sums] : counted.counts)
     out.add(sums);
   return out;
 }
@@ -113,20 +113,21 @@ std::vector<statistics::compared> compare_counts(sqlite_connection& db, cube_rea
                              [&](const auto& e) { of_rows.add(e); });
   auto from_rows = of_rows.take();
   auto from_cubes = counts.count(everything);
-  auto same = [&](const char* what, auto number) {
-    return statistics::compared{what, number(from_rows), number(from_cubes)};
+  auto same = [&](const char* name, auto number) {
+    return statistics::compared{name, number(from_rows), number(from_cubes)};
   };
   using statistics::tally;
   using statistics::wide_number;
   return {
-    same("events", [](const tally& of) { return wide_number{all_sums(of).n}; }),
-    same("errors", [](const tally& of) { return wide_number{all_sums(of).errors}; }),
-    same("statuses", [](const tally& of) { return total(of.statuses); }),
-    same("instances", [](const tally& of) { return total(of.instances); }),
-    same("durations", [](const tally& of) { return total(of.latencies); }),
-    same("microseconds", [](const tally& of) { return wide_number(all_sums(of).sum_us); }),
-    same("users", [](const tally& of) { return wide_number{of.users}; }),
-    same("addresses", [](const tally& of) { return wide_number{of.addresses}; }),
+    same("events", [](const tally& counted) { return wide_number{all_sums(counted).n}; }),
+    same("errors", [](const tally& counted) { return wide_number{all_sums(counted).errors}; }),
+    same("statuses", [](const tally& counted) { return total(counted.statuses); }),
+    same("instances", [](const tally& counted) { return total(counted.instances); }),
+    same("durations", [](const tally& counted) { return total(counted.latencies); }),
+    same("microseconds",
+         [](const tally& counted) { return wide_number(all_sums(counted).sum_us); }),
+    same("users", [](const tally& counted) { return wide_number{counted.users}; }),
+    same("addresses", [](const tally& counted) { return wide_number{counted.addresses}; }),
   };
 }
 

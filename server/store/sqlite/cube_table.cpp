@@ -14,8 +14,8 @@ constexpr int64_t most_cubes = (int64_t{1} << day_shift) - 1;
 
 /// Statements keep their view of the data until they are reset.
 struct reset_at_end {
-  statement& of;
-  ~reset_at_end() { of.reset(); }
+  statement& used;
+  ~reset_at_end() { used.reset(); }
 };
 
 int64_t first_id(int64_t day) {
@@ -94,8 +94,8 @@ statistics::cube cube_table::read(int64_t id, statistics::cube_parts parts) {
   }
 }
 
-void cube_table::put(const listed_cube& one, std::string_view body) {
-  put_.bind(1, one.id).bind(2, one.level).bind(3, one.last_seq);
+void cube_table::put(const listed_cube& cube, std::string_view body) {
+  put_.bind(1, cube.id).bind(2, cube.level).bind(3, cube.last_seq);
   put_.bind_blob(4, body.data(), body.size()).execute();
 }
 

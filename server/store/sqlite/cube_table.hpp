@@ -41,7 +41,7 @@ public:
   /// Ids of those of the days `first` to `last` that hold no row behind `last_seq`.
   std::vector<int64_t> ids(int64_t first, int64_t last, int64_t last_seq);
   statistics::cube read(int64_t id, statistics::cube_parts parts);
-  void put(const listed_cube& one, std::string_view body);
+  void put(const listed_cube& cube, std::string_view body);
   void remove(int64_t id);
 
   /// Adds the events of rows behind `after`, `limit` of them at most.

@@ -65,21 +65,21 @@ void cubes::read_again() {
   repair_.reset();
   list_.clear();
   mark_ = table_.mark();
-  for (const auto& one : table_.all()) {
-    if (one.last_seq <= mark_.last_seq)
-      list_.add(one);
+  for (const auto& cube : table_.all()) {
+    if (cube.last_seq <= mark_.last_seq)
+      list_.add(cube);
     else
-      left_.push_back(one.id);
-    mark_.last_cube = std::max(mark_.last_cube, one.id & std::numeric_limits<uint32_t>::max());
+      left_.push_back(cube.id);
+    mark_.last_cube = std::max(mark_.last_cube, cube.id & std::numeric_limits<uint32_t>::max());
   }
   open_ = {.last_cube = mark_.last_cube};
 }
 
 void cubes::catch_up(int64_t last_seq) {
-  auto in_transaction = [&](auto what) {
+  auto in_transaction = [&](auto work) {
     db_.run("BEGIN IMMEDIATE");
     try {
-      what();
+      work();
       db_.run("COMMIT");
       settled();
     } catch (...) {
@@ -249,11 +249,11 @@ void cubes::log_full() {
   static_assert(names.size() == statistics::dimensions);
   if (full_.size() > most_remembered)
     full_.clear();
-  for (const auto& one : open_.full)
-    if (full_.insert(one).second)
+  for (const auto& full : open_.full)
+    if (full_.insert(full).second)
       log_warn("store", "counts further values of a day together, as (other)",
-               {{"day", format_date(one.first)},
-                {"field", names[static_cast<size_t>(one.second)]},
+               {{"day", format_date(full.first)},
+                {"field", names[static_cast<size_t>(full.second)]},
                 {"most_values", limits_.cap}});
 }
 
@@ -290,14 +290,14 @@ void cubes::begin_repair(int32_t day) {
 /// Of a day whose rows are deleted: what is damaged is lost, and the rest counts.
 void cubes::keep_readable(int32_t day) {
   size_t lost = 0;
-  for (const auto& one : list_.of_day(day))
+  for (const auto& cube : list_.of_day(day))
     try {
-      table_.read(one.id, statistics::all_cube_parts);
+      table_.read(cube.id, statistics::all_cube_parts);
     } catch (const damaged_day&) {
       ++lost;
-      table_.remove(one.id);
-      list_.remove(one.id);
-      open_.removed.push_back(one);
+      table_.remove(cube.id);
+      list_.remove(cube.id);
+      open_.removed.push_back(cube);
     }
   log_error("store", "has lost counts of a day: they are damaged, and its rows are deleted",
             {{"day", format_date(day)}, {"cubes_lost", lost}});
@@ -326,7 +326,7 @@ bool cubes::repair_some() {
 void cubes::end_repair() {
   fault_point("cube.repaired");
   auto parts = list_.of_day(repair_->day);
-  std::erase_if(parts, [&](const auto& one) { return one.last_seq > repair_->up_to; });
+  std::erase_if(parts, [&](const auto& cube) { return cube.last_seq > repair_->up_to; });
   replace(parts, put(repair_->day, 0, repair_->up_to, repair_->builder->take()));
   open_.repaired = repair_->day;
 }
@@ -341,8 +341,8 @@ void cubes::settled() {
     left_.clear();
   if (open_.last_seq) {
     mark_.last_seq = *open_.last_seq;
-    for (const auto& one : flushed_)
-      list_.add(one);
+    for (const auto& cube : flushed_)
+      list_.add(cube);
     flushed_.clear();
     flush_.reset();
     frozen_.clear();
@@ -359,11 +359,11 @@ void cubes::settled() {
 }
 
 void cubes::forgotten() {
-  for (const auto& one : open_.added)
-    list_.remove(one.id);
-  for (const auto& one : open_.removed)
-    if (one.id <= cube_id(one.day(), mark_.last_cube)) // else it was made and replaced since
-      list_.add(one);
+  for (const auto& cube : open_.added)
+    list_.remove(cube.id);
+  for (const auto& cube : open_.removed)
+    if (cube.id <= cube_id(cube.day(), mark_.last_cube)) // else it was made and replaced since
+      list_.add(cube);
   if (open_.repaired) { // its builder is used up
     auto day = *open_.repaired;
     list_.put_back(day);

@@ -117,16 +117,16 @@ std::vector<statistics::compared> compare_identities(sqlite_connection& db) {
   for (const auto& run : tables.runs()) {
     last_seq = std::max(last_seq, run.last_seq);
     for (size_t i = 0; i < run.blocks(); ++i)
-      for (const auto& one : tables.block(run, i))
-        derived.add(one);
+      for (const auto& identity : tables.block(run, i))
+        derived.add(identity);
   }
   statement rows{db, sql::identities_after};
   rows.bind(1, all_rows).bind(2, no_limit);
   while (rows.step()) {
-    auto one = digest_of(rows, 1);
-    of_rows.add(one);
+    auto identity = digest_of(rows, 1);
+    of_rows.add(identity);
     if (rows.integer(0) > last_seq) // known in memory
-      derived.add(one);
+      derived.add(identity);
   }
   return {{"identities", of_rows.number, derived.number},
           {"sum of identities", of_rows.sum, derived.sum}};

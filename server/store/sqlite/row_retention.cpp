@@ -19,9 +19,9 @@ constexpr int64_t rows_at_once = 4000;
 
 } // namespace
 
-void identity_sums::add(const digest& one) {
+void identity_sums::add(const digest& identity) {
   uint64_t half = 0;
-  std::memcpy(&half, one.data() + sizeof half, sizeof half);
+  std::memcpy(&half, identity.data() + sizeof half, sizeof half);
   ++number;
   auto next = static_cast<uint64_t>(sum) + (half >> 1);
   sum = static_cast<int64_t>(next & static_cast<uint64_t>(std::numeric_limits<int64_t>::max()));
@@ -90,10 +90,10 @@ void row_retention::delete_rows(int64_t first, int64_t last, int64_t before_us) 
     statement old{db_, sql::identities_before};
     old.bind(1, first).bind(2, last).bind(3, before_us);
     while (old.step()) {
-      digest one{};
+      digest identity{};
       auto bytes = old.blob(0);
-      std::copy_n(bytes.begin(), std::min(bytes.size(), one.size()), one.begin());
-      next_.deleted.add(one);
+      std::copy_n(bytes.begin(), std::min(bytes.size(), identity.size()), identity.begin());
+      next_.deleted.add(identity);
     }
   }
   if (next_.deleted.number == number)

@@ -16,7 +16,7 @@ struct identity_sums {
   int64_t number = 0;
   int64_t sum = 0;
 
-  void add(const digest& one);
+  void add(const digest& identity);
 };
 
 /// What a database knows of its deleted rows. For any connection, within a transaction.

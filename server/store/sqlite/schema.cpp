@@ -72,36 +72,27 @@ int current_schema() {
 
 int migrate(sqlite_connection& db) {
   // Read inside the transaction: of two programs that start at once, one migrates, one waits.
-  db.run("BEGIN IMMEDIATE");
-  try {
-    auto application = pragma(db, "application_id");
-    auto version = static_cast<int>(pragma(db, "user_version"));
-    if (application != sql::application_id && (application != 0 || has_tables(db)))
-      throw sqlite_error{SQLITE_NOTADB,
-                         "the file is an SQLite database, but not one of phi-backend;"
-                         " name another file in stats.sqlite_path"};
-    if (version > current_schema())
-      throw sqlite_error{SQLITE_NOTADB, "the database was written by a newer version (schema "
-                                          + std::to_string(version) + ", this program knows "
-                                          + std::to_string(current_schema())
-                                          + "); install that version"};
-    if (version > 0 && version < sql::first_without_rollups)
-      refuse_if_rows_are_gone(db);
-    for (int next = version; next < current_schema(); ++next)
-      db.run(sql::migrations[next]);
-    if (version == 0)
-      drop_all_old_rollups(db); // they are empty
-    if (version < current_schema() || application != sql::application_id) {
-      // Else nothing is written: a start must be possible on a full disk.
-      db.run("PRAGMA application_id = " + std::to_string(sql::application_id));
-      db.run("PRAGMA user_version = " + std::to_string(current_schema()));
-    }
-    db.run("COMMIT");
-    return version;
-  } catch (...) {
-    if (!db.autocommit())
-      db.run("ROLLBACK");
-    throw;
+  sqlite_transaction migration{db};
+  auto application = pragma(db, "application_id");
+  auto version = static_cast<int>(pragma(db, "user_version"));
+  if (application != sql::application_id && (application != 0 || has_tables(db)))
+    throw sqlite_error{SQLITE_NOTADB, "the file is an SQLite database, but not one of phi-backend;"
+                                      " name another file in stats.sqlite_path"};
+  if (version > current_schema())
+    throw sqlite_error{SQLITE_NOTADB, "the database was written by a newer version (schema "
+                                        + std::to_string(version) + ", this program knows "
+                                        + std::to_string(current_schema())
+                                        + "); install that version"};
+  if (version > 0 && version < sql::first_without_rollups)
+    refuse_if_rows_are_gone(db);
+  for (int next = version; next < current_schema(); ++next)
+    db.run(sql::migrations[next]);
+  if (version == 0)
+    drop_all_old_rollups(db); // they are empty
+  if (version < current_schema() || application != sql::application_id) {
+    // Else nothing is written: a start must be possible on a full disk.
+    db.run("PRAGMA application_id = " + std::to_string(sql::application_id));
+    db.run("PRAGMA user_version = " + std::to_string(current_schema()));
   }
   migration.commit();
   return version;

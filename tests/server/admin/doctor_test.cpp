@@ -142,7 +142,7 @@ TEST_CASE("doctor: values that are not told apart") {
   auto found = patient.find(finding_code::values_beyond_cap);
   REQUIRE(found);
   CHECK(found->verdict == finding_verdict::warning);
-  CHECK(has(found->what, "1 234 events"));
+  CHECK(has(found->text, "1 234 events"));
 }
 
 TEST_CASE("doctor: what waits in the spool, and what was set aside") {
