@@ -56,6 +56,28 @@ void find_work(self_ptr self) {
   tell_later(self, defaults::heartbeat_interval, atom::tick_v);
 }
 
+/// What cannot be counted now is counted later: questions read the rows until then.
+void count(self_ptr self) {
+  auto& state = self->state;
+  bool more = false;
+  if (state.leads && now_of(self) < state.leads_until) {
+    activity_scope scope{*state.who.activity, "counting events"};
+    fault_point("maintenance.count");
+    auto counted = state.port->count();
+    more = counted.more;
+    if (!counted.did.empty())
+      log_info("maintenance", "counts events", {{"did", counted.did}});
+    if (!counted.ended && state.can_count)
+      log_warn("maintenance", "cannot count events now; questions read them one by one",
+               {{"cause", counted.ended.why()}});
+    state.can_count = static_cast<bool>(counted.ended);
+  }
+  if (more)
+    tell(self, maintenance_actor{self}, atom::check_v);
+  else
+    tell_later(self, defaults::count_interval, atom::check_v);
+}
+
 } // namespace
 
 maintenance_actor::behavior_type maintenance_behavior(self_ptr self, child_identity who,
@@ -64,6 +86,7 @@ maintenance_actor::behavior_type maintenance_behavior(self_ptr self, child_ident
   self->state.port = std::move(port);
   self->state.port->watched_by(self->state.who.activity);
   tell(self, maintenance_actor{self}, atom::tick_v);
+  tell(self, maintenance_actor{self}, atom::check_v);
   return handlers(
     self, [](atom::stop, const stop_order&) { fault_point("maintenance.stop"); },
     [self](atom::release, const release_order&) {
@@ -86,7 +109,8 @@ maintenance_actor::behavior_type maintenance_behavior(self_ptr self, child_ident
       self->state.port->apply_settings(*settings);
       return pong_of(self->state.who);
     },
-    [self](atom::tick) { find_work(self); }, [self](atom::lead, bool leads) { lead(self, leads); });
+    [self](atom::tick) { find_work(self); }, [self](atom::check) { count(self); },
+    [self](atom::lead, bool leads) { lead(self, leads); });
 }
 
 } // namespace phi

@@ -187,6 +187,8 @@ inline constexpr std::chrono::milliseconds leave_limit = 1000ms;
 /// Between two rounds of maintenance, and between two steps while there is something to do.
 inline constexpr std::chrono::milliseconds maintenance_interval = 60s;
 inline constexpr std::chrono::milliseconds maintenance_step = 2000ms;
+/// Between two looks whether there are events that no cube holds.
+inline constexpr std::chrono::milliseconds count_interval = 500ms;
 /// How long a step of maintenance may take.
 inline constexpr std::chrono::milliseconds maintenance_limit = 300s;
 /// Rows deleted in one step, and how long outcomes of batches are kept: longer than any spool

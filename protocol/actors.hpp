@@ -144,6 +144,8 @@ using spool_actor = child_actor::extend_with<commit_listener_actor>::extend<
 using maintenance_actor = child_actor::extend<
   // Own timer: look whether a step is due.
   accepts<atom::tick>,
+  // Own timer, and own message while there is more: count events that no cube holds yet.
+  accepts<atom::check>,
   // Whether it is your duty; said again and again while it is.
   accepts<atom::lead, bool>>;
 

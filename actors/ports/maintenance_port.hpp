@@ -24,9 +24,18 @@ public:
     std::string warning; ///< what somebody should look at
     outcome ended;       ///< a failure: something could not be done now
   };
-  /// Partitions, retention, repair of the roll-ups: one step, which may take minutes. Connects when
+  /// Partitions, retention, repair of the counts: one step, which may take minutes. Connects when
   /// it must. Throws nothing.
   virtual done step() = 0;
+
+  struct counted {
+    std::string did;   ///< for the log; empty: nothing that is worth a line
+    bool more = false; ///< there is more to do at once
+    outcome ended;     ///< a failure: it cannot be done now
+  };
+  /// Counts events that only rows hold yet: a part of what there is. Connects when it must. Throws
+  /// nothing.
+  virtual counted count() = 0;
 
   virtual void apply_settings(const config& settings) = 0;
 

@@ -1,63 +1,19 @@
 #include "server/statistics/inspection.hpp"
 
-#include "protocol/own_request.hpp"
 #include "protocol/text/rfc3339.hpp"
 #include "server/statistics/statements.hpp"
 
 #include <nlohmann/json.hpp>
-
-#include <array>
 
 namespace phi::statistics {
 namespace {
 
 using json = nlohmann::ordered_json;
 
-/// One thing that can be counted both in the rows and in the roll-ups.
-struct comparison {
-  std::string_view name;
-  std::string_view rows;
-  std::string_view rollups;
-  bool wide = false; ///< a sum in two columns
-};
-
-// $1: the first UTC day whose rows are all there. Older rows may be deleted; their roll-ups stay.
-#define PHI_ROWS                                                                                   \
-  " FROM event WHERE time_us >= $1 * 86400000000 AND action IS DISTINCT FROM '" PHI_OWN_REQUEST "'"
-#define PHI_SLOTS " WHERE slot >= $1 * 96"
-
-constexpr std::array comparisons{
-  comparison{"events", "SELECT count(*)" PHI_ROWS,
-             "SELECT coalesce(sum(n), 0) FROM rollup_count" PHI_SLOTS},
-  comparison{"errors", "SELECT count(*)" PHI_ROWS " AND status >= 400",
-             "SELECT coalesce(sum(errors), 0) FROM rollup_count" PHI_SLOTS},
-  comparison{"statuses", "SELECT count(status)" PHI_ROWS,
-             "SELECT coalesce(sum(n), 0) FROM rollup_status" PHI_SLOTS},
-  comparison{"instances", "SELECT count(instance)" PHI_ROWS,
-             "SELECT coalesce(sum(n), 0) FROM rollup_instance" PHI_SLOTS},
-  comparison{"durations", "SELECT count(duration_us)" PHI_ROWS,
-             "SELECT coalesce(sum(n), 0) FROM rollup_latency" PHI_SLOTS},
-  comparison{"microseconds", "SELECT" PHI_WIDE_SUM("duration_us") PHI_ROWS,
-             "SELECT" PHI_WIDE_SUM("sum_us") " FROM rollup_count" PHI_SLOTS, true},
-  comparison{"users", "SELECT count(DISTINCT user_hash)" PHI_ROWS,
-             "SELECT count(DISTINCT user_hash) FROM rollup_user WHERE day >= $1"},
-};
-
-wide_number counted_by(row_source& db, std::string_view sql, int64_t raw_from_day, bool wide) {
-  auto& row = db.ask(sql, {raw_from_day});
-  if (!row.step())
-    return 0;
-  return wide ? wide_number{row.integer(0)} * (int64_t{1} << 32) + row.integer(1)
-              : wide_number{row.integer(0)};
-}
-
 json shown(wide_number number) {
   auto whole = static_cast<int64_t>(number);
   return whole == number ? json(whole) : json(static_cast<double>(number));
 }
-
-#undef PHI_ROWS
-#undef PHI_SLOTS
 
 json shown(const row_cursor& row) {
   int64_t seq = 0;
@@ -108,14 +64,6 @@ json recent_events(row_source& db, const recent_events_query& query) {
   if (events.size() < query.limit)
     last = std::max(last, end);
   return {{"events", std::move(events)}, {"last", last}, {"held", end < newest}};
-}
-
-std::vector<compared> compare_rollups(row_source& db, int64_t raw_from_day) {
-  std::vector<compared> all;
-  for (const auto& comparison : comparisons)
-    all.push_back({comparison.name, counted_by(db, comparison.rows, raw_from_day, comparison.wide),
-                   counted_by(db, comparison.rollups, raw_from_day, comparison.wide)});
-  return all;
 }
 
 json report(const std::vector<compared>& all) {

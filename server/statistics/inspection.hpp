@@ -29,9 +29,6 @@ struct compared {
   wide_number derived = 0;
 };
 
-/// Each roll-up against the raw rows, from the first UTC day on whose rows are all there.
-std::vector<compared> compare_rollups(row_source& db, int64_t raw_from_day = all_days);
-
 /// `{checks: [{what, rows, rollups, ok}], ok}`.
 nlohmann::ordered_json report(const std::vector<compared>& all);
 

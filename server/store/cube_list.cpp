@@ -1,8 +1,17 @@
 #include "server/store/cube_list.hpp"
 
 #include <algorithm>
+#include <limits>
+#include <stdexcept>
 
 namespace phi::store {
+
+int64_t cube_id(int32_t day, int64_t number) {
+  constexpr int64_t most = std::numeric_limits<uint32_t>::max();
+  if (number > most)
+    throw std::length_error("four billion cubes were made");
+  return day * (most + 1) + number;
+}
 
 void cube_list::add(const listed_cube& cube) {
   days_[cube.day()].push_back(cube);

@@ -19,6 +19,9 @@ struct listed_cube {
   int32_t day() const { return static_cast<int32_t>(id >> 32); }
 };
 
+/// The day << 32 | a number that is given once.
+int64_t cube_id(int32_t day, int64_t number);
+
 /// What cubes take of memory, of a commit's time, and of a question's. Smaller ones are for tests.
 struct cube_limits {
   /// Rows that no cube holds, about: a question adds them up one by one.

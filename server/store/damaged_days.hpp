@@ -1,5 +1,8 @@
 #pragma once
-/// From those who read cubes to the one who writes them.
+/// Cubes that are not what was written: from those who read them to the one who writes them.
+
+#include "protocol/text/rfc3339.hpp"
+#include "server/statistics/packing.hpp"
 
 #include <cstdint>
 #include <mutex>
@@ -7,6 +10,18 @@
 #include <utility>
 
 namespace phi::store {
+
+/// A cube that is not what was written, and whose.
+class damaged_day : public statistics::damaged_cube {
+public:
+  explicit damaged_day(int32_t day)
+    : damaged_cube("what was counted of " + format_date(day) + " is damaged"),
+      day_(day) {}
+  int32_t day() const { return day_; }
+
+private:
+  int32_t day_;
+};
 
 /// UTC days whose cubes somebody found damaged: they are to be made again. Any thread.
 class damaged_days {

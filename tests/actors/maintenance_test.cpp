@@ -23,9 +23,17 @@ public:
     steps.push_back(on_.now());
     return says;
   }
+  counted count() override {
+    counts.push_back(on_.now());
+    says_of_counting.more = left-- > 0;
+    return says_of_counting;
+  }
   void apply_settings(const config&) override {}
   void close() override { ++closed; }
 
+  counted says_of_counting;
+  int left = 0; ///< how often there is more to be counted
+  std::vector<time_point> counts;
   done says;
   std::vector<time_point> steps;
   int closed = 0;
@@ -104,4 +112,30 @@ TEST_CASE("maintenance: only whose duty it is does it, and only while that is sa
   CHECK(m.database->closed == 2);
   CHECK(log.count("takes over the maintenance") == 2);
   CHECK(log.count("leaves the maintenance") == 2);
+}
+
+TEST_CASE(
+  "maintenance: events are counted twice a second, on and on while there are more, and only "
+  "while it is its duty") {
+  recorded_log log;
+  maintenance_fixture m;
+  m.lead_for(10s, false);
+  CHECK(m.database->counts.empty());
+  m.lead_for(10s);
+  auto counts = m.database->counts.size();
+  CHECK(counts >= 15);
+  CHECK(counts <= 21);
+  m.database->left = 100;
+  m.lead_for(2s);
+  CHECK(m.database->counts.size() >= counts + 100);
+  // What cannot be done is told once, and tried again.
+  m.database->says_of_counting.ended = outcome::failure("canceling statement");
+  counts = m.database->counts.size();
+  m.lead_for(10s);
+  CHECK(m.database->counts.size() >= counts + 15);
+  CHECK(log.count("cannot count events now") == 1);
+  m.lead_for(2s, false);
+  counts = m.database->counts.size();
+  m.lead_for(10s, false);
+  CHECK(m.database->counts.size() == counts);
 }

@@ -36,7 +36,7 @@ public:
 using told_to_lead = std::shared_ptr<std::vector<bool>>;
 
 maintenance_actor::behavior_type deaf_maintenance(told_to_lead told) {
-  return quiet_child<maintenance_actor>([](atom::tick) {},
+  return quiet_child<maintenance_actor>([](atom::tick) {}, [](atom::check) {},
                                         [told](atom::lead, bool leads) { told->push_back(leads); });
 }
 

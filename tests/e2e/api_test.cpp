@@ -62,7 +62,7 @@ TEST_CASE("one event, an array, lines: stored and counted") {
     post(port, "/api/v1/events", "{\"feature\":\"a\"}", "application/json; charset=utf-8").status
     == 200);
   CHECK(service.stop().code == 0);
-  CHECK(rollup_mismatch(in_file(service.database())) == "");
+  CHECK(count_mismatch(in_file(service.database())) == "");
 }
 
 TEST_CASE("gzip and zstd bodies, and several gzip members") {
@@ -262,7 +262,7 @@ TEST_CASE("the service records its own requests apart: no count of the users' ev
   CHECK(count("route='/api/v1/stats/daily' AND status=422") == 1);
   CHECK(count("route LIKE '/health%'") == 0);
   CHECK(count("status IN (401, 403)") == 0);
-  CHECK(rollup_mismatch(in_file(service.database())) == "");
+  CHECK(count_mismatch(in_file(service.database())) == "");
   service_process again{dir.path(), with};
   auto verified = ctl(dir, {"verify"});
   CAPTURE(verified.out);
@@ -421,7 +421,7 @@ TEST_CASE("each level of durability stores what it acknowledged, and says what i
         == said);
     CHECK(service.stop().code == 0);
     CHECK(ask_database(service.database(), "SELECT count(*) FROM event WHERE feature='f'") == 10);
-    CHECK(rollup_mismatch(in_file(service.database())) == "");
+    CHECK(count_mismatch(in_file(service.database())) == "");
   }
 }
 

@@ -318,7 +318,7 @@ TEST_CASE("three instances that are sent the same ids at once store each once") 
     services.push_back(std::make_unique<service_process>(
       dirs[i].path(),
       on_postgres(server.url(), {{"APP_SERVER_INSTANCE", "i" + std::to_string(i)}})));
-  CHECK(server.number("SELECT count(*) FROM phi_schema") == 2);
+  CHECK(server.number("SELECT count(*) FROM phi_schema") == 3);
   for (auto& service : services)
     clients.push_back(std::make_unique<load>(service->port(), "load", 2));
   std::this_thread::sleep_for(1500ms);

@@ -95,7 +95,7 @@ TEST_CASE("import: plain, gzip and zstd, each once however often") {
   CHECK(cut.code == 1);
   CHECK(has(cut.err, "it ends too early"));
   CHECK(service.stop().code == 0);
-  CHECK(rollup_mismatch(in_file(service.database())) == "");
+  CHECK(count_mismatch(in_file(service.database())) == "");
 }
 
 TEST_CASE("import and send: a service that takes few events a request gets few at a time") {
@@ -427,7 +427,7 @@ TEST_CASE("import with a kill -9 in the middle, of the service and of phictl: ex
     CHECK(has(resumed.out, "0 rejected"));
     CHECK(first->stop().code == 0);
     CHECK(stored(*first) == count);
-    CHECK(rollup_mismatch(in_file(first->database())) == "");
+    CHECK(count_mismatch(in_file(first->database())) == "");
   }
 }
 
@@ -441,7 +441,7 @@ TEST_CASE("backup, restore, verify") {
   auto made = ctl(dir, {"backup", copy});
   CHECK(made.out.starts_with(copy + ": 20 000 events"));
   CHECK(ask_database(copy, "SELECT count(*) FROM event") == 20'000);
-  CHECK(rollup_mismatch(in_file(copy)) == "");
+  CHECK(count_mismatch(in_file(copy)) == "");
   CHECK(shell("ls " + dir.path() + " | grep -c part").out == "0\n");
   CHECK(ctl(dir, {"backup", copy}).code == 1); // never over a file
   CHECK(ctl(dir, {"backup", "/nowhere/copy.db"}).code == 1);

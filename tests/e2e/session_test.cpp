@@ -118,7 +118,7 @@ TEST_CASE("sessions that PostgreSQL has ended while they were idle cost no event
     CHECK_FALSE(service.logged("cannot reach the other instances"));
     CHECK(service.stop().code == 0);
     CHECK(server.number("SELECT count(*) FROM event") == 4);
-    CHECK(server.rollup_mismatch() == "");
+    CHECK(server.count_mismatch() == "");
   }
 }
 

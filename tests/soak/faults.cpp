@@ -72,7 +72,7 @@ void backup(soaked_service& at, chance&) {
     return; // the service may be stopping
   if (testing::in_file(file)("PRAGMA integrity_check") != std::vector<std::string>{"ok"})
     at.wrong("a backup is damaged");
-  if (auto mismatch = testing::rollup_mismatch(testing::in_file(file)); !mismatch.empty())
+  if (auto mismatch = testing::count_mismatch(testing::in_file(file)); !mismatch.empty())
     at.wrong("a backup's counts differ from its rows: " + mismatch);
 }
 
@@ -147,7 +147,7 @@ void table_locked(soaked_service& at, chance& by) {
     return;
   testing::postgres_session other{at.server().url()};
   other.run("BEGIN");
-  other.run("LOCK TABLE " + by.of(std::vector<std::string>{"event", "identity", "rollup_count"})
+  other.run("LOCK TABLE " + by.of(std::vector<std::string>{"event", "identity", "uncounted"})
             + " IN ACCESS EXCLUSIVE MODE");
   by.wait_ms(100, 3000);
   other.run("COMMIT");

@@ -205,8 +205,8 @@ void soaked_service::settle() {
     // meanwhile.
     std::string mismatch;
     auto same = [&] {
-      mismatch = kind_ == database::postgres ? server_->rollup_mismatch()
-                                             : testing::rollup_mismatch(asked());
+      mismatch =
+        kind_ == database::postgres ? server_->count_mismatch() : testing::count_mismatch(asked());
       return mismatch.empty();
     };
     if (!eventually(same, 10s))

@@ -7,7 +7,7 @@
 
 namespace phi::testing {
 
-/// Acknowledged = stored, each once; refused = not stored; the roll-ups say the same.
+/// Acknowledged = stored, each once; refused = not stored; the counts say the same.
 inline void check_exactly_once(const question& ask, const load_result& seen) {
   auto stored = stored_actions(ask, "load");
   size_t missing = 0;
@@ -23,7 +23,7 @@ inline void check_exactly_once(const question& ask, const load_result& seen) {
   CHECK(missing == 0);
   CHECK(twice == 0);
   CHECK(refused_but_stored == 0);
-  CHECK(rollup_mismatch(ask) == "");
+  CHECK(count_mismatch(ask) == "");
 }
 
 /// And nothing else is stored: for loads that got an answer to everything they sent.

@@ -60,6 +60,7 @@ struct fake_maintenance : maintenance_port {
     ++steps;
     return {};
   }
+  counted count() override { return {}; }
   void apply_settings(const config&) override {}
   void close() override {}
   int steps = 0;

@@ -81,7 +81,7 @@ inline bool answers(const postgres_server& server) {
 
 inline void check_exactly_once(const postgres_server& server, const load_result& seen) {
   check_exactly_once(server.asked(), seen);
-  CHECK(server.rollup_mismatch() == "");
+  CHECK(server.count_mismatch() == "");
 }
 
 inline void say(const std::string& what, const load_result& seen) {

@@ -174,8 +174,8 @@ question postgres_server::asked() const {
   };
 }
 
-std::string postgres_server::rollup_mismatch() const {
-  return testing::rollup_mismatch(asked())
+std::string postgres_server::count_mismatch() const {
+  return testing::count_mismatch(asked())
          + difference(asked(), "identities", "SELECT count(*) FROM event",
                       "SELECT count(*) FROM identity")
          + difference(asked(), "batches", "SELECT count(*) FROM event",

@@ -44,7 +44,7 @@ public:
   /// Questions to this server, each in a session of its own.
   question asked() const;
   /// As for SQLite; and whether the batches' counts say the same.
-  std::string rollup_mismatch() const;
+  std::string count_mismatch() const;
 
 private:
   void run(const std::vector<std::string>& args) const;

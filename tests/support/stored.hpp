@@ -15,13 +15,12 @@ using question = std::function<std::vector<std::string>(const std::string& sql)>
 /// action -> how many rows, of the rows with this feature. The drills put the id of an event there.
 std::map<std::string, int> stored_actions(const question& ask, const std::string& feature);
 
-/// Whether the roll-ups, or the cubes and the rows that they do not hold yet, say what the rows
-/// say. An explanation when not.
-std::string rollup_mismatch(const question& ask);
+/// Whether the cubes say what the rows say that they should hold. An explanation when not.
+std::string count_mismatch(const question& ask);
 
 /// An explanation when the two queries do not give the same number.
 std::string difference(const question& ask, const std::string& what, const std::string& rows,
-                       const std::string& rollups);
+                       const std::string& derived);
 
 /// Questions to a file of SQLite's.
 question in_file(const std::string& file);

@@ -1,12 +1,12 @@
 #include "server/store/postgres/columns.hpp"
 
 #include "server/store/postgres/byte_order.hpp"
-#include "server/store/postgres/statements.hpp"
+
+#include <algorithm>
 
 namespace phi::store {
 namespace {
 
-using namespace postgres_sql;
 using kind = postgres_array::element;
 
 /// Columns side by side, then the parameters of one statement.
@@ -16,11 +16,6 @@ public:
     for (auto column : kinds)
       arrays_.emplace_back(column);
   }
-  template <class... Values>
-  void add(const Values&... values) {
-    size_t column = 0;
-    (arrays_[column++].add(values), ...);
-  }
   postgres_array& operator[](size_t column) { return arrays_[column]; }
 
   std::vector<postgres_value> take() {
@@ -29,19 +24,10 @@ public:
       out.push_back(array.take());
     return out;
   }
-  std::vector<postgres_value> take(const std::string& writer) {
-    auto out = take();
-    out.push_back(postgres_value::text(writer));
-    return out;
-  }
 
 private:
   std::vector<postgres_array> arrays_;
 };
-
-int64_t bits(uint64_t slots) {
-  return static_cast<int64_t>(slots);
-}
 
 /// Fields of COPY's binary form: a length of 32 bits, then the value; -1 is NULL.
 class copy_row {
@@ -113,44 +99,12 @@ std::string copy_of(const std::vector<const event*>& events) {
   return out;
 }
 
-void queue_rollups(postgres_connection& db, const statistics::rollup& sums,
-                   const std::string& writer) {
-  columns counts{{kind::int8, kind::text, kind::text, kind::text, kind::text, kind::int8,
-                  kind::int8, kind::int8, kind::int8, kind::int8, kind::int8, kind::int8,
-                  kind::int8, kind::int8}};
-  for (const auto& [key, s] : sums.counts) {
-    counts.add(key.slot, key.a, key.b, key.c, key.d, key.number, s.n, s.errors, s.first_us,
-               s.last_us, s.timed, s.sum_us);
-    for (auto [column, value] : {std::pair{12, s.min_us}, {13, s.max_us}}) {
-      auto& array = counts[static_cast<size_t>(column)];
-      s.timed > 0 ? array.add(value) : array.add_null();
-    }
-  }
-  columns statuses{{kind::int8, kind::text, kind::int8, kind::int8}};
-  for (const auto& [key, n] : sums.statuses)
-    statuses.add(key.slot, key.a, key.number, n);
-  columns instances{{kind::int8, kind::text, kind::text, kind::int8}};
-  for (const auto& [key, n] : sums.instances)
-    instances.add(key.slot, key.a, key.b, n);
-  columns latencies{{kind::int8, kind::text, kind::text, kind::text, kind::int8, kind::int8}};
-  for (const auto& [key, n] : sums.latencies)
-    latencies.add(key.slot, key.a, key.b, key.c, key.number, n);
-  columns users{{kind::int8, kind::text, kind::text, kind::text, kind::int8, kind::int8}};
-  for (const auto& [key, slots] : sums.users)
-    users.add(key.slot, key.a, key.b, key.c, bits(slots.low), bits(slots.high));
-  columns addresses{{kind::int8, kind::text, kind::int8, kind::int8}};
-  for (const auto& [key, slots] : sums.addresses)
-    addresses.add(key.slot, key.a, bits(slots.low), bits(slots.high));
-  auto queue = [&](const char* sql, columns& table, size_t rows) {
-    if (rows > 0)
-      db.queue_prepared(sql, table.take(writer));
-  };
-  queue(add_counts, counts, sums.counts.size());
-  queue(add_statuses, statuses, sums.statuses.size());
-  queue(add_instances, instances, sums.instances.size());
-  queue(add_latencies, latencies, sums.latencies.size());
-  queue(add_users, users, sums.users.size());
-  queue(add_addresses, addresses, sums.addresses.size());
+std::vector<postgres_value> bounds_of(const std::vector<const event*>& events, int64_t after) {
+  auto earlier = [](const event* a, const event* b) { return a->time_us < b->time_us; };
+  auto [first, last] = std::minmax_element(events.begin(), events.end(), earlier);
+  return {postgres_value::number(after), postgres_value::number((*first)->time_us),
+          postgres_value::number((*last)->time_us),
+          postgres_value::number(static_cast<int64_t>(events.size()))};
 }
 
 } // namespace phi::store

@@ -1,8 +1,8 @@
 #pragma once
-/// Events and roll-ups as columns of arrays, and as the binary form of COPY.
+/// Events as columns of arrays, and as the binary form of COPY.
 
-#include "server/statistics/rollup.hpp"
-#include "server/store/postgres/connection.hpp"
+#include "protocol/event.hpp"
+#include "server/store/postgres/values.hpp"
 
 #include <string>
 #include <vector>
@@ -12,8 +12,7 @@ namespace phi::store {
 std::vector<postgres_value> columns_of(const std::vector<const event*>& events);
 std::string copy_of(const std::vector<const event*>& events);
 
-/// One statement a table that has something to add.
-void queue_rollups(postgres_connection& db, const statistics::rollup& sums,
-                   const std::string& writer);
+/// Where their rows are, for `add_uncounted`: behind the number `after`. Not of none.
+std::vector<postgres_value> bounds_of(const std::vector<const event*>& events, int64_t after);
 
 } // namespace phi::store

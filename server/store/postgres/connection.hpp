@@ -81,6 +81,7 @@ public:
 
   /// How long each following call may take, as a whole.
   void set_limit(std::chrono::milliseconds limit) { limit_ = limit; }
+  std::chrono::milliseconds limit() const { return limit_; }
 
   /// Every wait looks there and gives the call up when it is told to: the server is asked to cancel
   /// it, and the connection ends. Null: nobody. It must outlive the calls.

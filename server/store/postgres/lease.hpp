@@ -1,6 +1,6 @@
 #pragma once
-/// An instance's name among those that share a database. One running process has it: its roll-ups,
-/// its restart slot and its duties go by it.
+/// An instance's name among those that share a database. One running process has it: its
+/// restart slot and its duties go by it.
 
 #include "protocol/outcome.hpp"
 #include "server/store/postgres/connection.hpp"

@@ -2,17 +2,18 @@
 
 #include "actors/retention.hpp"
 #include "config/defaults.hpp"
-#include "protocol/own_request.hpp"
+#include "protocol/fault_point.hpp"
 #include "protocol/text/rfc3339.hpp"
-#include "server/statistics/latency.hpp"
-#include "server/statistics/slots.hpp"
+#include "server/statistics/cube_builder.hpp"
+#include "server/store/postgres/cube_rows.hpp"
+#include "server/store/postgres/cube_statements.hpp"
 #include "server/store/postgres/lease.hpp"
 #include "server/store/postgres/schema.hpp"
 #include "server/store/postgres/statements.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <cstdio>
+#include <array>
+#include <utility>
 #include <vector>
 
 namespace phi::store {
@@ -55,96 +56,87 @@ std::vector<postgres_value> numbers(std::initializer_list<int64_t> list) {
   return out;
 }
 
-/// A text that reads back as the same number: an event must come into the same bucket here and
-/// there.
-std::string exactly(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.17g", value);
-  return text;
+/// How a day's rows and its cubes compare.
+enum class compared : uint8_t { same, rows_are_more, rows_are_fewer, damaged };
+
+std::vector<postgres_value> times_of(int32_t day) {
+  return numbers({day * day_us, (day + 1) * day_us});
 }
 
-/// The whole of a day in slots and times.
-std::vector<postgres_value> bounds_of(int32_t day) {
-  return numbers({day * day_us, (day + 1) * day_us, day * statistics::slots_per_day,
-                  (day + 1) * statistics::slots_per_day});
-}
-
-/// How a day's rows and its roll-ups compare.
-enum class compared : uint8_t { same, rows_are_more, rows_are_fewer };
-
-compared compare(postgres_connection& db, int32_t day) {
-  auto counts = db.run(counts_of_day, bounds_of(day));
-  counts.step();
+/// Within a transaction that has the lock of `counted`.
+compared compare(postgres_connection& db, int32_t day, const std::vector<int64_t>& cubes) {
+  std::array<uint64_t, 3> counted{}; // events, durations, statuses
+  try {
+    each_cube(db, cubes, [&](int64_t id, std::string_view body) {
+      auto cube = read_cube_of(id, body, statistics::all_cube_parts);
+      for (size_t i = 0; i < cube.combinations.size(); ++i) {
+        counted[0] += cube.day_sums[i].n;
+        counted[2] += cube.combinations[i].status != 0 ? cube.day_sums[i].n : 0;
+      }
+      for (const auto& row : cube.day_buckets)
+        counted[1] += row.n;
+    });
+  } catch (const damaged_day&) {
+    return compared::damaged;
+  }
+  auto rows = db.run(counts_of_day, times_of(day));
+  rows.step();
   bool same = true;
   bool fewer = false;
   for (int i = 0; i < 3; ++i) {
-    auto rows = counts.integer(i);
-    auto counted = counts.integer(i + 3);
-    same &= rows == counted;
-    fewer |= rows < counted;
+    auto there = static_cast<uint64_t>(rows.integer(i));
+    same &= there == counted[static_cast<size_t>(i)];
+    fewer |= there < counted[static_cast<size_t>(i)];
   }
   return same ? compared::same : fewer ? compared::rows_are_fewer : compared::rows_are_more;
 }
 
-/// Makes the roll-ups of a day again out of its rows, if these are more than was counted. Writers
-/// wait meanwhile. Gives what was found while nobody wrote.
-compared rebuild_rollups(postgres_connection& db, int32_t day) {
-  const double log_gamma =
-    std::log((1 + statistics::relative_error) / (1 - statistics::relative_error));
-  auto from = std::to_string(day * day_us);
-  auto to = std::to_string((day + 1) * day_us);
-  auto all = " FROM event WHERE time_us >= " + from + " AND time_us < " + to;
-  auto where = all + " AND action IS DISTINCT FROM '" PHI_OWN_REQUEST "'";
-  auto slots = "slot >= " + std::to_string(day * statistics::slots_per_day) + " AND slot < "
-               + std::to_string((day + 1) * statistics::slots_per_day);
-  const std::string slot = "time_us / " + std::to_string(statistics::slot_us);
-  auto text = [](const char* name) { return "coalesce(" + std::string{name} + ", '')"; };
-  auto bits = [&](int low, int high) {
-    auto in_day = "(" + slot + " - " + std::to_string(day * statistics::slots_per_day) + ")::int";
-    return "coalesce(bit_or(CASE WHEN " + in_day + " >= " + std::to_string(low) + " AND " + in_day
-           + " < " + std::to_string(high) + " THEN 1::int8 << (" + in_day + " - "
-           + std::to_string(low) + ") ELSE 0 END), 0)";
-  };
-  auto whole_day = std::to_string(day);
+/// In place of all cubes of the day one that is made of its rows.
+void make_again(postgres_connection& db, int32_t day, const std::vector<int64_t>& cubes,
+                int64_t last_cube) {
+  statistics::cube_builder builder{day};
+  int64_t rows = 0;
+  each_row_of(db, counted_rows_of_day, times_of(day), [&](const auto& e) {
+    ++rows;
+    builder.add(e);
+  });
+  remove_cubes(db, cubes);
+  if (rows > 0)
+    put_cube(db, last_cube + 1, 0, builder.take());
+  set_last_cube(db, last_cube + 1);
+  fault_point("cube.repaired");
+}
+
+/// Compares the cubes of a day with its rows, and makes them again where these are more, or where
+/// they are damaged. Nobody else counts meanwhile; events are written.
+compared compare_and_repair(postgres_connection& db, int32_t day) {
   return in_transaction(db, [&] {
-    db.run("LOCK TABLE event IN SHARE MODE");
-    if (auto found = compare(db, day); found != compared::rows_are_more)
-      return found;
-    for (const char* table : {"rollup_count", "rollup_status", "rollup_instance", "rollup_latency"})
-      db.run(std::string{"DELETE FROM "} + table + " WHERE " + slots);
-    for (const char* table : {"rollup_user", "rollup_address"})
-      db.run(std::string{"DELETE FROM "} + table + " WHERE day = " + whole_day);
-    db.run(
-      "INSERT INTO rollup_count (slot, feature, action, route, method, class, writer, n, errors,"
-      " first_us, last_us, timed, sum_us, min_us, max_us) SELECT "
-      + slot + ", " + text("feature") + ", " + text("action") + ", " + text("route") + ", "
-      + text("method")
-      + ", coalesce(status, 0) / 100, '', count(*), count(*) FILTER (WHERE status >= 400),"
-        " min(time_us), max(time_us), count(duration_us), least(coalesce(sum(duration_us), 0), "
-        "9223372036854775807),"
-        " min(duration_us), max(duration_us)"
-      + where + " GROUP BY 1, 2, 3, 4, 5, 6");
-    db.run("INSERT INTO rollup_status (slot, feature, status, writer, n) SELECT " + slot + ", "
-           + text("feature") + ", status, '', count(*)" + where
-           + " AND status IS NOT NULL GROUP BY 1, 2, 3");
-    db.run("INSERT INTO rollup_instance (slot, feature, instance, writer, n) SELECT " + slot + ", "
-           + text("feature") + ", instance, '', count(*)" + where
-           + " AND instance IS NOT NULL GROUP BY 1, 2, 3");
-    db.run("INSERT INTO rollup_latency (slot, feature, route, method, bucket, writer, n) SELECT "
-           + slot + ", " + text("feature") + ", " + text("route") + ", " + text("method")
-           + ", CASE WHEN duration_us <= 1 THEN 0 ELSE ceil(ln(duration_us::float8) / "
-           + exactly(log_gamma) + "::float8)::int8 END, '', count(*)" + where
-           + " AND duration_us IS NOT NULL GROUP BY 1, 2, 3, 4, 5");
-    db.run("INSERT INTO rollup_user (day, feature, user_hash, user_kind, writer, slots_low,"
-           " slots_high) SELECT "
-           + whole_day + ", " + text("feature") + ", user_hash, " + text("user_kind") + ", '', "
-           + bits(0, 64) + ", " + bits(64, 96) + where
-           + " AND user_hash IS NOT NULL GROUP BY 1, 2, 3, 4");
-    db.run("INSERT INTO rollup_address (day, address_hash, writer, slots_low, slots_high)"
-           " SELECT "
-           + whole_day + ", address_hash, '', " + bits(0, 64) + ", " + bits(64, 96) + all
-           + " AND address_hash IS NOT NULL GROUP BY 1, 2");
-    return compared::rows_are_more;
+    auto last_cube = lock_counted(db);
+    auto cubes = cubes_of_days(db, day, day);
+    auto found = compare(db, day, cubes);
+    if (found == compared::rows_are_more || found == compared::damaged)
+      make_again(db, day, cubes, last_cube);
+    return found;
+  });
+}
+
+/// Of a day whose rows are gone: what is damaged is lost, and the rest counts. How many were.
+size_t keep_readable(postgres_connection& db, int32_t day) {
+  return in_transaction(db, [&] {
+    auto last_cube = lock_counted(db);
+    std::vector<int64_t> lost;
+    each_cube(db, cubes_of_days(db, day, day), [&](int64_t id, std::string_view body) {
+      try {
+        read_cube_of(id, body, statistics::all_cube_parts);
+      } catch (const damaged_day&) {
+        lost.push_back(id);
+      }
+    });
+    if (!lost.empty()) {
+      remove_cubes(db, lost);
+      set_last_cube(db, last_cube + 1);
+    }
+    return lost.size();
   });
 }
 
@@ -176,6 +168,7 @@ int32_t move_first_day(postgres_connection& db, int64_t now, int64_t keep_days) 
 maintenance_port::done maintenance_steps::next(postgres_connection& db, int64_t keep_days) {
   maintenance_port::done out;
   warning_.clear();
+  waits_for_counts_ = false;
   auto now = database_now_us(db);
   auto today = static_cast<int32_t>(statistics::day_of_slot(statistics::slot_of(now)));
   auto attempt = [&](auto duty) {
@@ -196,6 +189,8 @@ maintenance_port::done maintenance_steps::next(postgres_connection& db, int64_t 
   attempt([&] { return retire_old_days(db, first_kept); })
     || attempt([&] { return prune(db, first_kept); });
   attempt([&] { return repair_one_day(db, first_kept, today); });
+  for (auto day : std::exchange(damaged_, {}))
+    attempt([&] { return day >= first_kept ? repair(db, day) : keep_what_is_left(db, day); });
   out.warning = warning_;
   return out;
 }
@@ -215,16 +210,26 @@ std::string maintenance_steps::make_room_ahead(postgres_connection& db, int32_t 
   return made > 0 ? "made " + std::to_string(made) + " partitions" : "";
 }
 
-/// One day a step. Its roll-ups stay.
+/// One day a step. Its counts stay.
 std::string maintenance_steps::retire_old_days(postgres_connection& db, int32_t first_kept) {
   for (auto day : partition_days(db)) {
     if (day >= first_kept)
       continue;
     // The archive goes here: a day is written, read back and compared before its rows go.
-    in_transaction(db, [&] {
+    bool gone = in_transaction(db, [&] {
       db.run(lock_schema);
-      return db.run("DROP TABLE " + partition_of(day));
+      db.run("LOCK TABLE ONLY event IN ACCESS EXCLUSIVE MODE"); // as to drop it takes
+      auto uncounted = db.run(uncounted_before, numbers({(day + 1) * day_us}));
+      uncounted.step();
+      if (uncounted.text(0) == "t")
+        return false; // first they are counted
+      db.run("DROP TABLE " + partition_of(day));
+      return true;
     });
+    if (!gone) {
+      waits_for_counts_ = true;
+      continue;
+    }
     return "dropped the rows of " + format_date(day);
   }
   return {};
@@ -248,6 +253,13 @@ std::string maintenance_steps::prune(postgres_connection& db, int32_t first_kept
   return {};
 }
 
+std::string maintenance_steps::keep_what_is_left(postgres_connection& db, int32_t day) {
+  if (auto lost = keep_readable(db, day); lost > 0)
+    warning_ = "counts of " + format_date(day) + " are damaged and lost, since its rows are gone: "
+               + std::to_string(lost) + " cubes";
+  return {};
+}
+
 /// The days go round and round, the newest first.
 std::string maintenance_steps::repair_one_day(postgres_connection& db, int32_t first,
                                               int32_t last) {
@@ -258,9 +270,11 @@ std::string maintenance_steps::repair_one_day(postgres_connection& db, int32_t f
   auto next = std::find_if(days.rbegin(), days.rend(),
                            [&](int32_t day) { return checked_day_ == 0 || day < checked_day_; });
   auto day = checked_day_ = next == days.rend() ? days.back() : *next;
-  auto found = in_transaction(db, [&] { return compare(db, day); });
-  if (found == compared::rows_are_more)
-    found = rebuild_rollups(db, day); // nobody writes while that looks once more
+  return repair(db, day);
+}
+
+std::string maintenance_steps::repair(postgres_connection& db, int32_t day) {
+  auto found = compare_and_repair(db, day);
   if (found == compared::rows_are_fewer) {
     // They may have been deleted: what was counted once is not made less.
     if (fewer_.insert(day).second)
@@ -269,7 +283,9 @@ std::string maintenance_steps::repair_one_day(postgres_connection& db, int32_t f
     return {};
   }
   fewer_.erase(day);
-  return found == compared::same ? "" : "made the roll-ups of " + format_date(day) + " again";
+  return found == compared::same ? ""
+                                 : "made the counts of " + format_date(day) + " again"
+                                     + (found == compared::damaged ? ": they were damaged" : "");
 }
 
 } // namespace phi::store

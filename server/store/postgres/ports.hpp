@@ -6,6 +6,7 @@
 #include "actors/ports/reader_port.hpp"
 #include "actors/ports/store_port.hpp"
 #include "protocol/event.hpp"
+#include "server/store/cube_list.hpp"
 
 #include <chrono>
 #include <memory>
@@ -17,7 +18,7 @@ namespace phi::store {
 
 struct postgres_settings {
   std::string url;
-  std::string instance; ///< who writes: part of the key of every roll-up
+  std::string instance; ///< who writes
   phi::durability durability = phi::durability::full;
   bool may_be_away = false; ///< a start without the database is no failure: there is a spool
   std::chrono::seconds connect_timeout{};
@@ -28,6 +29,8 @@ struct postgres_settings {
   /// From this many events on rows go by COPY, fewer go as arrays. COPY costs a round trip (half a
   /// millisecond in one data centre) and saves about 2 us an event (tools/bench/postgres).
   size_t copy_from = 250;
+  /// Each transaction is a line that a question reads: they do not wait for a minute.
+  cube_limits cubes{.tail_age = std::chrono::seconds{10}};
 };
 
 postgres_settings postgres_settings_of(const config& settings);

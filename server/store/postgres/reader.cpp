@@ -6,7 +6,7 @@
 #include "protocol/text/rfc3339.hpp"
 #include "server/statistics/inspection.hpp"
 #include "server/store/postgres/connection.hpp"
-#include "server/store/postgres/rollup_tally.hpp"
+#include "server/store/postgres/cube_tally.hpp"
 #include "server/store/postgres/statements.hpp"
 
 #include <nlohmann/json.hpp>
@@ -48,7 +48,7 @@ public:
       };
       statistics::compared identities{"identities", count(postgres_sql::rows_kept),
                                       count(postgres_sql::rows_with_identity)};
-      auto all = statistics::compare_rollups(*this, from);
+      auto all = compare_counts(*this, counts_, from);
       all.push_back(identities);
       return statistics::report(all).dump();
     });
@@ -90,6 +90,9 @@ private:
       return {error_code::questions_unavailable,
               "the database does not answer; events are still taken",
               {}};
+    } catch (const damaged_day& e) {
+      abandon();
+      return {error_code::questions_unavailable, e.what(), {}};
     } catch (const std::exception& e) {
       abandon();
       return {error_code::internal, e.what(), {}};
@@ -99,11 +102,14 @@ private:
   std::string ask_in_transaction(milliseconds limit, const work& ask) {
     rows_.clear();
     begun_ = false;
-    if (!db_.is_open())
+    counts_.begin();
+    if (!db_.is_open()) {
+      counts_.forget();
       db_.connect({.url = settings_.url,
                    .connect_timeout = settings_.connect_timeout,
                    .for_writing = false,
                    .name = "phi-backend " + settings_.instance + " reader"});
+    }
     // The server ends the statement; our own limit is for a server that does not answer at all.
     db_.set_limit(limit + defaults::reader_grace);
     // One snapshot: all parts of an answer see the same data.
@@ -119,8 +125,7 @@ private:
   }
 
   std::string answer_of(const statistics_query& query) {
-    rollup_tally counts{*this};
-    return query.answer(counts, query.parameters, settings_.start_at_us);
+    return query.answer(counts_, query.parameters, settings_.start_at_us);
   }
   std::string answer_of(const recent_events_query& query) {
     return statistics::recent_events(*this, query).dump();
@@ -175,6 +180,7 @@ private:
 
   postgres_settings settings_;
   postgres_connection db_;
+  cube_tally counts_{db_};
   bool begun_ = false; ///< the transaction of the question under way
   std::map<std::string_view, postgres_rows> rows_;
 };

@@ -4,10 +4,12 @@
 #include "config/defaults.hpp"
 #include "protocol/text/rfc3339.hpp"
 #include "server/platform/digest.hpp"
-#include "server/statistics/rollup.hpp"
+#include "server/statistics/slots.hpp"
+#include "server/store/postgres/earlier_counts.hpp"
 #include "server/store/postgres/lease.hpp"
 #include "server/store/postgres/statements.hpp"
 
+#include <algorithm>
 #include <iterator>
 #include <set>
 
@@ -112,6 +114,8 @@ void try_to_make_partitions(postgres_connection& db, int32_t today) {
 found_schema migrate_in_transaction(postgres_connection& db, int32_t today) {
   db.run("BEGIN");
   db.run(lock_schema);
+  const auto limit = db.limit();
+  db.set_limit(std::max(limit, defaults::maintenance_limit)); // it may look at all rows
   db.run(create_schema_table);
   auto found = find_schema(db); // another instance may have been first
   check(found);
@@ -120,10 +124,13 @@ found_schema migrate_in_transaction(postgres_connection& db, int32_t today) {
     db.run_script(migrations[next].sql);
     db.run(add_schema_version, {postgres_value::number(next + 1),
                                 postgres_value::number(migrations[next].oldest_program)});
+    if (next == last_with_rollups)
+      take_over_rollups(db);
   }
   if (found.version < current_postgres_schema())
     make_partitions(db, today - 1, today + days_ahead);
   db.commit();
+  db.set_limit(limit);
   return found;
 }
 

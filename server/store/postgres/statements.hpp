@@ -2,11 +2,7 @@
 /// The SQL of PostgreSQL that is more than a line; what an operator asks of both databases is in
 /// server/statistics.
 ///
-/// Texts compare byte by byte (COLLATE "C"), so that both databases give the same order. The
-/// roll-ups carry who wrote them, so that instances never wait for each other's rows.
-
-#include "protocol/own_request.hpp"
-#include "server/statistics/statements.hpp"
+/// Texts compare byte by byte (COLLATE "C"), so that both databases give the same order.
 
 #include <string>
 
@@ -165,7 +161,55 @@ DROP INDEX identity_day;
 CREATE INDEX identity_day ON identity (day);
 )",
    1},
+  {"cubes instead of roll-ups, made of the rows that are there", R"(
+-- Which transaction wrote a row; NULL: one of an earlier schema.
+ALTER TABLE event ADD COLUMN tx bigint;
+ALTER TABLE event ALTER COLUMN tx SET DEFAULT txid_current();
+
+-- Rows that no cube holds yet, a line for each transaction, written by it: those of its number
+-- (NULL: those that have none), in these bounds of numbers and of times.
+CREATE TABLE uncounted (
+  id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  tx        bigint,
+  first_seq bigint NOT NULL,
+  last_seq  bigint NOT NULL,
+  first_us  bigint NOT NULL,
+  last_us   bigint NOT NULL,
+  events    bigint NOT NULL,
+  at        timestamptz NOT NULL DEFAULT now()
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+
+-- id: the day << 32 | a number that is given once.
+CREATE TABLE cube (
+  id    bigint PRIMARY KEY,
+  level integer NOT NULL,
+  body  bytea NOT NULL
+);
+ALTER TABLE cube ALTER COLUMN body SET STORAGE EXTERNAL;
+
+-- One row; whoever writes cubes locks it first.
+CREATE TABLE counted (
+  one       integer PRIMARY KEY CHECK (one = 1),
+  last_cube bigint NOT NULL
+);
+INSERT INTO counted VALUES (1, 0);
+
+CREATE VIEW events_by_day AS
+SELECT (to_timestamp(time_us / 1000000) AT TIME ZONE 'UTC')::date AS day,
+       feature, action, route, method,
+       count(*) AS events,
+       count(*) FILTER (WHERE status >= 400) AS errors,
+       count(DISTINCT user_hash) AS users,
+       avg(duration_us) / 1000 AS mean_ms,
+       max(duration_us) / 1000.0 AS max_ms
+FROM event WHERE action IS DISTINCT FROM 'phi:request'
+GROUP BY 1, 2, 3, 4, 5;
+)",
+   3},
 };
+
+/// The schema whose counts are roll-ups, which are taken over.
+inline constexpr int last_with_rollups = 2;
 
 /// The lock of migrations and partitions: "Phi1" and a number.
 inline constexpr const char* lock_schema = "SELECT pg_advisory_xact_lock(1349019953, 1)";
@@ -235,48 +279,14 @@ inline constexpr const char* copy_events =
   "COPY event(time_us, identity, feature, action, route, method, status, duration_us, user_hash,"
   " user_kind, address_hash, instance, extra) FROM STDIN (FORMAT binary)";
 
-inline constexpr const char* add_counts =
-  "INSERT INTO rollup_count AS r (slot, feature, action, route, method, class, n, errors, first_us,"
-  " last_us, timed, sum_us, min_us, max_us, writer)"
-  " SELECT *, $15 FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::text[],"
-  " $6::int8[], $7::int8[], $8::int8[], $9::int8[], $10::int8[], $11::int8[], $12::int8[],"
-  " $13::int8[], $14::int8[])"
-  " ON CONFLICT (slot, feature, action, route, method, class, writer) DO UPDATE SET"
-  " n = r.n + excluded.n, errors = r.errors + excluded.errors,"
-  " first_us = least(r.first_us, excluded.first_us),"
-  " last_us = greatest(r.last_us, excluded.last_us), timed = r.timed + excluded.timed,"
-  " sum_us = CASE WHEN r.sum_us > 9223372036854775807 - excluded.sum_us THEN 9223372036854775807"
-  " ELSE r.sum_us + excluded.sum_us END, min_us = least(r.min_us, excluded.min_us),"
-  " max_us = greatest(r.max_us, excluded.max_us)";
+/// The last number that a row was given; not more than the rows of this transaction will have.
+inline constexpr const char* last_number =
+  "SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence('event', 'seq')::regclass), 0)";
 
-inline constexpr const char* add_statuses =
-  "INSERT INTO rollup_status AS r (slot, feature, status, n, writer)"
-  " SELECT *, $5 FROM unnest($1::int8[], $2::text[], $3::int8[], $4::int8[])"
-  " ON CONFLICT (slot, feature, status, writer) DO UPDATE SET n = r.n + excluded.n";
-
-inline constexpr const char* add_instances =
-  "INSERT INTO rollup_instance AS r (slot, feature, instance, n, writer)"
-  " SELECT *, $5 FROM unnest($1::int8[], $2::text[], $3::text[], $4::int8[])"
-  " ON CONFLICT (slot, feature, instance, writer) DO UPDATE SET n = r.n + excluded.n";
-
-inline constexpr const char* add_latencies =
-  "INSERT INTO rollup_latency AS r (slot, feature, route, method, bucket, n, writer)"
-  " SELECT *, $7 FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::int8[],"
-  " $6::int8[])"
-  " ON CONFLICT (slot, feature, route, method, bucket, writer) DO UPDATE SET n = r.n + excluded.n";
-
-inline constexpr const char* add_users =
-  "INSERT INTO rollup_user AS r (day, feature, user_hash, user_kind, slots_low, slots_high, writer)"
-  " SELECT *, $7 FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::int8[],"
-  " $6::int8[])"
-  " ON CONFLICT (day, feature, user_hash, user_kind, writer) DO UPDATE SET"
-  " slots_low = r.slots_low | excluded.slots_low, slots_high = r.slots_high | excluded.slots_high";
-
-inline constexpr const char* add_addresses =
-  "INSERT INTO rollup_address AS r (day, address_hash, slots_low, slots_high, writer)"
-  " SELECT *, $5 FROM unnest($1::int8[], $2::text[], $3::int8[], $4::int8[])"
-  " ON CONFLICT (day, address_hash, writer) DO UPDATE SET"
-  " slots_low = r.slots_low | excluded.slots_low, slots_high = r.slots_high | excluded.slots_high";
+/// $1 a number before the first row of this transaction, $2 $3 times, $4 rows.
+inline constexpr const char* add_uncounted =
+  "INSERT INTO uncounted(tx, first_seq, last_seq, first_us, last_us, events) VALUES"
+  " (txid_current(), $1, currval(pg_get_serial_sequence('event', 'seq')), $2, $3, $4)";
 
 /// What was found by its id may have been committed without the waiting that durability wants, as
 /// when a standby hung. Our own COMMIT of anything waits for all before it.
@@ -394,10 +404,6 @@ inline constexpr const char* set_retention =
   "INSERT INTO state SELECT * FROM (VALUES ('raw_from_day', $1::int8), ('keep_days', $2::int8),"
   " ('moved_at_us', $3::int8)) AS t ON CONFLICT (name) DO UPDATE SET value = excluded.value";
 
-/// $1 time, $2 rows.
-inline constexpr const char* prune_other_events =
-  "DELETE FROM event_other WHERE ctid IN (SELECT ctid FROM event_other WHERE time_us < $1 LIMIT "
-  "$2)";
 /// $1 day, $2 rows.
 inline constexpr const char* prune_identities =
   "DELETE FROM identity WHERE digest IN (SELECT digest FROM identity WHERE day < $1 LIMIT $2)";
@@ -408,63 +414,5 @@ inline constexpr const char* prune_batches =
   " AND (at < now() - $1 * interval '1 day' OR EXISTS (SELECT FROM instance AS i"
   " WHERE i.name = batch.writer AND i.spooled = 0 AND (i.state = 'stopped'"
   " OR i.lease_until > now()))) LIMIT $2)";
-
-/// What the rows of a day say, and what its roll-ups do: events of users, durations, statuses. $1
-/// $2 times, $3 $4 slots, half-open.
-inline constexpr const char* counts_of_day =
-  "SELECT count(*), count(duration_us), count(status),"
-  " (SELECT coalesce(sum(n), 0) FROM rollup_count WHERE slot >= $3 AND slot < $4),"
-  " (SELECT coalesce(sum(n), 0) FROM rollup_latency WHERE slot >= $3 AND slot < $4),"
-  " (SELECT coalesce(sum(n), 0) FROM rollup_status WHERE slot >= $3 AND slot < $4)"
-  " FROM event WHERE time_us >= $1 AND time_us < $2"
-  " AND action IS DISTINCT FROM '" PHI_OWN_REQUEST "'";
-
-// -- questions: $1 first slot, $2 end slot (half-open), $3 feature (NULL = any) -------------------
-
-#define PHI_SLOTS "slot >= $1 AND slot < $2 AND ($3 IS NULL OR feature = $3)"
-
-inline constexpr std::string_view counts =
-  "SELECT feature, action, route, method, sum(n), sum(errors), sum(timed)," PHI_WIDE_SUM(
-    "sum_us") ", coalesce(max(max_us), 0) FROM rollup_count WHERE " PHI_SLOTS
-              " GROUP BY feature, action, route, method";
-
-inline constexpr std::string_view spans =
-  "SELECT feature, min(first_us), max(last_us) FROM rollup_count WHERE " PHI_SLOTS
-  " GROUP BY feature";
-
-inline constexpr std::string_view statuses =
-  "SELECT status, sum(n) FROM rollup_status WHERE " PHI_SLOTS " GROUP BY status";
-
-inline constexpr std::string_view instance_counts =
-  "SELECT instance, sum(n) FROM rollup_instance WHERE " PHI_SLOTS " GROUP BY instance";
-
-inline constexpr std::string_view latencies =
-  "SELECT bucket, sum(n) FROM rollup_latency WHERE " PHI_SLOTS " GROUP BY bucket";
-
-// Users and addresses: $1 first day, $2 last day (whole UTC days), $3 feature, $4 $5 low and high
-// slots of the first day, $6 $7 of the last.
-
-#define PHI_ACTIVE                                                                                 \
-  "day >= $1 AND day <= $2"                                                                        \
-  " AND (day > $1 OR (slots_low & $4) <> 0 OR (slots_high & $5) <> 0)"                             \
-  " AND (day < $2 OR (slots_low & $6) <> 0 OR (slots_high & $7) <> 0)"
-
-inline constexpr std::string_view users_by_feature =
-  "SELECT feature, count(DISTINCT user_hash) FROM rollup_user WHERE " PHI_ACTIVE
-  " AND ($3 IS NULL OR feature = $3) GROUP BY feature";
-
-inline constexpr std::string_view users_by_kind =
-  "SELECT user_kind, count(DISTINCT user_hash) FROM rollup_user WHERE " PHI_ACTIVE
-  " AND ($3 IS NULL OR feature = $3) GROUP BY user_kind";
-
-inline constexpr std::string_view users_total =
-  "SELECT count(DISTINCT user_hash) FROM rollup_user WHERE " PHI_ACTIVE
-  " AND ($3 IS NULL OR feature = $3)";
-
-inline constexpr std::string_view addresses_total =
-  "SELECT count(DISTINCT address_hash) FROM rollup_address WHERE " PHI_ACTIVE;
-
-#undef PHI_SLOTS
-#undef PHI_ACTIVE
 
 } // namespace phi::store::postgres_sql

@@ -10,6 +10,7 @@
 namespace phi::store {
 namespace {
 
+constexpr uint32_t oid_bytea = 17;
 constexpr uint32_t oid_int8 = 20;
 constexpr uint32_t oid_text = 25;
 constexpr uint32_t oid_uuid = 2950;
@@ -32,6 +33,10 @@ postgres_value postgres_value::uuid(const digest& value) {
   return {.type = oid_uuid,
           .binary = true,
           .data = {reinterpret_cast<const char*>(value.data()), value.size()}};
+}
+
+postgres_value postgres_value::bytes(std::string value) {
+  return {.type = oid_bytea, .binary = true, .data = std::move(value)};
 }
 
 postgres_value postgres_value::of(const statistics::parameter& value) {
@@ -111,6 +116,11 @@ digest postgres_rows::uuid(int column) const {
 int64_t postgres_rows::binary_integer(int column) const {
   const auto* bytes = PQgetvalue(result_.get(), row_, column);
   return static_cast<int64_t>(read_big_endian<uint64_t>(bytes));
+}
+
+std::string_view postgres_rows::bytes(int column) const {
+  return {PQgetvalue(result_.get(), row_, column),
+          static_cast<size_t>(PQgetlength(result_.get(), row_, column))};
 }
 
 int postgres_rows::count() const {

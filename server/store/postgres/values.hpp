@@ -24,6 +24,7 @@ struct postgres_value {
   static postgres_value text(std::string_view value);
   static postgres_value number(int64_t value);
   static postgres_value uuid(const digest& value);
+  static postgres_value bytes(std::string value);
 };
 
 /// Builds a one-dimensional array, element after element: one parameter for a whole column.
@@ -62,6 +63,7 @@ public:
   /// Of columns asked for in binary.
   digest uuid(int column) const;
   int64_t binary_integer(int column) const; ///< an int8
+  std::string_view bytes(int column) const; ///< a text or a bytea; of NULL none
 
   pg_result* get() const { return result_.get(); }
   int count() const;

@@ -5,7 +5,7 @@
 #include "protocol/fault_point.hpp"
 #include "protocol/text/rfc3339.hpp"
 #include "server/platform/digest.hpp"
-#include "server/statistics/rollup.hpp"
+#include "server/statistics/slots.hpp"
 #include "server/store/database_id.hpp"
 #include "server/store/halving.hpp"
 #include "server/store/postgres/columns.hpp"
@@ -108,7 +108,6 @@ public:
     }
     if (result.error == error_code::none)
       trials_.committed(batch, result);
-    sums_.clear();
     activity_ = db_.is_open() ? "idle" : "not connected";
     result.took = std::chrono::steady_clock::now() - began;
     return result;
@@ -422,9 +421,11 @@ private:
 
   digest_set new_identities(postgres_array& digests, postgres_array& days) {
     db_.queue_prepared(add_identities, {digests.take(), days.take()}, true);
+    db_.queue_prepared(last_number, {}, true); // when nothing is waited for any more
     digest_set out;
     auto answers = db_.run_queued();
-    for (auto& row = answers.back(); row.step();)
+    last_number_ = answers.back().step() ? answers.back().binary_integer(0) : 0;
+    for (auto& row = answers.at(answers.size() - 2); row.step();)
       out.insert(row.uuid(0));
     return out;
   }
@@ -440,7 +441,7 @@ private:
     }
   }
 
-  /// The rows of `fresh_` and what they add to the roll-ups; COPY needs a round trip of its own.
+  /// The rows of `fresh_`, and that they are to be counted; COPY needs a round trip of its own.
   void queue_rows() {
     if (fresh_.size() >= settings_.copy_from) {
       activity_ = "COPY";
@@ -448,14 +449,11 @@ private:
     } else if (!fresh_.empty()) {
       db_.queue_prepared(add_events, columns_of(fresh_));
     }
-    activity_ = "roll-ups";
-    sums_.clear();
-    for (const auto* e : fresh_)
-      sums_.add(*e);
-    queue_rollups(db_, sums_, settings_.instance);
+    if (!fresh_.empty())
+      db_.queue_prepared(add_uncounted, bounds_of(fresh_, last_number_));
   }
 
-  /// All that the new events mean, in one round trip.
+  /// All of the batch but its identities, in one round trip.
   void write(const commit_batch& batch, const commit_result& result) {
     queue_rows();
     postgres_array known{postgres_array::element::uuid};
@@ -498,7 +496,7 @@ private:
   work_watch_ptr watch_;
   postgres_connection db_;
   store::database_id id_;
-  statistics::rollup sums_;
+  int64_t last_number_ = 0; ///< of a row, before those of the present transaction
   trial_events trials_;
   std::vector<const event*> fresh_;
   std::unordered_map<digest, commit_result::counts, digest_hash> known_; ///< parts committed before

@@ -1,6 +1,5 @@
 #include "server/store/sqlite/cube_table.hpp"
 
-#include "protocol/text/rfc3339.hpp"
 #include "server/statistics/cube_format.hpp"
 #include "server/store/sqlite/statements.hpp"
 
@@ -9,9 +8,6 @@
 namespace phi::store {
 namespace {
 
-constexpr int day_shift = 32;
-constexpr int64_t most_cubes = (int64_t{1} << day_shift) - 1;
-
 /// Statements keep their view of the data until they are reset.
 struct reset_at_end {
   statement& used;
@@ -19,20 +15,10 @@ struct reset_at_end {
 };
 
 int64_t first_id(int64_t day) {
-  return day * (most_cubes + 1);
+  return cube_id(static_cast<int32_t>(day), 0);
 }
 
 } // namespace
-
-damaged_day::damaged_day(int32_t day)
-  : damaged_cube("what was counted of " + format_date(day) + " is damaged"),
-    day_(day) {}
-
-int64_t cube_id(int32_t day, int64_t number) {
-  if (number > most_cubes)
-    throw std::length_error("four billion cubes were made");
-  return first_id(day) + number;
-}
 
 cube_table::cube_table(sqlite_connection& db)
   : get_mark_(db, sql::counted_mark),

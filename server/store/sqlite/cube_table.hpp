@@ -5,6 +5,7 @@
 #include "server/statistics/cube.hpp"
 #include "server/statistics/cube_tail.hpp"
 #include "server/store/cube_list.hpp"
+#include "server/store/damaged_days.hpp"
 #include "server/store/sqlite/connection.hpp"
 
 #include <functional>
@@ -16,16 +17,6 @@ namespace phi::store {
 struct counted_mark {
   int64_t last_seq = 0;
   int64_t last_cube = 0;
-};
-
-/// A cube that is not what was written, and whose.
-class damaged_day : public statistics::damaged_cube {
-public:
-  explicit damaged_day(int32_t day);
-  int32_t day() const { return day_; }
-
-private:
-  int32_t day_;
 };
 
 /// For any connection, within a transaction. Throws sqlite_error, `damaged_day`.
@@ -56,8 +47,5 @@ private:
 
 /// Of a row of `sql::counted_rows`; good until its next step.
 statistics::counted_event counted_row(const statement& row);
-
-/// The day << 32 | a number that is given once.
-int64_t cube_id(int32_t day, int64_t number);
 
 } // namespace phi::store

@@ -22,7 +22,7 @@ void verify(const command_context& context) {
     answer["ok"] = ok;
     print_json(answer, 2);
   } else {
-    table rows{{"WHAT", "IN ROWS", "IN ROLL-UPS", ""}};
+    table rows{{"WHAT", "IN ROWS", "IN COUNTS", ""}};
     for (const auto& check : answer["checks"]) {
       bool same = check.value("ok", false);
       rows.push_back({check.value("what", "?"), group_digits(check.value("rows", uint64_t{0})),

@@ -137,7 +137,7 @@ TEST_CASE("PostgreSQL: a session that was ended while it was idle costs no event
     CHECK(result.requests[1].stored == 1);
   }
   CHECK(server.number("SELECT count(*) FROM event") == 6);
-  CHECK(server.rollup_mismatch() == "");
+  CHECK(server.count_mismatch() == "");
   // Once: a database that is away is away.
   server.stop("fast");
   CHECK(store->commit(*batch_of({{make_event(9)}})).error == error_code::store_unavailable);

@@ -35,7 +35,7 @@ TEST_CASE("PostgreSQL: a trial without the rights to write is refused, and passe
   auto store = store_of(url);
   REQUIRE(store->open().why() == "");
   commit_batch trial;
-  for (const std::string table : {"event", "identity", "batch", "rollup_count"}) {
+  for (const std::string table : {"event", "identity", "batch", "uncounted"}) {
     CAPTURE(table);
     server.ask("REVOKE INSERT ON " + table + " FROM limited");
     auto refused = store->commit(trial);
@@ -57,6 +57,6 @@ TEST_CASE("PostgreSQL: a trial without the rights to write is refused, and passe
   CHECK(server.number("SELECT count(*) FROM event") == 0); // a trial leaves nothing
   CHECK(server.number("SELECT count(*) FROM identity") == 0);
   CHECK(server.number("SELECT count(*) FROM batch") == 0);
-  CHECK(server.number("SELECT count(*) FROM rollup_count") == 0);
+  CHECK(server.number("SELECT count(*) FROM uncounted") == 0);
   CHECK(store->close().why() == "");
 }

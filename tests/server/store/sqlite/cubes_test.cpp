@@ -119,7 +119,7 @@ TEST_CASE("cubes of a file: at any moment the counts are those of all rows") {
     CHECK(file.number("SELECT max(level) FROM cube") >= 1);
     file.rest();
     CHECK(file.agrees());
-    CHECK(rollup_mismatch(in_file(file.settings.file)) == "");
+    CHECK(count_mismatch(in_file(file.settings.file)) == "");
     CHECK(file.number("SELECT last_seq FROM counted") == static_cast<int64_t>(file.events.size()));
     CHECK(file.number("SELECT count(*) FROM cube") <= 5 * 4);
   }
@@ -143,7 +143,7 @@ TEST_CASE("cubes of a file: a flush over many days is spread, and a kill in its 
   CHECK(file.number("SELECT last_seq FROM counted") >= 3000);
   CHECK(file.number("SELECT count(*) FROM cube") > written);
   CHECK(file.agrees());
-  CHECK(rollup_mismatch(in_file(file.settings.file)) == "");
+  CHECK(count_mismatch(in_file(file.settings.file)) == "");
 }
 
 TEST_CASE("cubes of a file: a day whose cube is damaged is made again from the rows, and said so") {

@@ -56,7 +56,7 @@ TEST_CASE("a flush that fails in COMMIT: nobody knows, the connection is made an
   CHECK(db->close().why() == "");
   CHECK(dir.events() >= 4);
   CHECK(ask_database(dir.file(), "SELECT count(*) - count(DISTINCT identity) FROM event") == 0);
-  CHECK(rollup_mismatch(in_file(dir.file())) == "");
+  CHECK(count_mismatch(in_file(dir.file())) == "");
 }
 
 TEST_CASE("a disk that is full in COMMIT: refused for certain, and stored when there is room") {

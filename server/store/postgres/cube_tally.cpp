@@ -1,0 +1,146 @@
+#include "server/store/postgres/cube_tally.hpp"
+
+#include "actors/log.hpp"
+#include "server/store/postgres/cube_statements.hpp"
+#include "server/store/postgres/statements.hpp"
+
+#include <map>
+
+namespace phi::store {
+namespace {
+
+using namespace postgres_sql;
+using statistics::tally;
+using statistics::wide_number;
+
+/// Of cubes as they are read.
+constexpr size_t most_kept_bytes = 12 << 20;
+constexpr int64_t day_us = statistics::slot_us * statistics::slots_per_day;
+constexpr int64_t last_slot = 100'000'000'000;
+
+std::vector<postgres_value> times_of(int32_t day) {
+  return {postgres_value::number(day * day_us), postgres_value::number((day + 1) * day_us)};
+}
+
+tally::sums all_sums(const tally& counted) {
+  tally::sums out;
+  for (const auto& [key, sums] : counted.counts)
+    out.add(sums);
+  return out;
+}
+
+template <class Key>
+wide_number total(const std::map<Key, uint64_t>& numbers) {
+  wide_number out = 0;
+  for (const auto& [key, n] : numbers)
+    out += n;
+  return out;
+}
+
+} // namespace
+
+void cube_tally::forget() {
+  kept_.clear();
+  kept_bytes_ = 0;
+}
+
+/// What is damaged is read from the rows, until who has the maintenance comes to it.
+tally cube_tally::count(const statistics::tally_query& query) {
+  std::set<int32_t> damaged;
+  while (true)
+    try {
+      return count_without(damaged, query);
+    } catch (const damaged_day& e) {
+      auto kept_from = db_.run(raw_from_day);
+      if ((kept_from.step() && e.day() < kept_from.integer(0)) || !damaged.insert(e.day()).second)
+        throw;
+      log_error("reader", "counts a day from its rows", {{"cause", e.what()}});
+    }
+}
+
+tally cube_tally::count_without(const std::set<int32_t>& damaged,
+                                const statistics::tally_query& query) {
+  statistics::tally_builder builder{query};
+  std::vector<int64_t> missing;
+  for (auto id : cubes_of_days(db_, statistics::day_of_slot(query.range.begin),
+                               statistics::day_of_slot(query.range.end - 1)))
+    if (!damaged.contains(listed_cube{.id = id}.day()) && !add_kept(id, builder))
+      missing.push_back(id);
+  each_cube(db_, missing, [&](int64_t id, std::string_view body) {
+    auto parts = builder.parts_of(listed_cube{.id = id}.day());
+    if (!parts)
+      return;
+    auto cube = read_cube_of(id, body, *parts);
+    builder.add(cube);
+    keep(id, std::move(cube));
+  });
+  auto add = [&](const auto& e) { builder.add(e); };
+  for (auto day : damaged)
+    each_row_of(db_, counted_rows_of_day, times_of(day), add);
+  each_row(db_, read_uncounted(db_, uncounted), add);
+  return builder.take();
+}
+
+bool cube_tally::add_kept(int64_t id, statistics::tally_builder& to) {
+  auto found = kept_.find(id);
+  auto parts = to.parts_of(listed_cube{.id = id}.day());
+  if (found == kept_.end() || !parts)
+    return !parts;
+  auto& kept = found->second;
+  kept.used = question_;
+  if ((kept.cube.parts & *parts) != *parts)
+    return false;
+  to.add(kept.cube);
+  return true;
+}
+
+/// What this question has used stays: it may ask for the same again, and a question over more than
+/// there is room for keeps a part rather than nothing.
+void cube_tally::keep(int64_t id, statistics::cube cube) {
+  auto bytes = cube.footprint();
+  if (auto before = kept_.find(id); before != kept_.end()) {
+    kept_bytes_ -= before->second.bytes;
+    kept_.erase(before);
+  }
+  if (kept_bytes_ + bytes > most_kept_bytes)
+    std::erase_if(kept_, [&](const auto& entry) {
+      if (entry.second.used == question_)
+        return false;
+      kept_bytes_ -= entry.second.bytes;
+      return true;
+    });
+  if (kept_bytes_ + bytes > most_kept_bytes)
+    return;
+  kept_bytes_ += bytes;
+  kept_.emplace(id, kept_cube{std::move(cube), bytes, question_});
+}
+
+std::vector<statistics::compared> compare_counts(statistics::row_source& rows, cube_tally& counts,
+                                                 int64_t from_day) {
+  const statistics::tally_query everything{
+    .range = {from_day * statistics::slots_per_day, last_slot},
+    .feature = {},
+    .wanted = {.latency = true,
+               .statuses = true,
+               .instances = true,
+               .users = true,
+               .users_by_feature = false,
+               .addresses = true}};
+  auto& row = rows.ask(sums_of_rows, {from_day});
+  row.step();
+  auto counted = counts.count(everything);
+  auto sums = all_sums(counted);
+  return {
+    {"events", row.integer(0), wide_number{sums.n}},
+    {"errors", row.integer(1), wide_number{sums.errors}},
+    {"statuses", row.integer(2), total(counted.statuses)},
+    {"instances", row.integer(3), total(counted.instances)},
+    {"durations", row.integer(4), total(counted.latencies)},
+    {"microseconds", wide_number{row.integer(5)} * (int64_t{1} << 32) + row.integer(6),
+     wide_number(sums.sum_us)},
+    {"users", row.integer(7), wide_number{counted.users}},
+    {"addresses", row.integer(8), wide_number{counted.addresses}},
+  };
+}
+
+} // namespace phi::store

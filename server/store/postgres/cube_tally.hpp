@@ -1,0 +1,50 @@
+#pragma once
+/// Counts out of the cubes of PostgreSQL and the rows that they do not hold yet.
+
+#include "server/statistics/inspection.hpp"
+#include "server/statistics/tally.hpp"
+#include "server/statistics/tally_builder.hpp"
+#include "server/store/postgres/cube_rows.hpp"
+
+#include <set>
+#include <unordered_map>
+
+namespace phi::store {
+
+/// On the reading connection, by one thread, in transactions that see one state of the data. Cubes
+/// never change, and their numbers are given once: those it has read it keeps, within a bound.
+class cube_tally : public statistics::tally_source {
+public:
+  explicit cube_tally(postgres_connection& db) : db_(db) {}
+
+  /// A question begins.
+  void begin() { ++question_; }
+  /// The connection is another one: maybe to another state of the database.
+  void forget();
+
+  /// Throws postgres_error; `damaged_day` where also the rows of the day are gone.
+  statistics::tally count(const statistics::tally_query& query) override;
+
+private:
+  struct kept_cube {
+    statistics::cube cube;
+    size_t bytes = 0;
+    uint64_t used = 0; ///< in which question, the last time
+  };
+  statistics::tally count_without(const std::set<int32_t>& damaged,
+                                  const statistics::tally_query& query);
+  bool add_kept(int64_t id, statistics::tally_builder& to);
+  void keep(int64_t id, statistics::cube cube);
+
+  postgres_connection& db_;
+  std::unordered_map<int64_t, kept_cube> kept_;
+  size_t kept_bytes_ = 0;
+  uint64_t question_ = 0;
+};
+
+/// The counts against all rows from a UTC day on: whatever can be counted. `rows`: the same
+/// transaction.
+std::vector<statistics::compared> compare_counts(statistics::row_source& rows, cube_tally& counts,
+                                                 int64_t from_day);
+
+} // namespace phi::store

@@ -1,0 +1,205 @@
+#include "server/store/postgres/earlier_counts.hpp"
+
+#include "actors/log.hpp"
+#include "protocol/text/rfc3339.hpp"
+#include "server/statistics/cube_builder.hpp"
+#include "server/store/postgres/cube_rows.hpp"
+#include "server/store/postgres/cube_statements.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <map>
+#include <tuple>
+
+namespace phi::store {
+namespace {
+
+using namespace postgres_sql;
+using namespace statistics;
+
+constexpr int64_t day_us = slot_us * slots_per_day;
+constexpr int64_t any_time = std::numeric_limits<int64_t>::max();
+/// Between two reports of a long way.
+constexpr auto report_interval = std::chrono::seconds{2};
+
+/// A cube of a day that is put together by hand; `cube_builder` makes a proper one of it.
+class raw_cube {
+public:
+  explicit raw_cube(int32_t day) {
+    made_.day = day;
+    for (size_t i = 0; i < dimensions; ++i)
+      texts_.emplace_back(std::numeric_limits<size_t>::max() - 1);
+  }
+
+  uint32_t text(dimension kind, const std::string& value) {
+    bool beyond = false;
+    return texts_[static_cast<size_t>(kind)].number_of(value, beyond);
+  }
+  uint8_t slot(int64_t slot) const {
+    return static_cast<uint8_t>(slot - int64_t{made_.day} * slots_per_day);
+  }
+  void add(const combination& key, int64_t at, const count_sums& sums) {
+    auto number = combinations_.number_of(key);
+    made_.cells.push_back({number, slot(at), sums});
+    if (number == made_.day_sums.size())
+      made_.day_sums.emplace_back();
+    made_.day_sums[number].add(sums);
+  }
+  void add(const timed_route& key, int64_t at, int64_t bucket, uint64_t n) {
+    made_.slot_buckets.push_back(
+      {timed_routes_.number_of(key), slot(at), static_cast<uint16_t>(bucket), n});
+  }
+  void add(const user_group& key, uint64_t person, const day_slots& active) {
+    made_.users.push_back(
+      {user_groups_.number_of(key), static_cast<uint32_t>(made_.persons.size()), active});
+    made_.persons.push_back(person);
+  }
+  cube& parts() { return made_; }
+
+  cube take() {
+    for (size_t i = 0; i < dimensions; ++i)
+      made_.texts[i] = texts_[i].take();
+    made_.combinations = combinations_.take();
+    made_.timed_routes = timed_routes_.take();
+    made_.user_groups = user_groups_.take();
+    cube_builder builder{made_.day};
+    builder.add(made_);
+    return builder.take();
+  }
+
+private:
+  cube made_;
+  std::vector<text_numbers> texts_;
+  key_numbers<combination> combinations_;
+  key_numbers<timed_route> timed_routes_;
+  key_numbers<user_group> user_groups_;
+};
+
+uint64_t counted(const postgres_rows& row, int column) {
+  return static_cast<uint64_t>(row.integer(column));
+}
+
+day_slots slots_at(const postgres_rows& row, int column) {
+  return {.low = counted(row, column), .high = counted(row, column + 1)};
+}
+
+/// Slot, feature and class; the statuses of that class and how many of each are left.
+using statuses_left =
+  std::map<std::tuple<int64_t, std::string, int64_t>, std::vector<std::pair<int32_t, uint64_t>>>;
+
+statuses_left read_statuses(postgres_connection& db, const std::vector<postgres_value>& slots) {
+  statuses_left out;
+  for (auto row = db.run(earlier_statuses, slots); row.step();)
+    out[{row.integer(0), row.text(1), row.integer(2) / 100}].emplace_back(
+      static_cast<int32_t>(row.integer(2)), counted(row, 3));
+  return out;
+}
+
+/// A roll-up knows the class of a status; which statuses there were, another table knows, by
+/// feature. Nothing that can be asked tells them apart by more than that, so they are dealt out.
+void add_counts(postgres_connection& db, const std::vector<postgres_value>& slots, raw_cube& to) {
+  auto left = read_statuses(db, slots);
+  for (auto row = db.run(earlier_counts, slots); row.step();) {
+    const auto slot = row.integer(0);
+    combination key{.feature = to.text(dimension::feature, row.text(1)),
+                    .action = to.text(dimension::action, row.text(2)),
+                    .route = to.text(dimension::route, row.text(3)),
+                    .method = to.text(dimension::method, row.text(4))};
+    const auto status_class = row.integer(5);
+    to.parts().spans.push_back({key.feature, to.slot(slot), row.integer(7), row.integer(8)});
+    count_sums all{.n = counted(row, 6),
+                   .timed = counted(row, 9),
+                   .sum_us = (uint128{counted(row, 10)} << 32) + counted(row, 11),
+                   .min_us = row.integer(12),
+                   .max_us = row.integer(13)};
+    auto deal = [&](int32_t status, uint64_t n) {
+      count_sums some{.n = n,
+                      .timed = std::min(n, all.timed),
+                      .sum_us = all.sum_us,
+                      .min_us = all.min_us,
+                      .max_us = all.max_us};
+      if (some.timed > 0)
+        all.sum_us = 0;
+      else
+        some.sum_us = 0;
+      all.n -= n;
+      all.timed -= some.timed;
+      key.status = status;
+      to.add(key, slot, some);
+    };
+    for (auto& [status, n] : left[{slot, row.text(1), status_class}])
+      if (auto some = std::min(n, all.n); some > 0) {
+        n -= some;
+        deal(status, some);
+      }
+    if (all.n > 0)
+      deal(static_cast<int32_t>(status_class) * 100, all.n);
+  }
+}
+
+void add_others(postgres_connection& db, const std::vector<postgres_value>& slots, raw_cube& to) {
+  for (auto row = db.run(earlier_latencies, slots); row.step();)
+    to.add(timed_route{to.text(dimension::feature, row.text(1)),
+                       to.text(dimension::route, row.text(2)),
+                       to.text(dimension::method, row.text(3))},
+           row.integer(0), row.integer(4), counted(row, 5));
+  for (auto row = db.run(earlier_instances, slots); row.step();)
+    to.parts().instances.push_back({to.text(dimension::feature, row.text(1)),
+                                    to.text(dimension::instance, row.text(2)),
+                                    to.slot(row.integer(0)), counted(row, 3)});
+}
+
+void add_people(postgres_connection& db, int32_t day, raw_cube& to) {
+  const std::vector days{postgres_value::number(day)};
+  for (auto row = db.run(earlier_users, days); row.step();)
+    to.add(user_group{to.text(dimension::feature, row.text(0)),
+                      to.text(dimension::user_kind, row.text(2))},
+           person_of(row.text(1)), slots_at(row, 3));
+  for (auto row = db.run(earlier_addresses, days); row.step();)
+    to.parts().addresses.push_back({person_of(row.text(0)), slots_at(row, 1)});
+}
+
+cube cube_of_rollups(postgres_connection& db, int32_t day) {
+  raw_cube out{day};
+  const std::vector slots{postgres_value::number(day * slots_per_day),
+                          postgres_value::number((day + 1) * slots_per_day)};
+  add_counts(db, slots, out);
+  add_others(db, slots, out);
+  add_people(db, day, out);
+  return out.take();
+}
+
+/// The rows from one time up to another are to be counted.
+void leave_uncounted(postgres_connection& db, int64_t from_us, int64_t end_us) {
+  if (from_us < end_us)
+    db.run(add_earlier_rows, {postgres_value::number(from_us), postgres_value::number(end_us)});
+}
+
+} // namespace
+
+void take_over_rollups(postgres_connection& db) {
+  std::vector<int32_t> days;
+  for (auto row = db.run(days_without_rows); row.step();)
+    days.push_back(static_cast<int32_t>(row.integer(0)));
+  auto told = std::chrono::steady_clock::now();
+  int64_t taken = 0;
+  int64_t from_us = -any_time;
+  for (auto day : days) {
+    leave_uncounted(db, from_us, day * day_us);
+    from_us = (day + 1) * day_us;
+    put_cube(db, ++taken, 0, cube_of_rollups(db, day));
+    if (auto now = std::chrono::steady_clock::now(); now >= told + report_interval) {
+      told = now;
+      log_info("store", "takes over the counts of days whose rows are gone",
+               {{"day", format_date(day)}, {"days_done", taken}, {"of", days.size()}});
+    }
+  }
+  leave_uncounted(db, from_us, any_time);
+  if (taken > 0)
+    log_info("store", "has taken over the counts of days whose rows are gone", {{"days", taken}});
+  set_last_cube(db, taken);
+  db.run_script(drop_rollups);
+}
+
+} // namespace phi::store
