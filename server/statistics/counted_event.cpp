@@ -3,23 +3,20 @@
 #include "protocol/own_request.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 namespace phi::statistics {
 
 uint64_t person_of(std::string_view hash) {
-  constexpr size_t digits = 16;
   if (hash.empty())
     return 0;
-  uint64_t value = 0;
-  auto first = hash.substr(0, digits);
-  auto read = std::from_chars(first.data(), first.data() + first.size(), value, 16);
-  if (first.size() < digits || read.ptr != first.data() + digits) {
-    value = 0xcbf29ce484222325U; // no hash of ours, so we make one (FNV-1a)
-    for (auto c : hash)
-      value = (value ^ static_cast<uint8_t>(c)) * 0x100000001b3U;
-  }
-  return std::max<uint64_t>(value, 1);
+  // Of the whole text, for it may be a sender's own and alike at its beginning: FNV-1a, and the
+  // finalizer of MurmurHash3, which lets each bit depend on all others.
+  uint64_t value = 0xcbf29ce484222325U;
+  for (auto c : hash)
+    value = (value ^ static_cast<uint8_t>(c)) * 0x100000001b3U;
+  value = (value ^ (value >> 33)) * 0xff51afd7ed558ccdU;
+  value = (value ^ (value >> 33)) * 0xc4ceb9fe1a85ec53U;
+  return std::max<uint64_t>(value ^ (value >> 33), 1);
 }
 
 bool counted_event::of_ourselves() const {

@@ -8,7 +8,7 @@
 
 namespace phi::statistics {
 
-/// The first 64 bits of a stored hash: two of a million persons share them once in 40 million
+/// 64 bits of a stored hash: two of a million persons share them once in 40 million
 /// databases. Never 0, which stands for nobody.
 uint64_t person_of(std::string_view hash);
 

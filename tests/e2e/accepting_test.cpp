@@ -250,15 +250,16 @@ TEST_CASE("a stop while an answer is under way: its connection ends once it wait
   // An answer of 8 MB, which no socket's buffer holds.
   for (int part = 0; part < 8; ++part) {
     std::string body;
-    for (int i = 0; i < 3000; ++i)
-      body += R"({"feature":")" + std::string(240, 'x') + std::to_string(part * 3000 + i) + "\"}\n";
+    for (int i = 0; i < 2000; ++i)
+      body += R"({"feature":")" + std::string(240, 'x') + std::to_string(i) + R"(","route":"/)"
+              + std::string(200, 'y') + std::to_string(part) + "\"}\n";
     REQUIRE(post(service.port(), "/api/v1/events", body, "application/x-ndjson").status == 200);
   }
   char today[16];
   auto now = ::time(nullptr);
   std::strftime(today, sizeof today, "%F", ::gmtime(&now));
   http_client slow{service.port()};
-  REQUIRE(slow.send(std::string{"GET /api/v1/stats/daily/features?start="} + today + "&end=" + today
+  REQUIRE(slow.send(std::string{"GET /api/v1/stats/daily?start="} + today + "&end=" + today
                     + " HTTP/1.1\r\nHost: t\r\n\r\n"));
   REQUIRE(slow.begins_to_answer()); // its header is out, and says nothing of an end
   service.signal(SIGTERM);

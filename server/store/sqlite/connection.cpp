@@ -80,6 +80,16 @@ int64_t sqlite_connection::changes() const {
   return sqlite3_changes64(handle_);
 }
 
+bool is_about_data(const sqlite_error& e) {
+  auto code = e.code() & 0xff;
+  return code == SQLITE_CONSTRAINT || code == SQLITE_TOOBIG || code == SQLITE_MISMATCH;
+}
+
+bool is_full(const std::exception& e) {
+  const auto* refused = dynamic_cast<const sqlite_error*>(&e);
+  return refused && (refused->code() & 0xff) == SQLITE_FULL;
+}
+
 bool sqlite_connection::autocommit() const {
   return sqlite3_get_autocommit(handle_) != 0;
 }

@@ -25,6 +25,12 @@ private:
   int code_;
 };
 
+/// Whether the data are at fault: a constraint, a size, a type. Only the statement has failed then.
+bool is_about_data(const sqlite_error& e);
+
+/// Whether the disk is full.
+bool is_full(const std::exception& e);
+
 /// One connection. Used by one thread.
 class sqlite_connection {
 public:

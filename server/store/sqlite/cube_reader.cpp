@@ -39,8 +39,10 @@ void cube_reader::begin() {
   mark_ = table_.mark();
   tail_.drop_up_to(mark_.last_seq);
   tail_read_to_ = std::max(tail_read_to_, mark_.last_seq);
-  table_.read_tail(tail_read_to_, all_rows, most_kept_rows - static_cast<int64_t>(tail_.size()),
-                   tail_);
+  if (!tail_.empty()) // a question before may have been ended while it read
+    tail_read_to_ = std::max(tail_read_to_, tail_.last_seq());
+  if (auto room = most_kept_rows - static_cast<int64_t>(tail_.size()); room > 0)
+    table_.read_tail(tail_read_to_, all_rows, room, tail_);
   if (!tail_.empty())
     tail_read_to_ = tail_.last_seq();
 }
@@ -108,9 +110,13 @@ std::vector<statistics::compared> compare_counts(sqlite_connection& db, cube_rea
                                                       .users_by_kind = false,
                                                       .users_by_feature = false,
                                                       .addresses = true}};
+  // Those that no row can replace are read all the same: damage must be found.
+  cube_table table{db};
+  for (auto id : table.ids(std::numeric_limits<int32_t>::min(),
+                           statistics::day_of_slot(first_slot) - 1, table.mark().last_seq))
+    table.read(id, statistics::all_cube_parts);
   statistics::tally_builder of_rows{everything};
-  cube_table{db}.each_behind(std::numeric_limits<int64_t>::min(),
-                             [&](const auto& e) { of_rows.add(e); });
+  table.each_behind(std::numeric_limits<int64_t>::min(), [&](const auto& e) { of_rows.add(e); });
   auto from_rows = of_rows.take();
   auto from_cubes = counts.count(everything);
   auto same = [&](const char* name, auto number) {

@@ -316,6 +316,7 @@ bool cubes::repair_some() {
   statement rows{db_, sql::counted_rows_of_time};
   rows.bind(1, begin).bind(2, end);
   rows.bind(3, day.day * day_us).bind(4, (day.day + 1) * day_us);
+  open_.repairing = true; // the builder cannot take back what it was given
   while (rows.step())
     day.builder->add(counted_row(rows));
   day.next = end + 1;
@@ -364,11 +365,18 @@ void cubes::forgotten() {
   for (const auto& cube : open_.removed)
     if (cube.id <= cube_id(cube.day(), mark_.last_cube)) // else it was made and replaced since
       list_.add(cube);
-  if (open_.repaired) { // its builder is used up
-    auto day = *open_.repaired;
+  if (repair_ && (open_.repairing || open_.repaired)) { // its builder is used up, or has too much
+    auto day = repair_->day;
     list_.put_back(day);
     repair_.reset();
     damaged_->add(day);
+  }
+  // What a flush before has left was not deleted after all: it must be, before the mark moves.
+  if (open_.swept || (open_.last_seq && frozen_.empty())) {
+    flush_.reset();
+    frozen_.clear();
+    frozen_days_.clear();
+    days_written_ = 0;
   }
   open_ = {.days_written = days_written_, .last_cube = mark_.last_cube};
 }

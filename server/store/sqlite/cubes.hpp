@@ -41,6 +41,8 @@ public:
   bool is_working(int64_t last_seq) const;
   /// The row up to which cubes hold all.
   int64_t last_seq() const { return mark_.last_seq; }
+  /// Whether rows are needed to make counts anew: none must be deleted meanwhile.
+  bool is_repairing() const { return repair_ || !damaged_->empty(); }
   /// How many cubes there are.
   size_t size() const { return list_.size(); }
   /// Events since it was made with a value for which its day had no room.
@@ -59,7 +61,8 @@ private:
     std::vector<listed_cube> flushed; ///< of a flush that goes on
     std::vector<listed_cube> added;
     std::vector<listed_cube> removed;
-    bool swept = false; ///< what was left is deleted
+    bool swept = false;     ///< what was left is deleted
+    bool repairing = false; ///< a repair has read rows
     size_t days_written = 0;
     int64_t last_cube = 0;
     uint64_t counted_as_other = 0;

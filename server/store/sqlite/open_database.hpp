@@ -25,9 +25,14 @@ struct open_database {
       version(db, "PRAGMA data_version"),
       data_version(version_of_data()),
       rows(db),
-      retention(db),
       counted(db, sizes, std::move(damaged)),
-      known(db, limits) {}
+      known(db, limits),
+      retention(db) {
+    // The newest rows may have been deleted: their numbers are not given again, for what is behind
+    // the mark only is counted.
+    if (counted.last_seq() > known.last_seq())
+      known.settled(counted.last_seq());
+  }
 
   /// Of the data as other connections have left them; our own commits do not change it.
   int64_t version_of_data() {
@@ -39,9 +44,9 @@ struct open_database {
   statement begin, commit, rollback, savepoint, keep, undo, version;
   int64_t data_version; ///< before they are read: what comes meanwhile is seen later
   row_writer rows;
-  row_retention retention;
   cubes counted;
-  identities known; ///< last: it may write when it is made
+  identities known; ///< it may write when it is made
+  row_retention retention;
 };
 
 } // namespace phi::store

@@ -39,12 +39,6 @@ uint64_t room_beside(const std::string& file) {
   return failed ? 0 : space.available;
 }
 
-/// Whether the data are at fault: a constraint, a size, a type. Only the statement has failed then.
-bool is_about_data(const sqlite_error& e) {
-  auto code = e.code() & 0xff;
-  return code == SQLITE_CONSTRAINT || code == SQLITE_TOOBIG || code == SQLITE_MISMATCH;
-}
-
 class sqlite_writer : public store_port {
 public:
   explicit sqlite_writer(sqlite_settings settings)
@@ -150,11 +144,23 @@ private:
     database_.emplace(db_, limits, settings_.cubes, damaged_);
     last_seq_ = database_->known.last_seq();
     activity_ = "counting";
-    database_->counted.catch_up(last_seq_);
+    count_what_is_behind();
     has_old_tables_ = has_old_rollups(db_);
     file_ = watched_file{settings_.file};
     log_ = settings_.wal ? watched_file{settings_.file + "-wal"} : watched_file{};
     activity_ = "idle";
+  }
+
+  /// A start must be possible on a full disk: questions read the rows until there is room.
+  void count_what_is_behind() {
+    try {
+      database_->counted.catch_up(last_seq_);
+    } catch (const sqlite_error& e) {
+      if (!is_full(e))
+        throw;
+      log_warn("store", "has no room to count the events of its rows; they are counted later",
+               {{"cause", e.what()}});
+    }
   }
 
   /// Whether the files are where they were. Else what is written to them now will not be found.
@@ -176,6 +182,8 @@ private:
     result.refused.clear();
     bool damaged = dynamic_cast<const damaged_run*>(&e) != nullptr;
     bool certain = !batch.committing() || says_not_committed(e);
+    if (is_full(e)) // the rows alone may have room
+      derive_at_ = std::chrono::steady_clock::now() + derive_pause;
     result.error = certain ? error_code::store_unavailable : error_code::outcome_unknown;
     if (certain)
       roll_back();
@@ -191,8 +199,7 @@ private:
   /// transaction whole is the last one that is written, before the flush.
   bool says_not_committed(const std::exception& e) const {
     const auto* refused = dynamic_cast<const sqlite_error*>(&e);
-    auto code = refused ? refused->code() & 0xff : SQLITE_OK;
-    return code == SQLITE_FULL || (code == SQLITE_BUSY && !db_.autocommit());
+    return is_full(e) || (refused && (refused->code() & 0xff) == SQLITE_BUSY && !db_.autocommit());
   }
 
   /// Readers that come meanwhile read the database alone, so that only those that are there already
@@ -290,6 +297,8 @@ private:
 
   /// Of those that are behind neither mark: after a kill nobody misses them.
   void delete_old_rows() {
+    if (database_->counted.is_repairing())
+      return;
     if (database_->retention.is_due(now_us(), settings_.keep_days))
       database_->retention.step(
         now_us(), settings_.keep_days,
@@ -355,7 +364,12 @@ private:
   /// After an error. Never another file than the one that was there: it may be an empty one.
   void open_again() {
     stay_where_it_was();
-    open_file();
+    try {
+      open_file();
+    } catch (...) {
+      close_file(); // half open it would pass for open
+      throw;
+    }
   }
 
   /// All events of the batch; those that are refused are found by halving.
@@ -491,19 +505,6 @@ private:
 };
 
 } // namespace
-
-sqlite_settings sqlite_settings_of(const config& settings) {
-  using std::chrono::milliseconds;
-  return {.file = settings.resolved.sqlite_path,
-          .instance = settings.resolved.instance,
-          .wal = settings.stats.sqlite_wal,
-          .durability = settings.resolved.durability,
-          .busy_timeout = milliseconds{settings.stats.busy_timeout_ms},
-          .query_timeout = milliseconds{settings.stats.query_timeout_ms},
-          .start_at_us = settings.resolved.start_at_us,
-          .keep_days = settings.stats.retention_hot_days,
-          .cubes = {.tail_events = limit_in_drills("PHI_TAIL_EVENTS", cube_limits{}.tail_events)}};
-}
 
 store_port_ptr make_sqlite_store(sqlite_settings settings) {
   return std::make_shared<sqlite_writer>(std::move(settings));

@@ -146,6 +146,76 @@ TEST_CASE("cubes of a file: a flush over many days is spread, and a kill in its 
   CHECK(count_mismatch(in_file(file.settings.file)) == "");
 }
 
+TEST_CASE(
+  "cubes of a file: what a flush has left goes, also when the commit that deletes it is rolled "
+  "back") {
+  random_events random{4, {.first_day = 10'000, .days = 4000}};
+  counted_file file{{.tail_events = 3000, .tail_age = std::chrono::seconds{60}}};
+  while (file.number("SELECT count(*) FROM cube") == 0)
+    file.commit(random.some(100));
+  CHECK(file.number("SELECT last_seq FROM counted") == 0); // the flush goes on
+  file.settings.cubes.tail_events = 3600;                  // else it is done at the start
+  file.open_again();
+  while (file.events.size() < 3600)
+    file.commit(random.some(50));
+  file.roll_back(random.some(100));
+  file.rest();
+  CHECK(file.number("SELECT last_seq FROM counted") > 0);
+  CHECK(file.agrees());
+}
+
+TEST_CASE("cubes of a file: a question that is ended while it reads rows costs the next one "
+          "nothing") {
+  class ending : public work_watch {
+  public:
+    explicit ending(int checks) : left_(checks) {}
+    end_cause check() noexcept override {
+      return left_-- > 0 ? end_cause::none : end_cause::asker_gone;
+    }
+
+  private:
+    int left_;
+  };
+  random_events random{5};
+  counted_file file{cube_limits{}};
+  for (int i = 0; i < 10; ++i)
+    file.commit(random.some(700));
+  CHECK(file.number("SELECT last_seq FROM counted") == 0);
+  file.connection.open(file.settings.file, sqlite_connection::access::read_only);
+  file.counts.emplace(file.connection);
+  int ended = 0;
+  for (int checks = 0; checks < 6; ++checks) {
+    ending watch{checks};
+    file.connection.run("BEGIN");
+    file.connection.watched_by(&watch);
+    try {
+      file.counts->begin();
+    } catch (const sqlite_error&) {
+      ++ended;
+    }
+    file.connection.watched_by(nullptr);
+    file.connection.run("ROLLBACK");
+  }
+  CHECK(ended > 1);
+  CHECK(file.agrees());
+}
+
+TEST_CASE(
+  "cubes of a file: a number that was given is not given again, also when its row is gone") {
+  random_events random{6};
+  counted_file file;
+  file.commit(random.some(200));
+  file.rest();
+  auto mark = file.number("SELECT last_seq FROM counted");
+  CHECK(mark == 200);
+  // As retention deletes them, and the runs are made anew without them.
+  file.run("DELETE FROM event WHERE seq > 150; DELETE FROM identity_run");
+  file.open_again();
+  file.commit(random.some(10));
+  CHECK(file.number("SELECT max(seq) FROM event") == mark + 10);
+  CHECK(file.agrees()); // none of those that came is behind the mark
+}
+
 TEST_CASE("cubes of a file: a day whose cube is damaged is made again from the rows, and said so") {
   const char* damages[] = {
     "UPDATE cube SET body = substr(body, 1, 20)",
