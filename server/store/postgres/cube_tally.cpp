@@ -4,6 +4,7 @@
 #include "server/store/postgres/cube_statements.hpp"
 #include "server/store/postgres/statements.hpp"
 
+#include <algorithm>
 #include <map>
 
 namespace phi::store {
@@ -77,8 +78,25 @@ tally cube_tally::count_without(const std::set<int32_t>& damaged,
   auto add = [&](const auto& e) { builder.add(e); };
   for (auto day : damaged)
     each_row_of(db_, counted_rows_of_day, times_of(day), add);
-  each_row(db_, read_uncounted(db_, uncounted), add);
+  each_row(db_, uncounted_of(query.range), add);
   return builder.take();
+}
+
+/// Read once in a question, which may ask for each of its days.
+std::vector<uncounted_rows> cube_tally::uncounted_of(const statistics::slot_range& range) {
+  if (!lines_)
+    lines_ = read_uncounted(db_, uncounted);
+  constexpr int64_t far = 10'000'000'000; // slots, whose times 64 bits can hold
+  const auto begin = std::clamp(range.begin, -far, far) * statistics::slot_us;
+  const auto end = std::clamp(range.end, -far, far) * statistics::slot_us;
+  std::vector<uncounted_rows> out;
+  for (auto line : *lines_) {
+    line.first_us = std::max(line.first_us, begin);
+    line.last_us = std::min(line.last_us, end - 1);
+    if (line.first_us <= line.last_us)
+      out.push_back(line);
+  }
+  return out;
 }
 
 bool cube_tally::add_kept(int64_t id, statistics::tally_builder& to) {

@@ -6,6 +6,7 @@
 #include "server/statistics/tally_builder.hpp"
 #include "server/store/postgres/cube_rows.hpp"
 
+#include <optional>
 #include <set>
 #include <unordered_map>
 
@@ -18,7 +19,10 @@ public:
   explicit cube_tally(postgres_connection& db) : db_(db) {}
 
   /// A question begins.
-  void begin() { ++question_; }
+  void begin() {
+    ++question_;
+    lines_.reset();
+  }
   /// The connection is another one: maybe to another state of the database.
   void forget();
 
@@ -33,6 +37,7 @@ private:
   };
   statistics::tally count_without(const std::set<int32_t>& damaged,
                                   const statistics::tally_query& query);
+  std::vector<uncounted_rows> uncounted_of(const statistics::slot_range& range);
   bool add_kept(int64_t id, statistics::tally_builder& to);
   void keep(int64_t id, statistics::cube cube);
 
@@ -40,6 +45,7 @@ private:
   std::unordered_map<int64_t, kept_cube> kept_;
   size_t kept_bytes_ = 0;
   uint64_t question_ = 0;
+  std::optional<std::vector<uncounted_rows>> lines_; ///< in this question, once they were read
 };
 
 /// The counts against all rows from a UTC day on: whatever can be counted. `rows`: the same

@@ -96,6 +96,37 @@ statuses_left read_statuses(postgres_connection& db, const std::vector<postgres_
   return out;
 }
 
+/// Which of the extremes of what is dealt out have a place.
+struct kept_extremes {
+  bool least = false;
+  bool most = false;
+};
+
+/// Takes the durations of `timed` events out of `all`, so that sum, least and most stay what they
+/// were together. Of one event all three are the same: the first take the extremes, for others'
+/// sums leave room for them; more than one have a fair share, rounded down, between both.
+void take_durations(count_sums& all, uint64_t timed, kept_extremes& kept, count_sums& to) {
+  to.timed = timed;
+  if (timed == 0)
+    return;
+  to.min_us = all.min_us;
+  to.max_us = all.max_us;
+  if (timed == all.timed) {
+    to.sum_us = all.sum_us;
+  } else if (timed > 1 || (kept.most && kept.least)) {
+    to.sum_us = all.sum_us * timed / all.timed;
+    kept = {true, true};
+  } else {
+    auto& extreme = kept.most ? kept.least : kept.most;
+    to.sum_us = static_cast<uint64_t>(kept.most ? all.min_us : all.max_us);
+    extreme = true;
+  }
+  if (timed == 1)
+    to.min_us = to.max_us = static_cast<int64_t>(to.sum_us);
+  all.timed -= timed;
+  all.sum_us -= to.sum_us;
+}
+
 /// A roll-up knows the class of a status; which statuses there were, another table knows, by
 /// feature. Nothing that can be asked tells them apart by more than that, so they are dealt out.
 void add_counts(postgres_connection& db, const std::vector<postgres_value>& slots, raw_cube& to) {
@@ -113,18 +144,11 @@ void add_counts(postgres_connection& db, const std::vector<postgres_value>& slot
                    .sum_us = (uint128{counted(row, 10)} << 32) + counted(row, 11),
                    .min_us = row.integer(12),
                    .max_us = row.integer(13)};
+    kept_extremes kept;
     auto deal = [&](int32_t status, uint64_t n) {
-      count_sums some{.n = n,
-                      .timed = std::min(n, all.timed),
-                      .sum_us = all.sum_us,
-                      .min_us = all.min_us,
-                      .max_us = all.max_us};
-      if (some.timed > 0)
-        all.sum_us = 0;
-      else
-        some.sum_us = 0;
+      count_sums some{.n = n};
+      take_durations(all, std::min(n, all.timed), kept, some);
       all.n -= n;
-      all.timed -= some.timed;
       key.status = status;
       to.add(key, slot, some);
     };

@@ -114,6 +114,8 @@ private:
     db_.set_limit(limit + defaults::reader_grace);
     // One snapshot: all parts of an answer see the same data.
     db_.queue("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+    // No day may be dropped between the lines of its rows and the rows.
+    db_.queue("LOCK TABLE ONLY event IN ACCESS SHARE MODE");
     db_.queue("SET LOCAL statement_timeout = "
               + std::to_string(std::max<int64_t>(limit.count(), 1)));
     db_.run_queued();

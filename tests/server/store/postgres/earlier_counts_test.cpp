@@ -84,6 +84,22 @@ TEST_CASE("PostgreSQL: counts of an earlier schema are made of its rows, and of 
   on.events = random.some(1500);
   for (auto& e : on.events) // as it was, a sum ended there
     e.duration_us = std::min<int64_t>(e.duration_us, 1'000'000'000'000);
+  // Several statuses of a class on one route in one slot, of which a roll-up knows only the sums.
+  auto dense = [&](const std::string& route, int32_t status, int64_t duration_us) {
+    event e;
+    e.time_us = -90'000'000'000;
+    e.feature = "dense";
+    e.route = route;
+    e.status = status;
+    e.duration_us = duration_us;
+    on.events.push_back(e);
+  };
+  for (int32_t status : {200, 200, 201, 201})
+    dense("/four", status, 50'000);
+  dense("/two", 200, 50'000);
+  dense("/two", 201, 60'000);
+  for (auto [status, ms] : {std::pair{401, 1}, {404, 2}, {410, 9}, {403, 4}, {403, 5}})
+    dense("/five", status, ms * 1000);
   make_earlier(on, on.events);
   // Of day -2 all rows are gone, of day 0 some.
   on.server.ask("DELETE FROM event WHERE time_us < -86400000000");
