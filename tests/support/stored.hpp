@@ -17,6 +17,7 @@ std::map<std::string, int> stored_actions(const question& ask, const std::string
 
 /// Whether the cubes say what the rows say that they should hold. An explanation when not.
 std::string count_mismatch(const question& ask);
+std::string count_mismatch(const question& ask, bool sqlite);
 
 /// An explanation when the two queries do not give the same number.
 std::string difference(const question& ask, const std::string& what, const std::string& rows,

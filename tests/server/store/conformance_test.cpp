@@ -269,7 +269,7 @@ TEST_CASE("sums of durations never overflow: the counts go on, summary and verif
     CHECK(asked(verification)["ok"] == true);
     CHECK(commits({slow(3, huge - 7, "g")}) == 1);
     CHECK(asked(verification)["ok"] == true);
-    CHECK(mean_ms("f") == doctest::Approx(huge / 1000.0));
+    CHECK(mean_ms("f") == doctest::Approx(static_cast<double>(huge) / 1000.0));
     CHECK(commits({slow(4, 10), slow(5, huge), make_event(6)}) == 3);
     CHECK(commits({slow(7, 10)}) == 1);
     CHECK(commits({slow(8, 7, "g")}) == 1);
