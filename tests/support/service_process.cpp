@@ -145,7 +145,7 @@ void service_process::launch(bool wait_until_ready) {
   ::close(log);
   if (!wait_until_ready)
     return;
-  if (!wait_for_log("supervisor is ready"))
+  if (!wait_for_log("supervisor is ready", std::chrono::seconds{60}))
     throw std::runtime_error("the service did not become ready:\n" + this->log());
   port_ = port_in(this->log());
 }
