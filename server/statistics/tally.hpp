@@ -71,6 +71,14 @@ struct tally {
   uint64_t addresses = 0;
 
   bool operator==(const tally&) const = default;
+
+  /// Of all combinations.
+  sums total() const {
+    sums out;
+    for (const auto& [combination, some] : counts)
+      out.add(some);
+    return out;
+  }
 };
 
 /// One state of the counts, for as long as a question is answered.

@@ -23,13 +23,6 @@ std::vector<postgres_value> times_of(int32_t day) {
   return {postgres_value::number(day * day_us), postgres_value::number((day + 1) * day_us)};
 }
 
-tally::sums all_sums(const tally& counted) {
-  tally::sums out;
-  for (const auto& [key, sums] : counted.counts)
-    out.add(sums);
-  return out;
-}
-
 template <class Key>
 wide_number total(const std::map<Key, uint64_t>& numbers) {
   wide_number out = 0;
@@ -147,7 +140,7 @@ std::vector<statistics::compared> compare_counts(statistics::row_source& rows, c
   auto& row = rows.ask(sums_of_rows, {from_day});
   row.step();
   auto counted = counts.count(everything);
-  auto sums = all_sums(counted);
+  auto sums = counted.total();
   return {
     {"events", row.integer(0), wide_number{sums.n}},
     {"errors", row.integer(1), wide_number{sums.errors}},

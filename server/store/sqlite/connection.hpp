@@ -133,4 +133,10 @@ private:
   sqlite3_stmt* handle_ = nullptr;
 };
 
+/// A statement keeps its view of the data until it is reset.
+struct reset_at_end {
+  statement& used;
+  ~reset_at_end() { used.reset(); }
+};
+
 } // namespace phi::store

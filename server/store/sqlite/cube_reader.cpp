@@ -17,13 +17,6 @@ constexpr int64_t most_kept_rows = 1 << 16;
 
 constexpr int64_t all_rows = std::numeric_limits<int64_t>::max();
 
-statistics::tally::sums all_sums(const statistics::tally& counted) {
-  statistics::tally::sums out;
-  for (const auto& [key, sums] : counted.counts)
-    out.add(sums);
-  return out;
-}
-
 template <class Key>
 statistics::wide_number total(const std::map<Key, uint64_t>& numbers) {
   statistics::wide_number out = 0;
@@ -125,13 +118,12 @@ std::vector<statistics::compared> compare_counts(sqlite_connection& db, cube_rea
   using statistics::tally;
   using statistics::wide_number;
   return {
-    same("events", [](const tally& counted) { return wide_number{all_sums(counted).n}; }),
-    same("errors", [](const tally& counted) { return wide_number{all_sums(counted).errors}; }),
+    same("events", [](const tally& counted) { return wide_number{counted.total().n}; }),
+    same("errors", [](const tally& counted) { return wide_number{counted.total().errors}; }),
     same("statuses", [](const tally& counted) { return total(counted.statuses); }),
     same("instances", [](const tally& counted) { return total(counted.instances); }),
     same("durations", [](const tally& counted) { return total(counted.latencies); }),
-    same("microseconds",
-         [](const tally& counted) { return wide_number(all_sums(counted).sum_us); }),
+    same("microseconds", [](const tally& counted) { return wide_number(counted.total().sum_us); }),
     same("users", [](const tally& counted) { return wide_number{counted.users}; }),
     same("addresses", [](const tally& counted) { return wide_number{counted.addresses}; }),
   };

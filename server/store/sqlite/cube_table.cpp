@@ -8,12 +8,6 @@
 namespace phi::store {
 namespace {
 
-/// Statements keep their view of the data until they are reset.
-struct reset_at_end {
-  statement& used;
-  ~reset_at_end() { used.reset(); }
-};
-
 int64_t first_id(int64_t day) {
   return cube_id(static_cast<int32_t>(day), 0);
 }

@@ -55,11 +55,6 @@ std::vector<T> copied(std::string_view bytes) {
   return out;
 }
 
-struct reset_at_end {
-  statement& used;
-  ~reset_at_end() { used.reset(); }
-};
-
 /// Where a digest belongs: in which part of a filter, and which bits of it.
 struct filter_key {
   explicit filter_key(const digest& key) {
