@@ -248,6 +248,8 @@ void give_up_batch(self_ptr self, error_code why) {
   state.under_way->at = stage::given_up;
   auto& cut = state.under_way->cut;
   bool abandoned = cut.batch->abandon();
+  // Whatever this try comes to: an earlier one may have committed it.
+  bool not_stored = abandoned && !state.under_way->in_doubt;
   answers out;
   for (size_t i = 0; i < cut.fates.size(); ++i) {
     if (cut.fates[i] != fate::awaited)
@@ -255,7 +257,7 @@ void give_up_batch(self_ptr self, error_code why) {
     const auto& request = cut.batch->requests[i];
     cut.fates[i] = abandoned ? fate::given_up : fate::unknown;
     out.add(std::exchange(cut.waiting[i], nullptr), request.to,
-            refusal(state, abandoned ? why : error_code::outcome_unknown));
+            refusal(state, not_stored ? why : error_code::outcome_unknown));
     if (abandoned)
       state.ledger.refuse(event_count(request));
   }

@@ -232,3 +232,33 @@ TEST_CASE("given up by a fast stop while there is a spool: what was taken is spo
   CHECK(h.ledger().spooled == 3);
   CHECK(h.ledger().settled());
 }
+
+TEST_CASE("given up at the store that took the place of one that died in its COMMIT: unknown") {
+  for (bool in_commit : {true, false}) {
+    CAPTURE(in_commit);
+    virtual_system on;
+    one_batch h{on, false};
+    if (in_commit)
+      h.begin_commit();
+    h.restart_store();
+    REQUIRE(h.batches->size() == 2);
+    SUBCASE("it is silent") {
+      h.overdue();
+      CHECK(h.outcome().error
+            == (in_commit ? error_code::outcome_unknown : error_code::store_unavailable));
+    }
+    SUBCASE("the stop is fast") {
+      h.stop(stop_mode::fast);
+      CHECK(h.outcome().error == (in_commit ? error_code::outcome_unknown : error_code::stopping));
+    }
+    CHECK_FALSE(h.batches->back()->begin_commit());
+    h.answer(*h.batches->back(), error_code::store_unavailable);
+    on.advance(300ms); // what was taken is tried again
+    REQUIRE(h.batches->size() == 3);
+    h.answer();
+    CHECK(h.ledger().stored == 2);
+    CHECK(h.ledger().rejected == 1);
+    CHECK(h.ledger().settled());
+    CHECK_FALSE(h.replies->twice);
+  }
+}
