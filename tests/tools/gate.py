@@ -134,8 +134,11 @@ def all_steps(quick):
     soak = Step(f"random faults for {SOAK_MINUTES} minutes",
                 ["build/test/tests/soak_drill", "--minutes", str(SOAK_MINUTES), "--seed", str(SOAK_SEED)])
     recipes = Step("the recipes of CONTRIBUTING.md", ["python3", "tests/tools/recipes_test.py"], idle=True)
+    models = Step("the models of the stop and of the hand-over", ["python3", "tests/model/check.py"], idle=True)
+    conformance = Step("the service's stops, held against the model",
+                       ["python3", "tests/model/conformance_test.py", "build/test/server/phi-backend"])
     bench = Step("the benchmarks, on a few events", ["python3", "tests/tools/bench_test.py", "build/test"])
-    return first + plain + systemd + [soak, recipes, bench] + steps_of("asan") + steps_of("tsan") + [fuzz]
+    return first + plain + systemd + [soak, recipes, models, conformance, bench] + steps_of("asan") + steps_of("tsan") + [fuzz]
 
 
 def all_builds(quick):
