@@ -4,7 +4,9 @@
 
 #include <http_parser.h>
 
+#include <algorithm>
 #include <cstring>
+#include <string_view>
 #include <strings.h>
 #include <utility>
 
@@ -39,6 +41,7 @@ struct request_framing::parser {
     now = stage::header;
     uri = header = count = body = 0;
     in_value = expect_field = wants_continue = false;
+    head.clear();
     return 0;
   }
 
@@ -75,7 +78,7 @@ struct request_framing::parser {
 
   int headers_complete() {
     if (machine.http_major != 1)
-      return fail(error_code::bad_http);
+      return fail(error_code::unsupported_version);
     if (machine.http_minor == 0)
       wants_continue = false; // RFC 9110, section 10.1.1
     bool has_length = machine.content_length != UINT64_MAX;
@@ -96,11 +99,30 @@ struct request_framing::parser {
     return 0;
   }
 
+  /// Why the machine has stopped: `request`, its bytes that have come now; `taken` of them, what
+  /// the machine has taken since it went on.
+  error_code why(std::string_view request, std::string_view taken) {
+    if (error != error_code::none)
+      return error;
+    if (HTTP_PARSER_ERRNO(&machine) == HPE_INVALID_METHOD) {
+      request.remove_prefix(std::min(request.find_first_not_of("\r\n"), request.size()));
+      auto end = request.find("\r\n");
+      auto line = request.substr(0, end);
+      if (end == request.npos || !strict_lines::is_request_line(line))
+        return error_code::bad_http;
+      return line.ends_with(" HTTP/1.1") || line.ends_with(" HTTP/1.0")
+               ? error_code::unknown_method
+               : error_code::unsupported_version; // as of HTTP/2's first line
+    }
+    return lines.feed(taken) ? error_code::bad_http : lines.why();
+  }
+
   const framing_limits& limits;
   http_parser machine{};
   http_parser_settings callbacks{};
   stage now = stage::between;
   error_code error = error_code::none;
+  std::string head; ///< of the request that comes in, as far as it came before these bytes
   size_t uri = 0, header = 0, count = 0, body = 0;
   strict_lines lines;
   bool in_value = false, expect_field = false, wants_continue = false;
@@ -124,10 +146,10 @@ request_framing::verdict request_framing::feed(const char* data, size_t size) {
     at += http_parser_execute(&p.machine, &p.callbacks, data + at, size - at);
     bool ended = HTTP_PARSER_ERRNO(&p.machine) == HPE_PAUSED;
     if (!ended && HTTP_PARSER_ERRNO(&p.machine) != HPE_OK)
-      return {last_end, p.error == error_code::none ? error_code::bad_http : p.error};
+      return {last_end, p.why({data + last_end, size - last_end}, {data + from, at - from})};
     // Both must find the same end.
     if (!p.lines.feed({data + from, at - from}) || (ended && !p.lines.between()))
-      return {last_end, error_code::bad_http};
+      return {last_end, p.lines.why()};
     // Here, because RESTinio does not tell its handler the version of a request.
     if (p.lines.lacks_host())
       return {last_end, error_code::missing_host};
@@ -141,7 +163,11 @@ request_framing::verdict request_framing::feed(const char* data, size_t size) {
       return {size, error_code::none};
   }
   bool waits_for_body = p.now == stage::body && last_end == 0 && p.body == 0;
-  return {size, error_code::none, waits_for_body && std::exchange(p.wants_continue, false)};
+  if (waits_for_body && std::exchange(p.wants_continue, false))
+    return {size, error_code::none, true, p.head.append(data, size)};
+  if (p.now == stage::header)
+    p.head.append(data + last_end, size - last_end);
+  return {size};
 }
 
 } // namespace phi::http

@@ -54,7 +54,14 @@ TEST_CASE("framing: limits and broken bytes are found, however they are cut") {
     {"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n33\r\n"
        + std::string(51, 'a'),
      error_code::body_too_large},
-    {"GET / HTTP/2.0\r\nHost: t\r\n\r\n", error_code::bad_http},
+    {"GET / HTTP/2.0\r\nHost: t\r\n\r\n", error_code::unsupported_version},
+    {"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+     error_code::unsupported_transfer_coding},
+    {"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: gzip\r\n\r\n", error_code::bad_http},
+    {"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked, chunked\r\n\r\n",
+     error_code::bad_http},
+    {"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked, gzip\r\n\r\n",
+     error_code::bad_http},
     {"nonsense\r\n\r\n", error_code::bad_http},
     {"GET / HTTP/1.1\r\nbad name: 1\r\n\r\n", error_code::bad_http},
   };
@@ -63,6 +70,19 @@ TEST_CASE("framing: limits and broken bytes are found, however they are cut") {
       CAPTURE(row.text);
       CHECK(feed(row.text, step).first == row.expected);
     }
+}
+
+TEST_CASE("framing: a method that nobody knows is told from nonsense") {
+  const std::string good = "GET /a HTTP/1.1\r\nHost: t\r\n\r\n";
+  for (const auto& before : {std::string{}, std::string{"\r\n"}, good}) {
+    CHECK(feed(before + "BREW / HTTP/1.1\r\nHost: t\r\n\r\n", 1000).first
+          == error_code::unknown_method);
+    CHECK(feed(before + "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 1000).first
+          == error_code::unsupported_version);
+    for (const auto* nonsense : {"nonsense\r\n\r\n", "BREW /\r\n\r\n", "BREW / FTP/1.1\r\n\r\n",
+                                 "B(EW / HTTP/1.1\r\n\r\n", "BREW / HTTP/1.1"})
+      CHECK(feed(before + nonsense, 1000).first == error_code::bad_http);
+  }
 }
 
 TEST_CASE("framing: what comes before the broken request passes, the rest does not") {
@@ -183,7 +203,9 @@ TEST_CASE("framing: knows its stage, and sees Expect: 100-continue") {
   machine.feed("POST / HT", 9);
   CHECK(machine.now() == stage::header);
   std::string rest = "TP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
-  CHECK(machine.feed(rest.data(), rest.size()).wants_continue);
+  auto verdict = machine.feed(rest.data(), rest.size());
+  CHECK(verdict.wants_continue);
+  CHECK(verdict.head == "POST / HT" + rest); // however it was cut
   CHECK(machine.now() == stage::body);
   CHECK_FALSE(machine.feed("ab", 2).wants_continue);
   CHECK(machine.now() == stage::between);
