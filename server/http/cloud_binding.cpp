@@ -27,23 +27,17 @@ std::string without_quotes(std::string_view value) {
   return out;
 }
 
-/// Nothing: an escape is broken, or the text is no UTF-8.
+/// Nothing: the text is no UTF-8. A % without two digits is one that its sender did not encode.
 std::optional<std::string> decoded(std::string_view value) {
   std::string out;
   auto text = without_quotes(value);
   for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out += text[i];
-      continue;
-    }
     unsigned byte = 0;
     const char* digits = text.data() + i + 1;
     const char* end = digits + std::min<size_t>(2, text.size() - i - 1);
-    if (auto [stop, error] = std::from_chars(digits, end, byte, 16);
-        error != std::errc{} || stop != digits + 2)
-      return std::nullopt;
-    out += static_cast<char>(byte);
-    i += 2;
+    bool encoded = text[i] == '%' && std::from_chars(digits, end, byte, 16).ptr == digits + 2;
+    out += encoded ? static_cast<char>(byte) : text[i];
+    i += encoded ? 2 : 0;
   }
   if (!simdjson::validate_utf8(out.data(), out.size()))
     return std::nullopt;
@@ -70,8 +64,7 @@ cloud_attributes decode(std::span<const raw_cloud_attribute> fields) {
     auto text = decoded(field.value);
     if (!text)
       return {.error = error_code::nothing_valid,
-              .detail =
-                std::string{prefix} + name + " holds a broken %-escape, or text that is not UTF-8"};
+              .detail = std::string{prefix} + name + " holds text that is not UTF-8"};
     out.list.push_back({std::move(name), std::move(*text)});
   }
   return out;

@@ -77,8 +77,8 @@ struct request_framing::parser {
   }
 
   int headers_complete() {
-    if (machine.http_major != 1)
-      return fail(error_code::unsupported_version);
+    if (machine.http_major != 1) // 0: the line names no version
+      return fail(machine.http_major == 0 ? error_code::bad_http : error_code::unsupported_version);
     if (machine.http_minor == 0)
       wants_continue = false; // RFC 9110, section 10.1.1
     bool has_length = machine.content_length != UINT64_MAX;

@@ -11,7 +11,7 @@ async function transport({ headers, body }) {
   console.log(answer.status, await answer.text());
 }
 
-const event = (id, more) => new CloudEvent({ id, type: "com.example.order", source: "/shop/ä", ...more });
+const event = (id, more) => new CloudEvent({ id, type: "com.example.order", source: "/shop?x=1", ...more });
 const data = { status: 200, durationMs: 12.5, order: { number: 7 } };
 const events = [
   event("1", { data, time: new Date().toISOString(), subject: "order 7" }),

@@ -89,7 +89,7 @@ TEST_CASE("Node: fetch on connections that are kept" * doctest::skip(lacks("node
   temp_dir dir;
   service_process service{dir.path(), quiet};
   auto url = events_of(address_of(service));
-  auto sent = run_program({"node", source_path("tests/e2e/fetch_client.mjs"), url, "400"});
+  auto sent = shell("node " + source_path("tests/e2e/fetch_client.mjs") + " " + url + " 400");
   CAPTURE(sent.err);
   CHECK(sent.out == "400\n");
   CHECK(service.stop().code == 0);
@@ -99,16 +99,16 @@ TEST_CASE("Node: fetch on connections that are kept" * doctest::skip(lacks("node
 TEST_CASE("the CloudEvents SDK for JavaScript: the same events in all modes count once"
           * doctest::skip(lacks("node") || lacks("npm"))) {
   temp_dir dir;
-  auto got = run_program({"npm", "install", "--prefix", dir.path("sdk"), "--no-audit", "--no-fund",
-                          "--ignore-scripts", "--loglevel=error", "cloudevents@10.0.0"});
+  auto got = shell("npm install --prefix " + dir.path("sdk")
+                   + " --no-audit --no-fund --ignore-scripts --loglevel=error cloudevents@10.0.0");
   if (got.code != 0) {
     MESSAGE("skipped: npm cannot install the SDK: " << got.err.substr(0, got.err.find('\n')));
     return;
   }
   service_process service{dir.path(), quiet};
   auto url = events_of(address_of(service));
-  auto sent =
-    run_program({"node", source_path("tests/e2e/cloudevents_client.mjs"), dir.path("sdk"), url});
+  auto sent = shell("node " + source_path("tests/e2e/cloudevents_client.mjs") + " "
+                    + dir.path("sdk") + " " + url);
   CAPTURE(sent.err);
   auto line = [](int stored, int duplicates) {
     return "200 {\"stored\":" + std::to_string(stored) + ",\"duplicates\":"
