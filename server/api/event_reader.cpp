@@ -22,6 +22,9 @@ bool is_blank(std::string_view text) {
 constexpr std::string_view hint_for_array =
   "an array of events is sent as application/json, not a line each";
 
+/// To find a fault takes a hundred times as long as to read on: this much is some milliseconds.
+constexpr size_t most_to_search = 1 << 20;
+
 } // namespace
 
 class event_reader::work {
@@ -47,7 +50,7 @@ public:
     dom::element root;
     if (json)
       if (auto code = parse(body, root))
-        return whole(code_of(code), what_is_wrong(code, body));
+        return whole(code_of(code), fault_of(code, body));
     keep(builder_.begin(now_us, body.size())
          && cloud_.read(attributes, json ? std::optional{root} : std::nullopt,
                         data == cloud_data::json ? std::string_view{} : body));
@@ -81,6 +84,7 @@ private:
   void begin(int64_t now_us, kind read_as) {
     now_us_ = now_us;
     kind_ = read_as;
+    left_to_search_ = most_to_search;
     index_ = 0;
     out_ = {};
   }
@@ -121,13 +125,13 @@ private:
       return whole(code_of(code), is_lines(body)
                                     ? "these are several values, a line each: send them as "
                                       "application/x-ndjson"
-                                    : what_is_wrong(code, body));
+                                    : fault_of(code, body));
     if (parts->size() > most)
       return too_many();
     for (auto part : *parts) {
       auto wrong = add_part(static_cast<size_t>(part.data() - body.data()), part.size(), 0);
       if (wrong && !is_about_value(wrong, part)) // then it is no JSON at all
-        return whole(code_of(wrong), what_is_wrong(wrong, body));
+        return whole(code_of(wrong), fault_of(wrong, body));
     }
     return std::move(out_);
   }
@@ -173,6 +177,13 @@ private:
     return parser_.parse(text_.data() + at, size, false).get(root);
   }
 
+  /// With the place in it, as long as not too much is searched for one body.
+  std::string fault_of(simdjson::error_code code, std::string_view text) {
+    bool search = text.size() <= left_to_search_;
+    left_to_search_ -= search ? text.size() : 0;
+    return what_is_wrong(code, text, search);
+  }
+
   read_events whole(error_code code, std::string detail) {
     return {.error = code, .detail = std::move(detail)};
   }
@@ -195,7 +206,7 @@ private:
     if (code == simdjson::SUCCESS)
       add(root, measured);
     else
-      keep(builder_.refuse(code_of(code), "", what_is_wrong(code, {text_.data() + at, size})));
+      keep(builder_.refuse(code_of(code), "", fault_of(code, {text_.data() + at, size})));
     return code;
   }
 
@@ -240,6 +251,7 @@ private:
   uint32_t index_ = 0;
   int64_t now_us_ = 0;
   kind kind_ = kind::plain;
+  size_t left_to_search_ = 0;
 };
 
 event_reader::event_reader(const event_limits& limits, const std::string& salt)

@@ -124,14 +124,14 @@ std::optional<size_t> place_of_fault(std::string_view text) {
   return finder.at;
 }
 
-std::string what_is_wrong(simdjson::error_code code, std::string_view text) {
+std::string what_is_wrong(simdjson::error_code code, std::string_view text, bool search) {
   if (code == simdjson::EMPTY)
     return "there is no JSON value";
   if (code == simdjson::DEPTH_ERROR)
     return "the JSON is nested deeper than " + std::to_string(deepest_json) + " levels";
   if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff"))
     return "the body is UTF-16; JSON is sent as UTF-8";
-  auto at = place_of_fault(text);
+  auto at = search ? place_of_fault(text) : std::nullopt;
   return kind_of_fault(code, text) + (at ? in_words(text, *at) : std::string{});
 }
 

@@ -19,8 +19,8 @@ error_code code_of(simdjson::error_code code);
 /// Whether a value in `text` is at fault, and not what divides it from the others.
 bool is_about_value(simdjson::error_code code, std::string_view text);
 
-/// The same in words, with the place where it is known: "..., at line 1, column 16, near ...".
-std::string what_is_wrong(simdjson::error_code code, std::string_view text);
+/// The same in words; `search`: with the place, for which the text is read once more, slowly.
+std::string what_is_wrong(simdjson::error_code code, std::string_view text, bool search = true);
 
 /// The place of the first byte in `text` that cannot be JSON, from 0; its size: more should follow.
 /// Nothing: another reader of JSON finds no fault.

@@ -11,6 +11,28 @@
 #include <utility>
 
 namespace phi::http {
+namespace {
+
+/// Of the lines of a request.
+bool expects_continue(std::string_view head) {
+  constexpr std::string_view name = "expect:";
+  constexpr std::string_view value = "100-continue";
+  for (size_t at = 0; at < head.size();) {
+    auto end = std::min(head.find("\r\n", at), head.size());
+    auto line = head.substr(at, end - at);
+    at = end + 2;
+    if (line.size() < name.size() + value.size()
+        || strncasecmp(line.data(), name.data(), name.size()) != 0)
+      continue;
+    line.remove_prefix(std::min(line.find_first_not_of(" \t", name.size()), line.size()));
+    line = line.substr(0, line.find_last_not_of(" \t") + 1);
+    if (line.size() == value.size() && strncasecmp(line.data(), value.data(), value.size()) == 0)
+      return true;
+  }
+  return false;
+}
+
+} // namespace
 
 struct request_framing::parser {
   explicit parser(const framing_limits& l) : limits(l) {
@@ -55,7 +77,7 @@ struct request_framing::parser {
     return header > limits.header_bytes ? fail(error_code::header_too_large) : 0;
   }
 
-  // A name may come in pieces; only "Expect" interests us, and one that comes in pieces is let be.
+  // Only "Expect" interests us; where it comes in pieces, it is looked for once the head is whole.
   int field(const char* at, size_t n) {
     if (in_value || count == 0) {
       if (++count > limits.header_count)
@@ -95,8 +117,20 @@ struct request_framing::parser {
 
   int complete() {
     now = stage::between;
+    std::string{}.swap(head);       // a connection that waits keeps no memory
     http_parser_pause(&machine, 1); // so that the end of each message is known
     return 0;
+  }
+
+  /// Whether the request, whose head ends in these bytes unless it had ended before, asks for
+  /// "100 Continue". Its head is whole then.
+  bool asks_to_continue(const char* data, size_t size, stage before) {
+    bool asks = std::exchange(wants_continue, false);
+    bool in_pieces = before == stage::header && machine.http_minor > 0;
+    if (!asks && !in_pieces)
+      return false;
+    head.append(data, size);
+    return asks || expects_continue(head);
   }
 
   /// Why the machine has stopped: `request`, its bytes that have come now; `taken` of them, what
@@ -139,6 +173,7 @@ request_framing::stage request_framing::now() const {
 
 request_framing::verdict request_framing::feed(const char* data, size_t size) {
   auto& p = *parser_;
+  auto before = p.now;
   size_t at = 0;
   size_t last_end = 0;
   while (at < size) {
@@ -162,9 +197,9 @@ request_framing::verdict request_framing::feed(const char* data, size_t size) {
     if (p.machine.upgrade && p.now == stage::between)
       return {size, error_code::none};
   }
-  bool waits_for_body = p.now == stage::body && last_end == 0 && p.body == 0;
-  if (waits_for_body && std::exchange(p.wants_continue, false))
-    return {size, error_code::none, true, p.head.append(data, size)};
+  if (p.now == stage::body && last_end == 0 && p.body == 0
+      && p.asks_to_continue(data, size, before))
+    return {size, error_code::none, true, p.head};
   if (p.now == stage::header)
     p.head.append(data + last_end, size - last_end);
   return {size};

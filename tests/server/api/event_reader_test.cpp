@@ -118,6 +118,19 @@ TEST_CASE("events: a whole number may be written with a point; a time as a numbe
         == "expected a text: for this number \"2023-11-14T22:13:20Z\"");
 }
 
+TEST_CASE("events: faults are placed for a while, and then only named") {
+  auto large = limits();
+  large.event_bytes = 1 << 20;
+  event_reader reader{large, ""};
+  auto bad = "{\"a\":\"" + std::string(400'000, 'x') + "\",}\n";
+  auto read = reader.read_ndjson(bad + bad + bad + "{,}\n" + bad, now_us);
+  REQUIRE(read.rejected.size() == 5);
+  CHECK(read.rejected[1].message == "the JSON is malformed, at line 1, column 400009: }");
+  CHECK(read.rejected[2].message == "the JSON is malformed");
+  CHECK(read.rejected[3].message == "the JSON is malformed, at line 1, column 2: ,}");
+  CHECK(read.rejected[4].message == "the JSON is malformed");
+}
+
 TEST_CASE("events: lines sent as one value, and an array sent as lines, are told apart") {
   event_reader reader{limits(), ""};
   CHECK(reader.read_json("{\"feature\":\"a\"}\r\n{\"feature\":\"b\"}\r\n", now_us).detail

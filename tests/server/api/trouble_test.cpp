@@ -78,9 +78,9 @@ TEST_CASE("trouble with a time: each has its own sentence") {
     {"2026-01-31T12:00:00 UTC", "the zone must be Z for UTC, or an offset such as +01:00"},
     {"2026-01-31T12:00:00+25:00", "the zone must be Z for UTC, or an offset such as +01:00"},
   };
-  for (const auto& [text, said] : rows) {
-    CAPTURE(text);
-    CHECK(what_is_wrong_with_time(text) == said);
+  for (const auto& row : rows) {
+    CAPTURE(row.text);
+    CHECK(what_is_wrong_with_time(row.text) == row.said);
   }
   for (double number : {1.7e9, 1.7e12, 1.7e15, 1.7e18})
     CHECK(what_is_wrong_with_time(number)
@@ -117,8 +117,8 @@ TEST_CASE("trouble with a zone: abbreviations, offsets, cities, and a plus that 
     {"xqzwv", "unknown time zone, expected an IANA name such as Europe/Berlin"},
     {std::string(5000, 'x'), "unknown time zone, expected an IANA name such as Europe/Berlin"},
   };
-  for (const auto& [name, said] : rows) {
-    CAPTURE(name);
-    CHECK(what_is_wrong_with_zone(name) == said);
+  for (const auto& row : rows) {
+    CAPTURE(row.name);
+    CHECK(what_is_wrong_with_zone(row.name) == row.said);
   }
 }

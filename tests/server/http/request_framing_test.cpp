@@ -196,6 +196,27 @@ TEST_CASE("framing: HTTP/1.1 needs a Host, 1.0 does not, each request for itself
   CHECK_FALSE(machine.feed(old_ask.data(), old_ask.size()).wants_continue);
 }
 
+TEST_CASE("framing: Expect is seen, however it is cut, and only where it is one") {
+  auto asks = [](const std::string& head, size_t cut) {
+    request_framing machine{framing};
+    bool first = machine.feed(head.data(), cut).wants_continue;
+    auto verdict = machine.feed(head.data() + cut, head.size() - cut);
+    CHECK_FALSE(first);
+    CHECK(verdict.error == error_code::none);
+    CHECK((!verdict.wants_continue || verdict.head == head));
+    return verdict.wants_continue;
+  };
+  const std::string end = "Content-Length: 2\r\n\r\n";
+  const std::string start = "POST / HTTP/1.1\r\nHost: t\r\n";
+  for (size_t cut = 1; cut < start.size() + 20; ++cut) {
+    CAPTURE(cut);
+    CHECK(asks(start + "eXpect: \t100-Continue \r\n" + end, cut));
+    CHECK_FALSE(asks(start + "X-Expect: 100-continue\r\n" + end, cut));
+    CHECK_FALSE(asks(start + "Expect: 100-continue2\r\n" + end, cut));
+    CHECK_FALSE(asks("POST / HTTP/1.0\r\nA: bcdefg\r\nExpect: 100-continue\r\n" + end, cut));
+  }
+}
+
 TEST_CASE("framing: knows its stage, and sees Expect: 100-continue") {
   request_framing machine{framing};
   using stage = request_framing::stage;
