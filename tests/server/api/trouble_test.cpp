@@ -1,6 +1,7 @@
 // What is said of a text that is no JSON, no time, no time zone.
 
 #include "server/api/json_trouble.hpp"
+#include "server/api/question_reader.hpp"
 #include "server/api/time_trouble.hpp"
 #include "server/api/zone_trouble.hpp"
 #include "tests/support/doctest.hpp"
@@ -87,6 +88,32 @@ TEST_CASE("trouble with a time: each has its own sentence") {
           == "expected a text: for this number \"2023-11-14T22:13:20Z\"");
   CHECK(what_is_wrong_with_time(-1.5)
         == "expected a text: for this number \"1969-12-31T23:59:58.5Z\"");
+}
+
+TEST_CASE("trouble with a parameter: what it is called elsewhere is known, where there is one") {
+  struct {
+    std::string path;
+    std::string name;
+    std::string said;
+  } const rows[] = {
+    {"/stats/daily", "from", "unknown parameter; did you mean start?"},
+    {"/stats/daily", "startDate", "unknown parameter; did you mean start?"},
+    {"/stats/daily", "until", "unknown parameter; did you mean end?"},
+    {"/stats/daily", "tz", "unknown parameter; did you mean timezone?"},
+    {"/stats/daily", "path", "unknown parameter; did you mean route?"},
+    {"/stats/summary", "limit", "unknown parameter; did you mean top?"},
+    {"/stats/daily/features", "limit",
+     "unknown parameter; there are start, end, timezone, feature"}, // top is not there
+    {"/stats/daily", "rout", "unknown parameter; did you mean route?"},
+    {"/cluster", "from", "unknown parameter; there is none here"},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.name);
+    auto read = read_question(*find_question(row.path), row.name + "=x", {"UTC", 366});
+    REQUIRE_FALSE(read.errors.empty());
+    CHECK(read.errors[0].pointer == row.name);
+    CHECK(read.errors[0].message == row.said);
+  }
 }
 
 TEST_CASE("trouble with a zone: abbreviations, offsets, cities, and a plus that became a space") {
