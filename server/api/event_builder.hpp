@@ -71,9 +71,9 @@ public:
     return refuse(code, from.text(), std::move(message));
   }
   /// Without an index.
-  problem_detail take_refusal() { return std::move(refusal_); }
+  problem_detail&& take_refusal() { return std::move(refusal_); }
   /// After `finish`.
-  event take_event() { return std::move(now_); }
+  event&& take_event() { return std::move(now_); }
 
 private:
   static uint32_t bit_of(event_field which) { return 1u << static_cast<uint32_t>(which); }

@@ -291,7 +291,8 @@ private:
     auto bytes = pending.head ? 0 : reply.body.size();
     write_answer(pending, std::move(reply), drain_.begun());
     if (wants_requests(settings_) && !pending.is_probe)
-      log_request(settings_, pending, status, bytes, own_requests_.client(pending));
+      log_request(settings_, pending.request->header().method().c_str(), pending, status, bytes,
+                  own_requests_.client(pending));
     if (!pending.is_probe)
       requests_.fetch_add(1, std::memory_order_relaxed);
     if (status == 503)
@@ -306,28 +307,27 @@ private:
 
   /// A whole answer for a request that RESTinio never sees.
   std::string refusal(error_code why, const connection_link& link) {
+    requests_.fetch_add(1, std::memory_order_relaxed);
     exchange nobody{.request_id = exchanges_.next_request_id()};
-    tell_of_refusal(why, link, nobody);
+    if (wants_requests(settings_))
+      log_refusal(settings_, why, link, nobody.request_id);
     return answer_text(nobody, problem_answer(nobody, why, describe_limit(why, settings_)));
   }
 
   /// The same for a request whose client waits before it sends the body.
   link_registry::early_answer early_refusal(std::string_view head, const connection_link& link) {
     auto [fields, request_id] = read_head(head);
-    exchange asked;
+    exchange asked{.began = link.request_began()};
     asked.request_id = exchange_table::acceptable(request_id) ? std::string{request_id}
                                                               : exchanges_.next_request_id();
     auto refused = handler_.refuse_early(fields, asked);
     if (!refused)
       return {};
-    tell_of_refusal(refused->code, link, asked);
-    return {refused->code, answer_text(asked, *refused)};
-  }
-
-  void tell_of_refusal(error_code why, const connection_link& link, const exchange& to) {
     requests_.fetch_add(1, std::memory_order_relaxed);
     if (wants_requests(settings_))
-      log_refusal(settings_, why, link, to.request_id);
+      log_request(settings_, fields.method, asked, refused->status, refused->body.size(),
+                  peer_of(link));
+    return {refused->code, answer_text(asked, *refused)};
   }
 
   // -- time -------------------------------------------------------------------------------------
