@@ -18,7 +18,9 @@ constexpr int64_t day_ms = 86'400'000;
   }
 
 const std::array keys{
-  PHI_KEY(server.host, "Address to listen on. Any other than loopback needs a token."),
+  PHI_KEY(
+    server.host,
+    "Address to listen on. Any other than loopback needs a token; localhost is 127.0.0.1 and ::1."),
   PHI_KEY(server.port, "Port to listen on; 0 lets the system pick one.", 0, 65535),
   PHI_KEY(server.state_dir,
           "Directory of phi.db and last-exit.json. Default: $STATE_DIRECTORY, else ./data."),
@@ -52,7 +54,8 @@ const std::array keys{
   PHI_KEY(server.trusted_proxies,
           "Addresses or networks (10.0.0.0/8) whose X-Forwarded-For is believed."),
   PHI_KEY(api.prefix, "Path before /events and /stats."),
-  PHI_KEY(cors.allowed_origins, "Origins that browsers may call from; \"*\" for any."),
+  PHI_KEY(cors.allowed_origins,
+          "Origins that browsers may call from, such as https://app.example; \"*\" for any."),
   PHI_KEY(
     auth.token,
     "Bearer token that events and questions need. Secret: best given by APP_AUTH_TOKEN_FILE."),

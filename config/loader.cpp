@@ -356,6 +356,19 @@ bool is_loopback(const std::string& host) {
   return host == "localhost" || is_loopback_address(host);
 }
 
+/// Whether a browser would send it so (RFC 6454, section 6.2): a scheme, a host, and a port where
+/// it is not the scheme's own; no path, not even "/".
+bool is_origin(std::string_view text) {
+  auto colon = text.find("://");
+  if (text == "*" || text == "null")
+    return true;
+  if (colon == text.npos || colon == 0)
+    return false;
+  auto host = text.substr(colon + 3);
+  return !host.empty() && host.find_first_of("/?#@ ") == host.npos
+         && std::none_of(text.begin(), text.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
+}
+
 /// Of all actors, in percent of shutdown.timeout_secs.
 int64_t sum_of_shares(config loaded) {
   int64_t sum = 0;
@@ -408,6 +421,10 @@ std::vector<config_problem> check_config(const config& c) {
   require(c.server.request_timeout_ms > c.stats.busy_timeout_ms,
           "server.request_timeout_ms must be more than stats.busy_timeout_ms,"
           " or requests give up before the store does");
+  for (const auto& origin : c.cors.allowed_origins)
+    require(is_origin(origin), "cors.allowed_origins = \"" + origin
+                                 + "\" is no origin as browsers send it: a scheme and a host in "
+                                   "small letters, and nothing behind, as in https://app.example");
   const auto& s = c.shutdown;
   if (c.resolved.storage == storage_kind::postgres) {
     require(!c.stats.postgres_url.empty(),

@@ -37,6 +37,7 @@ enum class endpoint_kind : uint8_t {
   live,
   ready,
   startup,
+  index, ///< which endpoints there are
 };
 
 /// A question is asked with a query string. Where it has `start` and `end`, these are the first and
@@ -119,6 +120,10 @@ inline constexpr std::array endpoints{
   endpoint{.path = "/health/startup",
            .help = "Whether the start is over",
            .kind = endpoint_kind::startup,
+           .needs = scope::none},
+  endpoint{.path = "/",
+           .help = "What there is to ask",
+           .kind = endpoint_kind::index,
            .needs = scope::none},
 };
 

@@ -11,6 +11,10 @@ using enum error_code;
 constexpr std::array table{
   error_facts{none, "none", 200, "no error"},
   error_facts{bad_http, "bad_http", 400, "The request is not valid HTTP/1.1"},
+  error_facts{unknown_method, "unknown_method", 501, "The method is not known here"},
+  error_facts{unsupported_version, "unsupported_version", 505, "Only HTTP/1 is understood"},
+  error_facts{unsupported_transfer_coding, "unsupported_transfer_coding", 501,
+              "The only transfer coding is chunked"},
   error_facts{bad_request_target, "bad_request_target", 400, "The request target is not valid"},
   error_facts{missing_host, "missing_host", 400, "The Host header is missing"},
   error_facts{uri_too_long, "uri_too_long", 414, "The request target is too long"},

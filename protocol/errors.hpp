@@ -10,6 +10,9 @@ enum class error_code : uint8_t {
   none,
   // A request that is wrong as a whole.
   bad_http,
+  unknown_method,
+  unsupported_version,
+  unsupported_transfer_coding,
   bad_request_target,
   missing_host,
   uri_too_long,

@@ -45,15 +45,6 @@ std::string problem_json(error_code code, std::string_view detail, std::string_v
   return dump(out);
 }
 
-std::string problem_answer(error_code code, std::string_view detail, std::string_view request_id) {
-  auto status = facts(code).http_status;
-  auto body = problem_json(code, detail, request_id);
-  return "HTTP/1.1 " + std::to_string(status) + " " + std::string{reason_phrase(status)}
-         + "\r\nConnection: close\r\nContent-Type: application/problem+json\r\nX-Request-Id: "
-         + std::string{request_id} + "\r\nContent-Length: " + std::to_string(body.size())
-         + "\r\n\r\n" + body;
-}
-
 std::vector<problem_detail> with_refused(std::vector<problem_detail> rejected,
                                          const std::vector<refused_event>& refused) {
   std::vector<problem_detail> out;
@@ -108,7 +99,9 @@ std::string_view reason_phrase(int status) {
     case 429: return "Too Many Requests";
     case 431: return "Request Header Fields Too Large";
     case 500: return "Internal Server Error";
+    case 501: return "Not Implemented";
     case 503: return "Service Unavailable";
+    case 505: return "HTTP Version Not Supported";
     default: return "Unknown";
   }
 }

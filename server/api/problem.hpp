@@ -24,9 +24,6 @@ struct problem_detail {
 std::string problem_json(error_code code, std::string_view detail, std::string_view request_id,
                          const std::vector<problem_detail>& errors = {});
 
-/// A whole HTTP answer with `Connection: close`, for requests that RESTinio never sees.
-std::string problem_answer(error_code code, std::string_view detail, std::string_view request_id);
-
 /// The body of a successful ingest answer. `rejected`: before the store saw the request.
 std::string ingest_json(const ingest_outcome& outcome, const std::vector<problem_detail>& rejected);
 

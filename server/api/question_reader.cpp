@@ -2,6 +2,8 @@
 
 #include "config/keys.hpp"
 #include "protocol/text/rfc3339.hpp"
+#include "server/api/parameter_names.hpp"
+#include "server/api/zone_trouble.hpp"
 #include "server/statistics/answers.hpp"
 #include "server/statistics/time_zones.hpp"
 
@@ -166,7 +168,8 @@ private:
     std::vector<std::string> known;
     for (const auto& row : endpoint_.parameters)
       known.emplace_back(row.name);
-    auto best = closest(name, known);
+    auto meant = meant_parameter(name);
+    auto best = find(meant) ? std::string{meant} : closest(name, known);
     if (known.empty())
       complain(name, "unknown parameter; there is none here");
     else
@@ -201,12 +204,7 @@ private:
   void take_zone(const endpoint_parameter& row, const std::string& value) {
     if (is_time_zone(value))
       return parameters_.put(row.name, value);
-    if (value.empty())
-      return complain(row.name, "the time zone is empty; give a name such as Europe/Berlin");
-    auto best = closest_time_zone(value);
-    complain(row.name, "unknown time zone"
-                         + (best.empty() ? ", expected an IANA name such as Europe/Berlin"
-                                         : "; did you mean " + best + "?"));
+    complain(row.name, what_is_wrong_with_zone(value));
   }
 
   void take_text(const endpoint_parameter& row, const std::string& value) {

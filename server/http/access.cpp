@@ -1,6 +1,7 @@
 #include "server/http/access.hpp"
 
 #include "protocol/text/rfc3339.hpp"
+#include "server/api/question_reader.hpp"
 #include "server/platform/digest.hpp"
 
 #include <optional>
@@ -61,12 +62,28 @@ bool is_administrator(std::string_view authorization, const config& settings,
          && admit(authorization, scope::admin, settings, tokens) == error_code::none;
 }
 
-std::string allowed_origin(std::string_view origin, const config& settings) {
-  if (!origin.empty())
-    for (const auto& allowed : settings.cors.allowed_origins)
-      if (allowed == "*" || allowed == origin)
-        return std::string{origin};
+std::string authorization_of_query(std::string_view query_string) {
+  if (query_string.find("access_token=") == query_string.npos)
+    return {};
+  auto list = api::parse_query_string(query_string);
+  if (list)
+    for (const auto& [name, value] : *list)
+      if (name == "access_token")
+        return "Bearer " + value;
   return {};
+}
+
+origin_grant grant_to_origin(std::string_view origin, const config& settings) {
+  auto out = origin_grant::no;
+  if (origin.empty())
+    return out;
+  for (const auto& allowed : settings.cors.allowed_origins) {
+    if (allowed == origin)
+      return origin_grant::by_name;
+    if (allowed == "*")
+      out = origin_grant::to_all;
+  }
+  return out;
 }
 
 } // namespace phi::http

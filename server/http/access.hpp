@@ -5,6 +5,7 @@
 #include "protocol/errors.hpp"
 #include "server/api/tokens.hpp"
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -22,7 +23,18 @@ error_code admit(std::string_view authorization, scope needed, const config& set
 bool is_administrator(std::string_view authorization, const config& settings,
                       const api::token_store& tokens);
 
-/// `origin` if it is allowed, else an empty text.
-std::string allowed_origin(std::string_view origin, const config& settings);
+/// The Authorization header of a request that brings its token as `access_token` in its query
+/// string (RFC 6750, section 2.3), as senders do who have no say over headers: a browser's beacons,
+/// webhooks. Only to send events with: what stands in an address is seen by many. Empty: no token.
+std::string authorization_of_query(std::string_view query_string);
+
+enum class origin_grant : uint8_t {
+  no,
+  to_all, ///< by "*"
+  by_name,
+};
+
+/// Whether pages of this origin may call from a browser.
+origin_grant grant_to_origin(std::string_view origin, const config& settings);
 
 } // namespace phi::http

@@ -30,11 +30,10 @@ bool wants_requests(const config& settings) {
   return log_wants(level_of(settings));
 }
 
-void log_request(const config& settings, const exchange& answered, int status, size_t bytes,
-                 const std::string& client) {
-  const auto& header = answered.request->header();
+void log_request(const config& settings, std::string_view method, const exchange& answered,
+                 int status, size_t bytes, const std::string& client) {
   log(level_of(settings), "http", "answers a request",
-      {{"method", header.method().c_str()},
+      {{"method", method},
        {"path", answered.path.substr(0, longest_path)},
        {"status", status},
        {"ms", ms_since(answered.began)},
@@ -43,16 +42,19 @@ void log_request(const config& settings, const exchange& answered, int status, s
        {"id", answered.request_id}});
 }
 
-void log_refusal(const config& settings, error_code why, const connection_link& link,
-                 std::string_view request_id) {
+std::string peer_of(const connection_link& link) {
   asio_ns::error_code gone;
   auto peer = link.socket.remote_endpoint(gone).address().to_string();
+  return gone ? "gone" : api::trusted_proxies{std::vector<std::string>{}}.client(peer, "");
+}
+
+void log_refusal(const config& settings, error_code why, const connection_link& link,
+                 std::string_view request_id) {
   log(level_of(settings), "http", "refuses what is no request",
       {{"code", to_string(why)},
        {"status", facts(why).http_status},
        {"ms", ms_since(link.request_began())},
-       {"client", gone ? std::string{"gone"}
-                       : api::trusted_proxies{std::vector<std::string>{}}.client(peer, "")},
+       {"client", peer_of(link)},
        {"id", request_id}});
 }
 

@@ -15,8 +15,11 @@ namespace phi::http {
 bool wants_requests(const config& settings);
 
 /// A request has been answered, with a body of `bytes`.
-void log_request(const config& settings, const exchange& answered, int status, size_t bytes,
-                 const std::string& client);
+void log_request(const config& settings, std::string_view method, const exchange& answered,
+                 int status, size_t bytes, const std::string& client);
+
+/// The address that a connection comes from; "gone" once nobody knows it any more.
+std::string peer_of(const connection_link& link);
 
 /// What came on `link` was no request that could be served, and is answered with `why`.
 void log_refusal(const config& settings, error_code why, const connection_link& link,

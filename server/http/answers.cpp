@@ -2,36 +2,57 @@
 
 #include <restinio/all.hpp>
 
+#include <utility>
+
 namespace phi::http {
 namespace {
 
-template <class Output>
-void add_cors(restinio::response_builder_t<Output>& response, const exchange& to) {
-  response.append_header("Access-Control-Allow-Origin", to.origin);
-  response.append_header("Vary", "Origin");
-  if (to.request->header().method() != restinio::http_method_options())
+/// What pages of an allowed origin may do and see. Only one that is allowed by its name may send
+/// what the browser adds of its own, such as cookies of a proxy before us.
+template <class Add>
+void each_cors_field(const exchange& to, Add add) {
+  add("Access-Control-Allow-Origin", to.origin);
+  if (to.origin_by_name)
+    add("Access-Control-Allow-Credentials", "true");
+  add("Access-Control-Expose-Headers", "X-Request-Id, Retry-After");
+  add("Vary", "Origin");
+  if (!to.asks_options)
     return;
-  response.append_header("Access-Control-Allow-Methods", "GET, POST");
-  response.append_header("Access-Control-Allow-Headers",
-                         "Authorization, Content-Type, Content-Encoding, X-Request-Id");
-  response.append_header("Access-Control-Max-Age", "600");
+  add("Access-Control-Allow-Methods", "GET, POST");
+  add("Access-Control-Allow-Headers",
+      "Authorization, Content-Type, Content-Encoding, X-Request-Id, ce-specversion, ce-id, "
+      "ce-source, ce-type, ce-time, ce-subject");
+  add("Access-Control-Max-Age", "600");
+}
+
+/// All but those that frame the answer; `add` takes a name and a value.
+template <class Add>
+void each_field(const exchange& to, const answer& reply, Add add) {
+  add("X-Request-Id", to.request_id);
+  add("Date", restinio::make_date_field_value(std::chrono::system_clock::now()));
+  if (!reply.body.empty())
+    add("Content-Type", std::string{reply.type});
+  if (reply.retry_after_s > 0)
+    add("Retry-After", std::to_string(reply.retry_after_s));
+  if (reply.status == 401)
+    add("WWW-Authenticate", "Bearer");
+  if (!to.allowed_methods.empty())
+    add("Allow", to.allowed_methods);
+  if (!to.origin.empty())
+    each_cors_field(to, add);
+  if (!to.webhook_origin.empty()) {
+    // "HTTP 1.1 Web Hooks for Event Delivery", section 4: as often as it likes.
+    add("WebHook-Allowed-Origin", to.webhook_origin);
+    add("WebHook-Allowed-Rate", "*");
+  }
 }
 
 template <class Output>
 void add_fields(restinio::response_builder_t<Output>& response, const exchange& to,
                 const answer& reply, bool close) {
-  response.append_header("X-Request-Id", to.request_id);
-  response.append_header_date_field();
-  if (!reply.body.empty())
-    response.append_header(restinio::http_field::content_type, std::string{reply.type});
-  if (reply.retry_after_s > 0)
-    response.append_header(restinio::http_field::retry_after, std::to_string(reply.retry_after_s));
-  if (reply.status == 401)
-    response.append_header(restinio::http_field::www_authenticate, "Bearer");
-  if (!to.allowed_methods.empty())
-    response.append_header(restinio::http_field::allow, to.allowed_methods);
-  if (!to.origin.empty())
-    add_cors(response, to);
+  each_field(to, reply, [&](const char* name, std::string value) {
+    response.append_header(name, std::move(value));
+  });
   // An upgrade that we do not take: RESTinio would call the handler again for the same request.
   bool upgrade = to.request->header().connection() == restinio::http_connection_header_t::upgrade;
   if (close || upgrade)
@@ -54,6 +75,15 @@ void write_answer(const exchange& to, answer reply, bool close) {
   add_fields(response, to, reply, close);
   response.set_body(std::move(reply.body));
   response.done();
+}
+
+std::string answer_text(const exchange& to, const answer& reply) {
+  auto out = "HTTP/1.1 " + std::to_string(reply.status) + " "
+             + std::string{api::reason_phrase(reply.status)} + "\r\nConnection: close\r\n";
+  each_field(to, reply, [&](const char* name, const std::string& value) {
+    out.append(name).append(": ").append(value).append("\r\n");
+  });
+  return out + "Content-Length: " + std::to_string(reply.body.size()) + "\r\n\r\n" + reply.body;
 }
 
 } // namespace phi::http

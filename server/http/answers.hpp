@@ -1,5 +1,5 @@
 #pragma once
-/// Writes an answer on the connection of its request.
+/// Writes an answer, on the connection of its request or as bytes.
 
 #include "server/http/exchanges.hpp"
 
@@ -14,10 +14,15 @@ struct answer {
   std::string body;
   std::string_view type = "application/json"; ///< of the body; a literal
   uint32_t retry_after_s = 0;                 ///< 0: no such header
+  error_code code = error_code::none;         ///< of what went wrong
 };
 
 /// Never inside RESTinio's request handler: it would read on before the answer is out. `close` ends
 /// the connection behind it.
 void write_answer(const exchange& to, answer reply, bool close);
+
+/// The whole answer as it goes over the wire, and the last on its connection: for requests that
+/// RESTinio does not see, or not to their end.
+std::string answer_text(const exchange& to, const answer& reply);
 
 } // namespace phi::http

@@ -21,15 +21,28 @@ request_framing::verdict connection_link::inspect(const char* data, size_t size)
     since_ = last_moved_;
   if (before == request_framing::stage::between)
     request_began_ = last_moved_;
-  if (verdict.wants_continue) {
+  if (verdict.wants_continue && !refuses_early(verdict)) {
     // No answer is under way while a request is being read, so this cannot interleave.
     [[maybe_unused]] auto sent = send_now(socket.native_handle(), "HTTP/1.1 100 Continue\r\n\r\n");
   }
   return verdict;
 }
 
+bool connection_link::refuses_early(request_framing::verdict& verdict) {
+  if (!registry_.answer_early)
+    return false;
+  auto [why, text] = registry_.answer_early(verdict.head, *this);
+  if (why == error_code::none)
+    return false;
+  early_answer_ = std::move(text);
+  verdict.error = why;
+  verdict.pass = 0; // the head is the last there is of this connection for RESTinio
+  return true;
+}
+
 void connection_link::refuse(std::function<void()> then) {
-  answer_ = registry_.make_answer(refused_, *this);
+  answer_ = early_answer_.empty() ? registry_.make_answer(refused_, *this)
+                                  : std::exchange(early_answer_, {});
   lingers_ = true;
   writing_ = true;
   writing_since_ = last_moved_ = clock::now();

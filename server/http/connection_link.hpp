@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_set>
 #include <utility>
 
@@ -90,6 +91,7 @@ private:
   void read_into(asio_ns::mutable_buffer into, std::shared_ptr<Handler> handler);
   bool has_unread() const;
   request_framing::verdict inspect(const char* data, size_t size);
+  bool refuses_early(request_framing::verdict& verdict);
   void refuse(std::function<void()> then);
 
   link_registry& registry_;
@@ -107,7 +109,8 @@ private:
   time_point last_moved_{};
   size_t dropped_bytes_ = 0;
   std::array<char, 4096> drop_{};
-  std::string answer_;
+  std::string answer_;       ///< being written, by us and not by RESTinio
+  std::string early_answer_; ///< to a request whose body needs not come
 };
 
 /// All links of one event loop; a service of its io_context, so that sockets find it.
@@ -126,6 +129,13 @@ public:
   link_limits limits;
   /// The whole HTTP text of an error answer.
   std::function<std::string(error_code, const connection_link&)> make_answer;
+  struct early_answer {
+    error_code why = error_code::none; ///< none: let the body come
+    std::string text;                  ///< the whole HTTP text
+  };
+  /// Whether a request is refused for its head, the lines of which are given, before its client
+  /// sends the body: asked where the client waits for our word.
+  std::function<early_answer(std::string_view head, const connection_link&)> answer_early;
   std::function<void()> on_open;   ///< a connection has come
   std::function<void()> on_change; ///< a connection has gone
 

@@ -96,6 +96,11 @@ expanded_body expand_zstd(std::string_view coding, std::string_view body, size_t
 
 } // namespace
 
+bool knows_coding(std::string_view coding) {
+  return coding.empty() || coding == "identity" || coding == "gzip" || coding == "x-gzip"
+         || coding == "zstd";
+}
+
 expanded_body expand(std::string_view coding, std::string_view body, size_t max_bytes) {
   if (coding == "gzip" || coding == "x-gzip")
     return expand_gzip(coding, body, max_bytes);

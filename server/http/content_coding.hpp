@@ -14,6 +14,9 @@ struct expanded_body {
   std::string detail; ///< of an error, for the sender
 };
 
+/// Whether a coding, as below, is one that is expanded or needs not be.
+bool knows_coding(std::string_view coding);
+
 /// `coding` as in Content-Encoding: gzip, x-gzip, zstd, identity or empty. Never holds more than
 /// `max_bytes` (and a block of 64 KiB).
 expanded_body expand(std::string_view coding, std::string_view body, size_t max_bytes);

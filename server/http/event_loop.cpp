@@ -14,6 +14,7 @@
 #include "server/http/loop_listener.hpp"
 #include "server/http/own_requests.hpp"
 #include "server/http/request_handler.hpp"
+#include "server/http/request_head.hpp"
 #include "server/platform/digest.hpp"
 #include "server/platform/listener.hpp"
 #include "server/platform/listener_probe.hpp"
@@ -59,6 +60,9 @@ public:
     links_.limits = limits_of(settings_);
     links_.make_answer = [this](error_code why, const connection_link& link) {
       return refusal(why, link);
+    };
+    links_.answer_early = [this](std::string_view head, const connection_link& link) {
+      return early_refusal(head, link);
     };
     links_.on_open = [this] {
       if (!sweep_armed_)
@@ -287,7 +291,8 @@ private:
     auto bytes = pending.head ? 0 : reply.body.size();
     write_answer(pending, std::move(reply), drain_.begun());
     if (wants_requests(settings_) && !pending.is_probe)
-      log_request(settings_, pending, status, bytes, own_requests_.client(pending));
+      log_request(settings_, pending.request->header().method().c_str(), pending, status, bytes,
+                  own_requests_.client(pending));
     if (!pending.is_probe)
       requests_.fetch_add(1, std::memory_order_relaxed);
     if (status == 503)
@@ -303,10 +308,26 @@ private:
   /// A whole answer for a request that RESTinio never sees.
   std::string refusal(error_code why, const connection_link& link) {
     requests_.fetch_add(1, std::memory_order_relaxed);
-    auto id = exchanges_.next_request_id();
+    exchange nobody{.request_id = exchanges_.next_request_id()};
     if (wants_requests(settings_))
-      log_refusal(settings_, why, link, id);
-    return api::problem_answer(why, describe_limit(why, settings_), id);
+      log_refusal(settings_, why, link, nobody.request_id);
+    return answer_text(nobody, problem_answer(nobody, why, describe_limit(why, settings_)));
+  }
+
+  /// The same for a request whose client waits before it sends the body.
+  link_registry::early_answer early_refusal(std::string_view head, const connection_link& link) {
+    auto [fields, request_id] = read_head(head);
+    exchange asked{.began = link.request_began()};
+    asked.request_id = exchange_table::acceptable(request_id) ? std::string{request_id}
+                                                              : exchanges_.next_request_id();
+    auto refused = handler_.refuse_early(fields, asked);
+    if (!refused)
+      return {};
+    requests_.fetch_add(1, std::memory_order_relaxed);
+    if (wants_requests(settings_))
+      log_request(settings_, fields.method, asked, refused->status, refused->body.size(),
+                  peer_of(link));
+    return {refused->code, answer_text(asked, *refused)};
   }
 
   // -- time -------------------------------------------------------------------------------------

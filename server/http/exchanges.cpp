@@ -6,16 +6,12 @@
 #include <cstdio>
 
 namespace phi::http {
-namespace {
 
-/// Whether a client's X-Request-Id may be used: `[A-Za-z0-9._-]{1,128}`.
-bool acceptable(std::string_view id) {
+bool exchange_table::acceptable(std::string_view id) {
   return !id.empty() && id.size() <= 128 && std::all_of(id.begin(), id.end(), [](unsigned char c) {
     return std::isalnum(c) || c == '.' || c == '_' || c == '-';
   });
 }
-
-} // namespace
 
 exchange& exchange_table::add(restinio::request_handle_t request, int64_t wall_us) {
   if (free_.empty()) {

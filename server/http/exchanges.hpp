@@ -35,6 +35,7 @@ struct exchange {
   std::string_view query_string;
   std::string request_id;
   std::string origin;                        ///< allowed by CORS; empty: none
+  std::string webhook_origin;                ///< of a sender that asks whether it may; empty: none
   std::string allowed_methods;               ///< of a path that does not know this one
   std::vector<api::problem_detail> rejected; ///< invalid events beside valid ones
   int64_t wall_us = 0;
@@ -43,6 +44,8 @@ struct exchange {
   gone_flag gone;                      ///< of a question: whether nobody waits for its answer
   bool is_probe = false;               ///< the service asks itself: counted nowhere
   bool head = false;
+  bool asks_options = false;
+  bool origin_by_name = false; ///< and not by "*"
   bool atomic = false;
 
   bool is_ingest() const { return route && route->serves->kind == endpoint_kind::ingest; }
@@ -52,6 +55,9 @@ struct exchange {
 class exchange_table {
 public:
   explicit exchange_table(uint64_t seed) : seed_(seed) {}
+
+  /// Whether a client's X-Request-Id may be used: `[A-Za-z0-9._-]{1,128}`.
+  static bool acceptable(std::string_view id);
 
   exchange& add(restinio::request_handle_t request, int64_t wall_us);
   /// Null for a request that was answered already.

@@ -134,7 +134,18 @@ public:
 private:
   outcome open_own() {
     const auto& server = shared_->settings.server;
-    auto opened = open_listener(server.host, static_cast<uint16_t>(server.port));
+    if (server.host != "localhost")
+      return open_at(server.host, static_cast<uint16_t>(server.port));
+    // The name has two addresses, and clients take whichever they like.
+    if (auto opened = open_at("127.0.0.1", static_cast<uint16_t>(server.port)); !opened)
+      return opened;
+    if (!open_listener("::1", 0))
+      return {}; // a machine without IPv6
+    return open_at("::1", address_of(listeners_.front().get()).port);
+  }
+
+  outcome open_at(const std::string& host, uint16_t port) {
+    auto opened = open_listener(host, port);
     if (!opened)
       return outcome::failure(opened.why());
     listeners_.push_back(std::move(*opened));

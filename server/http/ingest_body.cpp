@@ -3,6 +3,10 @@
 #include "server/api/question_reader.hpp"
 #include "server/http/content_coding.hpp"
 
+#include <simdjson.h>
+
+#include <algorithm>
+#include <array>
 #include <cctype>
 
 namespace phi::http {
@@ -17,13 +21,15 @@ std::string token_of(std::string_view header) {
   return out;
 }
 
-/// The value of `atomic`; nothing when the query string holds anything else.
+/// The value of `atomic`; nothing when the query string holds anything else but a token.
 std::optional<bool> atomic_flag(std::string_view query_string) {
   auto list = api::parse_query_string(query_string);
   if (!list)
     return std::nullopt;
   std::optional<bool> atomic;
   for (const auto& [name, value] : *list) {
+    if (name == "access_token")
+      continue;
     if (atomic || name != "atomic" || (value != "true" && value != "false"))
       return std::nullopt;
     atomic = value == "true";
@@ -35,20 +41,97 @@ read_ingest_body refuse(error_code code, std::string detail) {
   return {.events = {.error = code, .detail = std::move(detail)}};
 }
 
+/// How a body is read.
+enum class body_kind : uint8_t {
+  unknown,
+  json,
+  lines,
+  cloud_event,
+  cloud_batch,
+  cloud_data, ///< of an event whose attributes are in the header
+};
+
+/// A line each: there is no registered name, and every tool has its own.
+constexpr std::array<std::string_view, 9> types_of_lines{
+  "application/x-ndjson", "application/ndjson",        "application/jsonl",
+  "application/x-jsonl",  "application/jsonlines",     "application/x-jsonlines",
+  "application/x-ldjson", "application/x-json-stream", "application/stream+json",
+};
+
+bool is_json(std::string_view type) {
+  return type.empty() || type == "application/json" || type == "text/json"
+         || type.ends_with("+json");
+}
+
+body_kind kind_of(const ingest_body& body, std::string_view type) {
+  if (type == "application/cloudevents+json")
+    return body_kind::cloud_event;
+  if (type == "application/cloudevents-batch+json")
+    return body_kind::cloud_batch;
+  if (type.starts_with("application/cloudevents"))
+    return body_kind::unknown;
+  if (is_binary_mode(body.cloud))
+    return body_kind::cloud_data;
+  if (type == "application/json" || (body.from_page && type == "text/plain"))
+    return body_kind::json;
+  bool lines =
+    std::find(types_of_lines.begin(), types_of_lines.end(), type) != types_of_lines.end();
+  return lines ? body_kind::lines : body_kind::unknown;
+}
+
+read_ingest_body refuse_type(std::string_view type) {
+  std::string got = type.empty() ? "there is no Content-Type"
+                                 : "Content-Type is " + std::string{type.substr(0, 64)};
+  if (type == "text/plain")
+    got += ", which is taken from pages of cors.allowed_origins only";
+  return refuse(error_code::unsupported_media_type,
+                got
+                  + "; send application/json (one event or an array), application/x-ndjson (one "
+                    "event a line), application/cloudevents+json or "
+                    "application/cloudevents-batch+json");
+}
+
+read_ingest_body refuse_parameters() {
+  return refuse(error_code::invalid_query,
+                "the only parameter here is atomic=true or atomic=false, once");
+}
+
+api::read_events read_cloud_data(const ingest_body& body, std::string_view text, bool json,
+                                 api::event_reader& reader, int64_t now_us) {
+  auto attributes = decode(body.cloud);
+  if (attributes.error != error_code::none)
+    return {.error = attributes.error, .detail = std::move(attributes.detail)};
+  if (!json && !simdjson::validate_utf8(text.data(), text.size()))
+    return {.error = error_code::unsupported_media_type,
+            .detail = "the data of an event must be JSON or a text in UTF-8"};
+  return reader.read_cloud_event(
+    attributes.list, json ? api::cloud_data::json : api::cloud_data::text, text, now_us);
+}
+
 } // namespace
+
+read_ingest_body refuse_ingest(const ingest_body& body) {
+  if (!atomic_flag(body.query_string))
+    return refuse_parameters();
+  auto type = token_of(body.content_type);
+  if (kind_of(body, type) == body_kind::unknown)
+    return refuse_type(type);
+  auto coding = token_of(body.content_encoding);
+  if (knows_coding(coding))
+    return {};
+  auto unknown = expand(coding, {}, 0);
+  return refuse(unknown.error, std::move(unknown.detail));
+}
 
 read_ingest_body read_ingest(const ingest_body& body, api::event_reader& reader,
                              size_t max_expanded_bytes, int64_t now_us) {
   auto atomic = atomic_flag(body.query_string);
   if (!atomic)
-    return refuse(error_code::invalid_query,
-                  "the only parameter here is atomic=true or atomic=false, once");
+    return refuse_parameters();
   auto type = token_of(body.content_type);
-  bool lines = type == "application/x-ndjson" || type == "application/ndjson";
-  if (!lines && type != "application/json")
-    return refuse(
-      error_code::unsupported_media_type,
-      "send application/json (one event or an array) or application/x-ndjson (one event a line)");
+  auto kind = kind_of(body, type);
+  if (kind == body_kind::unknown)
+    return refuse_type(type);
   auto text = body.text;
   expanded_body expanded;
   if (auto coding = token_of(body.content_encoding); !coding.empty() && coding != "identity") {
@@ -57,8 +140,17 @@ read_ingest_body read_ingest(const ingest_body& body, api::event_reader& reader,
       return refuse(expanded.error, std::move(expanded.detail));
     text = expanded.text;
   }
-  return {.events = lines ? reader.read_ndjson(text, now_us) : reader.read_json(text, now_us),
-          .atomic = *atomic};
+  read_ingest_body out{.atomic = *atomic};
+  switch (kind) {
+    case body_kind::lines: out.events = reader.read_ndjson(text, now_us); break;
+    case body_kind::cloud_event: out.events = reader.read_cloud_event(text, now_us); break;
+    case body_kind::cloud_batch: out.events = reader.read_cloud_batch(text, now_us); break;
+    case body_kind::cloud_data:
+      out.events = read_cloud_data(body, text, is_json(type), reader, now_us);
+      break;
+    default: out.events = reader.read_json(text, now_us);
+  }
+  return out;
 }
 
 } // namespace phi::http

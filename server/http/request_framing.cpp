@@ -4,11 +4,35 @@
 
 #include <http_parser.h>
 
+#include <algorithm>
 #include <cstring>
+#include <string_view>
 #include <strings.h>
 #include <utility>
 
 namespace phi::http {
+namespace {
+
+/// Of the lines of a request.
+bool expects_continue(std::string_view head) {
+  constexpr std::string_view name = "expect:";
+  constexpr std::string_view value = "100-continue";
+  for (size_t at = 0; at < head.size();) {
+    auto end = std::min(head.find("\r\n", at), head.size());
+    auto line = head.substr(at, end - at);
+    at = end + 2;
+    if (line.size() < name.size() + value.size()
+        || strncasecmp(line.data(), name.data(), name.size()) != 0)
+      continue;
+    line.remove_prefix(std::min(line.find_first_not_of(" \t", name.size()), line.size()));
+    line = line.substr(0, line.find_last_not_of(" \t") + 1);
+    if (line.size() == value.size() && strncasecmp(line.data(), value.data(), value.size()) == 0)
+      return true;
+  }
+  return false;
+}
+
+} // namespace
 
 struct request_framing::parser {
   explicit parser(const framing_limits& l) : limits(l) {
@@ -39,6 +63,7 @@ struct request_framing::parser {
     now = stage::header;
     uri = header = count = body = 0;
     in_value = expect_field = wants_continue = false;
+    head.clear();
     return 0;
   }
 
@@ -52,7 +77,7 @@ struct request_framing::parser {
     return header > limits.header_bytes ? fail(error_code::header_too_large) : 0;
   }
 
-  // A name may come in pieces; only "Expect" interests us, and one that comes in pieces is let be.
+  // Only "Expect" interests us; where it comes in pieces, it is looked for once the head is whole.
   int field(const char* at, size_t n) {
     if (in_value || count == 0) {
       if (++count > limits.header_count)
@@ -74,8 +99,8 @@ struct request_framing::parser {
   }
 
   int headers_complete() {
-    if (machine.http_major != 1)
-      return fail(error_code::bad_http);
+    if (machine.http_major != 1) // 0: the line names no version
+      return fail(machine.http_major == 0 ? error_code::bad_http : error_code::unsupported_version);
     if (machine.http_minor == 0)
       wants_continue = false; // RFC 9110, section 10.1.1
     bool has_length = machine.content_length != UINT64_MAX;
@@ -92,8 +117,38 @@ struct request_framing::parser {
 
   int complete() {
     now = stage::between;
+    std::string{}.swap(head);       // a connection that waits keeps no memory
     http_parser_pause(&machine, 1); // so that the end of each message is known
     return 0;
+  }
+
+  /// Whether the request, whose head ends in these bytes unless it had ended before, asks for
+  /// "100 Continue". Its head is whole then.
+  bool asks_to_continue(const char* data, size_t size, stage before) {
+    bool asks = std::exchange(wants_continue, false);
+    bool in_pieces = before == stage::header && machine.http_minor > 0;
+    if (!asks && !in_pieces)
+      return false;
+    head.append(data, size);
+    return asks || expects_continue(head);
+  }
+
+  /// Why the machine has stopped: `request`, its bytes that have come now; `taken` of them, what
+  /// the machine has taken since it went on.
+  error_code why(std::string_view request, std::string_view taken) {
+    if (error != error_code::none)
+      return error;
+    if (HTTP_PARSER_ERRNO(&machine) == HPE_INVALID_METHOD) {
+      request.remove_prefix(std::min(request.find_first_not_of("\r\n"), request.size()));
+      auto end = request.find("\r\n");
+      auto line = request.substr(0, end);
+      if (end == request.npos || !strict_lines::is_request_line(line))
+        return error_code::bad_http;
+      return line.ends_with(" HTTP/1.1") || line.ends_with(" HTTP/1.0")
+               ? error_code::unknown_method
+               : error_code::unsupported_version; // as of HTTP/2's first line
+    }
+    return lines.feed(taken) ? error_code::bad_http : lines.why();
   }
 
   const framing_limits& limits;
@@ -101,6 +156,7 @@ struct request_framing::parser {
   http_parser_settings callbacks{};
   stage now = stage::between;
   error_code error = error_code::none;
+  std::string head; ///< of the request that comes in, as far as it came before these bytes
   size_t uri = 0, header = 0, count = 0, body = 0;
   strict_lines lines;
   bool in_value = false, expect_field = false, wants_continue = false;
@@ -117,6 +173,7 @@ request_framing::stage request_framing::now() const {
 
 request_framing::verdict request_framing::feed(const char* data, size_t size) {
   auto& p = *parser_;
+  auto before = p.now;
   size_t at = 0;
   size_t last_end = 0;
   while (at < size) {
@@ -124,10 +181,10 @@ request_framing::verdict request_framing::feed(const char* data, size_t size) {
     at += http_parser_execute(&p.machine, &p.callbacks, data + at, size - at);
     bool ended = HTTP_PARSER_ERRNO(&p.machine) == HPE_PAUSED;
     if (!ended && HTTP_PARSER_ERRNO(&p.machine) != HPE_OK)
-      return {last_end, p.error == error_code::none ? error_code::bad_http : p.error};
+      return {last_end, p.why({data + last_end, size - last_end}, {data + from, at - from})};
     // Both must find the same end.
     if (!p.lines.feed({data + from, at - from}) || (ended && !p.lines.between()))
-      return {last_end, error_code::bad_http};
+      return {last_end, p.lines.why()};
     // Here, because RESTinio does not tell its handler the version of a request.
     if (p.lines.lacks_host())
       return {last_end, error_code::missing_host};
@@ -140,8 +197,12 @@ request_framing::verdict request_framing::feed(const char* data, size_t size) {
     if (p.machine.upgrade && p.now == stage::between)
       return {size, error_code::none};
   }
-  bool waits_for_body = p.now == stage::body && last_end == 0 && p.body == 0;
-  return {size, error_code::none, waits_for_body && std::exchange(p.wants_continue, false)};
+  if (p.now == stage::body && last_end == 0 && p.body == 0
+      && p.asks_to_continue(data, size, before))
+    return {size, error_code::none, true, p.head};
+  if (p.now == stage::header)
+    p.head.append(data + last_end, size - last_end);
+  return {size};
 }
 
 } // namespace phi::http

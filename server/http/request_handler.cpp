@@ -2,9 +2,13 @@
 
 #include "config/defaults.hpp"
 #include "server/http/access.hpp"
+#include "server/http/index.hpp"
 #include "server/http/ingest_body.hpp"
 #include "server/http/limits.hpp"
 #include "server/http/request_target.hpp"
+
+#include <array>
+#include <strings.h>
 
 namespace phi::http {
 namespace {
@@ -12,6 +16,35 @@ namespace {
 decision problem(const exchange& to, error_code code, std::string_view detail = {},
                  const std::vector<api::problem_detail>& errors = {}) {
   return {.reply = problem_answer(to, code, detail, errors)};
+}
+
+/// RFC 9110, section 8.6: an answer without content has a length of 0, or the status 204 and none.
+answer nothing_more() {
+  return {.status = 200, .type = ""};
+}
+
+/// To somebody who asks what a path knows; a sender of webhooks also asks whether it may send.
+answer answer_to_options(const request_fields& request, exchange& current) {
+  if (current.allowed_methods.starts_with("POST"))
+    current.webhook_origin = request.webhook_origin;
+  return nothing_more();
+}
+
+ingest_body body_of(const request_fields& request, const exchange& current) {
+  return {.query_string = current.query_string,
+          .content_type = request.content_type,
+          .content_encoding = request.content_encoding,
+          .text = request.body,
+          .cloud = request.cloud,
+          .from_page = !current.origin.empty()};
+}
+
+/// "/status: expected ...", where one event is all that is wrong: not everybody looks further.
+std::string only_one(const std::vector<api::problem_detail>& rejected) {
+  if (rejected.size() != 1)
+    return {};
+  const auto& [index, code, pointer, message] = rejected.front();
+  return pointer.empty() ? message : pointer + ": " + message;
 }
 
 decision at_once(int status, std::string body, std::string_view type = "application/json") {
@@ -26,19 +59,36 @@ answer problem_answer(const exchange& to, error_code code, std::string_view deta
   return {.status = status,
           .body = api::problem_json(code, detail, to.request_id, errors),
           .type = "application/problem+json",
-          .retry_after_s = status == 503 ? retry_after_s : 0};
+          .retry_after_s = status == 503 ? retry_after_s : 0,
+          .code = code};
+}
+
+void request_fields::take(std::string_view name, std::string_view value) {
+  struct known {
+    std::string_view name;
+    std::string_view request_fields::*to;
+  };
+  static constexpr std::array all{known{"Origin", &request_fields::origin},
+                                  known{"Accept", &request_fields::accept},
+                                  known{"Content-Type", &request_fields::content_type},
+                                  known{"Authorization", &request_fields::authorization},
+                                  known{"Content-Encoding", &request_fields::content_encoding},
+                                  known{"WebHook-Request-Origin", &request_fields::webhook_origin}};
+  for (const auto& field : all)
+    if (field.name.size() == name.size()
+        && strncasecmp(field.name.data(), name.data(), name.size()) == 0
+        && (this->*field.to).empty())
+      this->*field.to = value;
+  if (is_cloud_field(name))
+    cloud.push_back({name.substr(3), value});
 }
 
 request_fields fields_of(const restinio::request_handle_t& request) {
-  using restinio::http_field;
   const auto& header = request->header();
-  return {.method = header.method().c_str(),
-          .target = header.request_target(),
-          .origin = field_of(header, http_field::origin),
-          .authorization = field_of(header, http_field::authorization),
-          .content_type = field_of(header, http_field::content_type),
-          .content_encoding = field_of(header, http_field::content_encoding),
-          .body = request->body()};
+  request_fields out{
+    .method = header.method().c_str(), .target = header.request_target(), .body = request->body()};
+  header.for_each_field([&](const auto& field) { out.take(field.name(), field.value()); });
+  return out;
 }
 
 request_handler::request_handler(const loop_shared& shared, const config& settings)
@@ -54,35 +104,68 @@ void request_handler::apply_settings() {
 }
 
 decision request_handler::decide(const request_fields& request, exchange& current, bool draining) {
+  if (auto refused = admit_to_route(request, current))
+    return {.reply = std::move(refused)};
+  return serve(request, current, draining);
+}
+
+std::optional<answer> request_handler::refuse_early(const request_fields& request,
+                                                    exchange& current) {
+  if (auto refused = admit_to_route(request, current))
+    return refused;
+  if (!current.is_ingest())
+    return std::nullopt;
+  auto wrong = refuse_ingest(body_of(request, current)).events;
+  if (wrong.error == error_code::none)
+    return std::nullopt;
+  return problem_answer(current, wrong.error, wrong.detail);
+}
+
+/// The way to the route, of which the request has the right; else the answer.
+std::optional<answer> request_handler::admit_to_route(const request_fields& request,
+                                                      exchange& current) {
   current.head = request.method == "HEAD";
+  current.asks_options = request.method == "OPTIONS";
   auto target = read_target(request.target);
   if (!target)
-    return problem(current, error_code::bad_request_target,
-                   "expected a path, or a whole http or https address with a host and no user");
+    return problem_answer(current, error_code::bad_request_target,
+                          "expected a path, or a whole http or https address with a host and no "
+                          "user");
   current.path = target->path;
   current.query_string = target->query;
-  current.origin = allowed_origin(request.origin, settings_);
-  bool asks_options = request.method == "OPTIONS";
-  if (asks_options && (current.path == "*" || !current.origin.empty()))
-    return at_once(204, "", "");
+  auto granted = grant_to_origin(request.origin, settings_);
+  if (granted != origin_grant::no)
+    current.origin = request.origin;
+  current.origin_by_name = granted == origin_grant::by_name;
+  if (current.asks_options && (current.path == "*" || !current.origin.empty()))
+    return nothing_more();
   auto [route, allowed] = shared_.routes.find(request.method, current.path);
   current.route = route;
-  if (asks_options && !allowed.empty()) {
+  if (!route && !allowed.empty()) {
     current.allowed_methods = allowed;
-    return at_once(204, "", "");
+    if (current.asks_options)
+      return answer_to_options(request, current);
+    return problem_answer(current, error_code::method_not_allowed, "this path knows " + allowed);
   }
-  if (!route && !allowed.empty())
-    return problem(current, error_code::method_not_allowed,
-                   "this path knows " + (current.allowed_methods = allowed));
   if (!route)
-    return problem(current, error_code::not_found,
-                   settings_.stats.enabled ? "" : "statistics are switched off (stats.enabled)");
-  auto refused = admit(request.authorization, route->serves->needs, settings_, *shared_.tokens);
+    return no_such_path(current);
+  auto needs = route->serves->needs;
+  auto authorization = std::string{request.authorization};
+  if (authorization.empty() && needs == scope::ingest)
+    authorization = authorization_of_query(current.query_string);
+  auto refused = admit(authorization, needs, settings_, *shared_.tokens);
   if (refused == error_code::none)
-    return serve(request, current, draining);
-  auto needed =
-    "this path needs a token of scope " + std::string{api::to_string(route->serves->needs)};
-  return problem(current, refused, refused == error_code::forbidden ? needed : "");
+    return std::nullopt;
+  auto needed = "this path needs a token of scope " + std::string{api::to_string(needs)};
+  return problem_answer(current, refused, refused == error_code::forbidden ? needed : "");
+}
+
+answer request_handler::no_such_path(const exchange& current) const {
+  auto path = shared_.routes.meant(current.path);
+  std::string hint = !path.empty()             ? "did you mean " + path + "?"
+                     : settings_.stats.enabled ? "GET / lists what there is"
+                                               : "statistics are switched off (stats.enabled)";
+  return problem_answer(current, error_code::not_found, hint);
 }
 
 decision request_handler::serve(const request_fields& request, exchange& current, bool draining) {
@@ -93,6 +176,7 @@ decision request_handler::serve(const request_fields& request, exchange& current
       return {.question = health_query{.in_full = is_for_administrator(request)}};
     case endpoint_kind::live: return at_once(200, R"({"status":"ok"})");
     case endpoint_kind::ready: return readiness(request, current, draining);
+    case endpoint_kind::index: return {.reply = index_of(shared_.routes, request.accept)};
     case endpoint_kind::startup: break;
   }
   return shared_.started ? at_once(200, R"({"status":"started"})")
@@ -118,14 +202,13 @@ bool request_handler::is_for_administrator(const request_fields& request) const 
 
 decision request_handler::ingest(const request_fields& request, exchange& current) {
   auto [read, atomic] =
-    read_ingest({.query_string = current.query_string,
-                 .content_type = request.content_type,
-                 .content_encoding = request.content_encoding,
-                 .text = request.body},
-                reader_, static_cast<size_t>(settings_.server.max_expanded_bytes), current.wall_us);
+    read_ingest(body_of(request, current), reader_,
+                static_cast<size_t>(settings_.server.max_expanded_bytes), current.wall_us);
   current.atomic = atomic;
   if (read.error != error_code::none)
     return problem(current, read.error, read.detail);
+  if (read.events.empty() && read.rejected.empty()) // a batch of CloudEvents may be empty
+    return {.reply = answer{.body = api::ingest_json({}, {})}};
   ingest_request events{.to = current.to};
   bool refused = read.events.empty() || (atomic && !read.rejected.empty());
   events.rejected =
@@ -134,7 +217,8 @@ decision request_handler::ingest(const request_fields& request, exchange& curren
     // Nothing to store, but the ledger counts what came in.
     events.awaited = false;
     auto why = read.events.empty() ? error_code::nothing_valid : error_code::atomic_refused;
-    return {.reply = problem_answer(current, why, {}, read.rejected), .events = std::move(events)};
+    return {.reply = problem_answer(current, why, only_one(read.rejected), read.rejected),
+            .events = std::move(events)};
   }
   events.atomic = atomic;
   events.hold(std::move(read.events));

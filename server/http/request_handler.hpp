@@ -5,12 +5,14 @@
 #include "server/api/event_reader.hpp"
 #include "server/api/question_reader.hpp"
 #include "server/http/answers.hpp"
+#include "server/http/cloud_binding.hpp"
 #include "server/http/event_loop.hpp"
 #include "server/http/exchanges.hpp"
 
 #include <optional>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 namespace phi::http {
 
@@ -22,7 +24,13 @@ struct request_fields {
   std::string_view authorization;
   std::string_view content_type;
   std::string_view content_encoding;
+  std::string_view accept;
+  std::string_view webhook_origin; ///< WebHook-Request-Origin
+  std::vector<raw_cloud_attribute> cloud;
   std::string_view body;
+
+  /// Takes a field of the header if it is one of these.
+  void take(std::string_view name, std::string_view value);
 };
 
 request_fields fields_of(const restinio::request_handle_t& request);
@@ -47,7 +55,13 @@ public:
   /// stop has begun.
   decision decide(const request_fields& request, exchange& current, bool draining);
 
+  /// The same for a request whose body has not come and need not: an answer if its head alone is
+  /// reason enough to refuse it.
+  std::optional<answer> refuse_early(const request_fields& request, exchange& current);
+
 private:
+  std::optional<answer> admit_to_route(const request_fields& request, exchange& current);
+  answer no_such_path(const exchange& current) const;
   decision serve(const request_fields& request, exchange& current, bool draining);
   decision readiness(const request_fields& request, const exchange& current, bool draining);
   decision ingest(const request_fields& request, exchange& current);

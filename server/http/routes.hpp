@@ -26,7 +26,17 @@ public:
 
   match find(std::string_view method, std::string_view path) const;
 
+  /// The path that somebody means who asks for `path`, which there is not: without its prefix, with
+  /// a slash too much, misspelt. Empty: none is near.
+  std::string meant(std::string_view path) const;
+
+  const std::vector<route>& all() const { return routes_; }
+  const std::string& prefix() const { return prefix_; }
+
 private:
+  bool has(std::string_view path) const;
+
+  std::string prefix_;
   std::vector<route> routes_;
 };
 

@@ -97,13 +97,18 @@ bool strict_lines::take_line(std::string_view line) {
   return false;
 }
 
-bool strict_lines::take_request_line(std::string_view line) {
+bool strict_lines::is_request_line(std::string_view line) {
   auto first = line.find(' ');
   auto last = line.rfind(' ');
-  if (first == line.npos || first == last || last - first == 1 || line.find(' ', first + 1) != last
-      || line.find('\t') != line.npos)
+  return first != line.npos && last > first + 1 && line.find(' ', first + 1) == last
+         && line.find('\t') == line.npos && is_token(line.substr(0, first))
+         && line.substr(last + 1).starts_with("HTTP/");
+}
+
+bool strict_lines::take_request_line(std::string_view line) {
+  if (!is_request_line(line))
     return false;
-  http10_ = line.substr(last + 1) == "HTTP/1.0";
+  http10_ = line.ends_with(" HTTP/1.0");
   has_host_ = has_length_ = chunked_ = false;
   state_ = state::header;
   return true;
@@ -122,7 +127,24 @@ bool strict_lines::take_field(std::string_view line, bool trailer) {
     return !std::exchange(has_host_, true) && value.find_first_of(" \t,/?#@") == value.npos;
   if (is(name, "Content-Length"))
     return !std::exchange(has_length_, true) && take_length(value);
-  return !std::exchange(chunked_, true) && !http10_ && is(value, "chunked");
+  return !std::exchange(chunked_, true) && !http10_ && take_coding(value);
+}
+
+/// RFC 9112, section 6.1: where the last coding is not chunked nobody knows how long the body is;
+/// where it is, another one before it is only not understood.
+bool strict_lines::take_coding(std::string_view value) {
+  if (is(value, "chunked"))
+    return true;
+  auto last = value.rfind(',');
+  bool more = last != value.npos && is(trim(value.substr(last + 1)), "chunked");
+  for (auto rest = value.substr(0, last); more && !rest.empty();) {
+    auto comma = std::min(rest.find(','), rest.size());
+    more = !is(trim(rest.substr(0, comma)), "chunked"); // applied twice, it may not be
+    rest.remove_prefix(std::min(comma + 1, rest.size()));
+  }
+  if (more)
+    why_ = error_code::unsupported_transfer_coding;
+  return false;
 }
 
 bool strict_lines::take_length(std::string_view value) {

@@ -159,6 +159,20 @@ TEST_CASE("impossible combinations are refused with their remedy") {
             "interval_secs"));
 }
 
+TEST_CASE("an origin that no browser sends is refused, with how it is written") {
+  for (const auto* good : {"*", "https://app.example", "http://localhost:3000", "http://[::1]:80",
+                           "app://obsidian.md", "null"}) {
+    CAPTURE(good);
+    CHECK(load_problems("[cors]\nallowed_origins = [\"" + std::string{good} + "\"]\n").empty());
+  }
+  for (const auto* bad : {"https://app.example/", "https://app.example/x", "app.example",
+                          "https://App.example", "https://", "://x", "", "https://u@app.example"}) {
+    CAPTURE(bad);
+    CHECK(has(load_problems("[cors]\nallowed_origins = [\"" + std::string{bad} + "\"]\n"),
+              "cors.allowed_origins = \"" + std::string{bad} + "\" is no origin"));
+  }
+}
+
 TEST_CASE("loopback is an address, and not what a name begins with") {
   auto wrong = [](const std::string& host) {
     return problems_of(load_config("", {{"APP_SERVER_HOST", host}}));

@@ -154,10 +154,10 @@ std::vector<bad_request> broken_http() {
   return {
     {"no HTTP at all", 400, "hello there\r\n\r\n"},
     {"TLS", 400, std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11)},
-    {"HTTP/2 preface", 400, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"},
-    {"HTTP/3.0", 400, "GET /health HTTP/3.0\r\nHost: t\r\n\r\n"},
+    {"HTTP/2 preface", 505, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"},
+    {"HTTP/3.0", 505, "GET /health HTTP/3.0\r\nHost: t\r\n\r\n"},
     {"no version", 400, "GET /health\r\n\r\n"},
-    {"unknown method", 400, "FETCH /health HTTP/1.1\r\nHost: t\r\n\r\n"},
+    {"unknown method", 501, "FETCH /health HTTP/1.1\r\nHost: t\r\n\r\n"},
     {"no Host", 400, "GET /health HTTP/1.1\r\n\r\n"},
     {"bad header name", 400, "GET /health HTTP/1.1\r\nHost: t\r\nbad header: x\r\n\r\n"},
     {"no colon", 400, "GET /health HTTP/1.1\r\nHost: t\r\nnocolon\r\n\r\n"},
@@ -264,7 +264,7 @@ std::vector<bad_request> loose_framing() {
     {"a bare CR", 400, get + "Host: t\r\nX: a\rb\r\n\r\n"},
     {"a bare LF", 400, get + "Host: t\nX: a\r\n\r\n"},
     {"a space before the colon", 400, get + "Host: t\r\nX : a\r\n\r\n"},
-    {"gzip and chunks", 400,
+    {"gzip and chunks", 501,
      "POST /api/v1/events HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: gzip, "
      "chunked\r\n\r\n0\r\n\r\n"},
     {"a length with a sign", 400,

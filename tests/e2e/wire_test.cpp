@@ -77,7 +77,7 @@ TEST_CASE("a whole address as the target is served as its path") {
   CHECK(ask("HTTPS://stats.example:8443/health/live?").status == 200);
   CHECK(ask("http://stats.example/api/v1/stats/summary?top=1").status == 200);
   CHECK(ask("http://stats.example/api/v1/stats/summary?top=0").status == 422);
-  CHECK(ask("http://stats.example").status == 404);
+  CHECK(ask("http://stats.example").body.starts_with("phi-backend ")); // the index at /
   CHECK(ask("ftp://stats.example/health/live").status == 404);
   CHECK(json::parse(ask("http://a:b@stats.example/health/live").body)["code"]
         == "bad_request_target");
@@ -123,6 +123,14 @@ TEST_CASE("an access log: a line for each request, and no secret in it") {
   CHECK(odd.read().status == 404);
   REQUIRE(service.wait_for_log("id=odd"));
   CHECK_FALSE(has(service.log(), "\xe9")); // no byte that is no UTF-8
+  http_client waits{service.port()};
+  waits.send("POST /nowhere HTTP/1.1\r\nHost: t\r\nX-Request-Id: early\r\nExpect: 100-continue\r\n"
+             "Content-Length: 5\r\n\r\n");
+  CHECK(waits.read().status == 404);
+  REQUIRE(service.wait_for_log("id=early"));
+  CHECK(has(line_with(service, "id=early"),
+            " http answers a request method=POST path=/nowhere status=404 ms="));
+  CHECK(has(line_with(service, "id=early"), " client=127.0.0.1 id=early"));
   http_client broken{service.port()};
   broken.send("nonsense\r\n\r\n");
   CHECK(broken.read().status == 400);

@@ -47,5 +47,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   require(json.error == error_code::none || json.events.empty());
   check(json);
   check(lines);
+  check(reader.read_cloud_event(body, now_us));
+  check(reader.read_cloud_batch(body, now_us));
+  static const std::vector<cloud_attribute> attributes{
+    {"specversion", "1.0"}, {"id", "1"}, {"source", "s"}, {"type", "t"}};
+  check(reader.read_cloud_event(attributes, cloud_data::json, body, now_us));
+  if (simdjson::validate_utf8(body.data(), body.size()))
+    check(reader.read_cloud_event(attributes, cloud_data::text, body, now_us));
   return 0;
 }

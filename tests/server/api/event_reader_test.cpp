@@ -84,6 +84,71 @@ TEST_CASE("events: snake_case and typing errors get the name they meant") {
   CHECK(message(R"({"feature":"a","favouriteColour":1})") == "put fields of your own into extra");
 }
 
+TEST_CASE("events: a field that is called otherwise elsewhere is known by what it means") {
+  event_reader reader{limits(), ""};
+  auto hint = [&](const std::string& name) {
+    auto read = reader.read_json(R"({"feature":"a",")" + name + R"(":1})", now_us);
+    return read.rejected.at(0).message;
+  };
+  for (const auto* time : {"timestamp", "ts", "@timestamp", "created_at"})
+    CHECK(hint(time) == "did you mean time?");
+  for (const auto* status : {"statusCode", "status_code", "httpStatus"})
+    CHECK(hint(status) == "did you mean status?");
+  for (const auto* route : {"path", "url", "URI"})
+    CHECK(hint(route) == "did you mean route?");
+  for (const auto* duration : {"duration", "latency_ms", "elapsed"})
+    CHECK(hint(duration) == "did you mean durationMs, a number of milliseconds?");
+  for (const auto* user : {"user_id", "userId", "username"})
+    CHECK(hint(user) == "did you mean user?");
+  CHECK(hint("ip").starts_with("an event has no address: the service knows those of its own"));
+  CHECK(hint("events") == "send the array itself, without an object around it");
+  CHECK(hint("specversion")
+        == "is this a CloudEvent? Then send it as application/cloudevents+json");
+  for (const auto* far : {"x", "ad", "is", "colour"}) // innocent, and near to nothing
+    CHECK(hint(far) == "put fields of your own into extra");
+  CHECK(hint(std::string(500, 'x')) == "put fields of your own into extra");
+}
+
+TEST_CASE("events: a whole number may be written with a point; a time as a number is translated") {
+  event_reader reader{limits(), ""};
+  CHECK(reader.read_json(R"({"feature":"a","status":200.0})", now_us).events.at(0).status == 200);
+  CHECK(reader.read_json(R"({"feature":"a","status":200.5})", now_us).rejected.at(0).code
+        == error_code::wrong_type);
+  CHECK(reader.read_json(R"({"feature":"a","time":1700000000})", now_us).rejected.at(0).message
+        == "expected a text: for this number \"2023-11-14T22:13:20Z\"");
+}
+
+TEST_CASE("events: faults are placed for a while, and then only named") {
+  auto large = limits();
+  large.event_bytes = 1 << 20;
+  event_reader reader{large, ""};
+  auto bad = "{\"a\":\"" + std::string(400'000, 'x') + "\",}\n";
+  auto read = reader.read_ndjson(bad + bad + bad + "{,}\n" + bad, now_us);
+  REQUIRE(read.rejected.size() == 5);
+  CHECK(read.rejected[1].message == "the JSON is malformed, at line 1, column 400009: }");
+  CHECK(read.rejected[2].message == "the JSON is malformed");
+  CHECK(read.rejected[3].message == "the JSON is malformed, at line 1, column 2: ,}");
+  CHECK(read.rejected[4].message == "the JSON is malformed");
+}
+
+TEST_CASE("events: lines sent as one value, and an array sent as lines, are told apart") {
+  event_reader reader{limits(), ""};
+  CHECK(reader.read_json("{\"feature\":\"a\"}\r\n{\"feature\":\"b\"}\r\n", now_us).detail
+        == "these are several values, a line each: send them as application/x-ndjson");
+  CHECK(reader.read_json("{\"feature\":\"a\"}\n\n", now_us).events.size() == 1);
+  CHECK(reader.read_json("{\"feature\":\n\"a\"}{", now_us).detail
+        == "the JSON is malformed, at line 2, column 5: {");
+  for (const auto* array :
+       {"[{\"feature\":\"a\"}]", "[\n{\"feature\":\"a\"},\n{\"feature\":\"b\"}\n]"})
+    CHECK(reader.read_ndjson(array, now_us).detail
+          == "an array of events is sent as application/json, not a line each");
+  CHECK(reader.read_ndjson("[1]\n[2]", now_us).rejected.size() == 2);
+  auto mixed = reader.read_ndjson("{\"feature\":\"a\"}\n[{\"feature\":\"b\"}]\n", now_us);
+  CHECK(mixed.events.size() == 1);
+  CHECK(mixed.rejected.at(0).message
+        == "an array of events is sent as application/json, not a line each");
+}
+
 TEST_CASE("events: a reader that met a broken body reads the next one") {
   event_reader reader{limits(), ""};
   CHECK(reader.read_json("{\"feature\":", now_us).error == error_code::invalid_json);
@@ -131,8 +196,10 @@ TEST_CASE("events: a value of no use costs its event, and not the others of its 
     R"([{"feature":"big")" + std::string(2000, ' ') + R"(},{"feature":"b","extra":{"n":)";
   CHECK(reader.read_json(blank + "1}}]", now_us).events.size() == 2);
   CHECK(reader.read_json(blank + "1e999}}]", now_us).events.size() == 1);
-  CHECK(reader.read_json(blank + "NaN}}]", now_us).rejected.at(0).message
-        == "JSON has no NaN and no Infinity; leave the field out, or send null");
+  CHECK(reader.read_json(blank + "NaN}}]", now_us)
+          .rejected.at(0)
+          .message.starts_with(
+            "JSON has no NaN and no Infinity; leave the field out, or send null, at line 1"));
   CHECK(reader.read_json(R"([{"feature":"NaN"},{"feature":"b",}])", now_us).error
         == error_code::invalid_json);
   auto many = "[1e999" + std::string(99, ',') + "]";

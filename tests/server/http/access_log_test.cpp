@@ -66,7 +66,7 @@ TEST_CASE("the log of requests: a line has what was asked and what came of it, a
                     .query_string = "atomic=true&key=S3cret",
                     .request_id = "r-1",
                     .began = clock::now() - std::chrono::microseconds{1'500}};
-  log_request(settings, answered, 200, 17, "192.0.2.1");
+  log_request(settings, "POST", answered, 200, 17, "192.0.2.1");
   REQUIRE(log.lines == 1);
   CHECK(log.at == log_level::debug);
   CHECK(log.said == "http answers a request");
@@ -83,7 +83,7 @@ TEST_CASE("the log of requests: a line has what was asked and what came of it, a
     if (const auto* text = std::get_if<std::string>(&value))
       CHECK(text->find("S3cret") == text->npos);
   settings.logging.access = true;
-  log_request(settings, answered, 404, 0, "192.0.2.1");
+  log_request(settings, "POST", answered, 404, 0, "192.0.2.1");
   CHECK(log.at == log_level::info);
   CHECK(log.number("status") == 404);
 }
@@ -93,10 +93,10 @@ TEST_CASE("the log of requests: a path that nobody serves is cut") {
   std::string whole(256, 'a');
   std::string longer = whole + "b";
   exchange answered{.request = fake_request{}.made(), .path = whole};
-  log_request({}, answered, 404, 0, "c");
+  log_request({}, "GET", answered, 404, 0, "c");
   CHECK(log.text("path") == whole);
   answered.path = longer;
-  log_request({}, answered, 404, 0, "c");
+  log_request({}, "GET", answered, 404, 0, "c");
   CHECK(log.text("path") == whole);
 }
 

@@ -55,16 +55,28 @@ TEST_CASE("access: who may come in without a token is no administrator") {
 
 TEST_CASE("access: an origin is allowed whole, or every one by a star") {
   config settings;
-  CHECK(allowed_origin("https://a.example", settings).empty());
+  using enum origin_grant;
+  CHECK(grant_to_origin("https://a.example", settings) == no);
   settings.cors.allowed_origins = {"https://a.example", "http://b.example:8080"};
-  CHECK(allowed_origin("https://a.example", settings) == "https://a.example");
-  CHECK(allowed_origin("http://b.example:8080", settings) == "http://b.example:8080");
+  CHECK(grant_to_origin("https://a.example", settings) == by_name);
+  CHECK(grant_to_origin("http://b.example:8080", settings) == by_name);
   for (const auto* other : {"", "https://a.example.net", "https://a.exampl", "http://a.example",
                             "http://b.example", "null"}) {
     CAPTURE(other);
-    CHECK(allowed_origin(other, settings).empty());
+    CHECK(grant_to_origin(other, settings) == no);
   }
-  settings.cors.allowed_origins = {"*"};
-  CHECK(allowed_origin("http://c.example", settings) == "http://c.example");
-  CHECK(allowed_origin("", settings).empty());
+  settings.cors.allowed_origins = {"*", "https://a.example"};
+  CHECK(grant_to_origin("http://c.example", settings) == to_all);
+  CHECK(grant_to_origin("https://a.example", settings) == by_name);
+  CHECK(grant_to_origin("", settings) == no);
+}
+
+TEST_CASE("access: a token in the query string is found beside other parameters, and decoded") {
+  CHECK(authorization_of_query("access_token=S3cret") == "Bearer S3cret");
+  CHECK(authorization_of_query("atomic=true&access_token=a%2Bb") == "Bearer a+b");
+  for (const auto* none :
+       {"", "atomic=true", "my_access_token=x", "access_token", "token=x", "access_token=%zz"}) {
+    CAPTURE(none);
+    CHECK(authorization_of_query(none).empty());
+  }
 }

@@ -52,8 +52,9 @@ TEST_CASE("answers: a status, the request's id, a type and a length") {
 }
 
 TEST_CASE("answers: without a body there is no type") {
-  written none{fake_request{}, {}, {.status = 204}};
-  CHECK(none.head.starts_with("HTTP/1.1 204 No Content\r\n"));
+  written none{fake_request{}, {}, {.status = 200}};
+  CHECK(none.head.starts_with("HTTP/1.1 200 OK\r\n"));
+  CHECK(none.has("Content-Length: 0"));
   CHECK_FALSE(none.names("Content-Type"));
   CHECK(none.body.empty());
 }
@@ -84,19 +85,42 @@ TEST_CASE("answers: HEAD has the length of GET's answer and no body") {
 }
 
 TEST_CASE("answers: an origin that is allowed is told so, with what it may do when it asks") {
-  written get{fake_request{}, {.origin = "https://a.example"}, {.body = "{}"}};
+  written get{
+    fake_request{}, {.origin = "https://a.example", .origin_by_name = true}, {.body = "{}"}};
   CHECK(get.has("Access-Control-Allow-Origin: https://a.example"));
+  CHECK(get.has("Access-Control-Allow-Credentials: true"));
+  CHECK(get.has("Access-Control-Expose-Headers: X-Request-Id, Retry-After"));
   CHECK(get.has("Vary: Origin"));
   CHECK_FALSE(get.names("Access-Control-Allow-Methods"));
   written asks{fake_request{"/", restinio::http_method_options()},
-               {.origin = "https://a.example"},
-               {.status = 204}};
+               {.origin = "https://a.example", .asks_options = true},
+               {.type = ""}};
+  CHECK_FALSE(asks.names("Access-Control-Allow-Credentials")); // by "*"
   CHECK(asks.has("Access-Control-Allow-Origin: https://a.example"));
   CHECK(asks.has("Access-Control-Allow-Methods: GET, POST"));
   CHECK(asks.has("Access-Control-Max-Age: 600"));
-  written stranger{fake_request{"/", restinio::http_method_options()}, {}, {.status = 204}};
+  written stranger{
+    fake_request{"/", restinio::http_method_options()}, {.asks_options = true}, {.type = ""}};
   CHECK_FALSE(stranger.names("Access-Control-Allow-Origin"));
   CHECK_FALSE(stranger.names("Access-Control-Allow-Methods"));
+}
+
+TEST_CASE("answers: a sender of webhooks is told that it may send") {
+  written asks{fake_request{"/", restinio::http_method_options()},
+               {.webhook_origin = "eventemitter.example.com"},
+               {.type = ""}};
+  CHECK(asks.has("WebHook-Allowed-Origin: eventemitter.example.com"));
+  CHECK(asks.has("WebHook-Allowed-Rate: *"));
+  CHECK_FALSE(written(fake_request{}, {}, {.body = "x"}).names("WebHook-Allowed-Origin"));
+}
+
+TEST_CASE("answers: one that RESTinio never sees is whole, and the last of its connection") {
+  auto text = answer_text({.request_id = "r-1"}, {.status = 401, .body = "{}"});
+  CHECK(text.starts_with("HTTP/1.1 401 Unauthorized\r\nConnection: close\r\n"));
+  CHECK(text.find("\r\nX-Request-Id: r-1\r\n") != text.npos);
+  CHECK(text.find("\r\nWWW-Authenticate: Bearer\r\n") != text.npos);
+  CHECK(text.find(" GMT\r\n") != text.npos);
+  CHECK(text.ends_with("\r\nContent-Length: 2\r\n\r\n{}"));
 }
 
 TEST_CASE(

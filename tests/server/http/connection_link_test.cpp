@@ -52,6 +52,32 @@ TEST_CASE("connection: one that is cut is gone, whatever lies there") {
   CHECK(pair.read->first == asio_ns::error::eof);
 }
 
+TEST_CASE("connection: who waits for a word before the body gets it, or the refusal and no more") {
+  const std::string head =
+    "POST / HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+  for (bool refuses : {false, true}) {
+    CAPTURE(refuses);
+    connected_pair pair;
+    std::string asked;
+    pair.links.answer_early = [&](std::string_view lines, const http::connection_link&) {
+      asked = lines;
+      return refuses ? http::link_registry::early_answer{error_code::not_found, "no\r\n"}
+                     : http::link_registry::early_answer{};
+    };
+    pair.begin_read();
+    pair.send(head.substr(0, 20)); // in two pieces, the first of which goes on at once
+    pair.turn();
+    REQUIRE(pair.read);
+    pair.begin_read();
+    pair.send(head.substr(20));
+    pair.turn();
+    CHECK(asked == head);
+    REQUIRE(pair.read);
+    CHECK(pair.ended() == refuses);
+    CHECK(pair.received() == (refuses ? "no\r\n" : "HTTP/1.1 100 Continue\r\n\r\n"));
+  }
+}
+
 TEST_CASE("connection: links know what they do, and tell when they are gone") {
   connected_pair pair;
   int opened = 0;

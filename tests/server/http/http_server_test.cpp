@@ -205,3 +205,18 @@ TEST_CASE("http server: a socket unit's address that lets others in needs a toke
         != std::string::npos);
   CHECK(at.server->addresses().empty());
 }
+
+TEST_CASE("http server: localhost is both of its addresses, at one port") {
+  server_fixture at{1};
+  at.settings.server.host = "localhost";
+  at.server = make_http_server(at.settings, "salt", at.backend, at.tokens, {});
+  auto port = std::to_string(at.open());
+  auto addresses = at.server->addresses();
+  bool has_ipv6 = static_cast<bool>(open_listener("::1", 0));
+  REQUIRE(addresses.size() == (has_ipv6 ? 2 : 1));
+  CHECK(addresses[0] == "127.0.0.1:" + port);
+  if (has_ipv6)
+    CHECK(addresses[1] == "[::1]:" + port);
+  at.server->stop_accepting();
+  CHECK(eventually([&] { return at.drained == 1; }));
+}

@@ -49,8 +49,10 @@ TEST_CASE("ingest body: atomic is the one parameter, once, and true or false") {
 TEST_CASE("ingest body: its type says how it is read, in any case and with parameters") {
   reading at;
   std::string_view lines = "{\"feature\":\"a\"}\n{\"feature\":\"b\"}\n";
-  for (const auto* type : {"application/x-ndjson", "application/ndjson", "Application/NDJSON",
-                           "application/x-ndjson; charset=utf-8", " application/ndjson\t;x"}) {
+  for (const auto* type :
+       {"application/x-ndjson", "application/ndjson", "Application/NDJSON",
+        "application/x-ndjson; charset=utf-8", " application/ndjson\t;x", "application/jsonl",
+        "application/x-jsonlines", "application/x-json-stream"}) {
     CAPTURE(type);
     auto read = at.of({.content_type = type, .text = lines});
     CHECK(read.events.error == error_code::none);
@@ -100,4 +102,61 @@ TEST_CASE("ingest body: the parameter is looked at first, then the type, then th
   CHECK(at.error(wrong) == error_code::unsupported_encoding);
   wrong.content_encoding = {};
   CHECK(at.error(wrong) == error_code::invalid_json);
+}
+
+TEST_CASE("ingest body: a mode of CloudEvents is known by its type, or by a field of the header") {
+  reading at;
+  const std::vector<raw_cloud_attribute> header{
+    {"Id", "1"}, {"specversion", "1.0"}, {"source", "%2Fs%20t"}, {"type", "\"a\\\"b\""}};
+  auto binary = at.of({.content_type = "application/json", .text = "{\"n\":1}", .cloud = header});
+  REQUIRE(binary.events.events.size() == 1);
+  CHECK(binary.events.events[0].feature == "a\"b");
+  auto structured = at.of({.content_type = "application/cloudevents+json",
+                           .text = R"({"specversion":"1.0","id":"1","source":"/s t","type":"x"})",
+                           .cloud = header}); // the type goes first
+  CHECK(structured.events.events.at(0).identity == binary.events.events[0].identity);
+  CHECK(structured.events.events.at(0).feature == "x");
+  CHECK(at.of({.content_type = "text/plain", .text = "words", .cloud = header})
+          .events.events.at(0)
+          .extra
+        == R"({"data":"words"})");
+  CHECK(at.of({.cloud = header}).events.events.size() == 1); // no data
+  CHECK(at.error({.content_type = "image/png", .text = "\x89PNG\xff", .cloud = header})
+        == error_code::unsupported_media_type);
+  CHECK(at.error({.content_type = "application/cloudevents+avro", .text = one, .cloud = header})
+        == error_code::unsupported_media_type);
+  const std::vector<raw_cloud_attribute> only_id{{"id", "1"}};
+  CHECK(at.of({.content_type = "application/json", .text = one, .cloud = only_id})
+          .events.rejected.at(0)
+          .pointer
+        == "ce-specversion");
+  const std::vector<raw_cloud_attribute> of_a_proxy{{"ray", "7"}};
+  CHECK(at.of({.content_type = "application/json", .text = one, .cloud = of_a_proxy})
+          .events.events.at(0)
+          .feature
+        == "a");
+  for (const auto* as_it_is : {"%zz", "%4", "100%"}) { // some senders encode nothing
+    const std::vector<raw_cloud_attribute> fields{
+      {"id", "1"}, {"specversion", "1.0"}, {"source", "s"}, {"type", as_it_is}};
+    CHECK(at.of({.cloud = fields}).events.events.at(0).feature == as_it_is);
+  }
+  for (const auto* bad : {"%ff", "\xe4"}) {
+    CAPTURE(bad);
+    const std::vector<raw_cloud_attribute> broken{{"id", bad}};
+    auto refused = at.of({.cloud = broken}).events;
+    CHECK(refused.error == error_code::nothing_valid);
+    CHECK(refused.detail == "ce-id holds text that is not UTF-8");
+  }
+}
+
+TEST_CASE("ingest body: a refusal of the type says what came, and what is taken") {
+  reading at;
+  auto said = [&](std::string_view type) { return at.of({.content_type = type}).events.detail; };
+  CHECK(said("application/x-www-form-urlencoded")
+          .starts_with("Content-Type is application/x-www-form-urlencoded; send application/json"));
+  CHECK(said("").starts_with("there is no Content-Type; send "));
+  CHECK(at.of({.query_string = "access_token=x&atomic=true",
+               .content_type = "application/json",
+               .text = one})
+          .atomic);
 }

@@ -54,7 +54,14 @@ TEST_CASE("framing: limits and broken bytes are found, however they are cut") {
     {"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n33\r\n"
        + std::string(51, 'a'),
      error_code::body_too_large},
-    {"GET / HTTP/2.0\r\nHost: t\r\n\r\n", error_code::bad_http},
+    {"GET / HTTP/2.0\r\nHost: t\r\n\r\n", error_code::unsupported_version},
+    {"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+     error_code::unsupported_transfer_coding},
+    {"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: gzip\r\n\r\n", error_code::bad_http},
+    {"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked, chunked\r\n\r\n",
+     error_code::bad_http},
+    {"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked, gzip\r\n\r\n",
+     error_code::bad_http},
     {"nonsense\r\n\r\n", error_code::bad_http},
     {"GET / HTTP/1.1\r\nbad name: 1\r\n\r\n", error_code::bad_http},
   };
@@ -63,6 +70,19 @@ TEST_CASE("framing: limits and broken bytes are found, however they are cut") {
       CAPTURE(row.text);
       CHECK(feed(row.text, step).first == row.expected);
     }
+}
+
+TEST_CASE("framing: a method that nobody knows is told from nonsense") {
+  const std::string good = "GET /a HTTP/1.1\r\nHost: t\r\n\r\n";
+  for (const auto& before : {std::string{}, std::string{"\r\n"}, good}) {
+    CHECK(feed(before + "BREW / HTTP/1.1\r\nHost: t\r\n\r\n", 1000).first
+          == error_code::unknown_method);
+    CHECK(feed(before + "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 1000).first
+          == error_code::unsupported_version);
+    for (const auto* nonsense : {"nonsense\r\n\r\n", "BREW /\r\n\r\n", "BREW / FTP/1.1\r\n\r\n",
+                                 "B(EW / HTTP/1.1\r\n\r\n", "BREW / HTTP/1.1"})
+      CHECK(feed(before + nonsense, 1000).first == error_code::bad_http);
+  }
 }
 
 TEST_CASE("framing: what comes before the broken request passes, the rest does not") {
@@ -176,6 +196,27 @@ TEST_CASE("framing: HTTP/1.1 needs a Host, 1.0 does not, each request for itself
   CHECK_FALSE(machine.feed(old_ask.data(), old_ask.size()).wants_continue);
 }
 
+TEST_CASE("framing: Expect is seen, however it is cut, and only where it is one") {
+  auto asks = [](const std::string& head, size_t cut) {
+    request_framing machine{framing};
+    bool first = machine.feed(head.data(), cut).wants_continue;
+    auto verdict = machine.feed(head.data() + cut, head.size() - cut);
+    CHECK_FALSE(first);
+    CHECK(verdict.error == error_code::none);
+    CHECK((!verdict.wants_continue || verdict.head == head));
+    return verdict.wants_continue;
+  };
+  const std::string end = "Content-Length: 2\r\n\r\n";
+  const std::string start = "POST / HTTP/1.1\r\nHost: t\r\n";
+  for (size_t cut = 1; cut < start.size() + 20; ++cut) {
+    CAPTURE(cut);
+    CHECK(asks(start + "eXpect: \t100-Continue \r\n" + end, cut));
+    CHECK_FALSE(asks(start + "X-Expect: 100-continue\r\n" + end, cut));
+    CHECK_FALSE(asks(start + "Expect: 100-continue2\r\n" + end, cut));
+    CHECK_FALSE(asks("POST / HTTP/1.0\r\nA: bcdefg\r\nExpect: 100-continue\r\n" + end, cut));
+  }
+}
+
 TEST_CASE("framing: knows its stage, and sees Expect: 100-continue") {
   request_framing machine{framing};
   using stage = request_framing::stage;
@@ -183,7 +224,9 @@ TEST_CASE("framing: knows its stage, and sees Expect: 100-continue") {
   machine.feed("POST / HT", 9);
   CHECK(machine.now() == stage::header);
   std::string rest = "TP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
-  CHECK(machine.feed(rest.data(), rest.size()).wants_continue);
+  auto verdict = machine.feed(rest.data(), rest.size());
+  CHECK(verdict.wants_continue);
+  CHECK(verdict.head == "POST / HT" + rest); // however it was cut
   CHECK(machine.now() == stage::body);
   CHECK_FALSE(machine.feed("ab", 2).wants_continue);
   CHECK(machine.now() == stage::between);

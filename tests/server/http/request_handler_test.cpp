@@ -106,18 +106,122 @@ TEST_CASE("request handler: readiness is ours and the actors' word") {
 TEST_CASE("request handler: who asks what may be done is told, and who does another is told too") {
   handler_fixture at;
   at.settings.cors.allowed_origins = {"https://a.example"};
-  CHECK(at.status({.method = "OPTIONS", .target = "*"}) == 204);
-  CHECK(at.status({.method = "OPTIONS", .target = "/health"}) == 204);
+  CHECK(at.status({.method = "OPTIONS", .target = "*"}) == 200);
+  CHECK(at.last.reply->body.empty());
+  CHECK(at.status({.method = "OPTIONS", .target = "/health"}) == 200);
   CHECK(at.about.allowed_methods == "GET, HEAD, OPTIONS");
   CHECK(at.status({.method = "OPTIONS", .target = "/nowhere"}) == 404);
   CHECK(at.status({.method = "OPTIONS", .target = events_path, .origin = "https://a.example"})
-        == 204);
+        == 200);
   CHECK(at.about.origin == "https://a.example");
   CHECK(at.status({.method = "DELETE", .target = events_path, .origin = "https://b.example"})
         == 405);
   CHECK(at.about.origin.empty());
   CHECK(at.about.allowed_methods == "POST, OPTIONS");
   CHECK(at.status({.method = "GET", .target = "http://u:p@host/health"}) == 400);
+}
+
+TEST_CASE("request handler: a sender of webhooks may send where events are taken, and only there") {
+  handler_fixture at;
+  request_fields asks{
+    .method = "OPTIONS", .target = events_path, .webhook_origin = "sender.example"};
+  CHECK(at.status(asks) == 200);
+  CHECK(at.about.webhook_origin == "sender.example");
+  CHECK(at.about.allowed_methods == "POST, OPTIONS");
+  asks.target = "/health";
+  CHECK(at.status(asks) == 200);
+  CHECK(at.about.webhook_origin.empty());
+}
+
+TEST_CASE("request handler: events in all modes of CloudEvents, and an empty batch of them") {
+  handler_fixture at;
+  auto structured = post(R"({"specversion":"1.0","id":"1","source":"s","type":"t"})");
+  structured.content_type = "application/cloudevents+json; charset=UTF-8";
+  auto first = at.of(structured).events.value().events.at(0).identity;
+  auto binary = post(R"({"status":200})");
+  binary.take("Ce-Id", "1");
+  binary.take("CE-SpecVersion", "1.0");
+  binary.take("ce-source", "s");
+  binary.take("ce-type", "t");
+  CHECK(at.of(binary).events.value().events.at(0).identity == first);
+  auto batch = post("[]");
+  batch.content_type = "application/cloudevents-batch+json";
+  CHECK(at.status(batch) == 200);
+  CHECK_FALSE(at.last.events);
+  CHECK(at.last.reply->body
+        == R"({"stored":0,"duplicates":0,"rejected":[],"durability":"committed"})");
+}
+
+TEST_CASE("request handler: one event that is wrong is told in the detail") {
+  handler_fixture at;
+  at.of(post(R"({"feature":"a","status":7})"));
+  CHECK(at.last.reply->body.find(R"("detail":"/status: expected a whole number from 100 to 599")")
+        != std::string::npos);
+  at.of(post(R"([{"x":1},{"x":2}])"));
+  CHECK(at.last.reply->body.find(R"("detail":"No event of the request is valid")")
+        != std::string::npos);
+}
+
+TEST_CASE("request handler: a beacon is taken from pages of an allowed origin") {
+  handler_fixture at;
+  at.settings.cors.allowed_origins = {"https://a.example"};
+  auto beacon = post(R"({"feature":"a"})");
+  beacon.content_type = "text/plain;charset=UTF-8";
+  CHECK(at.status(beacon) == 415);
+  beacon.origin = "https://b.example";
+  CHECK(at.status(beacon) == 415);
+  beacon.origin = "https://a.example";
+  CHECK_FALSE(at.of(beacon).reply);
+  CHECK(at.about.origin_by_name);
+  at.settings.auth.token.value = "S3cret";
+  CHECK(at.status(beacon) == 401);
+  beacon.target = "/api/v1/events?access_token=S3cret";
+  CHECK_FALSE(at.of(beacon).reply);
+  CHECK(at.status({.method = "GET", .target = "/api/v1/stats/summary?access_token=S3cret"}) == 401);
+}
+
+TEST_CASE("request handler: who asks for nothing there is learns what there is") {
+  handler_fixture at;
+  auto hint = [&](std::string_view target) {
+    CHECK(at.status({.method = "GET", .target = target}) == 404);
+    const auto& body = at.last.reply->body;
+    auto begin = body.find(R"("detail":")") + 10;
+    return body.substr(begin, body.find('"', begin) - begin);
+  };
+  CHECK(hint("/api/v1/stat/daily") == "did you mean /api/v1/stats/daily?");
+  CHECK(hint("/health/ready/?x=1") == "did you mean /health/ready?");
+  CHECK(hint("/docs") == "GET / lists what there is");
+  CHECK(at.status({.method = "GET", .target = "/"}) == 200);
+  CHECK(at.last.reply->type == "text/plain; charset=utf-8");
+  CHECK(at.last.reply->body.find("\nPOST /api/v1/events\n    Takes events") != std::string::npos);
+  CHECK(at.last.reply->body.find("\nGET /api/v1/stats/daily?start=&end= [timezone=]")
+        != std::string::npos);
+  CHECK(at.status({.method = "GET", .target = "/", .accept = "application/json"}) == 200);
+  CHECK(at.last.reply->type == "application/json");
+  CHECK(at.last.reply->body.find(R"({"method":"POST","path":"/api/v1/events",)")
+        != std::string::npos);
+}
+
+TEST_CASE("request handler: what the head alone forbids is refused before the body comes") {
+  handler_fixture at;
+  auto early = [&](request_fields request) {
+    at.about = {};
+    auto refused = at.handler.refuse_early(request, at.about);
+    return refused ? refused->status : 0;
+  };
+  CHECK(early(post("")) == 0);
+  CHECK(early(post("", "/nowhere")) == 404);
+  CHECK(early(post("", "/health")) == 405);
+  CHECK(at.about.allowed_methods == "GET, HEAD, OPTIONS");
+  CHECK(early(post("", "/api/v1/events?dry=true")) == 422);
+  auto request = post("");
+  request.content_type = "text/csv";
+  CHECK(early(request) == 415);
+  request = post("");
+  request.content_encoding = "br";
+  CHECK(early(request) == 415);
+  at.settings.auth.token.value = "S3cret";
+  CHECK(early(post("")) == 401);
 }
 
 TEST_CASE("request handler: a token that is needed comes before the body is read") {

@@ -34,6 +34,7 @@ TEST_CASE("routes: each with its method, what a token must allow, and whether it
     {"/health/live", "GET", scope::none, endpoint_kind::live},
     {"/health/ready", "GET", scope::none, endpoint_kind::ready},
     {"/health/startup", "GET", scope::none, endpoint_kind::startup},
+    {"/", "GET", scope::none, endpoint_kind::index},
   };
   CHECK(rows.size() == endpoints.size());
   const route_table all{"/p", true};
@@ -48,4 +49,22 @@ TEST_CASE("routes: each with its method, what a token must allow, and whether it
     CHECK(found->serves->counts() == of_the_api);
     CHECK((health_only.find(row.method, row.path).found == nullptr) == of_the_api);
   }
+}
+
+TEST_CASE("routes: the path that is meant has a slash or a prefix too many, too few, or a letter") {
+  const route_table table{"/api/v1", true};
+  for (const auto* near : {"/api/v1/stats/daily/", "/stats/daily", "/v1/stats/daily",
+                           "/api/v2/stats/daily", "/api/v1/stat/daily", "/api/v1/stats/dayly",
+                           "/API/V1/stats/daily", "/api/v1/stats/daily//"}) {
+    CAPTURE(near);
+    CHECK(table.meant(near) == "/api/v1/stats/daily");
+  }
+  CHECK(table.meant("/api/v1/health") == "/health");
+  CHECK(table.meant("/health/redy") == "/health/ready");
+  for (const auto* far : {"/", "//", "/a", "/api", "/api/v1", "/docs", "/api/v1/stats/latency",
+                          "/api/v1/nothing", "/favicon.ico"}) {
+    CAPTURE(far);
+    CHECK(table.meant(far).empty());
+  }
+  CHECK(table.meant("/" + std::string(5000, 'x')).empty());
 }
