@@ -351,6 +351,12 @@ TEST_CASE("without stdin, stdout and stderr nothing is written where it does not
   CHECK(std::filesystem::exists(dir.path("state/phi.lock")));
   CHECK(read_file(dir.path("state/phi.lock")).empty());
   CHECK(json::parse(read_file(dir.path("state/last-exit.json")))["exitCode"] == 0);
+  // No file of ours may take their places: a library writes to "stderr" whatever that is.
+  auto seen =
+    shell(in_shell(dir, "", "0<&- 1>&- 2>&- & pid=$!; sleep 0.7; ")
+          + "readlink /proc/$pid/fd/0 /proc/$pid/fd/1 /proc/$pid/fd/2; kill $pid; wait $pid");
+  CHECK(seen.out == "/dev/null\n/dev/null\n/dev/null\n");
+  CHECK(seen.code == 0);
 }
 
 TEST_CASE("a start that fails opens nothing") {
