@@ -3,6 +3,7 @@
 
 #include "server/statistics/cube_builder.hpp"
 #include "server/store/sqlite/cube_reader.hpp"
+#include "server/store/sqlite/open_database.hpp"
 #include "server/store/sqlite/ports.hpp"
 #include "server/store/sqlite/schema.hpp"
 #include "server/store/sqlite/statements.hpp"
@@ -11,6 +12,7 @@
 #include "tests/support/random_events.hpp"
 #include "tests/support/recorded_log.hpp"
 #include "tests/support/reference_statistics.hpp"
+#include "tests/support/second_writer.hpp"
 #include "tests/support/stored.hpp"
 #include "tests/support/temp_dir.hpp"
 
@@ -382,4 +384,113 @@ TEST_CASE(
   CHECK_FALSE(ok());
   file.run("DELETE FROM cube WHERE id IN (SELECT id FROM cube LIMIT 2)");
   CHECK_FALSE(ok());
+}
+
+namespace {
+
+/// Of the smallest cubes, which are not merged yet: the most events that one has.
+uint64_t most_events_of_level_0(const counted_file& file) {
+  sqlite_connection db;
+  db.open(file.settings.file, sqlite_connection::access::read_only);
+  cube_table table{db};
+  uint64_t most = 0;
+  for (const auto& listed : table.all()) {
+    uint64_t events = 0;
+    for (const auto& sums : table.read(listed.id, all_cube_parts).day_sums)
+      events += sums.n;
+    if (listed.level == 0)
+      most = std::max(most, events);
+  }
+  return most;
+}
+
+} // namespace
+
+TEST_CASE("cubes of a file: a repair is done in steps of a tail; rolled back or killed in any of "
+          "them it counts each row once, and until it is whole whoever asks is told") {
+  for (uint64_t seed = 1; seed <= 3; ++seed) {
+    CAPTURE(seed);
+    random_events random{seed, {.first_day = 7, .days = 2}};
+    auto limits = small;
+    limits.tail_age = std::chrono::seconds{60};
+    counted_file file{limits};
+    while (file.events.size() < 3000)
+      file.commit(random.some(50));
+    file.run("UPDATE cube SET body = substr(body, 1, length(body) - 3) WHERE id = (SELECT max(id)"
+             " FROM cube)");
+    auto reader = make_sqlite_reader(file.settings);
+    CHECK(ask(reader, summary("include=all")).error == error_code::questions_unavailable);
+    int told = 0;
+    for (int i = 0; i < 400; ++i) {
+      switch (random.below(8)) {
+        case 0: file.open_again(); break;
+        case 1:
+        case 2:
+        case 3: file.roll_back(random.some(3)); break;
+        default: file.commit(random.some(1));
+      }
+      told += ask(reader, summary("include=all")).error != error_code::none;
+      try {
+        CHECK(file.agrees()); // all of it, or it is refused
+      } catch (const damaged_day&) {
+        file.connection.run("ROLLBACK");
+      }
+    }
+    CHECK(told > 3);
+    CHECK(told < 200);
+    CHECK(file.agrees());
+    CHECK(most_events_of_level_0(file) <= 60);
+    CHECK(count_mismatch(in_file(file.settings.file)) == "");
+    CHECK(file.number("SELECT count(*) FROM cube WHERE length(body) = 0") == 0);
+  }
+}
+
+TEST_CASE("cubes of a file: who was opened while somebody else counted counts nothing twice") {
+  random_events random{12};
+  counted_file file{{.tail_events = 5000, .tail_age = std::chrono::seconds{60}}};
+  for (int i = 0; i < 10; ++i)
+    file.commit(random.some(100));
+  file.writer.reset();
+  sqlite_connection one, other;
+  one.open(file.settings.file, sqlite_connection::access::read_write);
+  other.open(file.settings.file, sqlite_connection::access::read_write);
+  cubes ours{one, small, file.settings.damaged};
+  cubes theirs{other, small, file.settings.damaged};
+  theirs.catch_up(1000);
+  CHECK(file.number("SELECT last_seq FROM counted") > 900);
+  CHECK_THROWS_AS(ours.catch_up(1000), written_by_others);
+  CHECK(file.agrees());
+  ours.read_again();
+  CHECK_NOTHROW(ours.catch_up(1000));
+  CHECK(file.agrees());
+  CHECK(count_mismatch(in_file(file.settings.file)) == "");
+}
+
+TEST_CASE("cubes of a file: an opening beside a writer that ends begins anew") {
+  recorded_log log;
+  random_events random{13};
+  counted_file file{{.tail_events = 5000, .tail_age = std::chrono::seconds{60}}};
+  for (int i = 0; i < 30; ++i)
+    file.commit(random.some(100));
+  file.writer.reset();
+  for (int times : {1, 100}) {
+    CAPTURE(times);
+    sqlite_connection db;
+    db.open(file.settings.file, sqlite_connection::access::read_write);
+    std::optional<second_writer> other{std::in_place, db.handle(), file.settings.file, times};
+    std::optional<open_database> opened;
+    auto open = [&] {
+      open_and_count(opened, db, {.generation = 400}, small, file.settings.damaged);
+    };
+    if (times == 1)
+      CHECK_NOTHROW(open());
+    else
+      CHECK_THROWS_AS(open(), written_by_others);
+    CHECK(opened.has_value() == (times == 1));
+    opened.reset();
+    other.reset();
+    file.run("DELETE FROM identity_run"); // they are made again
+  }
+  CHECK(log.count("reads the database anew") == 3);
+  CHECK(file.agrees());
 }
