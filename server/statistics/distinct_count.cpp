@@ -1,5 +1,6 @@
 #include "server/statistics/distinct_count.hpp"
 
+#include <numeric>
 #include <utility>
 
 namespace phi::statistics {
@@ -30,6 +31,10 @@ void distinct_count::add(uint64_t person) {
     return;
   while (kept_ > exact_)
     halve();
+}
+
+uint64_t distinct_count::sum() const {
+  return std::accumulate(places_.begin(), places_.end(), uint64_t{0}) & ~(uint64_t{1} << 63);
 }
 
 void distinct_count::halve() {

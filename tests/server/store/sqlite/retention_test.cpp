@@ -346,3 +346,31 @@ TEST_CASE("verify finds damage in cubes whose rows are deleted, in whatever part
   file.rest(2);
   CHECK(file.verified()["ok"] == true);
 }
+
+TEST_CASE(
+  "a day that was being counted anew when the process was killed keeps its rows until it is "
+  "counted, and nobody needs to ask for it") {
+  recorded_log log;
+  random_events random{9, {.first_day = today - 9, .days = 1}};
+  kept_file file;
+  for (int i = 0; i < 30; ++i)
+    file.commit(random.some(100));
+  file.commit({make_event(999'999, "f", file.now_us)});
+  file.rest();
+  const auto before = file.answer();
+  file.settings.damaged->add(static_cast<int32_t>(today - 9));
+  file.commit({make_event(1'000'000, "f", file.now_us)}); // a step or two
+  file.writer.reset();
+  REQUIRE(ask_database(file.settings.file, "SELECT count(*) FROM cube WHERE length(body) = 0")
+          == 1);
+  file.settings.damaged = std::make_shared<damaged_days>();
+  file.settings.keep_days = 2; // holds at once
+  file.open();
+  file.rest();
+  CHECK(file.rows() == 2);
+  CHECK(log.count("has made the counts of a day anew") == 1);
+  CHECK_FALSE(log.contains("has lost counts of a day"));
+  CHECK(json::parse(file.answer())["eventsTotal"].get<int>()
+        == json::parse(before)["eventsTotal"].get<int>() + 1);
+  CHECK(file.verified()["ok"] == true);
+}
