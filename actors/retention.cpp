@@ -15,7 +15,7 @@ std::optional<int64_t> last_of_most(const std::set<int64_t>& days, int64_t gap) 
   for (auto day : days) {
     group = before && day - *before <= gap ? group + 1 : 1;
     before = day;
-    if (group < most || (group == most && day - *out > gap))
+    if (group <= most)
       continue;
     most = group;
     out = day;
