@@ -113,7 +113,8 @@ void cubes::catch_up(int64_t last_seq) {
 
 bool cubes::is_working(int64_t last_seq) const {
   auto behind = last_seq - mark_.last_seq;
-  return is_flushing() || repair_ || !damaged_->empty() || behind >= limits_.tail_events
+  return is_flushing() || repair_ || sorting_out_ || !damaged_->empty()
+         || behind >= limits_.tail_events
          || (behind > 0 && steady_clock::now() - flushed_at_ >= limits_.tail_age)
          || !list_.next_merge_at_rest().empty();
 }
@@ -134,12 +135,16 @@ void cubes::work(size_t events, int64_t last_seq) {
 
 /// One thing that cannot be divided. False: there is nothing to be done.
 bool cubes::step(bool at_rest, int64_t last_seq, int64_t tail_from) {
-  if (open_.last_seq || open_.repaired)
+  if (open_.last_seq || open_.repaired || open_.sorted_out)
     return false; // first it has to be committed
   if (!is_flushing() && last_seq - mark_.last_seq >= tail_from)
     begin_flush(last_seq, limits_.tail_events);
   if (is_flushing()) {
     flush_some();
+    return true;
+  }
+  if (sorting_out_) {
+    sort_out_some();
     return true;
   }
   if (!repair_)
@@ -285,31 +290,38 @@ listed_cube cubes::put(int32_t day, int64_t level, int64_t last_seq,
 
 /// Merges leave the day alone meanwhile.
 void cubes::begin_repair(int32_t day) {
-  if (repair_) {
-    if (repair_->day != day)
+  if (repair_ || sorting_out_) {
+    if (day != (repair_ ? repair_->day : sorting_out_->day))
       damaged_->add(day); // one after the other
     return;
   }
-  if (day < read_deleted_rows(db_).from_day)
-    return keep_readable(day);
+  if (day < read_deleted_rows(db_).from_day) {
+    list_.set_aside(day);
+    sorting_out_ = sorting_out{.day = day, .left = list_.of_day(day)};
+    return;
+  }
   log_error("store", "makes the counts of a day anew, from the rows",
             {{"day", format_date(day)}, {"cause", "they are damaged"}});
   list_.set_aside(day);
   repair_ = repair{.day = day, .up_to = mark_.last_seq, .committed = {}, .open = {}};
 }
 
-/// Of a day whose rows are deleted: what is damaged is lost, and the rest counts.
-void cubes::keep_readable(int32_t day) {
-  size_t lost = 0;
-  for (const auto& cube : list_.of_day(day))
-    try {
-      table_.read(cube.id, statistics::all_cube_parts);
-    } catch (const damaged_day&) {
-      ++lost;
-      remove(cube);
-    }
-  log_error("store", "has lost counts of a day: they are damaged, and its rows are deleted",
-            {{"day", format_date(day)}, {"cubes_lost", lost}});
+/// A step: one cube of a day whose rows are deleted. What is damaged is lost, and the rest counts.
+void cubes::sort_out_some() {
+  auto& day = *sorting_out_;
+  if (day.left.empty()) {
+    open_.sorted_out = true;
+    return;
+  }
+  auto next = day.left.back();
+  day.left.pop_back();
+  work_done_ += next.bytes + cost_a_cube;
+  try {
+    table_.read(next.id, statistics::all_cube_parts);
+  } catch (const damaged_day&) {
+    ++day.lost;
+    remove(next);
+  }
 }
 
 /// A step: one cube that is written or deleted, or some rows that are read. The day has no counts
@@ -413,6 +425,13 @@ void cubes::settled() {
   }
   if (repair_)
     repair_->committed = repair_->open;
+  if (open_.sorted_out) {
+    log_error("store", "has lost counts of a day: they are damaged, and its rows are deleted",
+              {{"day", format_date(sorting_out_->day)}, {"cubes_lost", sorting_out_->lost}});
+    list_.put_back(sorting_out_->day);
+    damaged_->remove(sorting_out_->day);
+    sorting_out_.reset();
+  }
   open_ = {.days_written = days_written_, .last_cube = mark_.last_cube};
 }
 
@@ -426,6 +445,11 @@ void cubes::forgotten() {
     repair_->open = repair_->committed;
     repair_->rows.clear();
     repair_->read_to = repair_->committed.next;
+  }
+  if (sorting_out_) { // it begins anew
+    list_.put_back(sorting_out_->day);
+    damaged_->add(sorting_out_->day);
+    sorting_out_.reset();
   }
   // What a flush before has left was not deleted after all: it must be, before the mark moves.
   if (open_.swept || (open_.last_seq && frozen_.empty())) {

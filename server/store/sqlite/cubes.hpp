@@ -43,7 +43,7 @@ public:
   /// The row up to which cubes hold all.
   int64_t last_seq() const { return mark_.last_seq; }
   /// Whether rows are needed to make counts anew: none must be deleted meanwhile.
-  bool is_repairing() const { return repair_ || !damaged_->empty(); }
+  bool is_repairing() const { return repair_ || sorting_out_ || !damaged_->empty(); }
   /// How many cubes there are.
   size_t size() const { return list_.size(); }
   /// Events since it was made with a value for which its day had no room.
@@ -66,6 +66,12 @@ private:
     statistics::cube_tail rows{}; ///< those before `read_to` that are in no new cube yet
     int64_t read_to = std::numeric_limits<int64_t>::min();
   };
+  /// A day whose damaged cubes nothing can replace.
+  struct sorting_out {
+    int32_t day = 0;
+    std::vector<listed_cube> left{}; ///< cubes that are still to be read
+    size_t lost = 0;
+  };
   /// What the open transaction has done.
   struct changes {
     std::vector<listed_cube> flushed; ///< of a flush that goes on
@@ -78,6 +84,7 @@ private:
     std::set<std::pair<int32_t, statistics::dimension>> full;
     std::optional<int64_t> last_seq; ///< the flush is whole
     std::optional<int32_t> repaired;
+    bool sorted_out = false;
   };
 
   bool step(bool at_rest, int64_t last_seq, int64_t tail_from);
@@ -99,7 +106,7 @@ private:
   void replace(const std::vector<listed_cube>& parts, const listed_cube& by);
   void begin_repair(int32_t day);
   void end_repair();
-  void keep_readable(int32_t day);
+  void sort_out_some();
   listed_cube put(int32_t day, int64_t level, int64_t last_seq, const statistics::cube& whole);
   bool is_flushing() const { return flush_.has_value(); }
 
@@ -123,7 +130,8 @@ private:
   size_t days_written_ = 0;
   std::vector<listed_cube> flushed_; ///< by slices that are committed
   std::vector<int64_t> left_;        ///< by a flush that did not come to its end
-  std::optional<repair> repair_;
+  std::optional<repair> repair_;     ///< one of both at most
+  std::optional<sorting_out> sorting_out_;
   changes open_;
   uint64_t counted_as_other_ = 0;
   /// Days and dimensions of which the log has said that they have no room.

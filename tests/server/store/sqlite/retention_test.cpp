@@ -143,6 +143,10 @@ TEST_CASE("a damaged cube of a day whose rows are deleted is lost, and the other
                               " WHERE id = (SELECT min(id) FROM cube)");
   CHECK(ask(make_sqlite_reader(file.settings), summary("include=all")).error
         == error_code::questions_unavailable);
+  auto nobody_wants = batch_of({{make_event(999'999, "f", file.now_us)}});
+  nobody_wants->abandon(); // what it has found out is rolled back, and is found out again
+  CHECK(file.writer->commit(*nobody_wants).error == error_code::store_unavailable);
+  CHECK_FALSE(log.contains("has lost counts of a day"));
   file.rest(2);
   CHECK(total() < before);
   CHECK(total() > before * 8 / 10);
