@@ -221,6 +221,9 @@ TEST_CASE("a damaged block of identities: those of deleted rows in it are refuse
   REQUIRE(lost.size() > 200);
   in_file(file.settings.file)("UPDATE identity_block SET body = zeroblob(length(body))"
                               " WHERE id >> 32 = 2");
+  auto told = ask(make_sqlite_reader(file.settings), verification);
+  CHECK(told.error == error_code::questions_unavailable);
+  CHECK(told.detail.find("the block of a run of identities is damaged") != std::string::npos);
   CHECK(file.refused_when_sent_again() == lost);
   for (bool again : {false, true}) {
     CAPTURE(again);
