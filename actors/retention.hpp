@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <set>
 
 namespace phi {
 
@@ -18,6 +19,13 @@ struct kept_rows {
 
   bool operator==(const kept_rows&) const = default;
 };
+
+/// The first ones of a database that has rows of these days (UTC): nothing is dropped that would
+/// not be too old on the day after the last of them. Days that are apart from most others, by more
+/// than are kept, say nothing: a clock was wrong when their rows were written. Nothing: there are
+/// no rows, and so there is nothing to hold a clock against.
+std::optional<kept_rows> first_kept_rows(const std::set<int64_t>& days, int64_t now_us,
+                                         int64_t keep_days);
 
 /// The next `kept_rows` at `now_us`. Time moves the first day by one a day (UTC), and never twice
 /// within `pause`: after a gap, or a jump of the clock, nothing goes faster than time passes. What

@@ -179,7 +179,8 @@ actor_status current_status(self_ptr self) {
                                {"queue_bytes", state.queue.bytes()},
                                {"drain_per_second", static_cast<uint64_t>(state.rate.per_second())},
                                {gauge_name::refusing, refuses(self)},
-                               {gauge_name::counted_as_other, state.counted_as_other}},
+                               {gauge_name::counted_as_other, state.counted_as_other},
+                               {gauge_name::identities_lost, state.identities_lost}},
                     .backlog_s = state.rate.seconds_for(backlog),
                     .degraded = what_is_degraded(self, true),
                     .ails = what_is_degraded(self, false),
@@ -254,6 +255,8 @@ stats_actor::behavior_type stats_behavior(self_ptr self, child_identity who, sto
     [self](atom::committed, const commit_result& result) {
       auto& others = self->state.counted_as_other;
       others = std::max(others, result.counted_as_other);
+      auto& lost = self->state.identities_lost;
+      lost = std::max(lost, result.identities_lost);
       result.number == 0 ? settle_trial(self, result) : settle_batch(self, result);
     },
     [self](atom::spooled, const spool_result& result) { settle_spooled(self, result); },

@@ -65,6 +65,7 @@ struct stats_state {
   bool away = false;                     ///< the database is: batches go to the spool
   bool away_said = false;                ///< once, until a batch is committed
   uint64_t counted_as_other = 0;         ///< as the store said last
+  uint64_t identities_lost = 0;          ///< as the store said last
   bool store_refuses = false;            ///< its last answer was an error
   time_point tried_at{};                 ///< when it was last tried with an empty batch
   outcome last_commit;                   ///< why the last one that failed did

@@ -122,6 +122,8 @@ struct commit_result {
   std::chrono::nanoseconds took{}; ///< the whole transaction
   /// Since the store was made: events with a value for which its day has no room in the counts.
   uint64_t counted_as_other = 0;
+  /// Identities of deleted rows that the database knows no more.
+  uint64_t identities_lost = 0;
 };
 
 /// What the spool did with a batch.

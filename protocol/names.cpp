@@ -129,6 +129,7 @@ std::string_view to_string(finding_code code) {
     case finding_code::budgets_unfit: return "budgets_unfit";
     case finding_code::events_spooled: return "events_spooled";
     case finding_code::values_beyond_cap: return "values_beyond_cap";
+    case finding_code::identities_lost: return "identities_lost";
     case finding_code::batches_set_aside: return "batches_set_aside";
     case finding_code::actors_silent: return "actors_silent";
     case finding_code::not_running: return "not_running";

@@ -53,6 +53,8 @@ namespace gauge_name {
 inline constexpr const char* refusing = "refusing"; ///< of stats: who sends now is refused
 /// Of stats: events with a value that counts under "(other)", since the start.
 inline constexpr const char* counted_as_other = "counted_as_other";
+/// Of stats: identities of deleted rows that the database knows no more.
+inline constexpr const char* identities_lost = "identities_lost";
 inline constexpr const char* connections = "connections"; ///< of http: that are open
 inline constexpr const char* events = "events";       ///< of the spool: that wait for the database
 inline constexpr const char* set_aside = "set_aside"; ///< of the spool: batches
@@ -138,6 +140,7 @@ enum class finding_code : uint8_t {
   budgets_unfit, ///< a time-out of the unit is over before ours
   events_spooled,
   values_beyond_cap, ///< some values of a dimension are counted together
+  identities_lost,   ///< old events may be refused, for nobody knows whether they are stored
   batches_set_aside,
   actors_silent,    ///< nobody says how the actors are
   not_running,      ///< no service answers

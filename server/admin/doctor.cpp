@@ -145,7 +145,7 @@ void examine_spool(const service_status& status, std::vector<finding>& out) {
   }
 }
 
-/// Nothing where all values are told apart.
+/// Nothing where all values are told apart and all identities are known.
 void examine_values(const service_status& status, std::vector<finding>& out) {
   for (const auto& child : status.children) {
     auto others = child.says ? child.says->gauge(gauge_name::counted_as_other) : 0;
@@ -156,6 +156,13 @@ void examine_values(const service_status& status, std::vector<finding>& out) {
                                 " room left and count under (other)",
                             "the log names the field; send routes as templates such as"
                             " /users/{id}, without ids and numbers in them"));
+    auto lost = child.says ? child.says->gauge(gauge_name::identities_lost) : 0;
+    if (child.actor == actor_name::stats && lost > 0)
+      out.push_back(warning("identities", code::identities_lost,
+                            "the ids of " + group_digits(lost)
+                              + " events whose rows are deleted were damaged and are lost: older"
+                                " events that may be these are refused",
+                            "the log of the start that found it names the day; examine the disk"));
   }
 }
 

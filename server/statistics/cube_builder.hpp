@@ -45,6 +45,7 @@ public:
       keys_.push_back(key);
     return at->second;
   }
+  bool contains(const Key& key) const { return numbers_.contains(key); }
   std::vector<Key> take() {
     numbers_.clear();
     return std::move(keys_);

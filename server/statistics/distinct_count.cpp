@@ -1,5 +1,6 @@
 #include "server/statistics/distinct_count.hpp"
 
+#include <numeric>
 #include <utility>
 
 namespace phi::statistics {
@@ -28,10 +29,19 @@ void distinct_count::add(uint64_t person) {
     rehash(places_.empty() ? first_places : places_.size() * 2);
   if (!insert(person, mixed) || kept_ <= exact_)
     return;
-  while (kept_ > exact_) {
-    ++halvings_;
-    rehash(places_.size());
-  }
+  while (kept_ > exact_)
+    halve();
+}
+
+uint64_t distinct_count::sum() const {
+  return std::accumulate(places_.begin(), places_.end(), uint64_t{0}) & ~(uint64_t{1} << 63);
+}
+
+void distinct_count::halve() {
+  ++halvings_;
+  rehash(places_.size());
+  if (places_.size() > first_places && 4 * kept_ < places_.size())
+    rehash(places_.size() / 2);
 }
 
 bool distinct_count::insert(uint64_t person, uint64_t mixed) {

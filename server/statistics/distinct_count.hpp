@@ -18,6 +18,12 @@ public:
   /// `person`: not 0.
   void add(uint64_t person);
   uint64_t count() const { return static_cast<uint64_t>(kept_) << halvings_; }
+  /// Of those that it holds, modulo 2^63: alike for two that were given the same persons.
+  uint64_t sum() const;
+  /// How many it holds in memory, in 32 bytes at most each.
+  size_t held() const { return kept_; }
+  /// Holds half of them from now on: the count is an estimate.
+  void halve();
   bool is_exact() const { return halvings_ == 0; }
 
 private:

@@ -76,6 +76,8 @@ json report(const std::vector<compared>& all) {
                       {"rows", shown(check.rows)},
                       {"rollups", shown(check.derived)},
                       {"ok", same}});
+    if (!check.days.empty())
+      checks.back()["days"] = check.days;
   }
   return {{"checks", std::move(checks)}, {"ok", good}};
 }

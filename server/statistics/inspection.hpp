@@ -8,6 +8,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -27,9 +28,10 @@ struct compared {
   std::string_view name;
   wide_number rows = 0;
   wide_number derived = 0;
+  std::vector<std::string> days{}; ///< some of those that differ
 };
 
-/// `{checks: [{what, rows, rollups, ok}], ok}`.
+/// `{checks: [{what, rows, rollups, ok, days}], ok}`; `days` only where some are known to differ.
 nlohmann::ordered_json report(const std::vector<compared>& all);
 
 } // namespace phi::statistics

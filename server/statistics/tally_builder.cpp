@@ -5,9 +5,6 @@
 namespace phi::statistics {
 namespace {
 
-/// Feature, action, route and method: the first ones.
-constexpr size_t keyed_dimensions = 4;
-
 /// From here on a status is an error's.
 constexpr int32_t first_error = 400;
 
@@ -26,9 +23,11 @@ day_slots slots_of_day(const slot_range& range, int64_t day) {
 
 } // namespace
 
-tally_builder::tally_builder(tally_query query, size_t cap) : query_(std::move(query)) {
-  for (size_t i = 0; i < keyed_dimensions; ++i)
-    texts_.emplace_back(cap);
+tally_builder::tally_builder(tally_query query, const tally_limits& limits)
+  : query_(std::move(query)),
+    limits_(limits) {
+  for (size_t i = 0; i < dimensions; ++i)
+    texts_.emplace_back(limits.texts);
 }
 
 std::optional<cube_parts> tally_builder::parts_of(int64_t day) const {
@@ -113,7 +112,12 @@ uint32_t tally_builder::number(dimension kind, std::string_view text) {
 }
 
 /// Good until it is asked for another.
-tally::sums& tally_builder::sums_of(const combination& key) {
+tally::sums& tally_builder::sums_of(combination key) {
+  if (sums_.size() >= limits_.combinations && !combinations_.contains(key))
+    key = {.feature = key.feature,
+           .action = number(dimension::action, other_text),
+           .route = number(dimension::route, other_text),
+           .method = number(dimension::method, other_text)};
   auto number = combinations_.number_of(key);
   if (number == sums_.size())
     sums_.emplace_back();
@@ -150,12 +154,40 @@ void tally_builder::add_instances(const cube& part) {
   const auto in_range = slots_of_day(query_.range, part.day);
   for (const auto& row : part.instances)
     if (in_range.test(row.slot) && is_wanted(part.text(dimension::feature, row.feature)))
-      made_.instances[part.text(dimension::instance, row.instance)] += row.n;
+      add_instance(part.text(dimension::instance, row.instance), row.n);
 }
 
-distinct_count& tally_builder::set_of(distinct_by_text& all, std::string_view text) {
-  auto found = all.find(text);
-  return found != all.end() ? found->second : all.emplace(text, distinct_count{}).first->second;
+void tally_builder::add_instance(std::string_view instance, uint64_t events) {
+  auto at = number(dimension::instance, instance);
+  if (instances_.size() <= at)
+    instances_.resize(at + 1);
+  instances_[at] += events;
+}
+
+/// Good until it is asked for another.
+distinct_count& tally_builder::group_of(groups& all, uint32_t text) {
+  if (all.size() <= text)
+    all.resize(text + 1);
+  return all[text];
+}
+
+void tally_builder::add_person(distinct_count& group, uint64_t person) {
+  const auto before = group.held();
+  group.add(person);
+  grouped_persons_ = grouped_persons_ - before + group.held();
+  while (grouped_persons_ > limits_.grouped_persons)
+    halve_largest_group();
+}
+
+void tally_builder::halve_largest_group() {
+  distinct_count* largest = nullptr;
+  for (auto* groups : {&users_by_kind_, &users_by_feature_})
+    for (auto& group : *groups)
+      if (!largest || group.held() > largest->held())
+        largest = &group;
+  const auto before = largest->held();
+  largest->halve();
+  grouped_persons_ = grouped_persons_ - before + largest->held();
 }
 
 /// Whether it must be known of users in which group and when they were there.
@@ -171,7 +203,7 @@ void tally_builder::add_users(const cube& part) {
   const bool by_feature = query_.wanted.users_by_feature;
   uint32_t group = UINT32_MAX;
   bool wanted = false;
-  distinct_count* of_feature = nullptr;
+  distinct_count* of_feature = nullptr; // no group is made while they are used
   distinct_count* of_kind = nullptr;
   for (const auto& user : part.users) {
     if (user.group != group) {
@@ -179,19 +211,19 @@ void tally_builder::add_users(const cube& part) {
       const auto& feature = part.text(dimension::feature, part.user_groups[group].feature);
       wanted = is_wanted(feature);
       if (wanted && by_feature)
-        of_feature =
-          &set_of(users_by_feature_, texts_[0].text(number(dimension::feature, feature)));
+        of_feature = &group_of(users_by_feature_, number(dimension::feature, feature));
       if (wanted && query_.wanted.users_by_kind)
-        of_kind =
-          &set_of(users_by_kind_, part.text(dimension::user_kind, part.user_groups[group].kind));
+        of_kind = &group_of(users_by_kind_,
+                            number(dimension::user_kind,
+                                   part.text(dimension::user_kind, part.user_groups[group].kind)));
     }
     if (!wanted || !user.active.overlaps(in_range))
       continue;
     counted[user.person] = true;
     if (of_feature)
-      of_feature->add(part.persons[user.person]);
+      add_person(*of_feature, part.persons[user.person]);
     if (of_kind)
-      of_kind->add(part.persons[user.person]);
+      add_person(*of_kind, part.persons[user.person]);
   }
   for (size_t i = 0; i < counted.size() && query_.wanted.users; ++i)
     if (counted[i])
@@ -226,7 +258,7 @@ void tally_builder::add(const counted_event& e) {
   if (wanted.statuses && e.status != 0)
     ++made_.statuses[e.status];
   if (wanted.instances && !e.instance.empty())
-    ++made_.instances[std::string{e.instance}];
+    add_instance(e.instance, 1);
   if (wanted.latency && timed)
     ++made_.latencies[latency_bucket(e.duration_us)];
   if (e.user != 0)
@@ -235,21 +267,24 @@ void tally_builder::add(const counted_event& e) {
 
 void tally_builder::add_user(std::string_view feature, std::string_view kind, uint64_t person) {
   if (query_.wanted.users_by_feature)
-    set_of(users_by_feature_, texts_[0].text(number(dimension::feature, feature))).add(person);
+    add_person(group_of(users_by_feature_, number(dimension::feature, feature)), person);
   if (query_.wanted.users_by_kind)
-    set_of(users_by_kind_, kind).add(person);
+    add_person(group_of(users_by_kind_, number(dimension::user_kind, kind)), person);
   if (query_.wanted.users)
     users_.add(person);
 }
 
 tally tally_builder::take() {
-  auto numbers = [](const distinct_by_text& sets, std::map<std::string, uint64_t>& into) {
-    for (const auto& [text, persons] : sets)
-      if (persons.count() > 0)
-        into[text] = persons.count();
+  auto numbers = [&](const groups& all, dimension kind, std::map<std::string, uint64_t>& into) {
+    for (uint32_t i = 0; i < all.size(); ++i)
+      if (all[i].count() > 0)
+        into[texts_[static_cast<size_t>(kind)].text(i)] = all[i].count();
   };
-  numbers(users_by_kind_, made_.users_by_kind);
-  numbers(users_by_feature_, made_.users_by_feature);
+  numbers(users_by_kind_, dimension::user_kind, made_.users_by_kind);
+  numbers(users_by_feature_, dimension::feature, made_.users_by_feature);
+  for (uint32_t i = 0; i < instances_.size(); ++i)
+    if (instances_[i] > 0)
+      made_.instances[texts_[static_cast<size_t>(dimension::instance)].text(i)] = instances_[i];
   const auto keys = combinations_.take();
   for (size_t i = 0; i < keys.size(); ++i)
     made_.counts[{texts_[0].text(keys[i].feature), texts_[1].text(keys[i].action),

@@ -30,6 +30,10 @@ public:
     std::lock_guard lock{mutex_};
     days_.insert(day);
   }
+  void remove(int32_t day) {
+    std::lock_guard lock{mutex_};
+    days_.erase(day);
+  }
   std::set<int32_t> take() {
     std::lock_guard lock{mutex_};
     return std::exchange(days_, {});

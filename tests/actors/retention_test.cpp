@@ -87,3 +87,25 @@ TEST_CASE("retention: fewer days to keep hold at once, more bring nothing back")
   kept = next(kept, today * day + 3 * hour, 30); // of two that do not agree
   CHECK(*kept.from_day == today - 30);
 }
+
+TEST_CASE("retention: the first step believes the rows more than a clock that runs ahead") {
+  auto first = [](const std::set<int64_t>& days, int64_t now = today, int64_t keep_days = 30) {
+    return first_kept_rows(days, now * day + hour, keep_days);
+  };
+  std::set<int64_t> year;
+  for (int64_t i = today - 365; i <= today; ++i)
+    year.insert(i);
+  CHECK(first(year) == kept_rows{today - 30, 30, today * day + hour});
+  CHECK(first(year, today + 3650) == kept_rows{today + 1 - 30, 30, (today + 3650) * day + hour});
+  CHECK(*first(year, today - 3650)->from_day == today - 3650 - 30); // behind: nothing goes
+  auto with_wrong = year;
+  for (int64_t i = 0; i < 20; ++i)
+    with_wrong.insert(today + 3650 + i); // that were written under that clock
+  CHECK(*first(with_wrong, today + 3669)->from_day == today + 1 - 30);
+  auto with_epoch = year;
+  with_epoch.insert(0); // of a sender without a clock
+  CHECK(*first(with_epoch)->from_day == today - 30);
+  CHECK(*first({today - 20, today + 11})->from_day == today - 19 - 30); // as many: the earlier
+  CHECK(*first({today - 20, today + 10}, today + 90)->from_day == today + 11 - 30);
+  CHECK_FALSE(first({}));
+}

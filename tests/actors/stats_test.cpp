@@ -142,18 +142,21 @@ TEST_CASE("stats: of a store that refuses everybody is told the kind, an adminis
   CHECK(whole.find(R"("doing":"idle, the store refuses: disk full")") != whole.npos);
 }
 
-TEST_CASE("stats: the health tells how many events have a value that counts under (other)") {
+TEST_CASE("stats: the health tells how many values count under (other), and identities are lost") {
   virtual_system on;
   graph h{on};
   h.send(1);
-  h.tell_store_says(
-    {.number = h.batches->back()->number, .requests = {{1, 0}}, .counted_as_other = 7});
+  h.tell_store_says({.number = h.batches->back()->number,
+                     .requests = {{1, 0}},
+                     .counted_as_other = 7,
+                     .identities_lost = 5});
   tell_from_outside(
     h.stats, atom::ask_v,
     std::make_shared<asked<health_query>>(health_query{}, query_reply{h.replies, 7}));
   on.run();
   CAPTURE(h.replies->last.body);
   CHECK(h.replies->last.body.find(R"("counted_as_other":7)") != std::string::npos);
+  CHECK(h.replies->last.body.find(R"("identities_lost":5)") != std::string::npos);
 }
 
 TEST_CASE("stats: who waits behind events that nobody waits for is refused as soon as others") {

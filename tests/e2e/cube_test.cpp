@@ -85,7 +85,7 @@ TEST_CASE(
 TEST_CASE(
   "a damaged cube: whoever asks is told, its day is made again, also after a kill in that") {
   REQUIRE(has_faults());
-  for (std::string fault : {"", "cube.repaired=kill@1"}) {
+  for (std::string fault : {"", "cube.repair=kill@2", "cube.repaired=kill@1"}) {
     CAPTURE(fault);
     temp_dir dir;
     service_process service{dir.path(), small_cubes({{"PHI_FAULTS", fault}})};

@@ -90,6 +90,16 @@ bool is_full(const std::exception& e) {
   return refused && (refused->code() & 0xff) == SQLITE_FULL;
 }
 
+int64_t sqlite_connection::data_version() {
+  statement ask{*this, "PRAGMA data_version"};
+  return ask.step() ? ask.integer(0) : 0;
+}
+
+void sqlite_connection::must_be_at(int64_t version) {
+  if (data_version() != version)
+    throw written_by_others{};
+}
+
 bool sqlite_connection::autocommit() const {
   return sqlite3_get_autocommit(handle_) != 0;
 }

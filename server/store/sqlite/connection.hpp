@@ -31,6 +31,12 @@ bool is_about_data(const sqlite_error& e);
 /// Whether the disk is full.
 bool is_full(const std::exception& e);
 
+/// What was read of the database is not what it says any more.
+class written_by_others : public std::runtime_error {
+public:
+  written_by_others() : std::runtime_error("somebody else writes to the database") {}
+};
+
 /// One connection. Used by one thread.
 class sqlite_connection {
 public:
@@ -65,6 +71,11 @@ public:
   int64_t changes() const;
   /// Whether no transaction is open.
   bool autocommit() const;
+  /// Changes when another connection has committed, and only then.
+  int64_t data_version();
+  /// In a transaction, before it writes what it has concluded from data of this version. Throws
+  /// written_by_others.
+  void must_be_at(int64_t version);
   /// Takes the open transaction back, if there is one. Closes when that fails: the next use opens.
   void abandon_transaction() noexcept;
 

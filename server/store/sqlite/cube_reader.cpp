@@ -1,5 +1,6 @@
 #include "server/store/sqlite/cube_reader.hpp"
 
+#include "server/statistics/day_comparison.hpp"
 #include "server/statistics/tally_builder.hpp"
 #include "server/store/sqlite/row_retention.hpp"
 
@@ -104,20 +105,38 @@ std::vector<statistics::compared> compare_counts(sqlite_connection& db, cube_rea
                                                       .users_by_feature = false,
                                                       .addresses = true}};
   // Those that no row can replace are read all the same: damage must be found.
+  const auto first_day = statistics::day_of_slot(first_slot);
+  statistics::day_digests days_of_rows;
+  statistics::day_digests days_of_cubes;
   cube_table table{db};
-  for (auto id : table.ids(std::numeric_limits<int32_t>::min(),
-                           statistics::day_of_slot(first_slot) - 1, table.mark().last_seq))
-    table.read(id, statistics::all_cube_parts);
+  constexpr auto any_day = std::numeric_limits<int32_t>::max();
+  for (auto id : table.ids(-any_day, any_day, table.mark().last_seq)) {
+    db.stop_if_told();
+    auto part = table.read(id, statistics::all_cube_parts);
+    if (part.day >= first_day)
+      days_of_cubes.add(part);
+  }
+  auto is_compared = [&](const statistics::counted_event& e) {
+    return statistics::day_of_slot(statistics::slot_of(e.time_us)) >= first_day;
+  };
+  table.each_behind(table.mark().last_seq, [&](const auto& e) {
+    if (is_compared(e))
+      days_of_cubes.add(e);
+  });
   statistics::tally_builder of_rows{everything};
-  table.each_behind(std::numeric_limits<int64_t>::min(), [&](const auto& e) { of_rows.add(e); });
+  table.each_behind(std::numeric_limits<int64_t>::min(), [&](const auto& e) {
+    of_rows.add(e);
+    if (is_compared(e))
+      days_of_rows.add(e);
+  });
   auto from_rows = of_rows.take();
   auto from_cubes = counts.count(everything);
   auto same = [&](const char* name, auto number) {
-    return statistics::compared{name, number(from_rows), number(from_cubes)};
+    return statistics::compared{name, number(from_rows), number(from_cubes), {}};
   };
   using statistics::tally;
   using statistics::wide_number;
-  return {
+  std::vector<statistics::compared> out{
     same("events", [](const tally& counted) { return wide_number{counted.total().n}; }),
     same("errors", [](const tally& counted) { return wide_number{counted.total().errors}; }),
     same("statuses", [](const tally& counted) { return total(counted.statuses); }),
@@ -127,6 +146,9 @@ std::vector<statistics::compared> compare_counts(sqlite_connection& db, cube_rea
     same("users", [](const tally& counted) { return wide_number{counted.users}; }),
     same("addresses", [](const tally& counted) { return wide_number{counted.addresses}; }),
   };
+  auto by_day = statistics::day_digests::compare(days_of_rows, days_of_cubes);
+  out.insert(out.end(), by_day.begin(), by_day.end());
+  return out;
 }
 
 } // namespace phi::store

@@ -42,7 +42,9 @@ private:
   uint64_t question_ = 0;
 };
 
-/// The counts against all rows: whatever can be counted. Within a transaction, after `begin`.
+/// The counts against all rows: in all, and by day in whatever a cube tells apart. Of days whose
+/// rows are deleted it reads the cubes. Walks once over cubes and rows, with a few numbers of each
+/// day in memory; the connection's watch may end it. Within a transaction, after `begin`.
 std::vector<statistics::compared> compare_counts(sqlite_connection& db, cube_reader& counts);
 
 } // namespace phi::store

@@ -64,12 +64,15 @@ void cubes::read_again() {
   days_written_ = 0;
   repair_.reset();
   list_.clear();
+  version_ = db_.data_version();
   mark_ = table_.mark();
   for (const auto& cube : table_.all()) {
     if (cube.last_seq <= mark_.last_seq)
       list_.add(cube);
     else
       left_.push_back(cube.id);
+    if (cube.bytes == 0) // a repair did not come to its end
+      damaged_->add(cube.day());
     mark_.last_cube = std::max(mark_.last_cube, cube.id & std::numeric_limits<uint32_t>::max());
   }
   open_ = {.last_cube = mark_.last_cube};
@@ -79,6 +82,7 @@ void cubes::catch_up(int64_t last_seq) {
   auto in_transaction = [&](auto work) {
     db_.run("BEGIN IMMEDIATE");
     try {
+      db_.must_be_at(version_);
       work();
       db_.run("COMMIT");
       settled();
@@ -109,7 +113,8 @@ void cubes::catch_up(int64_t last_seq) {
 
 bool cubes::is_working(int64_t last_seq) const {
   auto behind = last_seq - mark_.last_seq;
-  return is_flushing() || repair_ || !damaged_->empty() || behind >= limits_.tail_events
+  return is_flushing() || repair_ || sorting_out_ || !damaged_->empty()
+         || behind >= limits_.tail_events
          || (behind > 0 && steady_clock::now() - flushed_at_ >= limits_.tail_age)
          || !list_.next_merge_at_rest().empty();
 }
@@ -130,7 +135,7 @@ void cubes::work(size_t events, int64_t last_seq) {
 
 /// One thing that cannot be divided. False: there is nothing to be done.
 bool cubes::step(bool at_rest, int64_t last_seq, int64_t tail_from) {
-  if (open_.last_seq || open_.repaired)
+  if (open_.last_seq || open_.repaired || open_.sorted_out)
     return false; // first it has to be committed
   if (!is_flushing() && last_seq - mark_.last_seq >= tail_from)
     begin_flush(last_seq, limits_.tail_events);
@@ -138,7 +143,14 @@ bool cubes::step(bool at_rest, int64_t last_seq, int64_t tail_from) {
     flush_some();
     return true;
   }
-  return (repair_ && repair_some()) || merge_some(at_rest);
+  if (sorting_out_) {
+    sort_out_some();
+    return true;
+  }
+  if (!repair_)
+    return merge_some(at_rest);
+  repair_some();
+  return true;
 }
 
 void cubes::begin_flush(int64_t last_seq, int64_t rows) {
@@ -222,14 +234,21 @@ bool cubes::merge_some(bool at_rest) {
 }
 
 void cubes::replace(const std::vector<listed_cube>& parts, const listed_cube& by) {
-  for (const auto& part : parts) {
-    table_.remove(part.id);
-    list_.remove(part.id);
-    open_.removed.push_back(part);
-  }
-  list_.add(by);
-  open_.added.push_back(by);
+  for (const auto& part : parts)
+    remove(part);
+  add(by);
   table_.set_mark({mark_.last_seq, open_.last_cube});
+}
+
+void cubes::add(const listed_cube& made) {
+  list_.add(made);
+  open_.added.push_back(made);
+}
+
+void cubes::remove(const listed_cube& gone) {
+  table_.remove(gone.id);
+  list_.remove(gone.id);
+  open_.removed.push_back(gone);
 }
 
 /// `before`: events that counted under `other_text` already.
@@ -271,64 +290,111 @@ listed_cube cubes::put(int32_t day, int64_t level, int64_t last_seq,
 
 /// Merges leave the day alone meanwhile.
 void cubes::begin_repair(int32_t day) {
-  if (repair_) {
-    if (repair_->day != day)
+  if (repair_ || sorting_out_) {
+    if (day != (repair_ ? repair_->day : sorting_out_->day))
       damaged_->add(day); // one after the other
     return;
   }
-  if (day < read_deleted_rows(db_).from_day)
-    return keep_readable(day);
+  if (day < read_deleted_rows(db_).from_day) {
+    list_.set_aside(day);
+    sorting_out_ = sorting_out{.day = day, .left = list_.of_day(day)};
+    return;
+  }
   log_error("store", "makes the counts of a day anew, from the rows",
             {{"day", format_date(day)}, {"cause", "they are damaged"}});
   list_.set_aside(day);
-  repair_ = repair{.day = day,
-                   .up_to = mark_.last_seq,
-                   .next = std::numeric_limits<int64_t>::min(),
-                   .builder = std::make_unique<statistics::cube_builder>(day, limits_.cap)};
+  repair_ = repair{.day = day, .up_to = mark_.last_seq, .committed = {}, .open = {}};
 }
 
-/// Of a day whose rows are deleted: what is damaged is lost, and the rest counts.
-void cubes::keep_readable(int32_t day) {
-  size_t lost = 0;
-  for (const auto& cube : list_.of_day(day))
-    try {
-      table_.read(cube.id, statistics::all_cube_parts);
-    } catch (const damaged_day&) {
-      ++lost;
-      table_.remove(cube.id);
-      list_.remove(cube.id);
-      open_.removed.push_back(cube);
-    }
-  log_error("store", "has lost counts of a day: they are damaged, and its rows are deleted",
-            {{"day", format_date(day)}, {"cubes_lost", lost}});
+/// A step: one cube of a day whose rows are deleted. What is damaged is lost, and the rest counts.
+void cubes::sort_out_some() {
+  auto& day = *sorting_out_;
+  if (day.left.empty()) {
+    open_.sorted_out = true;
+    return;
+  }
+  auto next = day.left.back();
+  day.left.pop_back();
+  work_done_ += next.bytes + cost_a_cube;
+  try {
+    table_.read(next.id, statistics::all_cube_parts);
+  } catch (const damaged_day&) {
+    ++day.lost;
+    remove(next);
+  }
 }
 
-bool cubes::repair_some() {
+/// A step: one cube that is written or deleted, or some rows that are read. The day has no counts
+/// meanwhile: also after a kill it is made anew before its rows are deleted.
+void cubes::repair_some() {
+  auto& day = *repair_;
+  if (!day.open.barrier)
+    return begin_to_replace();
+  if (auto old = next_to_replace()) {
+    work_done_ += old->bytes + cost_a_cube;
+    return remove(*old);
+  }
+  if (static_cast<int64_t>(day.rows.size()) < limits_.tail_events && read_rows_of_repair())
+    return;
+  day.rows.empty() ? end_repair() : write_repaired();
+}
+
+void cubes::begin_to_replace() {
+  listed_cube barrier{.id = cube_id(repair_->day, ++open_.last_cube), .last_seq = repair_->up_to};
+  table_.put(barrier, std::string_view{""});
+  add(barrier);
+  table_.set_mark({mark_.last_seq, open_.last_cube}); // no number of what goes is given again
+  repair_->open.barrier = barrier;
+  work_done_ += cost_a_cube;
+}
+
+std::optional<listed_cube> cubes::next_to_replace() const {
+  auto all = list_.of_day(repair_->day);
+  auto old = std::find_if(all.begin(), all.end(), [&](const auto& cube) {
+    return cube.id < repair_->open.barrier->id && cube.last_seq <= repair_->up_to;
+  });
+  return old == all.end() ? std::nullopt : std::optional{*old};
+}
+
+/// False: there are no more.
+bool cubes::read_rows_of_repair() {
   auto& day = *repair_;
   statement first{db_, sql::first_row_from};
-  first.bind(1, day.next);
-  if (!first.step() || first.null(0) || first.integer(0) > day.up_to) {
-    end_repair();
-    return true;
-  }
+  first.bind(1, day.read_to);
+  if (!first.step() || first.null(0) || first.integer(0) > day.up_to)
+    return false;
   auto begin = first.integer(0);
   auto end = std::min(begin + repair_rows - 1, day.up_to);
   statement rows{db_, sql::counted_rows_of_time};
-  rows.bind(1, begin).bind(2, end);
+  const auto room =
+    std::min(rows_at_once, limits_.tail_events - static_cast<int64_t>(day.rows.size()));
+  rows.bind(1, begin).bind(2, end).bind(5, room);
   rows.bind(3, day.day * day_us).bind(4, (day.day + 1) * day_us);
-  open_.repairing = true; // the builder cannot take back what it was given
-  while (rows.step())
-    day.builder->add(counted_row(rows));
-  day.next = end + 1;
-  work_done_ += repair_rows * (cost_an_event / 10);
+  int64_t found = 0;
+  for (; rows.step(); ++found)
+    day.rows.add(rows.integer(0), counted_row(rows));
+  day.read_to = (found == room ? day.rows.last_seq() : end) + 1;
+  work_done_ += static_cast<uint64_t>(found) * cost_an_event
+                + static_cast<uint64_t>(day.read_to - begin) * (cost_an_event / 10);
   return true;
+}
+
+void cubes::write_repaired() {
+  fault_point("cube.repair");
+  auto& day = *repair_;
+  statistics::cube_builder builder{day.day, limits_.cap};
+  for (size_t i = 0; i < day.rows.size(); ++i)
+    builder.add(day.rows.at(i));
+  add(put(day.day, 0, day.up_to, builder.take()));
+  work_done_ += day.rows.size() * cost_an_event;
+  table_.set_mark({mark_.last_seq, open_.last_cube});
+  day.rows.clear();
+  day.open.next = day.read_to;
 }
 
 void cubes::end_repair() {
   fault_point("cube.repaired");
-  auto parts = list_.of_day(repair_->day);
-  std::erase_if(parts, [&](const auto& cube) { return cube.last_seq > repair_->up_to; });
-  replace(parts, put(repair_->day, 0, repair_->up_to, repair_->builder->take()));
+  remove(*repair_->open.barrier);
   open_.repaired = repair_->day;
 }
 
@@ -354,7 +420,17 @@ void cubes::settled() {
   if (open_.repaired) {
     log_info("store", "has made the counts of a day anew", {{"day", format_date(*open_.repaired)}});
     list_.put_back(*open_.repaired);
+    damaged_->remove(*open_.repaired); // who found the barrier
     repair_.reset();
+  }
+  if (repair_)
+    repair_->committed = repair_->open;
+  if (open_.sorted_out) {
+    log_error("store", "has lost counts of a day: they are damaged, and its rows are deleted",
+              {{"day", format_date(sorting_out_->day)}, {"cubes_lost", sorting_out_->lost}});
+    list_.put_back(sorting_out_->day);
+    damaged_->remove(sorting_out_->day);
+    sorting_out_.reset();
   }
   open_ = {.days_written = days_written_, .last_cube = mark_.last_cube};
 }
@@ -365,11 +441,15 @@ void cubes::forgotten() {
   for (const auto& cube : open_.removed)
     if (cube.id <= cube_id(cube.day(), mark_.last_cube)) // else it was made and replaced since
       list_.add(cube);
-  if (repair_ && (open_.repairing || open_.repaired)) { // its builder is used up, or has too much
-    auto day = repair_->day;
-    list_.put_back(day);
-    repair_.reset();
-    damaged_->add(day);
+  if (repair_) { // of rows in cubes that are not there after all it has to read again
+    repair_->open = repair_->committed;
+    repair_->rows.clear();
+    repair_->read_to = repair_->committed.next;
+  }
+  if (sorting_out_) { // it begins anew
+    list_.put_back(sorting_out_->day);
+    damaged_->add(sorting_out_->day);
+    sorting_out_.reset();
   }
   // What a flush before has left was not deleted after all: it must be, before the mark moves.
   if (open_.swept || (open_.last_seq && frozen_.empty())) {

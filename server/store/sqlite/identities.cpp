@@ -1,6 +1,7 @@
 #include "server/store/sqlite/identities.hpp"
 
 #include "actors/log.hpp"
+#include "protocol/text/rfc3339.hpp"
 #include "server/store/sqlite/row_retention.hpp"
 #include "server/store/sqlite/statements.hpp"
 
@@ -45,38 +46,157 @@ digest digest_of(const statement& row, int column) {
   return out;
 }
 
+/// Those of all rows, also of deleted ones; and those that are known.
+std::pair<identity_sums, identity_sums> identities_in(sqlite_connection& db) {
+  auto of_rows = read_deleted_rows(db).identities;
+  identity_sums derived;
+  identity_tables tables{db};
+  int64_t last_seq = 0;
+  for (const auto& run : tables.runs()) {
+    if (run.damaged)
+      throw damaged_run{run.number, "index", "is damaged"};
+    last_seq = std::max(last_seq, run.last_seq);
+    for (size_t i = 0; i < run.blocks(); ++i)
+      for (const auto& identity : tables.block(run, i))
+        derived.add(identity);
+  }
+  statement rows{db, sql::identities_after};
+  rows.bind(1, all_rows).bind(2, no_limit);
+  while (rows.step()) {
+    auto identity = digest_of(rows, 1);
+    of_rows.add(identity);
+    if (rows.integer(0) > last_seq) // known in memory
+      derived.add(identity);
+  }
+  return {of_rows, derived};
+}
+
 constexpr auto older = [](const auto& a, const auto& b) { return a.last_seq < b.last_seq; };
 
 } // namespace
 
 identities::identities(sqlite_connection& db, identity_limits limits)
   : db_(db),
+    version_(db.data_version()),
     limits_(limits),
-    tables_(db) {
-  try {
-    runs_ = tables_.runs();
-    std::stable_sort(runs_.begin(), runs_.end(), older);
-    hold_filters();
-  } catch (const damaged_run& e) {
-    log_error("store", "makes what it knows of identities anew, from the rows",
-              {{"cause", e.what()}});
-    runs_.clear();
-    throw_runs_away(db);
+    tables_(db),
+    lost_(db) {
+  for (bool whole = false; !whole;) {
+    try {
+      load();
+      whole = true;
+    } catch (const damaged_run& e) {
+      if (!mark_damaged(db, e))
+        throw;
+    }
   }
-  for (const auto& run : runs_)
-    last_seq_ = std::max(last_seq_, run.last_seq);
-  load_rows_behind(last_seq_);
 }
 
-void throw_runs_away(sqlite_connection& db) {
-  db.run(sql::remove_identity_runs);
-  forget_deleted_identities(db);
+bool mark_damaged(sqlite_connection& db, const damaged_run& found) {
+  log_error("store", "has found a damaged run of identities", {{"cause", found.what()}});
+  return identity_tables{db}.mark_damaged(found.run());
+}
+
+void identities::load() {
+  merge_.reset();
+  newest_ = {};
+  full_.clear();
+  last_seq_ = 0;
+  runs_ = tables_.runs();
+  std::stable_sort(runs_.begin(), runs_.end(), older);
+  for (const auto& run : runs_)
+    last_seq_ = std::max(last_seq_, run.last_seq);
+  auto first_damaged =
+    std::stable_partition(runs_.begin(), runs_.end(), [](const auto& run) { return !run.damaged; });
+  std::vector<identity_run> damaged(first_damaged, runs_.end());
+  runs_.erase(first_damaged, runs_.end());
+  hold_filters();
+  if (damaged.empty())
+    load_rows_behind(last_seq_, true);
+  else
+    make_damaged_anew(damaged);
+}
+
+/// What is not known otherwise becomes runs. The damaged ones are on the list until all of it is
+/// written, so a kill at any point costs only the time.
+void identities::make_damaged_anew(const std::vector<identity_run>& damaged) {
+  log_error("store", "makes what it knows of identities anew, from what can be read and the rows",
+            {{"damaged_runs", damaged.size()}});
+  std::vector<digest_range> gaps;
+  for (const auto& run : damaged) {
+    auto more = take_over(run);
+    gaps.insert(gaps.end(), more.begin(), more.end());
+  }
+  load_rows_behind(all_rows, false);
+  while (newest_.size() > 0 || !full_.empty()) {
+    finish_generation();
+    make_run_now();
+  }
+  drop_damaged(damaged, std::move(gaps));
+}
+
+/// The blocks that can be read. Between which digests there was something else.
+std::vector<digest_range> identities::take_over(const identity_run& damaged) {
+  std::vector<digest_range> gaps;
+  digest last{};
+  bool in_gap = false;
+  int64_t taken = 0;
+  size_t next = 0;
+  while (auto block = tables_.find_block(damaged.number, next)) {
+    in_gap |= block->number != next || block->digests.empty();
+    next = block->number + 1;
+    if (block->digests.empty())
+      continue;
+    if (std::exchange(in_gap, false))
+      gaps.push_back({last, block->digests.front()});
+    last = block->digests.back();
+    taken += static_cast<int64_t>(block->digests.size());
+    for (const auto& identity : block->digests)
+      learn(identity);
+  }
+  if (in_gap || taken != damaged.digests) {
+    gaps.push_back({last, {}});
+    gaps.back().last.fill(0xff);
+  }
+  return gaps;
+}
+
+void identities::learn(const digest& identity) {
+  if (!known(identity) && newest_.add(identity))
+    settled(last_seq_);
+  while (full_.size() > most_full)
+    make_run_now();
+}
+
+/// Nothing is lost where all identities of deleted rows were read.
+void identities::drop_damaged(const std::vector<identity_run>& damaged,
+                              std::vector<digest_range> gaps) {
+  sqlite_transaction last{db_};
+  db_.must_be_at(version_);
+  for (const auto& run : damaged)
+    tables_.remove_run(run.number);
+  auto deleted = read_deleted_rows(db_);
+  identity_sums lost;
+  if (deleted.identities.number > 0) {
+    auto [of_rows, derived] = identities_in(db_);
+    lost = of_rows.less(derived);
+  }
+  if (lost.number > 0)
+    lost_identities::add(db_, lost, std::move(gaps), deleted.from_day);
+  last.commit();
+  if (lost.number > 0)
+    log_error("store",
+              "has lost identities of deleted rows: older events that may have them are"
+              " refused",
+              {{"identities", lost.number},
+               {"before", format_date(static_cast<int32_t>(deleted.from_day))}});
+  lost_ = lost_identities{db_};
 }
 
 /// Mostly few; all of them when the runs are made anew. Each full set but the last ones becomes a
 /// run at once, so that memory is bounded and a kill loses little of the work. They are read in
 /// parts: who reads keeps the write-ahead log from beginning anew.
-void identities::load_rows_behind(int64_t seq) {
+void identities::load_rows_behind(int64_t seq, bool are_new) {
   int64_t read = 0;
   int64_t reported = 0;
   for (bool more = true; more;) {
@@ -84,7 +204,9 @@ void identities::load_rows_behind(int64_t seq) {
       statement rows{db_, sql::identities_after};
       rows.bind(1, seq).bind(2, report_rows);
       for (more = false; full_.size() <= most_full && rows.step(); more = true, ++read) {
-        newest_.add(digest_of(rows, 1));
+        auto identity = digest_of(rows, 1);
+        if (are_new || !known(identity))
+          newest_.add(identity);
         seq = rows.integer(0);
         settled(seq);
       }
@@ -102,6 +224,7 @@ void identities::make_run_now() {
   auto before = full_.size();
   while (full_.size() == before) {
     sqlite_transaction slices{db_};
+    db_.must_be_at(version_);
     for (int i = 0; i < slices_at_once && !whole_; ++i)
       make_runs(0);
     slices.commit();
@@ -110,24 +233,7 @@ void identities::make_run_now() {
 }
 
 std::vector<statistics::compared> compare_identities(sqlite_connection& db) {
-  auto of_rows = read_deleted_rows(db).identities;
-  identity_sums derived;
-  identity_tables tables{db};
-  int64_t last_seq = 0;
-  for (const auto& run : tables.runs()) {
-    last_seq = std::max(last_seq, run.last_seq);
-    for (size_t i = 0; i < run.blocks(); ++i)
-      for (const auto& identity : tables.block(run, i))
-        derived.add(identity);
-  }
-  statement rows{db, sql::identities_after};
-  rows.bind(1, all_rows).bind(2, no_limit);
-  while (rows.step()) {
-    auto identity = digest_of(rows, 1);
-    of_rows.add(identity);
-    if (rows.integer(0) > last_seq) // known in memory
-      derived.add(identity);
-  }
+  auto [of_rows, derived] = identities_in(db);
   return {{"identities", of_rows.number, derived.number},
           {"sum of identities", of_rows.sum, derived.sum}};
 }
@@ -140,8 +246,8 @@ bool identities::add(const digest& identity) {
 }
 
 bool identities::known(const digest& identity) {
-  if (!damage_.empty())
-    throw damaged_run{damage_};
+  if (damage_)
+    throw damaged_run{*damage_};
   auto in_generation = [&](const auto& full) { return full.digests.contains(identity); };
   auto in_run = [&](const auto& run) { return tables_.contains(run, identity); };
   return newest_.contains(identity) || std::any_of(full_.begin(), full_.end(), in_generation)
@@ -312,7 +418,7 @@ void identities::replace_inputs() {
   try {
     hold_filters();
   } catch (const damaged_run& e) { // what was committed is: the next transaction hears of it
-    damage_ = e.what();
+    damage_ = e;
   }
 }
 

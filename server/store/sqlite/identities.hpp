@@ -1,13 +1,15 @@
 #pragma once
 /// Which events are stored already: each identity once. The newest are a set in memory, the older
 /// ones are in runs (identity_run.hpp). All of it is derived from the rows: after a kill the set is
-/// made again from the rows behind the last run.
+/// made again from the rows behind the last run. Only of deleted rows the runs alone know.
 ///
 /// Every function but `settled` and `forgotten` belongs into a transaction of the writer, which
-/// says how that has ended. Throws sqlite_error, and `damaged_run` for runs that must be made anew.
+/// says how that has ended. Throws sqlite_error, and `damaged_run` for a run that must be made
+/// anew.
 
 #include "server/statistics/inspection.hpp"
 #include "server/store/sqlite/digest_set.hpp"
+#include "server/store/sqlite/lost_identities.hpp"
 #include "server/store/sqlite/ports.hpp"
 #include "server/store/sqlite/run_merge.hpp"
 
@@ -16,8 +18,8 @@
 
 namespace phi::store {
 
-/// Has the runs made anew, from the rows, when it is opened next.
-void throw_runs_away(sqlite_connection& db);
+/// Has the damaged run made anew when it is opened next. False: nothing has changed.
+bool mark_damaged(sqlite_connection& db, const damaged_run& found);
 
 /// Their number and their sum: of the rows, and of the runs with the rows behind them. For any
 /// connection, within a transaction.
@@ -25,11 +27,19 @@ std::vector<statistics::compared> compare_identities(sqlite_connection& db);
 
 class identities {
 public:
-  /// Reads the runs, and the rows behind them: of a few generations, or all when there are no runs.
+  /// Reads the runs, and the rows behind them: of a few generations, or all when there are no runs,
+  /// or a damaged one: of that it takes over what can be read. Outside of any transaction; throws
+  /// written_by_others as well.
   identities(sqlite_connection& db, identity_limits limits);
 
   /// True: it is new, and from now on it is not.
   bool add(const digest& identity);
+  /// Of an event that is new as far as is known.
+  bool may_be_lost(const digest& identity, int64_t time_us) const {
+    return lost_.may_contain(identity, time_us);
+  }
+  /// Identities of deleted rows that are known no more.
+  int64_t lost() const { return lost_.size(); }
 
   /// How many were added in this transaction; and takes back those behind the first `kept`.
   size_t added() const { return added_.size(); }
@@ -66,7 +76,12 @@ private:
     int64_t last_seq = 0;
   };
 
-  void load_rows_behind(int64_t seq);
+  void load();
+  void load_rows_behind(int64_t seq, bool are_new);
+  void make_damaged_anew(const std::vector<identity_run>& damaged);
+  std::vector<digest_range> take_over(const identity_run& damaged);
+  void learn(const digest& identity);
+  void drop_damaged(const std::vector<identity_run>& damaged, std::vector<digest_range> lost);
   void make_run_now();
   bool known(const digest& identity);
   bool begin_merge();
@@ -79,8 +94,10 @@ private:
   void hold_filters();
 
   sqlite_connection& db_;
+  const int64_t version_; ///< of the data, before they were read
   identity_limits limits_;
   identity_tables tables_;
+  lost_identities lost_;
   digest_set newest_;
   std::deque<generation> full_;    ///< oldest first
   std::vector<identity_run> runs_; ///< oldest first
@@ -92,7 +109,7 @@ private:
   bool whole_ = false;          ///< the merge is done, in the transaction that is open
   bool sweeping_ = true;        ///< there may be blocks of runs that are gone
   bool gave_up_ = false; ///< a run, for an error: what is left of it goes before the next one
-  std::string damage_;   ///< was found after a commit
+  std::optional<damaged_run> damage_; ///< was found after a commit
 };
 
 } // namespace phi::store

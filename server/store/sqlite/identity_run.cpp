@@ -31,15 +31,15 @@ std::string sealed(std::string_view body) {
 }
 
 /// What `sealed` was given. Good until the statement is reset.
-std::string_view unsealed(const statement& row, int column, const char* kind) {
+std::string_view unsealed(const statement& row, int column, int64_t run, const char* part) {
   auto whole = row.blob(column);
   uint32_t sum = 0;
   if (whole.size() < sizeof sum)
-    throw damaged_run{std::string{"the "} + kind + " of a run of identities is cut off"};
+    throw damaged_run{run, part, "is cut off"};
   auto body = whole.substr(0, whole.size() - sizeof sum);
   std::memcpy(&sum, body.data() + body.size(), sizeof sum);
   if (sum != checksum(body))
-    throw damaged_run{std::string{"the "} + kind + " of a run of identities is damaged"};
+    throw damaged_run{run, part, "is damaged"};
   return body;
 }
 
@@ -100,15 +100,20 @@ std::vector<identity_run> identity_tables::runs() {
   std::vector<identity_run> out;
   statement ask{db_, sql::identity_runs};
   while (ask.step()) {
-    identity_run run{.number = ask.integer(0),
-                     .level = ask.integer(1),
-                     .digests = ask.integer(2),
-                     .last_seq = ask.integer(3),
-                     .fences = copied<digest>(unsealed(ask, 4, "index"))};
+    auto& run = out.emplace_back(identity_run{.number = ask.integer(0),
+                                              .level = ask.integer(1),
+                                              .digests = ask.integer(2),
+                                              .last_seq = ask.integer(3)});
+    run.damaged = run.digests < 1;
+    if (run.digests < 0) // see sql::mark_identity_run
+      run.digests = -1 - run.digests;
+    try {
+      run.fences = copied<digest>(unsealed(ask, 4, run.number, "index"));
+    } catch (const damaged_run&) {
+      run.damaged = true;
+    }
     auto blocks = (static_cast<size_t>(run.digests) + digests_a_block - 1) / digests_a_block;
-    if (run.digests < 1 || run.blocks() != blocks)
-      throw damaged_run{"the index of a run of identities does not fit its size"};
-    out.push_back(std::move(run));
+    run.damaged |= run.blocks() != blocks;
   }
   return out;
 }
@@ -120,12 +125,12 @@ void identity_tables::load_filters(identity_run& into) {
     reset_at_end reset{get_filters_};
     get_filters_.bind(1, row_id(into.number, first));
     if (!get_filters_.step())
-      throw damaged_run{"a filter of a run of identities is missing"};
-    auto some = copied<block_filter>(unsealed(get_filters_, 0, "filter"));
+      throw damaged_run{into.number, "filter", "is missing"};
+    auto some = copied<block_filter>(unsealed(get_filters_, 0, into.number, "filter"));
     all.insert(all.end(), some.begin(), some.end());
   }
   if (all.size() != into.blocks())
-    throw damaged_run{"the filters of a run of identities do not fit its size"};
+    throw damaged_run{into.number, "filters", "do not fit its size"};
   into.filters = std::move(all);
 }
 
@@ -144,11 +149,11 @@ bool identity_tables::filter_passes(const identity_run& run, size_t number, cons
   auto first = number - number % filters_a_row;
   get_filters_.bind(1, row_id(run.number, first));
   if (!get_filters_.step())
-    throw damaged_run{"a filter of a run of identities is missing"};
-  auto some = unsealed(get_filters_, 0, "filter");
+    throw damaged_run{run.number, "filter", "is missing"};
+  auto some = unsealed(get_filters_, 0, run.number, "filter");
   auto offset = (number - first) * sizeof(block_filter);
   if (offset + sizeof(block_filter) > some.size())
-    throw damaged_run{"a filter of a run of identities is cut off"};
+    throw damaged_run{run.number, "filter", "is cut off"};
   block_filter filter;
   std::memcpy(&filter, some.data() + offset, sizeof filter);
   return filter.may_contain(key);
@@ -176,13 +181,32 @@ bool identity_tables::block_contains(const identity_run& run, size_t number, con
 std::string_view identity_tables::body_of(const identity_run& run, size_t number) {
   get_block_.bind(1, row_id(run.number, number));
   if (!get_block_.step())
-    throw damaged_run{"a block of a run of identities is missing"};
-  return unsealed(get_block_, 0, "block");
+    throw damaged_run{run.number, "block", "is missing"};
+  return unsealed(get_block_, 0, run.number, "block");
 }
 
 std::vector<digest> identity_tables::block(const identity_run& run, size_t number) {
   reset_at_end reset{get_block_};
   return copied<digest>(body_of(run, number));
+}
+
+bool identity_tables::mark_damaged(int64_t run) {
+  statement mark{db_, sql::mark_identity_run};
+  mark.bind(1, run).execute();
+  return db_.changes() > 0;
+}
+
+std::optional<identity_tables::found_block> identity_tables::find_block(int64_t run, size_t from) {
+  statement next{db_, sql::next_identity_block};
+  next.bind(1, row_id(run, from)).bind(2, row_id(run + 1, 0));
+  if (!next.step())
+    return {};
+  found_block out{.number = static_cast<size_t>(next.integer(0) - row_id(run, 0)), .digests = {}};
+  try {
+    out.digests = copied<digest>(unsealed(next, 1, run, "block"));
+  } catch (const damaged_run&) { // it is there, and says nothing
+  }
+  return out;
 }
 
 int64_t identity_tables::unused_number() {

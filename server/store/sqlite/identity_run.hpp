@@ -1,11 +1,13 @@
 #pragma once
 /// A run of identities: immutable, sorted, in blocks of the database, each with a filter that says
-/// of most digests that they are not in it. Runs are made from the rows and can be made again.
+/// of most digests that they are not in it. Runs are made from the rows, and can be made again as
+/// far as rows are kept.
 
 #include "protocol/event.hpp"
 #include "server/store/sqlite/connection.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -36,15 +38,22 @@ struct identity_run {
   int64_t last_seq = 0;              ///< rows up to here are in this run, or in another one
   std::vector<digest> fences;        ///< what each block begins with
   std::vector<block_filter> filters; ///< of each block; empty: they are read when they are needed
+  bool damaged = false;              ///< of use only to take over what can be read of it
 
   size_t blocks() const { return fences.size(); }
 };
 
-/// A block, a filter or a run that does not hold what was written. It is derived: the rows are the
-/// truth.
+/// A block, a filter or an index of a run that does not hold what was written.
 class damaged_run : public std::runtime_error {
 public:
-  using std::runtime_error::runtime_error;
+  /// `part`: such as "block"; `fault`: such as "is missing".
+  damaged_run(int64_t run, const std::string& part, const std::string& fault)
+    : std::runtime_error("the " + part + " of a run of identities " + fault),
+      run_(run) {}
+  int64_t run() const { return run_; }
+
+private:
+  int64_t run_;
 };
 
 /// The tables of the runs. Every function throws sqlite_error, those that read `damaged_run`.
@@ -52,12 +61,23 @@ class identity_tables {
 public:
   explicit identity_tables(sqlite_connection& db);
 
-  /// Those that are complete, oldest first, without filters.
+  /// Those that are complete, oldest first, without filters. Also those that are damaged, as far as
+  /// that is known.
   std::vector<identity_run> runs();
   void load_filters(identity_run& into);
 
   bool contains(const identity_run& run, const digest& key);
   std::vector<digest> block(const identity_run& run, size_t number);
+
+  /// Remembers that a run is damaged. False: it is not on the list, or that was known.
+  bool mark_damaged(int64_t run);
+  struct found_block {
+    size_t number = 0;
+    std::vector<digest> digests; ///< empty: it is damaged
+  };
+  /// The first block from this number on that is there, of whatever run. Does not throw
+  /// damaged_run.
+  std::optional<found_block> find_block(int64_t run, size_t from);
 
   // A new one: its blocks and filters in order, and then itself.
   int64_t unused_number();

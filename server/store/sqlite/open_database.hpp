@@ -8,6 +8,7 @@
 #include "server/store/sqlite/row_writer.hpp"
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 namespace phi::store {
@@ -22,8 +23,7 @@ struct open_database {
       savepoint(db, "SAVEPOINT pieces"),
       keep(db, "RELEASE pieces"),
       undo(db, "ROLLBACK TO pieces"),
-      version(db, "PRAGMA data_version"),
-      data_version(version_of_data()),
+      data_version(db.data_version()),
       rows(db),
       counted(db, sizes, std::move(damaged)),
       known(db, limits),
@@ -34,19 +34,19 @@ struct open_database {
       known.settled(counted.last_seq());
   }
 
-  /// Of the data as other connections have left them; our own commits do not change it.
-  int64_t version_of_data() {
-    auto out = version.step() ? version.integer(0) : 0;
-    version.reset();
-    return out;
-  }
-
-  statement begin, commit, rollback, savepoint, keep, undo, version;
+  statement begin, commit, rollback, savepoint, keep, undo;
   int64_t data_version; ///< before they are read: what comes meanwhile is seen later
   row_writer rows;
   cubes counted;
   identities known; ///< it may write when it is made
   row_retention retention;
 };
+
+/// Opens it and counts what is behind. What somebody else writes meanwhile, who was the writer
+/// before us, it takes in by beginning anew, a few times. A full disk is no hindrance: then
+/// questions read the rows until there is room. Throws as what it makes does.
+void open_and_count(std::optional<open_database>& into, sqlite_connection& db,
+                    const identity_limits& limits, const cube_limits& sizes,
+                    const std::shared_ptr<damaged_days>& damaged);
 
 } // namespace phi::store

@@ -132,6 +132,11 @@ private:
       return {error_code::questions_unavailable,
               std::string{e.what()} + "; it is made again from the events",
               {}};
+    } catch (const damaged_run& e) {
+      abandon();
+      return {error_code::questions_unavailable,
+              std::string{e.what()} + "; the first event that it may hold has it made again",
+              {}};
     } catch (const std::exception& e) {
       abandon();
       return {error_code::internal, e.what(), {}};

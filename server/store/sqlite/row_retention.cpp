@@ -4,6 +4,7 @@
 #include "config/defaults.hpp"
 #include "protocol/fault_point.hpp"
 #include "protocol/text/rfc3339.hpp"
+#include "server/statistics/slots.hpp"
 #include "server/store/sqlite/statements.hpp"
 
 #include <algorithm>
@@ -27,6 +28,12 @@ void identity_sums::add(const digest& identity) {
   sum = static_cast<int64_t>(next & static_cast<uint64_t>(std::numeric_limits<int64_t>::max()));
 }
 
+identity_sums identity_sums::less(const identity_sums& some) const {
+  auto rest = static_cast<uint64_t>(sum) - static_cast<uint64_t>(some.sum);
+  constexpr auto bits = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
+  return {number - some.number, static_cast<int64_t>(rest & bits)};
+}
+
 deleted_rows read_deleted_rows(sqlite_connection& db) {
   statement ask{db, sql::kept_rows};
   deleted_rows out;
@@ -37,8 +44,9 @@ deleted_rows read_deleted_rows(sqlite_connection& db) {
   return out;
 }
 
-void forget_deleted_identities(sqlite_connection& db) {
-  db.run(sql::forget_deleted_identities);
+void forget_deleted_identities(sqlite_connection& db, const identity_sums& lost) {
+  statement subtract{db, sql::subtract_deleted_identities};
+  subtract.bind(1, lost.number).bind(2, lost.sum).execute();
 }
 
 row_retention::row_retention(sqlite_connection& db) : db_(db) {
@@ -53,17 +61,42 @@ row_retention::row_retention(sqlite_connection& db) : db_(db) {
   next_ = now_;
 }
 
+/// Those of cubes, and of the few rows that none holds.
+void row_retention::note_days() {
+  if (now_.kept.from_day || !days_.empty())
+    return;
+  statement counted{db_, sql::days_of_cubes};
+  while (counted.step())
+    days_.insert(counted.integer(0));
+  statement tail{db_, sql::times_behind_mark};
+  while (tail.step())
+    days_.insert(statistics::day_of_slot(statistics::slot_of(tail.integer(0))));
+}
+
 bool row_retention::is_due(int64_t now_us, int64_t keep_days) const {
+  if (!now_.kept.from_day) {
+    statement any{db_, sql::any_row};
+    return any.step();
+  }
   auto next = next_kept_rows(now_.kept, now_us, keep_days, defaults::retention_pause);
   return next != now_.kept || now_.swept_day < now_.kept.from_day;
+}
+
+kept_rows row_retention::next_kept(int64_t now_us, int64_t keep_days) {
+  if (now_.kept.from_day)
+    return next_kept_rows(now_.kept, now_us, keep_days, defaults::retention_pause);
+  note_days(); // those that came since
+  return first_kept_rows(days_, now_us, keep_days).value_or(now_.kept);
 }
 
 void row_retention::step(int64_t now_us, int64_t keep_days, int64_t up_to) {
   if (now_.held_up && up_to == held_at_)
     return;
   held_at_ = up_to;
-  next_.kept = next_kept_rows(now_.kept, now_us, keep_days, defaults::retention_pause);
+  next_.kept = next_kept(now_us, keep_days);
   next_.held_up = false;
+  if (!next_.kept.from_day)
+    return;
   const auto from_day = *next_.kept.from_day;
   if (next_.swept_day < from_day) {
     statement first{db_, sql::first_row_from};

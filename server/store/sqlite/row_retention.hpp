@@ -8,6 +8,7 @@
 #include "server/store/sqlite/connection.hpp"
 
 #include <limits>
+#include <set>
 
 namespace phi::store {
 
@@ -17,6 +18,8 @@ struct identity_sums {
   int64_t sum = 0;
 
   void add(const digest& identity);
+  /// Without these.
+  identity_sums less(const identity_sums& some) const;
 };
 
 /// What a database knows of its deleted rows. For any connection, within a transaction.
@@ -27,14 +30,17 @@ struct deleted_rows {
 };
 deleted_rows read_deleted_rows(sqlite_connection& db);
 
-/// The runs of identities were thrown away: those of deleted rows are known no more.
-void forget_deleted_identities(sqlite_connection& db);
+/// So many identities of deleted rows are known no more.
+void forget_deleted_identities(sqlite_connection& db, const identity_sums& lost);
 
 /// Of the writing connection. `step` belongs into a transaction of the writer, which says how that
 /// has ended. Throws sqlite_error.
 class row_retention {
 public:
   explicit row_retention(sqlite_connection& db);
+
+  /// Before anything is written with this clock: notes of which days there are rows.
+  void note_days();
 
   /// Whether a step has something to do; cheap.
   bool is_due(int64_t now_us, int64_t keep_days) const;
@@ -57,13 +63,15 @@ private:
     bool held_up = false;
   };
 
+  kept_rows next_kept(int64_t now_us, int64_t keep_days);
   void delete_rows(int64_t first, int64_t last, int64_t before_us);
   void write();
 
   sqlite_connection& db_;
-  state now_;           ///< committed
-  state next_;          ///< in the transaction that is open
-  int64_t held_at_ = 0; ///< `up_to` of the last step
+  state now_;              ///< committed
+  state next_;             ///< in the transaction that is open
+  int64_t held_at_ = 0;    ///< `up_to` of the last step
+  std::set<int64_t> days_; ///< until the first step
 };
 
 } // namespace phi::store

@@ -202,8 +202,8 @@ inline constexpr std::string_view remove_cube = "DELETE FROM cube WHERE id = ?1"
 inline constexpr std::string_view counted_rows =
   PHI_COUNTED " WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3";
 
-inline constexpr std::string_view counted_rows_of_time =
-  PHI_COUNTED " WHERE seq >= ?1 AND seq <= ?2 AND time_us >= ?3 AND time_us < ?4";
+inline constexpr std::string_view counted_rows_of_time = PHI_COUNTED
+  " WHERE seq >= ?1 AND seq <= ?2 AND time_us >= ?3 AND time_us < ?4 ORDER BY seq LIMIT ?5";
 
 #undef PHI_COUNTED
 
@@ -214,12 +214,20 @@ inline constexpr std::string_view first_row_from = "SELECT min(seq) FROM event W
 inline constexpr std::string_view kept_rows =
   "SELECT from_day, keep_days, moved_at_us, swept_day, next_row, deleted, deleted_sum FROM kept";
 
+inline constexpr std::string_view days_of_cubes = "SELECT DISTINCT id >> 32 FROM cube";
+
+inline constexpr std::string_view times_behind_mark =
+  "SELECT time_us FROM event WHERE seq > (SELECT last_seq FROM counted)";
+
+inline constexpr std::string_view any_row = "SELECT 1 FROM event LIMIT 1";
+
 inline constexpr std::string_view set_kept_rows =
   "UPDATE kept SET from_day = ?1, keep_days = ?2, moved_at_us = ?3, swept_day = ?4, next_row = ?5,"
   " deleted = ?6, deleted_sum = ?7";
 
-inline constexpr const char* forget_deleted_identities =
-  "UPDATE kept SET deleted = 0, deleted_sum = 0";
+inline constexpr std::string_view subtract_deleted_identities =
+  "UPDATE kept SET deleted = deleted - ?1,"
+  " deleted_sum = (deleted_sum - ?2) & 9223372036854775807";
 
 inline constexpr std::string_view identities_before =
   "SELECT identity FROM event WHERE seq >= ?1 AND seq <= ?2 AND time_us < ?3";
@@ -267,7 +275,27 @@ inline constexpr std::string_view add_identity_run =
 
 inline constexpr std::string_view remove_identity_run = "DELETE FROM identity_run WHERE run = ?1";
 
-inline constexpr const char* remove_identity_runs = "DELETE FROM identity_run";
+/// A number below 0 says that it is damaged, and -1 less it how many digests it has had.
+inline constexpr std::string_view mark_identity_run =
+  "UPDATE identity_run SET digests = -1 - digests WHERE run = ?1 AND digests >= 0";
+
+inline constexpr std::string_view next_identity_block =
+  "SELECT id, body FROM identity_block WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT 1";
+
+// Identities of deleted rows that are known no more, and may be between these two: the table is
+// made when some are lost, for older programs need not know it.
+inline constexpr const char* create_lost_identities =
+  "CREATE TABLE IF NOT EXISTS lost_identity (first BLOB NOT NULL, last BLOB NOT NULL,"
+  " before_us INTEGER NOT NULL, identities INTEGER NOT NULL) STRICT";
+
+inline constexpr std::string_view has_lost_identities =
+  "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'lost_identity'";
+
+inline constexpr std::string_view lost_identities =
+  "SELECT first, last, before_us, identities FROM lost_identity";
+
+inline constexpr std::string_view add_lost_identities =
+  "INSERT INTO lost_identity(first, last, before_us, identities) VALUES (?1, ?2, ?3, ?4)";
 
 inline constexpr std::string_view last_identity_run =
   "SELECT max(coalesce((SELECT max(run) FROM identity_run), 0),"

@@ -137,30 +137,16 @@ private:
       log_info("store", found == 0 ? "creates the database" : "migrates the database",
                {{"file", settings_.file}, {"from_schema", found}, {"to_schema", current_schema()}});
     id_.set(id_of(db_));
-    activity_ = "reading identities";
+    activity_ = "reading identities and counting";
     auto limits = settings_.identities;
     if (!limits.room)
       limits.room = [file = settings_.file] { return room_beside(file); };
-    database_.emplace(db_, limits, settings_.cubes, damaged_);
+    open_and_count(database_, db_, limits, settings_.cubes, damaged_);
     last_seq_ = database_->known.last_seq();
-    activity_ = "counting";
-    count_what_is_behind();
     has_old_tables_ = has_old_rollups(db_);
     file_ = watched_file{settings_.file};
     log_ = settings_.wal ? watched_file{settings_.file + "-wal"} : watched_file{};
     activity_ = "idle";
-  }
-
-  /// A start must be possible on a full disk: questions read the rows until there is room.
-  void count_what_is_behind() {
-    try {
-      database_->counted.catch_up(last_seq_);
-    } catch (const sqlite_error& e) {
-      if (!is_full(e))
-        throw;
-      log_warn("store", "has no room to count the events of its rows; they are counted later",
-               {{"cause", e.what()}});
-    }
   }
 
   /// Whether the files are where they were. Else what is written to them now will not be found.
@@ -180,15 +166,15 @@ private:
     result.detail = e.what();
     result.requests.clear();
     result.refused.clear();
-    bool damaged = dynamic_cast<const damaged_run*>(&e) != nullptr;
+    const auto* damaged = dynamic_cast<const damaged_run*>(&e);
     bool certain = !batch.committing() || says_not_committed(e);
     if (is_full(e)) // the rows alone may have room
       derive_at_ = std::chrono::steady_clock::now() + derive_pause;
     result.error = certain ? error_code::store_unavailable : error_code::outcome_unknown;
     if (certain)
       roll_back();
-    if (damaged && database_)
-      make_identities_anew(e.what());
+    if (damaged)
+      have_made_anew(*damaged);
     if (damaged || !certain)
       close_file();
     if (certain)
@@ -252,6 +238,7 @@ private:
     fault_point("store.after_commit");
     trials_.committed(batch, result);
     result.counted_as_other = database_->counted.counted_as_other();
+    result.identities_lost = static_cast<uint64_t>(database_->known.lost());
     settle();
     stay_where_it_was();
   }
@@ -323,7 +310,7 @@ private:
       settle();
     } catch (const damaged_run& e) {
       roll_back();
-      make_identities_anew(e.what());
+      have_made_anew(e);
       close_file();
     } catch (const std::exception& e) {
       log_debug("store", "cannot write identities and counts at rest", {{"cause", e.what()}});
@@ -332,12 +319,13 @@ private:
     activity_ = "idle";
   }
 
-  void make_identities_anew(const char* why) noexcept {
-    log_error("store", "makes what it knows of identities anew, from the rows", {{"cause", why}});
+  /// By the next opening.
+  void have_made_anew(const damaged_run& found) noexcept {
     try {
-      throw_runs_away(db_);
+      if (database_)
+        mark_damaged(db_, found);
     } catch (const std::exception& e) {
-      log_error("store", "cannot throw the runs of identities away", {{"cause", e.what()}});
+      log_error("store", "cannot mark a damaged run of identities", {{"cause", e.what()}});
     }
   }
 
@@ -346,7 +334,7 @@ private:
   void begin() {
     activity_ = "BEGIN";
     database_->begin.execute();
-    if (database_->version_of_data() == database_->data_version)
+    if (db_.data_version() == database_->data_version)
       return;
     log_warn("store", "finds that somebody else has written to the database");
     database_->counted.read_again();
@@ -354,10 +342,9 @@ private:
       roll_back();
       open_again();
       database_->begin.execute();
-      if (database_->version_of_data() != database_->data_version)
-        throw std::runtime_error("somebody else writes to the database");
+      db_.must_be_at(database_->data_version);
     }
-    database_->data_version = database_->version_of_data();
+    database_->data_version = db_.data_version();
     last_seq_ = database_->known.last_seq();
   }
 
@@ -466,6 +453,9 @@ private:
         ++counts.duplicates;
         continue;
       }
+      if (database_->known.may_be_lost(e.identity, e.time_us))
+        throw sqlite_error{SQLITE_CONSTRAINT, "it may be stored already: what was known of ids of"
+                                              " its time is damaged"};
       database_->rows.put(e, ++last_seq_);
       ++counts.stored;
     }

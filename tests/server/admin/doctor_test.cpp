@@ -145,6 +145,19 @@ TEST_CASE("doctor: values that are not told apart") {
   CHECK(has(found->text, "1 234 events"));
 }
 
+TEST_CASE("doctor: identities of deleted rows that are lost") {
+  patient patient;
+  auto says = spool_says(0, 0);
+  says.gauges = {{gauge_name::identities_lost, 0}};
+  patient.seen.status->children = {{.actor = actor_name::stats, .says = says}};
+  CHECK_FALSE(patient.find(finding_code::identities_lost));
+  patient.seen.status->children[0].says->gauges = {{gauge_name::identities_lost, 1024}};
+  auto found = patient.find(finding_code::identities_lost);
+  REQUIRE(found);
+  CHECK(found->verdict == finding_verdict::warning);
+  CHECK(has(found->text, "the ids of 1 024 events"));
+}
+
 TEST_CASE("doctor: what waits in the spool, and what was set aside") {
   patient patient;
   patient.seen.status->children = {{.actor = actor_name::spool, .says = spool_says(0, 0)}};

@@ -244,7 +244,7 @@ TEST_CASE("cubes: past its cap a dimension counts under (other), and the others 
                               events.begin() + static_cast<ptrdiff_t>(i + 50)},
                              cap)
                       .front());
-  tally_builder apart{query, cap};
+  tally_builder apart{query, {.texts = cap}};
   for (const auto& part : parts)
     apart.add(part);
   auto of_parts = apart.take();
@@ -254,6 +254,61 @@ TEST_CASE("cubes: past its cap a dimension counts under (other), and the others 
   auto together = merged(parts, cap);
   CHECK(routes(tally_of({together}, query)).size() <= cap + 2);
   CHECK(features(tally_of({together}, query)) == features(all));
+}
+
+TEST_CASE(
+  "an answer is bounded in memory: values and combinations that are too many count together, "
+  "large groups of persons are estimated, and whatever is not told apart is still right") {
+  random_events random{12, {.first_day = 4, .days = 3, .routes = 300, .users = 3000}};
+  auto events = random.some(20'000);
+  for (size_t i = 0; i < events.size(); ++i) {
+    events[i].instance = events[i].instance.empty() ? "" : "i" + std::to_string(i % 500);
+    events[i].user_kind = events[i].user_hash.empty() ? "" : "k" + std::to_string(i % 300);
+  }
+  const auto query = everything(all_slots);
+  const auto exact = reference_tally(events, query);
+  const tally_limits limits{.texts = 20, .combinations = 100, .grouped_persons = 3000};
+  auto by_feature = [](const tally& of) {
+    std::map<std::string, tally::sums> out;
+    for (const auto& [key, sums] : of.counts)
+      out[key.feature].add(sums);
+    return out;
+  };
+  auto sum = [](const std::map<std::string, uint64_t>& all) {
+    uint64_t out = 0;
+    for (const auto& [text, n] : all)
+      out += n;
+    return out;
+  };
+  tally_builder of_cubes{query, limits};
+  for (const auto& part : cubes_of(events))
+    of_cubes.add(part);
+  tally_builder of_rows{query, limits};
+  for (const auto& e : events)
+    of_rows.add(counted(e));
+  for (auto* builder : {&of_cubes, &of_rows}) {
+    CAPTURE(builder == &of_rows);
+    auto made = builder->take();
+    CHECK(exact.counts.size() > 1000);
+    CHECK(made.counts.size() <= 100 + by_feature(exact).size());
+    CHECK(by_feature(made) == by_feature(exact));
+    CHECK(made.spans == exact.spans);
+    CHECK(made.statuses == exact.statuses);
+    CHECK(made.latencies == exact.latencies);
+    CHECK(exact.instances.size() > 400);
+    CHECK(made.instances.size() == 21 + 1); // and (other)
+    CHECK(sum(made.instances) == sum(exact.instances));
+    CHECK(made.users == exact.users);
+    CHECK(made.addresses == exact.addresses);
+    CHECK(exact.users_by_kind.size() == 300);
+    CHECK(made.users_by_kind.size() == 22);
+    CHECK(made.users_by_feature.size() == exact.users_by_feature.size());
+    for (const auto& [feature, persons] : made.users_by_feature) {
+      CHECK(persons % 2 == 0); // estimated
+      auto right = static_cast<double>(exact.users_by_feature.at(feature));
+      CHECK(std::abs(static_cast<double>(persons) - right) < 0.2 * right);
+    }
+  }
 }
 
 TEST_CASE("cubes: sums of durations have room for any number of the longest") {

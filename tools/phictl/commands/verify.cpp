@@ -25,9 +25,12 @@ void verify(const command_context& context) {
     table rows{{"WHAT", "IN ROWS", "IN COUNTS", ""}};
     for (const auto& check : answer["checks"]) {
       bool same = check.value("ok", false);
+      std::string verdict = same ? "same" : "DIFFERENT";
+      for (const auto& day : check.value("days", json::array()))
+        verdict += " " + day.get<std::string>();
       rows.push_back({check.value("what", "?"), group_digits(check.value("rows", uint64_t{0})),
                       group_digits(check.value("rollups", uint64_t{0})),
-                      paint(same ? colour::green : colour::red, same ? "same" : "DIFFERENT")});
+                      paint(same ? colour::green : colour::red, verdict)});
     }
     rows.push_back(
       {"ledger", group_digits(status["ledger"].value("received", uint64_t{0})), "",

@@ -2,11 +2,10 @@
 // damaged, the counts are those of the rows.
 
 #include "server/statistics/cube_builder.hpp"
-#include "server/store/sqlite/cube_reader.hpp"
 #include "server/store/sqlite/ports.hpp"
 #include "server/store/sqlite/schema.hpp"
 #include "server/store/sqlite/statements.hpp"
-#include "tests/server/store/store_support.hpp"
+#include "tests/server/store/sqlite/counted_file.hpp"
 #include "tests/support/doctest.hpp"
 #include "tests/support/random_events.hpp"
 #include "tests/support/recorded_log.hpp"
@@ -24,71 +23,6 @@ using namespace phi::store;
 using namespace phi::testing;
 
 namespace {
-
-constexpr slot_range all_slots{-100'000'000, 100'000'000};
-
-const cube_limits small{
-  .tail_events = 60, .tail_age = std::chrono::seconds{0}, .fan_in = 3, .merged_bytes = 40'000};
-
-/// A database with its writer and a reading connection that stays open.
-struct counted_file {
-  explicit counted_file(cube_limits limits = small) {
-    settings.file = dir.path("a.db");
-    settings.busy_timeout = std::chrono::seconds{2};
-    settings.query_timeout = std::chrono::seconds{20};
-    settings.durability = durability::normal;
-    settings.cubes = limits;
-    open();
-  }
-
-  void open() {
-    writer = make_sqlite_store(settings);
-    REQUIRE(writer->open().why() == "");
-  }
-  /// As if it was killed: nothing is finished.
-  void open_again() {
-    writer.reset();
-    open();
-  }
-  void commit(std::vector<event> more) {
-    auto result = writer->commit(*batch_of({more}));
-    INFO(result.detail);
-    REQUIRE(result.error == error_code::none);
-    CHECK(result.requests[0].stored == more.size());
-    events.insert(events.end(), more.begin(), more.end());
-  }
-  void roll_back(std::vector<event> some) {
-    auto batch = batch_of({std::move(some)});
-    batch->abandon();
-    CHECK(writer->commit(*batch).error == error_code::store_unavailable);
-  }
-  void rest() {
-    for (int i = 0; i < 60; ++i)
-      writer->tidy_up();
-  }
-  tally count(const tally_query& query) {
-    if (!connection.is_open()) {
-      connection.open(settings.file, sqlite_connection::access::read_only);
-      counts.emplace(connection);
-    }
-    connection.run("BEGIN");
-    counts->begin();
-    auto out = counts->count(query);
-    connection.run("COMMIT");
-    return out;
-  }
-  bool agrees(const tally_query& query) { return count(query) == reference_tally(events, query); }
-  bool agrees() { return agrees(everything(all_slots)); }
-  int64_t number(const std::string& sql) { return ask_database(settings.file, sql); }
-  void run(const std::string& sql) { in_file(settings.file)(sql); }
-
-  temp_dir dir;
-  sqlite_settings settings;
-  store_port_ptr writer;
-  std::vector<event> events;
-  sqlite_connection connection;
-  std::optional<cube_reader> counts;
-};
 
 tally_query random_query(random_events& random) {
   auto begin = static_cast<int64_t>(random.below(600)) - 250;
@@ -216,54 +150,10 @@ TEST_CASE(
   CHECK(file.agrees()); // none of those that came is behind the mark
 }
 
-TEST_CASE("cubes of a file: a day whose cube is damaged is made again from the rows, and said so") {
-  const char* damages[] = {
-    "UPDATE cube SET body = substr(body, 1, 20)",
-    "UPDATE cube SET body = CAST(x'00' || substr(body, 2) AS BLOB) WHERE id % 2 = 0",
-    "UPDATE cube SET body = zeroblob(length(body)) WHERE id = (SELECT min(id) FROM cube)",
-  };
-  for (const auto* damage : damages) {
-    CAPTURE(damage);
-    recorded_log log;
-    random_events random{6};
-    counted_file file;
-    for (int i = 0; i < 30; ++i)
-      file.commit(random.some(50));
-    file.run(damage);
-    auto reader = make_sqlite_reader(file.settings);
-    auto told = ask(reader, summary("include=all"));
-    CHECK(told.error == error_code::questions_unavailable);
-    CHECK(told.detail.find("is damaged; it is made again") != std::string::npos);
-    for (int i = 0; i < 30 && ask(reader, summary("include=all")).error != error_code::none; ++i) {
-      file.writer->tidy_up();
-      file.commit(random.some(10));
-    }
-    CHECK(file.agrees());
-    file.rest();
-    CHECK(file.agrees());
-    CHECK(ask(reader, summary("include=all")).error == error_code::none);
-    CHECK(log.contains("makes the counts of a day anew"));
-    CHECK(log.contains("has made the counts of a day anew"));
-  }
-}
-
-TEST_CASE("cubes of a file: what a merge finds damaged is made again as well") {
-  random_events random{7, {.first_day = 10, .days = 1}};
-  auto limits = small;
-  limits.tail_age = std::chrono::seconds{60};
-  counted_file file{limits};
-  while (file.number("SELECT count(*) FROM cube") < 2)
-    file.commit(random.some(20));
-  file.run("UPDATE cube SET body = substr(body, 1, 30) WHERE id = (SELECT min(id) FROM cube)");
-  for (int i = 0; i < 30; ++i)
-    file.commit(random.some(20));
-  CHECK(file.agrees());
-}
-
 TEST_CASE("cubes of a file: many values of a route count under (other), in the cubes and as rows") {
   recorded_log log;
   random_events random{8, {.first_day = 3, .days = 2, .routes = 500}};
-  auto limits = small;
+  auto limits = small_cubes;
   limits.cap = 20;
   limits.tail_events = 500;
   counted_file file{limits};
@@ -361,25 +251,4 @@ TEST_CASE("cubes of a file: an earlier schema whose counted rows are gone is ref
   CHECK(why.find("would lose the others") != std::string::npos);
   CHECK(file.number("PRAGMA user_version") == 2);
   CHECK(file.number("SELECT count(*) FROM sqlite_schema WHERE name = 'cube'") == 0);
-}
-
-TEST_CASE(
-  "cubes of a file: verify finds a row that is counted twice, and one that is not counted") {
-  random_events random{11};
-  counted_file file;
-  for (int i = 0; i < 30; ++i)
-    file.commit(random.some(50));
-  file.writer->tidy_up();
-  auto reader = make_sqlite_reader(file.settings);
-  auto ok = [&] {
-    auto answer = ask(reader, verification);
-    INFO(answer.detail);
-    REQUIRE(answer.error == error_code::none);
-    return nlohmann::json::parse(answer.body)["ok"].get<bool>();
-  };
-  CHECK(ok());
-  file.run("INSERT INTO cube SELECT id + 1000000, level, last_seq, body FROM cube LIMIT 1");
-  CHECK_FALSE(ok());
-  file.run("DELETE FROM cube WHERE id IN (SELECT id FROM cube LIMIT 2)");
-  CHECK_FALSE(ok());
 }

@@ -83,6 +83,70 @@ TEST_CASE("a disk that is full in COMMIT: refused for certain, and stored when t
   CHECK(dir.events() == 3);
 }
 
+namespace {
+
+/// Events of ten days, which become ten cubes.
+std::vector<event> of_ten_days(uint32_t first, uint32_t number) {
+  std::vector<event> out;
+  for (uint32_t i = first; i < first + number; ++i)
+    out.push_back(make_event(i, "f", int64_t{i % 10} * 86'400'000'000));
+  return out;
+}
+
+sqlite_settings with_small_cubes(const database_dir& dir, int64_t tail_events) {
+  return {.file = dir.file(),
+          .busy_timeout = std::chrono::milliseconds{200},
+          .cubes = {.tail_events = tail_events}};
+}
+
+} // namespace
+
+TEST_CASE(
+  "a disk that has room for rows and not for cubes: the next commit stores its rows alone") {
+  int found = 0;
+  for (int room = 2; room < 40; ++room) { // writes until it is full
+    failing_disk disk;
+    database_dir dir;
+    auto db = make_sqlite_store(with_small_cubes(dir, 60));
+    REQUIRE(db->open().why() == "");
+    REQUIRE(db->commit(*batch_of({of_ten_days(0, 80)})).error == error_code::none);
+    disk.fail_write_of_log(room, SQLITE_FULL);
+    auto with_cubes = db->commit(*batch_of({of_ten_days(100, 5)}));
+    disk.fail_write_of_log(room, SQLITE_FULL);
+    auto alone = db->commit(*batch_of({of_ten_days(100, 5)}));
+    disk.heal();
+    found += with_cubes.error == error_code::store_unavailable && alone.error == error_code::none;
+    if (alone.error == error_code::none)
+      CHECK(alone.requests.at(0).stored + alone.requests.at(0).duplicates == 5);
+    CHECK(db->close().why() == "");
+  }
+  CHECK(found > 3);
+}
+
+TEST_CASE("a full disk at a start: what is behind is counted later, and events are asked for") {
+  failing_disk disk;
+  database_dir dir;
+  {
+    auto db = make_sqlite_store(with_small_cubes(dir, 100'000));
+    REQUIRE(db->open().why() == "");
+    REQUIRE(db->commit(*batch_of({of_ten_days(0, 500)})).error == error_code::none);
+    CHECK(db->close().why() == "");
+  }
+  auto db = make_sqlite_store(with_small_cubes(dir, 60));
+  disk.fail_write_of_log(1, SQLITE_FULL);
+  CHECK(db->open().why() == "");
+  CHECK(disk.failed() > 0);
+  CHECK(ask_database(dir.file(), "SELECT last_seq FROM counted") == 0);
+  CHECK(db->commit(*batch_of({of_ten_days(500, 1)})).error == error_code::store_unavailable);
+  disk.heal();
+  CHECK(db->commit(*batch_of({of_ten_days(0, 10)})).requests.at(0).duplicates == 10);
+  CHECK(db->close().why() == "");
+  REQUIRE(db->open().why() == "");
+  CHECK(ask_database(dir.file(), "SELECT last_seq FROM counted") > 400);
+  CHECK(db->close().why() == "");
+  CHECK(dir.events() == 500);
+}
+
 TEST_CASE("a write that fails before COMMIT: refused for certain, and not there") {
   failing_disk disk;
   database_dir dir;

@@ -5,6 +5,7 @@
 #include "server/store/sqlite/identities.hpp"
 #include "server/store/sqlite/schema.hpp"
 #include "server/store/sqlite/statements.hpp"
+#include "tests/server/store/sqlite/written_file.hpp"
 #include "tests/server/store/store_support.hpp"
 #include "tests/support/doctest.hpp"
 #include "tests/support/recorded_log.hpp"
@@ -21,80 +22,12 @@ using namespace phi;
 using namespace phi::store;
 using phi::testing::ask_database;
 using phi::testing::batch_of;
+using phi::testing::identity_of;
 using phi::testing::make_event;
 using phi::testing::recorded_log;
+using phi::testing::small_runs;
 using phi::testing::temp_dir;
-
-namespace {
-
-const identity_limits small{
-  .generation = 2000, .fan_in = 3, .sorted_at_once = 500, .filter_bytes = 8 * sizeof(block_filter)};
-
-/// A database whose only writer is the test.
-struct written_file {
-  explicit written_file(const std::string& file, identity_limits limits = small) {
-    db.open(file, sqlite_connection::access::read_write);
-    db.run("PRAGMA journal_mode = WAL");
-    db.run("PRAGMA synchronous = OFF");
-    migrate(db);
-    known.emplace(db, limits);
-    row.emplace(db, sql::insert_event);
-    last_seq = known->last_seq();
-  }
-  ~written_file() {
-    row.reset();
-    known.reset();
-  }
-
-  bool put(const digest& one) {
-    if (!known->add(one))
-      return false;
-    row->bind(1, int64_t{1}).bind_blob(2, one.data(), one.size());
-    for (int i = 3; i <= 13; ++i)
-      row->bind_null(i);
-    row->bind(14, ++last_seq).execute();
-    return true;
-  }
-  void commit(size_t events) {
-    known->make_runs(events);
-    db.run("COMMIT");
-    known->settled(last_seq);
-  }
-  void roll_back() {
-    db.run("ROLLBACK");
-    known->forgotten();
-    last_seq = known->last_seq();
-  }
-  int64_t number(std::string_view sql) {
-    statement ask{db, sql};
-    return ask.step() ? ask.integer(0) : -1;
-  }
-  bool agrees() {
-    auto all = compare_identities(db);
-    return std::all_of(all.begin(), all.end(),
-                       [](const auto& one) { return one.rows == one.derived; });
-  }
-
-  sqlite_connection db;
-  std::optional<identities> known;
-  std::optional<statement> row;
-  int64_t last_seq = 0;
-};
-
-/// Of three kinds: digests, times with a counter as of UUIDv7, and such that begin alike.
-digest identity_of(uint64_t number) {
-  digest out{};
-  auto put = [&](size_t at, uint64_t value) {
-    for (size_t i = 0; i < 8; ++i)
-      out[at + i] = static_cast<uint8_t>(value >> (56 - 8 * i));
-  };
-  auto mixed = (number + 1) * 0x9e3779b97f4a7c15ULL;
-  put(0, number % 3 == 0 ? mixed ^ mixed >> 31 : number % 3 == 1 ? number : 7);
-  put(8, number % 3 == 1 ? 43 : number + 1);
-  return out;
-}
-
-} // namespace
+using phi::testing::written_file;
 
 TEST_CASE("a set of digests is what std::set is, whatever is added and erased") {
   std::mt19937_64 random{7};
@@ -197,51 +130,6 @@ TEST_CASE("identities of a database that has only rows are made from them, as ru
   CHECK(again.known->add(identity_of(20'000)));
 }
 
-TEST_CASE("runs that are damaged are made anew from the rows; what is there stays known") {
-  constexpr const char* one_byte = "UPDATE identity_block SET body = CAST(substr(body, 1, 9) || "
-                                   "x'01' || substr(body, 11) AS BLOB)";
-  const char* damages[] = {
-    one_byte,
-    "UPDATE identity_block SET body = substr(body, 1, 3)",
-    "DELETE FROM identity_block WHERE id % 7 = 0",
-    "UPDATE identity_filter SET body = zeroblob(length(body))",
-    "DELETE FROM identity_filter WHERE id IN (SELECT min(id) FROM identity_filter)",
-    "UPDATE identity_run SET fences = substr(fences, 9)",
-    "UPDATE identity_run SET digests = digests + 5000",
-  };
-  for (const auto* damage : damages) {
-    CAPTURE(damage);
-    temp_dir dir;
-    {
-      written_file file{dir.path("a.db")};
-      for (uint64_t i = 0; i < 16'000; i += 500) {
-        file.db.run("BEGIN");
-        for (uint64_t at = i; at < i + 500; ++at)
-          file.put(identity_of(at));
-        file.commit(500);
-      }
-      CHECK(file.number("SELECT count(*) FROM identity_run") > 0);
-      file.db.run(damage);
-    }
-    std::optional<written_file> file{std::in_place, dir.path("a.db")};
-    size_t wrong = 0;
-    auto ask_all = [&] {
-      for (uint64_t i = 0; i < 16'000; ++i)
-        wrong += file->known->add(identity_of(i));
-    };
-    try {
-      ask_all();
-    } catch (const damaged_run&) { // is seen only when it is read
-      throw_runs_away(file->db);
-      file.emplace(dir.path("a.db"));
-      wrong = 0;
-      ask_all();
-    }
-    CHECK(wrong == 0);
-    CHECK(file->agrees());
-  }
-}
-
 TEST_CASE("no slice of the work is larger than its bound, however much is to be merged") {
   temp_dir dir;
   written_file file{dir.path("a.db"), identity_limits{.generation = 20'000, .fan_in = 2}};
@@ -285,7 +173,7 @@ sqlite_settings settings_of(const std::string& file) {
   return {.file = file,
           .busy_timeout = std::chrono::milliseconds{200},
           .query_timeout = std::chrono::seconds{5},
-          .identities = small};
+          .identities = small_runs};
 }
 
 /// Events that begin with this number, one of them twice.
@@ -344,7 +232,7 @@ TEST_CASE("a run that is damaged under a service: a batch is refused, the next o
   auto refused = db->commit(*thousand(0));
   CHECK(refused.error == error_code::store_unavailable);
   CHECK(refused.detail.find("damaged") != std::string::npos);
-  CHECK(log.count("makes what it knows of identities anew") == 1);
+  CHECK(log.count("has found a damaged run") == 1);
   CHECK(db->commit(*thousand(0)).requests.at(0).duplicates == 1001);
   CHECK(db->commit(*thousand(20'000)).requests.at(0).stored == 1000);
   CHECK(db->close().why() == "");

@@ -2,6 +2,7 @@
 // were sent again for does not count twice.
 
 #include "server/store/sqlite/cube_reader.hpp"
+#include "server/store/sqlite/identity_run.hpp"
 #include "server/store/sqlite/ports.hpp"
 #include "tests/server/store/store_support.hpp"
 #include "tests/support/doctest.hpp"
@@ -11,6 +12,9 @@
 #include "tests/support/temp_dir.hpp"
 
 #include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <set>
 
 using namespace phi;
 using namespace phi::store;
@@ -139,9 +143,241 @@ TEST_CASE("a damaged cube of a day whose rows are deleted is lost, and the other
                               " WHERE id = (SELECT min(id) FROM cube)");
   CHECK(ask(make_sqlite_reader(file.settings), summary("include=all")).error
         == error_code::questions_unavailable);
+  auto nobody_wants = batch_of({{make_event(999'999, "f", file.now_us)}});
+  nobody_wants->abandon(); // what it has found out is rolled back, and is found out again
+  CHECK(file.writer->commit(*nobody_wants).error == error_code::store_unavailable);
+  CHECK_FALSE(log.contains("has lost counts of a day"));
   file.rest(2);
   CHECK(total() < before);
   CHECK(total() > before * 8 / 10);
   CHECK(log.contains("has lost counts of a day"));
+  CHECK(file.verified()["ok"] == true);
+}
+
+namespace {
+
+/// Three thousand events of thirty days, of which ten have their rows: in runs of 500 identities.
+struct damaged_file : kept_file {
+  damaged_file() {
+    random_events random{5, {.first_day = today - 30, .days = 30}};
+    events = random.some(3000);
+    for (size_t i = 0; i < events.size(); i += 100)
+      commit({events.begin() + static_cast<ptrdiff_t>(i),
+              events.begin() + static_cast<ptrdiff_t>(i + 100)});
+    rest();
+    before = answer();
+    REQUIRE(rows(today - 10) == 0);
+    left = rows();
+  }
+  /// What the run with this number has of events whose rows are deleted.
+  std::set<digest> deleted_in(int64_t run) {
+    std::set<digest> old, out;
+    for (const auto& e : events)
+      if (e.time_us < (today - 10) * day_us)
+        old.insert(e.identity);
+    sqlite_connection db;
+    db.open(settings.file, sqlite_connection::access::read_only);
+    identity_tables tables{db};
+    for (const auto& one : tables.runs())
+      for (size_t i = 0; one.number == run && i < one.blocks(); ++i)
+        for (const auto& identity : tables.block(one, i))
+          if (old.contains(identity))
+            out.insert(identity);
+    return out;
+  }
+  /// All of them again: which are refused. The others are known.
+  std::set<digest> refused_when_sent_again() {
+    std::set<digest> out;
+    for (size_t i = 0; i < events.size(); i += 500) {
+      std::vector<event> some{events.begin() + static_cast<ptrdiff_t>(i),
+                              events.begin() + static_cast<ptrdiff_t>(i + 500)};
+      auto result = writer->commit(*batch_of({some}));
+      if (result.error != error_code::none) // the damage was found
+        result = writer->commit(*batch_of({some}));
+      INFO(result.detail);
+      REQUIRE(result.error == error_code::none);
+      CHECK(result.requests[0].stored == 0);
+      for (const auto& one : result.refused) {
+        CHECK(one.detail.find("may be stored already") != std::string::npos);
+        out.insert(some.at(one.at).identity);
+      }
+      CHECK(result.requests[0].duplicates + result.refused.size() == 500);
+    }
+    return out;
+  }
+
+  std::vector<event> events;
+  std::string before;
+  int64_t left = 0;
+};
+
+} // namespace
+
+TEST_CASE("a damaged block of identities: those of deleted rows in it are refused, and all others "
+          "of deleted rows are still known") {
+  recorded_log log;
+  damaged_file file;
+  const auto lost = file.deleted_in(2);
+  REQUIRE(lost.size() > 200);
+  in_file(file.settings.file)("UPDATE identity_block SET body = zeroblob(length(body))"
+                              " WHERE id >> 32 = 2");
+  auto told = ask(make_sqlite_reader(file.settings), verification);
+  CHECK(told.error == error_code::questions_unavailable);
+  CHECK(told.detail.find("the block of a run of identities is damaged") != std::string::npos);
+  CHECK(file.refused_when_sent_again() == lost);
+  for (bool again : {false, true}) {
+    CAPTURE(again);
+    if (again) {
+      file.writer.reset();
+      file.open();
+      CHECK(file.refused_when_sent_again() == lost);
+    }
+    file.rest();
+    CHECK(file.rows() == file.left);
+    CHECK(file.answer() == file.before);
+    CHECK(file.verified()["ok"] == true);
+    auto next = make_event(again ? 70'001 : 70'000, "f", file.now_us); // of no lost day
+    next.identity[8] = 1;
+    auto result = file.writer->commit(*batch_of({{next}}));
+    CHECK(result.requests.at(0).stored == 1);
+    CHECK(result.identities_lost == lost.size());
+    ++file.left;
+    file.before = file.answer();
+  }
+  CHECK(log.count("has lost identities of deleted rows") == 1);
+  CHECK(log.contains("before=2024-09-24"));
+}
+
+TEST_CASE("a filter or an index of identities that is damaged loses nothing, although rows are "
+          "deleted") {
+  for (std::string damage :
+       {"UPDATE identity_filter SET body = zeroblob(length(body))",
+        "UPDATE identity_run SET fences = substr(fences, 3)",
+        "UPDATE identity_run SET digests = digests + 1024 WHERE run % 2 = 0"}) {
+    CAPTURE(damage);
+    recorded_log log;
+    damaged_file file;
+    in_file(file.settings.file)(damage);
+    file.writer.reset();
+    file.open();
+    CHECK(file.refused_when_sent_again().empty());
+    CHECK(log.count("makes what it knows of identities anew") >= 1);
+    CHECK_FALSE(log.contains("has lost identities"));
+    CHECK(file.verified()["ok"] == true);
+  }
+}
+
+TEST_CASE("the first step under a clock ten years ahead deletes what was too old by the rows, and "
+          "nothing else; with the right clock nothing more goes") {
+  for (bool opened_with_rows : {true, false}) {
+    CAPTURE(opened_with_rows);
+    random_events random{6, {.first_day = today - 30, .days = 30}};
+    const auto events = random.some(2000);
+    kept_file file;
+    file.settings.keep_days = 36'500; // nothing is deleted, but for the clock
+    const auto right = file.now_us;
+    file.now_us += 3650 * day_us;
+    if (opened_with_rows) {
+      file.now_us = right;
+      file.commit(events);
+      file.writer.reset(); // it has not rested yet
+      file.now_us += 3650 * day_us;
+      file.settings.keep_days = 10;
+      file.open();
+    } else {
+      file.commit(events);
+    }
+    file.commit({make_event(1'000'000, "own", file.now_us)}); // what the service writes itself
+    file.rest();
+    file.rest();
+    const auto kept = std::count_if(events.begin(), events.end(), [](const event& e) {
+      return e.time_us >= (today - 10) * day_us;
+    });
+    CHECK(file.rows() == kept + 1);
+    CHECK(file.rows(today - 10) == 0);
+    CHECK(ask_database(file.settings.file, "SELECT from_day FROM kept") == today - 10);
+    file.now_us = right;
+    file.rest();
+    CHECK(file.rows() == kept + 1);
+    CHECK(file.verified()["ok"] == true);
+    file.now_us += day_us; // and on it goes
+    file.rest();
+    CHECK(ask_database(file.settings.file, "SELECT from_day FROM kept") == today - 9);
+    CHECK(file.rows(today - 9) == 0);
+  }
+}
+
+TEST_CASE("without rows a clock decides nothing") {
+  kept_file file;
+  file.now_us += 3650 * day_us;
+  file.rest(3);
+  CHECK(ask_database(file.settings.file, "SELECT count(*) FROM kept WHERE from_day IS NULL") == 1);
+}
+
+TEST_CASE("days that wait for being counted anew keep their rows meanwhile") {
+  recorded_log log;
+  random_events random{7, {.first_day = today - 9, .days = 9}};
+  kept_file file;
+  for (int i = 0; i < 20; ++i)
+    file.commit(random.some(100));
+  file.rest();
+  REQUIRE(file.rows() == 2000);
+  const auto before = file.answer();
+  in_file(file.settings.file)("UPDATE cube SET body = substr(body, 1, 50) WHERE id >> 32 < 19995");
+  for (auto day : {today - 8, today - 7, today - 6})
+    file.settings.damaged->add(static_cast<int32_t>(day)); // as questions about them do
+  file.writer.reset();
+  file.settings.keep_days = 2; // holds at once
+  file.open();
+  file.rest();
+  CHECK(file.rows(today - 2) == 0);
+  CHECK(log.count("has made the counts of a day anew") == 3);
+  CHECK_FALSE(log.contains("has lost counts of a day"));
+}
+
+TEST_CASE("verify finds damage in cubes whose rows are deleted, in whatever part") {
+  random_events random{8, {.first_day = today - 30, .days = 30}};
+  kept_file file;
+  for (int i = 0; i < 20; ++i)
+    file.commit(random.some(100));
+  file.rest();
+  REQUIRE(file.rows(today - 10) == 0);
+  CHECK(file.verified()["ok"] == true);
+  // The last byte is of the addresses.
+  in_file(file.settings.file)(
+    "UPDATE cube SET body = CAST(substr(body, 1, length(body) - 1) || x'7f'"
+    " AS BLOB) WHERE id = (SELECT min(id) FROM cube)");
+  auto told = ask(make_sqlite_reader(file.settings), verification);
+  CHECK(told.error == error_code::questions_unavailable);
+  CHECK(told.detail.find("is damaged") != std::string::npos);
+  file.rest(2);
+  CHECK(file.verified()["ok"] == true);
+}
+
+TEST_CASE(
+  "a day that was being counted anew when the process was killed keeps its rows until it is "
+  "counted, and nobody needs to ask for it") {
+  recorded_log log;
+  random_events random{9, {.first_day = today - 9, .days = 1}};
+  kept_file file;
+  for (int i = 0; i < 30; ++i)
+    file.commit(random.some(100));
+  file.commit({make_event(999'999, "f", file.now_us)});
+  file.rest();
+  const auto before = file.answer();
+  file.settings.damaged->add(static_cast<int32_t>(today - 9));
+  file.commit({make_event(1'000'000, "f", file.now_us)}); // a step or two
+  file.writer.reset();
+  REQUIRE(ask_database(file.settings.file, "SELECT count(*) FROM cube WHERE length(body) = 0")
+          == 1);
+  file.settings.damaged = std::make_shared<damaged_days>();
+  file.settings.keep_days = 2; // holds at once
+  file.open();
+  file.rest();
+  CHECK(file.rows() == 2);
+  CHECK(log.count("has made the counts of a day anew") == 1);
+  CHECK_FALSE(log.contains("has lost counts of a day"));
+  CHECK(json::parse(file.answer())["eventsTotal"].get<int>()
+        == json::parse(before)["eventsTotal"].get<int>() + 1);
   CHECK(file.verified()["ok"] == true);
 }
