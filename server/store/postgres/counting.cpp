@@ -72,7 +72,8 @@ counting::due counting::what_is_due(postgres_connection& db, bool at_once) const
   return {.lines = row.integer(0) >= limits_.tail_events || row.integer(1) >= many_lines
                    || (row.integer(1) > 0 && (at_once || row.integer(2) >= age)),
           .earlier_rows = row.integer(3) > 0,
-          .last_line = row.integer(4)};
+          .last_line = row.integer(4),
+          .rollups = row.text(5) == "t"};
 }
 
 void counting::work(postgres_connection& db, const due& due, const counted_state& was, done& out) {

@@ -35,7 +35,8 @@ private:
     bool lines = false;
     bool earlier_rows = false; ///< of an earlier schema
     int64_t last_line = 0;     ///< the last id that one was given
-    bool any() const { return lines || earlier_rows; }
+    bool rollups = false;      ///< of an earlier schema as well
+    bool any() const { return lines || earlier_rows || rollups; }
   };
   /// What the transaction saw that wrote `counted`.
   struct own_write {

@@ -18,13 +18,14 @@ inline constexpr const char* store_last_cube = "UPDATE counted SET last_cube = $
 inline constexpr const char* takes_over = "SELECT taken_over_to IS NOT NULL FROM counted";
 
 #define PHI_LINES " FROM uncounted WHERE id >= coalesce((SELECT first_line FROM counted), 0)"
-/// Events, lines, and the age of the oldest in ms; lines of an earlier schema's rows; and the last
-/// id that a line was given.
+/// Events, lines, and the age of the oldest in ms; lines of an earlier schema's rows; the last id
+/// that a line was given; and whether roll-ups are to be taken over.
 inline constexpr const char* tail_size =
   "SELECT coalesce(sum(events) FILTER (WHERE tx IS NOT NULL), 0), count(tx),"
   " coalesce(extract(epoch FROM now() - min(at) FILTER (WHERE tx IS NOT NULL)) * 1000, 0)::int8,"
   " count(*) - count(tx), coalesce(pg_sequence_last_value("
-  "pg_get_serial_sequence('uncounted', 'id')::regclass), 0)" PHI_LINES;
+  "pg_get_serial_sequence('uncounted', 'id')::regclass), 0),"
+  " (SELECT taken_over_to IS NOT NULL FROM counted)" PHI_LINES;
 
 #define PHI_UNCOUNTED "SELECT id, tx, first_seq, last_seq, first_us, last_us, events" PHI_LINES
 inline constexpr const char* uncounted = PHI_UNCOUNTED " ORDER BY first_seq, id";
@@ -45,6 +46,7 @@ inline constexpr const char* move_first_line =
   "UPDATE counted SET first_line = greatest(first_line,"
   " coalesce((SELECT min(id)" PHI_LINES " AND id <= $1), $1 + 1))";
 
+inline constexpr const char* uncounted_bytes = "SELECT pg_total_relation_size('uncounted')";
 inline constexpr const char* remove_uncounted = "DELETE FROM uncounted WHERE id = ANY($1::int8[])";
 /// $1 line, $2 the first number that is left.
 inline constexpr const char* shorten_uncounted =

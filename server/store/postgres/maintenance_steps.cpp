@@ -119,6 +119,8 @@ maintenance_port::done maintenance_steps::next(postgres_connection& db, int64_t 
     attempt([&] { return repair(db, day); });
   attempt([&] { return drop_rollups(db); });
   out.warning = warning_;
+  if (auto size = db.run(uncounted_bytes); size.step())
+    out.uncounted_bytes = static_cast<uint64_t>(size.integer(0));
   return out;
 }
 

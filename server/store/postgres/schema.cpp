@@ -19,7 +19,6 @@ namespace {
 
 using namespace postgres_sql;
 
-constexpr auto lock_not_available = "55P03";
 constexpr auto deadlock_detected = "40P01";
 
 struct found_schema {

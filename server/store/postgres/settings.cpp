@@ -1,3 +1,4 @@
+#include "config/defaults.hpp"
 #include "protocol/fault_point.hpp"
 #include "server/store/postgres/connection.hpp"
 #include "server/store/postgres/counting.hpp"
@@ -22,6 +23,22 @@ postgres_settings postgres_settings_of(const config& settings) {
                     .tail_age = postgres_settings{}.cubes.tail_age}};
 }
 
+namespace {
+
+/// An instance that counts may do the same: then one waits for the other.
+void take_over_rollups(postgres_connection& db, const cube_limits& limits) {
+  for (counting taking{limits}; rollups_are_to_be_taken_over(db);)
+    try {
+      taking.slice(db);
+    } catch (const postgres_error& e) {
+      if (e.state() != lock_not_available)
+        throw;
+      db.pause(defaults::migration_pause);
+    }
+}
+
+} // namespace
+
 std::vector<std::string> migrate_postgres(const postgres_settings& settings, bool execute) {
   postgres_connection db;
   db.set_limit(std::chrono::minutes{10});
@@ -32,8 +49,7 @@ std::vector<std::string> migrate_postgres(const postgres_settings& settings, boo
   auto plan = migration_plan(db);
   if (execute) {
     migrate(db);
-    for (counting take_over{settings.cubes}; rollups_are_to_be_taken_over(db);)
-      take_over.slice(db);
+    take_over_rollups(db, settings.cubes);
   }
   return plan;
 }

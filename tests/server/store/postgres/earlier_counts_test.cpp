@@ -244,6 +244,26 @@ TEST_CASE("PostgreSQL: roll-ups go only when the cubes that were made of them re
   CHECK(on.agrees());
 }
 
+TEST_CASE("PostgreSQL: many days of roll-ups without any row are taken over one after the other") {
+  counted_server on;
+  make_earlier(on, {});
+  on.server.ask("INSERT INTO rollup_count SELECT 96 * day, 'f', '', '', '', 0, 'w', 7, 0,"
+                " day * 86400000000, day * 86400000000, 0, 0, NULL, NULL"
+                " FROM generate_series(100, 499) AS day");
+  on.writer("one");
+  int transactions = 0;
+  for (bool more = true; more && transactions < 200; ++transactions) {
+    auto done = on.counter->count();
+    INFO(done.ended.why());
+    REQUIRE(done.ended);
+    more = done.more;
+  }
+  CHECK(transactions > 2); // else it shows nothing
+  CHECK_FALSE(takes_over(on));
+  CHECK(on.server.number("SELECT count(*) FROM cube") == 400);
+  CHECK(on.server.number("SELECT sum(events) FROM cube") == 2800);
+}
+
 namespace {
 
 /// Ends what waits, after a while.

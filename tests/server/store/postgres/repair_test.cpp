@@ -159,6 +159,10 @@ TEST_CASE("PostgreSQL repair: damaged cubes are made again before retention take
 TEST_CASE("PostgreSQL repair: rows that are not counted stay, whatever retention says") {
   counted_server on;
   on.writer("one");
+  SUBCASE("in a partition") {
+    make_partition(on);
+  }
+  SUBCASE("in none") {}
   auto retention = with_retention(on);
   on.commit(events_of_day(27, 40));
   {
