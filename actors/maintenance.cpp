@@ -17,15 +17,18 @@ void lead(self_ptr self, bool leads) {
   if (std::exchange(state.leads, leads) == leads)
     return;
   log_info("maintenance", leads ? "takes over the maintenance" : "leaves the maintenance");
-  if (!leads)
-    state.port->close();
+  if (leads)
+    return;
+  state.port->close();
+  state.uncounted_bytes = 0; // another instance knows it now
 }
 
 void step(self_ptr self) {
   auto& state = self->state;
   activity_scope scope{*state.who.activity, "maintaining the database"};
   fault_point("maintenance.step");
-  auto [did, warning, ended] = state.port->step();
+  auto [did, warning, ended, uncounted_bytes] = state.port->step();
+  state.uncounted_bytes = uncounted_bytes;
   if (!did.empty()) {
     ++state.steps;
     log_info("maintenance", "maintains the database", {{"did", did}});
@@ -103,7 +106,9 @@ maintenance_actor::behavior_type maintenance_behavior(self_ptr self, child_ident
       return status_of(self, {.doing = state.leads ? "leads the maintenance" : "idle",
                               .idle = true, // between two steps
                               .progress = state.who.activity->progress(),
-                              .gauges = {{"steps", state.steps}, {"leads", state.leads}}});
+                              .gauges = {{"steps", state.steps},
+                                         {"leads", state.leads},
+                                         {gauge_name::uncounted_bytes, state.uncounted_bytes}}});
     },
     [self](atom::apply, const config_ptr& settings) {
       self->state.port->apply_settings(*settings);

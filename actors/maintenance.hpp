@@ -16,6 +16,7 @@ struct maintenance_state {
   time_point leads_until{};                     ///< and not longer, unless it is told again
   time_point due{};                             ///< no step before
   uint64_t steps = 0;                           ///< in which something was done
+  uint64_t uncounted_bytes = 0;                 ///< as of the last step
   bool can_count = true;                        ///< as of the last time
   duration retry = defaults::maintenance_retry; ///< after an error
 };

@@ -180,6 +180,9 @@ inline constexpr std::chrono::milliseconds maintenance_retry = 10s;
 inline constexpr std::chrono::milliseconds maintenance_retry_max = 600s;
 /// How long maintenance waits for a lock: whoever comes after it waits behind it.
 inline constexpr std::chrono::milliseconds maintenance_lock = 100ms;
+/// And a migration, which tries again after the pause, for others to get on.
+inline constexpr std::chrono::milliseconds migration_lock = 500ms;
+inline constexpr std::chrono::milliseconds migration_pause = 500ms;
 /// And a sign of life: a stop waits for the one that is under way.
 inline constexpr std::chrono::milliseconds heartbeat_lock = 500ms;
 /// How long what is under way with the other instances may still take when a stop has come.

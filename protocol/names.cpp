@@ -118,6 +118,7 @@ std::string_view to_string(finding_code code) {
     case finding_code::disk_low: return "disk_low";
     case finding_code::database_unreadable: return "database_unreadable";
     case finding_code::database_log_large: return "database_log_large";
+    case finding_code::database_bloated: return "database_bloated";
     case finding_code::database_away: return "database_away";
     case finding_code::clock_wrong: return "clock_wrong";
     case finding_code::open_files_few: return "open_files_few";

@@ -58,6 +58,9 @@ inline constexpr const char* identities_lost = "identities_lost";
 inline constexpr const char* connections = "connections"; ///< of http: that are open
 inline constexpr const char* events = "events";       ///< of the spool: that wait for the database
 inline constexpr const char* set_aside = "set_aside"; ///< of the spool: batches
+/// Of the maintenance: what the lines of uncounted rows take in PostgreSQL, with those that are
+/// deleted and cannot go yet.
+inline constexpr const char* uncounted_bytes = "uncounted_bytes";
 
 } // namespace gauge_name
 
@@ -129,6 +132,7 @@ enum class finding_code : uint8_t {
   disk_low,
   database_unreadable,
   database_log_large, ///< the write-ahead log is not cut back
+  database_bloated,   ///< rows that are deleted cannot go
   database_away,      ///< events go to the spool
   clock_wrong,
   open_files_few,   ///< fewer than `server.max_connections` need

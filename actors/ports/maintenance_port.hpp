@@ -5,6 +5,7 @@
 #include "config/config.hpp"
 #include "protocol/outcome.hpp"
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -23,6 +24,8 @@ public:
     std::string did;     ///< for the log; empty: nothing was to be done
     std::string warning; ///< what somebody should look at
     outcome ended;       ///< a failure: something could not be done now
+    /// What the lines of rows that are not counted take, with those that are deleted and stay.
+    uint64_t uncounted_bytes = 0;
   };
   /// Partitions, retention, repair of the counts: one step, which may take minutes. Connects when
   /// it must. Throws nothing.

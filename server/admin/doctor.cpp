@@ -166,6 +166,22 @@ void examine_values(const service_status& status, std::vector<finding>& out) {
   }
 }
 
+/// Only the instance that has the duty of the maintenance knows.
+void examine_uncounted(const service_status& status, std::vector<finding>& out) {
+  constexpr uint64_t large = uint64_t{64} << 20;
+  for (const auto& child : status.children) {
+    auto bytes = child.says ? child.says->gauge(gauge_name::uncounted_bytes) : 0;
+    if (child.actor == actor_name::maintenance && bytes > large)
+      out.push_back(warning("database", code::database_bloated,
+                            "the table uncounted takes " + in_mib(bytes)
+                              + ": lines that are deleted cannot go, or nobody counts",
+                            "a transaction that stays open (a dump, a report, a replication slot)"
+                            " keeps them: SELECT pid, application_name, backend_xmin FROM"
+                            " pg_stat_activity ORDER BY age(backend_xmin) DESC; the log says"
+                            " whether events are counted"));
+  }
+}
+
 // -- the settings -------------------------------------------------------------------------------
 
 finding examine_salt(const config& settings) {
@@ -235,6 +251,7 @@ std::vector<finding> examine_service(const observed_service& seen) {
   }
   examine_spool(*seen.status, out);
   examine_values(*seen.status, out);
+  examine_uncounted(*seen.status, out);
   return out;
 }
 

@@ -6,6 +6,8 @@
 #include "tests/support/recorded_log.hpp"
 #include "tests/support/virtual_time.hpp"
 
+#include <caf/scoped_actor.hpp>
+
 #include <memory>
 #include <string>
 #include <vector>
@@ -55,6 +57,16 @@ struct maintenance_fixture {
   void lead_for(duration how_long, bool leads = true) {
     for (auto end = on.now() + how_long; on.now() < end; on.advance(2s, 100ms))
       tell_from_outside(maintenance, atom::lead_v, leads);
+  }
+
+  uint64_t gauge(std::string_view name) {
+    caf::scoped_actor asker{on.system};
+    auto pending = asker->request(maintenance, 1s, atom::status_v);
+    on.run();
+    uint64_t out = 0;
+    pending.receive([&](const actor_status& status) { out = status.gauge(name); },
+                    [](const caf::error&) { FAIL("no answer"); });
+    return out;
   }
 
   virtual_system on;
@@ -112,6 +124,16 @@ TEST_CASE("maintenance: only whose duty it is does it, and only while that is sa
   CHECK(m.database->closed == 2);
   CHECK(log.count("takes over the maintenance") == 2);
   CHECK(log.count("leaves the maintenance") == 2);
+}
+
+TEST_CASE("maintenance: what deleted lines take is said while it is its duty") {
+  maintenance_fixture m;
+  m.database->says.uncounted_bytes = 12345;
+  CHECK(m.gauge(gauge_name::uncounted_bytes) == 0);
+  m.lead_for(4s);
+  CHECK(m.gauge(gauge_name::uncounted_bytes) == 12345);
+  m.lead_for(4s, false);
+  CHECK(m.gauge(gauge_name::uncounted_bytes) == 0);
 }
 
 TEST_CASE(

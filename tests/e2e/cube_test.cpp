@@ -1,11 +1,13 @@
 // What is counted of events, on the real process: whatever it dies of while cubes are written,
 // merged or made anew, each event counts once.
 
+#include "server/store/postgres/statements.hpp"
 #include "tests/support/doctest.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/exactly_once.hpp"
 #include "tests/support/http_client.hpp"
 #include "tests/support/load.hpp"
+#include "tests/support/postgres_drill.hpp"
 #include "tests/support/service_process.hpp"
 
 #include <nlohmann/json.hpp>
@@ -111,4 +113,92 @@ TEST_CASE(
     }
     check_exactly_once(in_file(service.database()), seen);
   }
+}
+
+namespace {
+
+settings cubes_in_postgres(const postgres_server& server, settings more = {}) {
+  return instance(server, "one", small_cubes(std::move(more)));
+}
+
+void check_counts(const service_process& service, const postgres_server& server) {
+  CHECK(server.count_mismatch() == "");
+  CHECK(events_counted(service) == server.number("SELECT count(*) FROM event"));
+}
+
+} // namespace
+
+TEST_CASE(
+  "PostgreSQL: killed at any point of making cubes: each event is stored and counted once") {
+  REQUIRE(has_faults());
+  postgres_server server;
+  temp_dir dir;
+  load_result all;
+  for (std::string where : {"cube.flush=kill@2", "cube.flushed=kill@2", "cube.merge=kill@1"}) {
+    CAPTURE(where);
+    service_process service{dir.path(), cubes_in_postgres(server, {{"PHI_FAULTS", where}})};
+    load clients{service.port(), "load", 2, 10, where + "-"};
+    CHECK(service.wait().signal == SIGKILL);
+    all.acknowledged.merge(clients.finish().acknowledged);
+    service_process again{dir.path(), cubes_in_postgres(server)};
+    check_counts(again, server);
+    drain_and_stop(again);
+  }
+  service_process service{dir.path(), cubes_in_postgres(server)};
+  CHECK(eventually([&] { return server.number("SELECT count(*) FROM uncounted") == 0; }));
+  check_counts(service, server);
+  drain_and_stop(service);
+  check_exactly_once(server, all);
+}
+
+TEST_CASE("PostgreSQL: a damaged day is made again, also after a kill in that") {
+  REQUIRE(has_faults());
+  postgres_server server;
+  temp_dir dir;
+  load_result seen;
+  {
+    service_process service{dir.path(), cubes_in_postgres(server)};
+    load clients{service.port(), "load", 2, 20};
+    CHECK(eventually([&] { return clients.acknowledged_so_far() >= 300; }));
+    seen = clients.finish();
+    CHECK(eventually([&] { return server.number("SELECT count(*) FROM cube") > 0; }));
+    drain_and_stop(service);
+  }
+  server.ask("UPDATE cube SET body = substr(body, 1, 20) WHERE id = (SELECT max(id) FROM cube)");
+  service_process killed{
+    dir.path(), cubes_in_postgres(server, {{"PHI_FAULTS", "cube.repaired=kill@1"}}), false};
+  CHECK(killed.wait().signal == SIGKILL);
+  service_process again{dir.path(), cubes_in_postgres(server)};
+  CHECK(again.wait_for_log("again: they were damaged", 30s));
+  check_counts(again, server);
+  drain_and_stop(again);
+  check_exactly_once(server, seen);
+}
+
+TEST_CASE("PostgreSQL: killed while roll-ups of an earlier version are taken over") {
+  namespace sql = phi::store::postgres_sql;
+  REQUIRE(has_faults());
+  postgres_server server;
+  temp_dir dir;
+  server.ask(sql::create_schema_table);
+  for (int version = 1; version <= sql::last_with_rollups; ++version) {
+    server.ask(sql::migrations[version - 1].sql);
+    server.ask("INSERT INTO phi_schema VALUES (" + std::to_string(version) + ", 1)");
+  }
+  server.ask("INSERT INTO rollup_count SELECT 96 * day, 'f', '', '', '', 0, 'w', 7, 0,"
+             " day * 86400000000, day * 86400000000, 0, 0, NULL, NULL"
+             " FROM generate_series(20550, 20559) AS day");
+  for (std::string where : {"cube.taken_over=kill@3", "cube.flushed=kill@1"}) {
+    CAPTURE(where);
+    service_process service{dir.path(), cubes_in_postgres(server, {{"PHI_FAULTS", where}}), false};
+    CHECK(service.wait().signal == SIGKILL);
+    CHECK(server.number("SELECT count(*) FROM counted WHERE taken_over_to IS NOT NULL") == 1);
+  }
+  service_process service{dir.path(), cubes_in_postgres(server)};
+  CHECK(service.wait_for_log("has taken over the counts of an earlier version"));
+  auto answer = get(service.port(), "/api/v1/stats/summary?start=2026-01-01&end=2026-12-31");
+  INFO(answer.body);
+  CHECK(answer.body.find("\"eventsTotal\":70,") != std::string::npos);
+  CHECK(server.number("SELECT sum(events) FROM cube") == 70);
+  CHECK(service.stop().code == 0);
 }

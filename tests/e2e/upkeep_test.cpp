@@ -110,13 +110,14 @@ TEST_CASE("what is too old is dropped by the day, its counts stay; partitions ar
     CHECK(service.stop().code == 0);
   }
   // A partition of an old day, as it would be there after months.
-  server.ask("CREATE TABLE event_20260102 (LIKE event INCLUDING ALL)");
-  server.ask("WITH gone AS (DELETE FROM event_other WHERE feature = 'old' AND time_us >="
+  server.ask("CREATE TABLE event_2026_01_02 (LIKE event INCLUDING ALL)");
+  server.ask("WITH gone AS (DELETE FROM event_other_day WHERE feature = 'old' AND time_us >="
              " 1767312000000000 AND time_us < 1767398400000000 RETURNING *)"
-             " INSERT INTO event_20260102 OVERRIDING SYSTEM VALUE SELECT * FROM gone");
-  server.ask("ALTER TABLE event_20260102 ALTER seq DROP IDENTITY");
-  server.ask("ALTER TABLE event ATTACH PARTITION event_20260102 FOR VALUES FROM (1767312000000000)"
-             " TO (1767398400000000)");
+             " INSERT INTO event_2026_01_02 OVERRIDING SYSTEM VALUE SELECT * FROM gone");
+  server.ask("ALTER TABLE event_2026_01_02 ALTER seq DROP IDENTITY");
+  server.ask(
+    "ALTER TABLE event ATTACH PARTITION event_2026_01_02 FOR VALUES FROM (1767312000000000)"
+    " TO (1767398400000000)");
   service_process service{dir.path(),
                           instance(server, "a", {{"APP_STATS_RETENTION_HOT_DAYS", "30"}})};
   CHECK(service.wait_for_log("dropped the rows of 2026-01-02"));
@@ -133,7 +134,7 @@ TEST_CASE("what is too old is dropped by the day, its counts stay; partitions ar
   auto verified = ctl(dir, {"verify"});
   INFO(verified.out);
   CHECK(verified.code == 0);
-  CHECK(server.number("SELECT count(*) FROM pg_class WHERE relname ~ '^event_[0-9]{8}$'") == 9);
+  CHECK(server.number("SELECT count(*) FROM pg_class WHERE relname ~ '^event_[0-9_]{10}$'") == 9);
 }
 
 TEST_CASE("counts that do not say what the rows say are made again") {

@@ -36,7 +36,7 @@ TEST_CASE("names: no two codes of a kind have the same word, and there are no ot
   CHECK(words_up_to(cause_kind::degraded) == 3);
   CHECK(words_up_to(ailment::no_connections) == 8);
   CHECK(words_up_to(finding_verdict::bad) == 3);
-  CHECK(words_up_to(finding_code::last_exit_failed) == 22);
+  CHECK(words_up_to(finding_code::last_exit_failed) == 24);
 }
 
 TEST_CASE("names: each actor and each part has one of its own") {

@@ -42,6 +42,9 @@ public:
   explicit postgres_misfit(const std::string& text) : postgres_error(text, {}) {}
 };
 
+/// The SQLSTATE of a lock that was waited for in vain.
+inline constexpr auto lock_not_available = "55P03";
+
 /// Whether a new session may do what this one cannot: the server takes no writes any more, where
 /// another host of the URL may; or a table that was there is gone, and a new session looks at the
 /// schema.

@@ -5,6 +5,7 @@
 #include "protocol/fault_point.hpp"
 #include "protocol/text/rfc3339.hpp"
 #include "server/store/postgres/cube_statements.hpp"
+#include "server/store/postgres/earlier_counts.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -23,7 +24,8 @@ constexpr int64_t many_lines = 512;
 constexpr int64_t most_events = 32'768;
 /// Between two reports of a long way.
 constexpr int64_t report_rows = 1'000'000;
-/// So long a transaction goes on with merges.
+constexpr auto report_interval = std::chrono::seconds{2};
+/// So long a transaction goes on with merges, or with the roll-ups of further days.
 constexpr auto longest_merges = std::chrono::milliseconds{200};
 
 void remove_lines(postgres_connection& db, const std::vector<uncounted_rows>& lines) {
@@ -37,24 +39,26 @@ void remove_lines(postgres_connection& db, const std::vector<uncounted_rows>& li
 
 counting::done counting::slice(postgres_connection& db, bool at_once) {
   done out;
-  if (last_cube_ >= 0 && !what_is_due(db, at_once).any() && list_.next_merge_at_rest().empty())
-    return out;
-  begin_limited(db, defaults::maintenance_limit, defaults::maintenance_lock);
   try {
-    auto last = lock_counted(db);
-    if (last != last_cube_) {
+    auto due = what_is_due(db, at_once);
+    if (last_cube_ >= 0 && !due.any() && list_.next_merge_at_rest().empty())
+      return out;
+    begin_limited(db, defaults::maintenance_limit, defaults::maintenance_lock);
+    auto was = lock_counted(db);
+    if (was.last_cube != last_cube_) {
       list_.clear();
       for (const auto& cube : all_cubes(db))
         list_.add(cube);
-      last_cube_ = last;
+      last_cube_ = was.last_cube;
     }
-    work(db, at_once, out);
+    work(db, due, was, out);
     fault_point("cube.flushed");
-    if (last_cube_ != last)
-      set_last_cube(db, last_cube_);
+    if (last_cube_ != was.last_cube)
+      move_past_lines(db, due, was);
     db.commit();
   } catch (const std::exception& e) {
     last_cube_ = -1;
+    wrote_.reset();
     db.recover(e);
     throw;
   }
@@ -67,14 +71,17 @@ counting::due counting::what_is_due(postgres_connection& db, bool at_once) const
   const auto age = std::chrono::milliseconds{limits_.tail_age}.count();
   return {.lines = row.integer(0) >= limits_.tail_events || row.integer(1) >= many_lines
                    || (row.integer(1) > 0 && (at_once || row.integer(2) >= age)),
-          .earlier_rows = row.integer(3) > 0};
+          .earlier_rows = row.integer(3) > 0,
+          .last_line = row.integer(4),
+          .rollups = row.text(5) == "t"};
 }
 
-void counting::work(postgres_connection& db, bool at_once, done& out) {
-  auto due = what_is_due(db, at_once);
+void counting::work(postgres_connection& db, const due& due, const counted_state& was, done& out) {
   if (due.lines)
     count_lines(db, out);
-  if (due.earlier_rows)
+  if (was.taken_over_to)
+    take_over(db, *was.taken_over_to, out);
+  else if (due.earlier_rows)
     for (auto& line : read_uncounted(db, earlier_uncounted))
       count_earlier_rows(db, line, out);
   const auto ends = steady_clock::now() + longest_merges;
@@ -83,6 +90,47 @@ void counting::work(postgres_connection& db, bool at_once, done& out) {
       out.more = true;
       break;
     }
+}
+
+/// Days of roll-ups, one after the other, as long as a transaction should take.
+void counting::take_over(postgres_connection& db, int64_t from_day, done& out) {
+  const auto ends = steady_clock::now() + longest_merges;
+  std::optional<int64_t> next = from_day;
+  out.more = true;
+  while (next && steady_clock::now() < ends) {
+    auto day = take_over_day(db, *next, last_cube_ + 1);
+    if (day.cube) {
+      list_.add(*day.cube);
+      ++last_cube_;
+    }
+    next = day.next;
+  }
+  if (!next)
+    out.did = "has taken over the counts of an earlier version";
+  else if (steady_clock::now() >= told_at_ + report_interval)
+    out.did = "takes over the counts of an earlier version, now those of "
+              + format_date(static_cast<int32_t>(*next - 1));
+  if (!out.did.empty())
+    told_at_ = steady_clock::now();
+}
+
+/// A line that is taken away stays a dead row for as long as somebody's snapshot is older, and
+/// questions would look at each of them. So they begin behind those that are gone for good: behind
+/// the ids that were given when `counted` was written last, once all transactions that were under
+/// way then have ended. That this row is still the one of then shows that the numbers of
+/// transactions and lines have not begun anew since, as after a restore.
+void counting::move_past_lines(postgres_connection& db, const due& due, const counted_state& was) {
+  auto number = [&](const char* sql) {
+    auto row = db.run(sql);
+    row.step();
+    return row.integer(0);
+  };
+  constexpr int64_t low_bits = 0xffff'ffff;
+  if (wrote_ && was.written_by == (wrote_->transaction & low_bits)
+      && number(oldest_writer) > wrote_->transaction)
+    db.run(move_first_line, {postgres_value::number(wrote_->last_line)});
+  set_last_cube(db, last_cube_);
+  wrote_ = {.transaction = number(own_transaction), .last_line = due.last_line};
 }
 
 void counting::count_lines(postgres_connection& db, done& out) {
@@ -143,15 +191,17 @@ bool counting::merge_some(postgres_connection& db, bool at_rest) {
   const auto day = parts.front().day();
   statistics::cube_builder builder{day, limits_.cap};
   std::vector<int64_t> ids;
+  std::vector<stored_cube> stored;
   int64_t level = 0;
   uint64_t others = 0;
   for (const auto& part : parts) {
     ids.push_back(part.id);
+    stored.push_back({.id = part.id, .bytes = part.bytes});
     level = std::max(level, part.level);
   }
   try {
-    each_cube(db, ids, [&](int64_t id, std::string_view body) {
-      auto cube = read_cube_of(id, body, statistics::all_cube_parts);
+    each_cube(db, stored, [&](const stored_cube& part, std::string_view body) {
+      auto cube = read_cube_of(part.id, body, statistics::all_cube_parts);
       others += cube.beyond_cap;
       builder.add(cube);
     });

@@ -4,7 +4,9 @@
 #include "server/statistics/cube_builder.hpp"
 #include "server/store/postgres/cube_rows.hpp"
 
+#include <chrono>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -32,10 +34,19 @@ private:
   struct due {
     bool lines = false;
     bool earlier_rows = false; ///< of an earlier schema
-    bool any() const { return lines || earlier_rows; }
+    int64_t last_line = 0;     ///< the last id that one was given
+    bool rollups = false;      ///< of an earlier schema as well
+    bool any() const { return lines || earlier_rows || rollups; }
+  };
+  /// What the transaction saw that wrote `counted`.
+  struct own_write {
+    int64_t transaction = 0;
+    int64_t last_line = 0;
   };
   due what_is_due(postgres_connection& db, bool at_once) const;
-  void work(postgres_connection& db, bool at_once, done& out);
+  void work(postgres_connection& db, const due& due, const counted_state& was, done& out);
+  void take_over(postgres_connection& db, int64_t from_day, done& out);
+  void move_past_lines(postgres_connection& db, const due& due, const counted_state& was);
   void count_lines(postgres_connection& db, done& out);
   void count_earlier_rows(postgres_connection& db, uncounted_rows line, done& out);
   void put(postgres_connection& db, const std::vector<uncounted_rows>& lines);
@@ -46,8 +57,10 @@ private:
   cube_list list_;
   int64_t last_cube_ = -1; ///< as of `list_`; -1: not known
   std::set<int32_t> damaged_;
-  std::set<int32_t> full_;  ///< days of which the log has said that they have no room
+  std::set<int32_t> full_; ///< days of which the log has said that they have no room
+  std::optional<own_write> wrote_;
   int64_t told_at_seq_ = 0; ///< of rows of an earlier schema
+  std::chrono::steady_clock::time_point told_at_{};
 };
 
 } // namespace phi::store

@@ -1,5 +1,6 @@
 #include "server/store/postgres/cube_rows.hpp"
 
+#include "server/platform/digest.hpp"
 #include "server/statistics/cube_format.hpp"
 #include "server/store/postgres/cube_statements.hpp"
 
@@ -13,8 +14,9 @@ using namespace postgres_sql;
 
 /// Rows of one answer, some hundred bytes each.
 constexpr int rows_at_once = 4096;
-/// Bodies of one answer, a MiB each at most.
-constexpr size_t cubes_at_once = 16;
+/// Bodies of one answer: bytes, and how many.
+constexpr uint64_t bytes_at_once = 4 << 20;
+constexpr size_t cubes_at_once = 256;
 /// Lines further apart are read apart.
 constexpr int64_t wide_gap = 20'000;
 
@@ -68,10 +70,9 @@ void each_row_near(postgres_connection& db, const std::vector<uncounted_rows>& l
 
 } // namespace
 
-std::vector<uncounted_rows> read_uncounted(postgres_connection& db, const char* sql,
-                                           const std::vector<postgres_value>& values) {
+std::vector<uncounted_rows> uncounted_of(postgres_rows row) {
   std::vector<uncounted_rows> out;
-  for (auto row = db.run(sql, values, true); row.step();)
+  while (row.step())
     out.push_back({.id = row.binary_integer(0),
                    .tx = row.null(1) ? std::nullopt : std::optional{row.binary_integer(1)},
                    .first_seq = row.binary_integer(2),
@@ -80,6 +81,11 @@ std::vector<uncounted_rows> read_uncounted(postgres_connection& db, const char* 
                    .last_us = row.binary_integer(5),
                    .events = row.binary_integer(6)});
   return out;
+}
+
+std::vector<uncounted_rows> read_uncounted(postgres_connection& db, const char* sql,
+                                           const std::vector<postgres_value>& values) {
+  return uncounted_of(db.run(sql, values, true));
 }
 
 void each_row(postgres_connection& db, std::vector<uncounted_rows> lines, const take_row& take) {
@@ -121,11 +127,13 @@ void each_row_of(postgres_connection& db, const char* sql,
   db.run("CLOSE some_rows");
 }
 
-int64_t lock_counted(postgres_connection& db) {
+counted_state lock_counted(postgres_connection& db) {
   auto row = db.run(counted_for_update);
   if (!row.step())
     throw postgres_error{"the table counted is empty", {}};
-  return row.integer(0);
+  counted_state out;
+  statistics::read_columns(row, out.last_cube, out.written_by, out.taken_over_to);
+  return out;
 }
 
 void set_last_cube(postgres_connection& db, int64_t last) {
@@ -141,27 +149,45 @@ std::vector<listed_cube> all_cubes(postgres_connection& db) {
   return out;
 }
 
-std::vector<int64_t> cubes_of_days(postgres_connection& db, int64_t first, int64_t last) {
+std::vector<stored_cube> cubes_of_days(postgres_connection& db, int64_t first, int64_t last) {
   constexpr int64_t any_day = std::numeric_limits<int32_t>::max();
   auto begin = cube_id(static_cast<int32_t>(std::clamp(first, -any_day, any_day)), 0);
   auto end = cube_id(static_cast<int32_t>(std::clamp(last, -any_day, any_day - 1) + 1), 0);
-  std::vector<int64_t> out;
+  std::vector<stored_cube> out;
   for (auto row =
-         db.run(ids_of_days, {postgres_value::number(begin), postgres_value::number(end)}, true);
+         db.run(cubes_of_range, {postgres_value::number(begin), postgres_value::number(end)}, true);
        row.step();)
-    out.push_back(row.binary_integer(0));
+    out.push_back({.id = row.binary_integer(0),
+                   .stamp = row.binary_integer(1),
+                   .events = row.binary_integer(2),
+                   .bytes = static_cast<uint64_t>(row.binary_integer(3))});
   return out;
 }
 
-void each_cube(postgres_connection& db, const std::vector<int64_t>& ids,
-               const std::function<void(int64_t, std::string_view)>& take) {
-  for (size_t at = 0; at < ids.size(); at += cubes_at_once) {
-    auto begin = ids.begin() + static_cast<ptrdiff_t>(at);
-    auto some = std::min(cubes_at_once, ids.size() - at);
-    std::vector part(begin, begin + static_cast<ptrdiff_t>(some));
-    for (auto row = db.run(cube_bodies, {numbers_of(part)}, true); row.step();)
-      take(row.binary_integer(0), row.bytes(1));
+std::vector<std::vector<int64_t>> read_together(const std::vector<stored_cube>& cubes) {
+  std::vector<std::vector<int64_t>> out;
+  uint64_t bytes = 0;
+  for (const auto& cube : cubes) {
+    if (out.empty() || bytes + cube.bytes > bytes_at_once || out.back().size() == cubes_at_once) {
+      out.emplace_back();
+      bytes = 0;
+    }
+    out.back().push_back(cube.id);
+    bytes += cube.bytes;
   }
+  return out;
+}
+
+void each_cube(postgres_connection& db, std::vector<stored_cube> cubes,
+               const std::function<void(const stored_cube&, std::string_view)>& take) {
+  std::sort(cubes.begin(), cubes.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  auto cube = cubes.begin(); // in the order of their ids, as the rows come
+  for (const auto& ids : read_together(cubes))
+    for (auto row = db.run(cube_bodies, {numbers_of(ids)}, true); row.step();) {
+      cube = std::find_if(cube, cubes.end(),
+                          [&](const auto& listed) { return listed.id == row.binary_integer(0); });
+      take(*cube, row.bytes(1));
+    }
 }
 
 statistics::cube read_cube_of(int64_t id, std::string_view body, statistics::cube_parts parts) {
@@ -179,7 +205,12 @@ listed_cube put_cube(postgres_connection& db, int64_t number, int64_t level,
                      const statistics::cube& whole) {
   auto body = statistics::write_cube(whole);
   listed_cube out{.id = cube_id(whole.day, number), .level = level, .bytes = body.size()};
+  int64_t events = 0;
+  for (const auto& sums : whole.day_sums)
+    events += static_cast<int64_t>(sums.n);
   db.run(add_cube, {postgres_value::number(out.id), postgres_value::number(level),
+                    postgres_value::number(events),
+                    postgres_value::number(static_cast<int64_t>(random_bits())),
                     postgres_value::bytes(std::move(body))});
   return out;
 }

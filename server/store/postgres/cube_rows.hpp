@@ -28,7 +28,8 @@ struct uncounted_rows {
   int64_t events = 0;
 };
 
-/// Lines of a statement that gives such.
+/// Lines of a statement that gives such, in binary.
+std::vector<uncounted_rows> uncounted_of(postgres_rows rows);
 std::vector<uncounted_rows> read_uncounted(postgres_connection& db, const char* sql,
                                            const std::vector<postgres_value>& values = {});
 
@@ -41,16 +42,35 @@ void each_row(postgres_connection& db, std::vector<uncounted_rows> lines, const 
 void each_row_of(postgres_connection& db, const char* sql,
                  const std::vector<postgres_value>& values, const take_row& take);
 
-/// From now on nobody else writes cubes in this transaction's time. The last number of one.
-int64_t lock_counted(postgres_connection& db);
+/// What is known of all cubes together.
+struct counted_state {
+  int64_t last_cube = 0;                ///< the last number of one
+  int64_t written_by = 0;               ///< the transaction that wrote this, but for its high bits
+  std::optional<int64_t> taken_over_to; ///< a day; none: nothing of an earlier schema is left
+};
+/// From now on nobody else writes cubes in this transaction's time.
+counted_state lock_counted(postgres_connection& db);
 void set_last_cube(postgres_connection& db, int64_t last);
+
+/// A cube as it is before it is read.
+struct stored_cube {
+  int64_t id = 0;
+  int64_t stamp = 0;  ///< no other has this one, not even one of the same id
+  int64_t events = 0; ///< that it counts
+  uint64_t bytes = 0; ///< of its body
+
+  int32_t day() const { return static_cast<int32_t>(id >> 32); }
+};
 
 std::vector<listed_cube> all_cubes(postgres_connection& db);
 /// Of the days `first` to `last`.
-std::vector<int64_t> cubes_of_days(postgres_connection& db, int64_t first, int64_t last);
-/// Those of them that are there, a few at a time.
-void each_cube(postgres_connection& db, const std::vector<int64_t>& ids,
-               const std::function<void(int64_t id, std::string_view body)>& take);
+std::vector<stored_cube> cubes_of_days(postgres_connection& db, int64_t first, int64_t last);
+
+/// A few MiB of bodies are in memory at once, or one that is larger by itself. Groups of them.
+std::vector<std::vector<int64_t>> read_together(const std::vector<stored_cube>& cubes);
+/// Those of them that are there, in the order of their ids.
+void each_cube(postgres_connection& db, std::vector<stored_cube> cubes,
+               const std::function<void(const stored_cube& cube, std::string_view body)>& take);
 statistics::cube read_cube_of(int64_t id, std::string_view body, statistics::cube_parts parts);
 listed_cube put_cube(postgres_connection& db, int64_t number, int64_t level,
                      const statistics::cube& whole);

@@ -40,6 +40,7 @@ void cube_tally::forget() {
 
 /// What is damaged is read from the rows, until who has the maintenance comes to it.
 tally cube_tally::count(const statistics::tally_query& query) {
+  read_lines();
   std::set<int32_t> damaged;
   while (true)
     try {
@@ -55,30 +56,41 @@ tally cube_tally::count(const statistics::tally_query& query) {
 tally cube_tally::count_without(const std::set<int32_t>& damaged,
                                 const statistics::tally_query& query) {
   statistics::tally_builder builder{query};
-  std::vector<int64_t> missing;
-  for (auto id : cubes_of_days(db_, statistics::day_of_slot(query.range.begin),
-                               statistics::day_of_slot(query.range.end - 1)))
-    if (!damaged.contains(listed_cube{.id = id}.day()) && !add_kept(id, builder))
-      missing.push_back(id);
-  each_cube(db_, missing, [&](int64_t id, std::string_view body) {
-    auto parts = builder.parts_of(listed_cube{.id = id}.day());
+  std::vector<stored_cube> missing;
+  for (const auto& cube : cubes_of_days(db_, statistics::day_of_slot(query.range.begin),
+                                        statistics::day_of_slot(query.range.end - 1)))
+    if (!damaged.contains(cube.day()) && !add_kept(cube, builder))
+      missing.push_back(cube);
+  each_cube(db_, missing, [&](const stored_cube& which, std::string_view body) {
+    auto parts = builder.parts_of(which.day());
     if (!parts)
       return;
-    auto cube = read_cube_of(id, body, *parts);
+    auto cube = read_cube_of(which.id, body, *parts);
     builder.add(cube);
-    keep(id, std::move(cube));
+    keep(which, std::move(cube));
   });
   auto add = [&](const auto& e) { builder.add(e); };
   for (auto day : damaged)
     each_row_of(db_, counted_rows_of_day, times_of(day), add);
-  each_row(db_, uncounted_of(query.range), add);
+  each_row(db_, lines_of(query.range), add);
   return builder.take();
 }
 
-/// Read once in a question, which may ask for each of its days.
-std::vector<uncounted_rows> cube_tally::uncounted_of(const statistics::slot_range& range) {
-  if (!lines_)
-    lines_ = read_uncounted(db_, uncounted);
+/// Once in a question, which may ask for each of its days.
+void cube_tally::read_lines() {
+  if (lines_)
+    return;
+  db_.queue(takes_over);
+  db_.queue(uncounted, {}, true);
+  auto answers = db_.run_queued();
+  if (!answers.front().step())
+    throw postgres_error{"the table counted is empty", {}};
+  if (answers.front().text(0) == "t")
+    throw not_taken_over{};
+  lines_ = uncounted_of(std::move(answers.back()));
+}
+
+std::vector<uncounted_rows> cube_tally::lines_of(const statistics::slot_range& range) const {
   constexpr int64_t far = 10'000'000'000; // slots, whose times 64 bits can hold
   const auto begin = std::clamp(range.begin, -far, far) * statistics::slot_us;
   const auto end = std::clamp(range.end, -far, far) * statistics::slot_us;
@@ -92,10 +104,10 @@ std::vector<uncounted_rows> cube_tally::uncounted_of(const statistics::slot_rang
   return out;
 }
 
-bool cube_tally::add_kept(int64_t id, statistics::tally_builder& to) {
-  auto found = kept_.find(id);
-  auto parts = to.parts_of(listed_cube{.id = id}.day());
-  if (found == kept_.end() || !parts)
+bool cube_tally::add_kept(const stored_cube& which, statistics::tally_builder& to) {
+  auto found = kept_.find(which.id);
+  auto parts = to.parts_of(which.day());
+  if (found == kept_.end() || found->second.stamp != which.stamp || !parts)
     return !parts;
   auto& kept = found->second;
   kept.used = question_;
@@ -107,9 +119,9 @@ bool cube_tally::add_kept(int64_t id, statistics::tally_builder& to) {
 
 /// What this question has used stays: it may ask for the same again, and a question over more than
 /// there is room for keeps a part rather than nothing.
-void cube_tally::keep(int64_t id, statistics::cube cube) {
+void cube_tally::keep(const stored_cube& which, statistics::cube cube) {
   auto bytes = cube.footprint();
-  if (auto before = kept_.find(id); before != kept_.end()) {
+  if (auto before = kept_.find(which.id); before != kept_.end()) {
     kept_bytes_ -= before->second.bytes;
     kept_.erase(before);
   }
@@ -123,7 +135,7 @@ void cube_tally::keep(int64_t id, statistics::cube cube) {
   if (kept_bytes_ + bytes > most_kept_bytes)
     return;
   kept_bytes_ += bytes;
-  kept_.emplace(id, kept_cube{std::move(cube), bytes, question_});
+  kept_.emplace(which.id, kept_cube{std::move(cube), which.stamp, bytes, question_});
 }
 
 std::vector<statistics::compared> compare_counts(statistics::row_source& rows, cube_tally& counts,

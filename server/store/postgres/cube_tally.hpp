@@ -8,12 +8,22 @@
 
 #include <optional>
 #include <set>
+#include <stdexcept>
 #include <unordered_map>
 
 namespace phi::store {
 
+/// The counts of a database of an earlier schema are not all taken over yet.
+class not_taken_over : public std::runtime_error {
+public:
+  not_taken_over()
+    : std::runtime_error("the counts of an earlier version are being taken over; events are still"
+                         " taken, and this answers when it is done") {}
+};
+
 /// On the reading connection, by one thread, in transactions that see one state of the data. Cubes
-/// never change, and their numbers are given once: those it has read it keeps, within a bound.
+/// never change: those it has read it keeps, within a bound, and knows them by id and stamp. (An
+/// older dump that takes the place of newer data may bring an id again.)
 class cube_tally : public statistics::tally_source {
 public:
   explicit cube_tally(postgres_connection& db) : db_(db) {}
@@ -23,23 +33,26 @@ public:
     ++question_;
     lines_.reset();
   }
-  /// The connection is another one: maybe to another state of the database.
+  /// The connection is another one: maybe to another database.
   void forget();
 
-  /// Throws postgres_error; `damaged_day` where also the rows of the day are gone.
+  /// Throws postgres_error; `damaged_day` where also the rows of the day are gone;
+  /// `not_taken_over`.
   statistics::tally count(const statistics::tally_query& query) override;
 
 private:
   struct kept_cube {
     statistics::cube cube;
+    int64_t stamp = 0;
     size_t bytes = 0;
     uint64_t used = 0; ///< in which question, the last time
   };
   statistics::tally count_without(const std::set<int32_t>& damaged,
                                   const statistics::tally_query& query);
-  std::vector<uncounted_rows> uncounted_of(const statistics::slot_range& range);
-  bool add_kept(int64_t id, statistics::tally_builder& to);
-  void keep(int64_t id, statistics::cube cube);
+  void read_lines();
+  std::vector<uncounted_rows> lines_of(const statistics::slot_range& range) const;
+  bool add_kept(const stored_cube& which, statistics::tally_builder& to);
+  void keep(const stored_cube& which, statistics::cube cube);
 
   postgres_connection& db_;
   std::unordered_map<int64_t, kept_cube> kept_;

@@ -1,13 +1,12 @@
 #include "server/store/postgres/earlier_counts.hpp"
 
-#include "actors/log.hpp"
-#include "protocol/text/rfc3339.hpp"
+#include "protocol/fault_point.hpp"
 #include "server/statistics/cube_builder.hpp"
+#include "server/statistics/cube_format.hpp"
 #include "server/store/postgres/cube_rows.hpp"
 #include "server/store/postgres/cube_statements.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <limits>
 #include <map>
 #include <tuple>
@@ -19,9 +18,6 @@ using namespace postgres_sql;
 using namespace statistics;
 
 constexpr int64_t day_us = slot_us * slots_per_day;
-constexpr int64_t any_time = std::numeric_limits<int64_t>::max();
-/// Between two reports of a long way.
-constexpr auto report_interval = std::chrono::seconds{2};
 
 /// A cube of a day that is put together by hand; `cube_builder` makes a proper one of it.
 class raw_cube {
@@ -194,36 +190,79 @@ cube cube_of_rollups(postgres_connection& db, int32_t day) {
   return out.take();
 }
 
-/// The rows from one time up to another are to be counted.
-void leave_uncounted(postgres_connection& db, int64_t from_us, int64_t end_us) {
-  if (from_us < end_us)
-    db.run(add_earlier_rows, {postgres_value::number(from_us), postgres_value::number(end_us)});
+/// What was written must read back as it was: the roll-ups go, and there is nothing else.
+void check_written(postgres_connection& db, const listed_cube& written, const cube& whole) {
+  std::string again;
+  each_cube(db, {{.id = written.id}}, [&](const stored_cube& stored, std::string_view body) {
+    again = write_cube(read_cube_of(stored.id, body, all_cube_parts));
+  });
+  if (again != write_cube(whole))
+    throw damaged_day{whole.day};
+}
+
+/// Of a day that is in a cube now no row of that schema is to be counted.
+void leave_out(postgres_connection& db, int32_t day) {
+  const auto begin = postgres_value::number(day * day_us);
+  const auto end = postgres_value::number((day + 1) * day_us);
+  auto line = db.run(earlier_line_over, {begin, end});
+  if (!line.step())
+    return; // there is no row at all
+  const auto id = postgres_value::number(line.integer(0));
+  db.run(split_earlier_line, {id, postgres_value::number(line.integer(1)), begin});
+  db.run(move_earlier_line, {id, end});
+}
+
+bool is_true(postgres_connection& db, const char* sql,
+             const std::vector<postgres_value>& values = {}) {
+  auto row = db.run(sql, values);
+  return row.step() && row.text(0) == "t";
 }
 
 } // namespace
 
-void take_over_rollups(postgres_connection& db) {
-  std::vector<int32_t> days;
-  for (auto row = db.run(days_without_rows); row.step();)
-    days.push_back(static_cast<int32_t>(row.integer(0)));
-  auto told = std::chrono::steady_clock::now();
-  int64_t taken = 0;
-  int64_t from_us = -any_time;
-  for (auto day : days) {
-    leave_uncounted(db, from_us, day * day_us);
-    from_us = (day + 1) * day_us;
-    put_cube(db, ++taken, 0, cube_of_rollups(db, day));
-    if (auto now = std::chrono::steady_clock::now(); now >= told + report_interval) {
-      told = now;
-      log_info("store", "takes over the counts of days whose rows are gone",
-               {{"day", format_date(day)}, {"days_done", taken}, {"of", days.size()}});
-    }
+void prepare_rollups(postgres_connection& db) {
+  for (auto row = db.run(earlier_partitions); row.step();) {
+    const auto name = row.text(1); // event_20260131
+    db.run("ALTER TABLE " + row.text(0) + " RENAME TO event_" + name.substr(6, 4) + "_"
+           + name.substr(10, 2) + "_" + name.substr(12, 2));
   }
-  leave_uncounted(db, from_us, any_time);
-  if (taken > 0)
-    log_info("store", "has taken over the counts of days whose rows are gone", {{"days", taken}});
-  set_last_cube(db, taken);
-  db.run_script(drop_rollups);
+  db.run(add_earlier_rows);
+  if (!is_true(db, no_earlier_counts))
+    return;
+  db.run(store_all_taken_over);
+  db.run(drop_rollups);
+}
+
+bool rollups_are_to_be_taken_over(postgres_connection& db) {
+  return is_true(db, takes_over);
+}
+
+taken_day take_over_day(postgres_connection& db, int64_t from_day, int64_t number) {
+  auto row = db.run(next_earlier_day, {postgres_value::number(from_day)});
+  if (!row.step() || row.null(0)) {
+    db.run(store_all_taken_over);
+    return {};
+  }
+  const auto day = static_cast<int32_t>(row.integer(0));
+  taken_day out{.next = day + 1, .cube = {}};
+  if (is_true(db, rows_are_missing,
+              {postgres_value::number(day), postgres_value::number(day * day_us),
+               postgres_value::number((day + 1) * day_us)})) {
+    auto made = cube_of_rollups(db, day);
+    out.cube = put_cube(db, number, 0, made);
+    check_written(db, *out.cube, made);
+    leave_out(db, day);
+  }
+  db.run(store_taken_over, {postgres_value::number(day + 1)});
+  fault_point("cube.taken_over");
+  return out;
+}
+
+bool drop_rollups_taken_over(postgres_connection& db) {
+  if (!is_true(db, rollups_are_left))
+    return false;
+  db.run(drop_rollups);
+  return true;
 }
 
 } // namespace phi::store

@@ -34,6 +34,7 @@ public:
         auto more = steps_.next(db_, settings_.keep_days);
         out.did += (out.did.empty() || more.did.empty() ? "" : "; ") + more.did;
         out.ended = more.ended;
+        out.uncounted_bytes = more.uncounted_bytes;
       }
       return out;
     } catch (const postgres_error& e) {

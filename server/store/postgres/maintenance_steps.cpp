@@ -2,18 +2,16 @@
 
 #include "actors/retention.hpp"
 #include "config/defaults.hpp"
-#include "protocol/fault_point.hpp"
 #include "protocol/text/rfc3339.hpp"
-#include "server/statistics/cube_builder.hpp"
-#include "server/store/postgres/cube_rows.hpp"
+#include "server/statistics/slots.hpp"
 #include "server/store/postgres/cube_statements.hpp"
+#include "server/store/postgres/earlier_counts.hpp"
 #include "server/store/postgres/lease.hpp"
+#include "server/store/postgres/repair.hpp"
 #include "server/store/postgres/schema.hpp"
 #include "server/store/postgres/statements.hpp"
 
 #include <algorithm>
-#include <array>
-#include <utility>
 #include <vector>
 
 namespace phi::store {
@@ -41,9 +39,9 @@ auto in_transaction(postgres_connection& db, Work work) {
 std::vector<int32_t> partition_days(postgres_connection& db) {
   std::vector<int32_t> out;
   for (auto rows = db.run(partitions); rows.step();) {
-    auto name = rows.text(0); // event_20260131
-    auto day = parse_date(name.substr(6, 4) + "-" + name.substr(10, 2) + "-" + name.substr(12, 2));
-    if (day)
+    auto date = rows.text(0).substr(6); // of event_2026_01_31
+    std::replace(date.begin(), date.end(), '_', '-');
+    if (auto day = parse_date(date))
       out.push_back(*day);
   }
   return out;
@@ -56,88 +54,17 @@ std::vector<postgres_value> numbers(std::initializer_list<int64_t> list) {
   return out;
 }
 
-/// How a day's rows and its cubes compare.
-enum class compared : uint8_t { same, rows_are_more, rows_are_fewer, damaged };
-
-std::vector<postgres_value> times_of(int32_t day) {
-  return numbers({day * day_us, (day + 1) * day_us});
+/// Days that some cube counts.
+std::set<int32_t> counted_days(postgres_connection& db) {
+  std::set<int32_t> out;
+  for (auto row = db.run(days_with_cubes); row.step();)
+    out.insert(static_cast<int32_t>(row.integer(0)));
+  return out;
 }
 
-/// Within a transaction that has the lock of `counted`.
-compared compare(postgres_connection& db, int32_t day, const std::vector<int64_t>& cubes) {
-  std::array<uint64_t, 3> counted{}; // events, durations, statuses
-  try {
-    each_cube(db, cubes, [&](int64_t id, std::string_view body) {
-      auto cube = read_cube_of(id, body, statistics::all_cube_parts);
-      for (size_t i = 0; i < cube.combinations.size(); ++i) {
-        counted[0] += cube.day_sums[i].n;
-        counted[2] += cube.combinations[i].status != 0 ? cube.day_sums[i].n : 0;
-      }
-      for (const auto& row : cube.day_buckets)
-        counted[1] += row.n;
-    });
-  } catch (const damaged_day&) {
-    return compared::damaged;
-  }
-  auto rows = db.run(counts_of_day, times_of(day));
-  rows.step();
-  bool same = true;
-  bool fewer = false;
-  for (int i = 0; i < 3; ++i) {
-    auto there = static_cast<uint64_t>(rows.integer(i));
-    same &= there == counted[static_cast<size_t>(i)];
-    fewer |= there < counted[static_cast<size_t>(i)];
-  }
-  return same ? compared::same : fewer ? compared::rows_are_fewer : compared::rows_are_more;
-}
-
-/// In place of all cubes of the day one that is made of its rows.
-void make_again(postgres_connection& db, int32_t day, const std::vector<int64_t>& cubes,
-                int64_t last_cube) {
-  statistics::cube_builder builder{day};
-  int64_t rows = 0;
-  each_row_of(db, counted_rows_of_day, times_of(day), [&](const auto& e) {
-    ++rows;
-    builder.add(e);
-  });
-  remove_cubes(db, cubes);
-  if (rows > 0)
-    put_cube(db, last_cube + 1, 0, builder.take());
-  set_last_cube(db, last_cube + 1);
-  fault_point("cube.repaired");
-}
-
-/// Compares the cubes of a day with its rows, and makes them again where these are more, or where
-/// they are damaged. Nobody else counts meanwhile; events are written.
-compared compare_and_repair(postgres_connection& db, int32_t day) {
-  return in_transaction(db, [&] {
-    auto last_cube = lock_counted(db);
-    auto cubes = cubes_of_days(db, day, day);
-    auto found = compare(db, day, cubes);
-    if (found == compared::rows_are_more || found == compared::damaged)
-      make_again(db, day, cubes, last_cube);
-    return found;
-  });
-}
-
-/// Of a day whose rows are gone: what is damaged is lost, and the rest counts. How many were.
-size_t keep_readable(postgres_connection& db, int32_t day) {
-  return in_transaction(db, [&] {
-    auto last_cube = lock_counted(db);
-    std::vector<int64_t> lost;
-    each_cube(db, cubes_of_days(db, day, day), [&](int64_t id, std::string_view body) {
-      try {
-        read_cube_of(id, body, statistics::all_cube_parts);
-      } catch (const damaged_day&) {
-        lost.push_back(id);
-      }
-    });
-    if (!lost.empty()) {
-      remove_cubes(db, lost);
-      set_last_cube(db, last_cube + 1);
-    }
-    return lost.size();
-  });
+bool has_uncounted(postgres_connection& db, int32_t up_to_day) {
+  auto row = db.run(uncounted_before, numbers({(up_to_day + 1) * day_us}));
+  return row.step() && row.text(0) == "t";
 }
 
 /// Where the first day of rows stands now, after at most one move.
@@ -185,13 +112,15 @@ maintenance_port::done maintenance_steps::next(postgres_connection& db, int64_t 
     }
   };
   attempt([&] { return make_room_ahead(db, today); });
-  auto first_kept = move_first_day(db, now, keep_days);
-  attempt([&] { return retire_old_days(db, first_kept); })
-    || attempt([&] { return prune(db, first_kept); });
-  attempt([&] { return repair_one_day(db, first_kept, today); });
-  for (auto day : std::exchange(damaged_, {}))
-    attempt([&] { return day >= first_kept ? repair(db, day) : keep_what_is_left(db, day); });
+  first_kept_ = move_first_day(db, now, keep_days);
+  attempt([&] { return retire_old_days(db); }) || attempt([&] { return prune(db); });
+  attempt([&] { return repair_some_days(db, today); });
+  for (auto day : std::set{damaged_})
+    attempt([&] { return repair(db, day); });
+  attempt([&] { return drop_rollups(db); });
   out.warning = warning_;
+  if (auto size = db.run(uncounted_bytes); size.step())
+    out.uncounted_bytes = static_cast<uint64_t>(size.integer(0));
   return out;
 }
 
@@ -210,38 +139,58 @@ std::string maintenance_steps::make_room_ahead(postgres_connection& db, int32_t 
   return made > 0 ? "made " + std::to_string(made) + " partitions" : "";
 }
 
-/// One day a step. Its counts stay.
-std::string maintenance_steps::retire_old_days(postgres_connection& db, int32_t first_kept) {
+/// One day a step. Its counts stay, so they are put right before there is nothing to put them right
+/// by.
+std::string maintenance_steps::retire_old_days(postgres_connection& db) {
   for (auto day : partition_days(db)) {
-    if (day >= first_kept)
+    if (day >= first_kept_)
       continue;
+    if (has_uncounted(db, day)) {
+      waits_for_counts_ = true;
+      continue; // first they are counted
+    }
+    auto repaired = repair(db, day);
     // The archive goes here: a day is written, read back and compared before its rows go.
     bool gone = in_transaction(db, [&] {
       db.run(lock_schema);
       db.run("LOCK TABLE ONLY event IN ACCESS EXCLUSIVE MODE"); // as to drop it takes
-      auto uncounted = db.run(uncounted_before, numbers({(day + 1) * day_us}));
-      uncounted.step();
-      if (uncounted.text(0) == "t")
-        return false; // first they are counted
+      if (has_uncounted(db, day))
+        return false;
       db.run("DROP TABLE " + partition_of(day));
       return true;
     });
-    if (!gone) {
-      waits_for_counts_ = true;
-      continue;
-    }
-    return "dropped the rows of " + format_date(day);
+    if (gone)
+      return repaired + (repaired.empty() ? "" : "; ") + "dropped the rows of " + format_date(day);
+    waits_for_counts_ = true;
   }
   return {};
 }
 
-std::string maintenance_steps::prune(postgres_connection& db, int32_t first_kept) {
+/// Rows that are in no partition of their day; a part of a day's.
+std::string maintenance_steps::prune_other_rows(postgres_connection& db) {
+  auto oldest = db.run(oldest_other_event, numbers({first_kept_ * day_us}));
+  if (!oldest.step())
+    return {};
+  auto day = static_cast<int32_t>(statistics::day_of_slot(statistics::slot_of(oldest.integer(0))));
+  if (pruned_day_ != day) // its first part
+    repair(db, day);
+  auto gone = in_transaction(db, [&] {
+    return db
+      .run(prune_other_events, numbers({day * day_us, (day + 1) * day_us, defaults::prune_rows}))
+      .changed();
+  });
+  pruned_day_ = day;
+  return "deleted " + std::to_string(gone) + " old events";
+}
+
+std::string maintenance_steps::prune(postgres_connection& db) {
+  if (auto did = prune_other_rows(db); !did.empty())
+    return did;
   struct {
     const char* sql;
     int64_t before;
     const char* kind;
-  } const list[] = {{prune_other_events, first_kept * day_us, "events"},
-                    {prune_identities, first_kept, "identities"},
+  } const list[] = {{prune_identities, first_kept_, "identities"},
                     {prune_batches, defaults::batch_outcome_days, "outcomes of batches"}};
   for (const auto& old : list) {
     auto gone = in_transaction(db, [&] {
@@ -253,39 +202,60 @@ std::string maintenance_steps::prune(postgres_connection& db, int32_t first_kept
   return {};
 }
 
-std::string maintenance_steps::keep_what_is_left(postgres_connection& db, int32_t day) {
-  if (auto lost = keep_readable(db, day); lost > 0)
-    warning_ = "counts of " + format_date(day) + " are damaged and lost, since its rows are gone: "
-               + std::to_string(lost) + " cubes";
-  return {};
+std::string maintenance_steps::drop_rollups(postgres_connection& db) {
+  return in_transaction(db, [&] { return drop_rollups_taken_over(db); })
+           ? "dropped the roll-ups of an earlier version"
+           : "";
 }
 
-/// The days go round and round, the newest first.
-std::string maintenance_steps::repair_one_day(postgres_connection& db, int32_t first,
-                                              int32_t last) {
-  auto days = partition_days(db);
-  std::erase_if(days, [&](int32_t day) { return day < first || day > last; });
-  if (days.empty())
-    return {};
-  auto next = std::find_if(days.rbegin(), days.rend(),
-                           [&](int32_t day) { return checked_day_ == 0 || day < checked_day_; });
-  auto day = checked_day_ = next == days.rend() ? days.back() : *next;
-  return repair(db, day);
+/// The days go round and round, the newest first; those whose rows are gone are many and cost
+/// little, so a step looks at some of them.
+std::string maintenance_steps::repair_some_days(postgres_connection& db, int32_t today) {
+  constexpr int most_days = 8;
+  auto days = counted_days(db);
+  for (auto day : partition_days(db))
+    if (day <= today)
+      days.insert(day);
+  std::string out;
+  for (int i = 0; i < most_days && !days.empty(); ++i) {
+    auto next = checked_day_ ? days.lower_bound(*checked_day_) : days.end();
+    if (next == days.begin())
+      next = days.end();
+    const auto day = *--next;
+    if (auto did = repair(db, day); !did.empty())
+      out += (out.empty() ? "" : "; ") + did;
+    checked_day_ = day;
+    if (day >= first_kept_ || day == *days.begin())
+      break;
+  }
+  return out;
+}
+
+void maintenance_steps::warn(const std::string& text) {
+  warning_ += (warning_.empty() ? "" : "; ") + text;
 }
 
 std::string maintenance_steps::repair(postgres_connection& db, int32_t day) {
-  auto found = compare_and_repair(db, day);
-  if (found == compared::rows_are_fewer) {
-    // They may have been deleted: what was counted once is not made less.
-    if (fewer_.insert(day).second)
-      warning_ = "there are fewer rows of " + format_date(day)
-                 + " than its counts say; the counts are kept: see phictl verify";
-    return {};
+  auto [found, damaged, lost] = in_transaction(db, [&] { return check_and_repair(db, day); });
+  damaged_.erase(day);
+  using verdict = checked_day::verdict;
+  const auto date = format_date(day);
+  if (lost > 0 || found == verdict::kept_sound)
+    warn("of " + date + " " + std::to_string(damaged) + " cubes were damaged, and rows are gone: "
+         + std::to_string(lost) + " events count no longer");
+  if (found != verdict::rows_are_fewer)
+    fewer_.erase(day);
+  else if (day >= first_kept_ && fewer_.insert(day).second) // they may have been deleted
+    warn("there are fewer rows of " + date
+         + " than its counts say; the counts are kept: see phictl verify");
+  switch (found) {
+    case verdict::made_again:
+      return "made the counts of " + date + " again" + (damaged > 0 ? ": they were damaged" : "");
+    case verdict::kept_sound: return "kept the counts of " + date + " that are sound";
+    case verdict::same:
+    case verdict::rows_are_fewer: break;
   }
-  fewer_.erase(day);
-  return found == compared::same ? ""
-                                 : "made the counts of " + format_date(day) + " again"
-                                     + (found == compared::damaged ? ": they were damaged" : "");
+  return {};
 }
 
 } // namespace phi::store

@@ -5,6 +5,7 @@
 #include "server/store/postgres/connection.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -13,7 +14,7 @@ namespace phi::store {
 class maintenance_steps {
 public:
   /// The next step that is due by the database's clock, with rows kept for `keep_days`: partitions
-  /// ahead; one piece of what is too old; the counts of one day. What one of them cannot do now
+  /// ahead; one piece of what is too old; the counts of some days. What one of them cannot do now
   /// does not keep the others from it. Throws postgres_error when the session is lost.
   maintenance_port::done next(postgres_connection& db, int64_t keep_days);
 
@@ -25,15 +26,19 @@ public:
 
 private:
   std::string make_room_ahead(postgres_connection& db, int32_t today);
-  std::string retire_old_days(postgres_connection& db, int32_t first_kept);
-  std::string prune(postgres_connection& db, int32_t first_kept);
+  std::string retire_old_days(postgres_connection& db);
+  std::string prune(postgres_connection& db);
+  std::string prune_other_rows(postgres_connection& db);
+  std::string drop_rollups(postgres_connection& db);
+  std::string repair_some_days(postgres_connection& db, int32_t today);
   std::string repair(postgres_connection& db, int32_t day);
-  std::string keep_what_is_left(postgres_connection& db, int32_t day);
-  std::string repair_one_day(postgres_connection& db, int32_t first, int32_t last);
+  void warn(const std::string& text);
 
-  int32_t checked_day_ = 0; ///< the last day whose counts were held against the rows
-  std::set<int32_t> fewer_; ///< days with fewer rows than were counted, as told
-  std::set<int32_t> damaged_;
+  int32_t first_kept_ = 0;             ///< the first day whose rows stay
+  std::optional<int32_t> checked_day_; ///< the last day whose counts were held against the rows
+  std::optional<int32_t> pruned_day_;  ///< rows of it went, without a partition
+  std::set<int32_t> fewer_;            ///< days with fewer rows than were counted, as told
+  std::set<int32_t> damaged_;          ///< days that are still to be looked at
   bool waits_for_counts_ = false;
   std::string warning_; ///< of the present step
 };

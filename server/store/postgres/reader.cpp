@@ -93,6 +93,9 @@ private:
     } catch (const damaged_day& e) {
       abandon();
       return {error_code::questions_unavailable, e.what(), {}};
+    } catch (const not_taken_over& e) {
+      abandon();
+      return {error_code::questions_unavailable, e.what(), {}};
     } catch (const std::exception& e) {
       abandon();
       return {error_code::internal, e.what(), {}};

@@ -10,6 +10,7 @@
 #include "server/store/postgres/statements.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <iterator>
 #include <set>
 
@@ -17,6 +18,8 @@ namespace phi::store {
 namespace {
 
 using namespace postgres_sql;
+
+constexpr auto deadlock_detected = "40P01";
 
 struct found_schema {
   int version = 0;
@@ -55,7 +58,7 @@ int current_postgres_schema() {
 
 std::string partition_of(int32_t day) {
   auto date = format_date(day);
-  std::erase(date, '-');
+  std::replace(date.begin(), date.end(), '-', '_');
   return "event_" + date;
 }
 
@@ -65,6 +68,8 @@ std::vector<std::string> migration_plan(postgres_connection& db) {
   std::vector<std::string> out;
   for (int next = found.version; next < current_postgres_schema(); ++next)
     out.push_back("schema " + std::to_string(next + 1) + ": " + migrations[next].purpose);
+  if (found.version > last_with_rollups && rollups_are_to_be_taken_over(db))
+    out.push_back("the counts of days whose rows are gone: the roll-ups become cubes");
   return out;
 }
 
@@ -80,7 +85,7 @@ int make_partitions(postgres_connection& db, int32_t first_day, int32_t last_day
     constexpr int64_t day_us = statistics::slot_us * statistics::slots_per_day;
     auto from = std::to_string(day * day_us);
     auto to = std::to_string((day + 1) * day_us);
-    auto taken = db.run("SELECT EXISTS (SELECT FROM event_other WHERE time_us >= " + from
+    auto taken = db.run("SELECT EXISTS (SELECT FROM event_other_day WHERE time_us >= " + from
                         + " AND time_us < " + to + ")");
     taken.step();
     if (taken.text(0) == "t")
@@ -110,12 +115,11 @@ void try_to_make_partitions(postgres_connection& db, int32_t today) {
   }
 }
 
-/// Brings an older schema up to date; the version that was found.
+/// Brings an older schema up to date; the version that was found. It makes everybody wait, so it
+/// looks at no rows, but for indexes.
 found_schema migrate_in_transaction(postgres_connection& db, int32_t today) {
-  db.run("BEGIN");
+  begin_limited(db, defaults::maintenance_limit, defaults::migration_lock);
   db.run(lock_schema);
-  const auto limit = db.limit();
-  db.set_limit(std::max(limit, defaults::maintenance_limit)); // it may look at all rows
   db.run(create_schema_table);
   auto found = find_schema(db); // another instance may have been first
   check(found);
@@ -125,13 +129,48 @@ found_schema migrate_in_transaction(postgres_connection& db, int32_t today) {
     db.run(add_schema_version, {postgres_value::number(next + 1),
                                 postgres_value::number(migrations[next].oldest_program)});
     if (next == last_with_rollups)
-      take_over_rollups(db);
+      prepare_rollups(db);
   }
   if (found.version < current_postgres_schema())
     make_partitions(db, today - 1, today + days_ahead);
   db.commit();
-  db.set_limit(limit);
   return found;
+}
+
+std::string who_has_the_locks(postgres_connection& db) {
+  auto row = db.run(holder_of_locks);
+  if (!row.step())
+    return "another session";
+  auto name = row.text(1);
+  return "process " + row.text(0) + " of PostgreSQL" + (name.empty() ? "" : " (" + name + ")")
+         + ", in a transaction for " + row.text(2) + " s";
+}
+
+/// Whoever holds a lock may hold it for hours: we wait a moment, and again, as others who want it
+/// wait behind us. In all as long as a call may take.
+found_schema migrate_between_others(postgres_connection& db, int32_t today) {
+  using clock = std::chrono::steady_clock;
+  const auto limit = db.limit();
+  const auto end = clock::now() + limit;
+  for (bool told = false;; told = true)
+    try {
+      db.set_limit(std::max(limit, defaults::maintenance_limit));
+      auto found = migrate_in_transaction(db, today);
+      db.set_limit(limit);
+      return found;
+    } catch (const postgres_error& e) {
+      db.set_limit(limit);
+      if (e.state() != lock_not_available && e.state() != deadlock_detected)
+        throw;
+      db.recover(e);
+      auto who = who_has_the_locks(db);
+      if (clock::now() >= end)
+        throw postgres_error{"the schema cannot be brought up to date: a lock is held by " + who,
+                             e.state()};
+      if (!told)
+        log_warn("store", "waits for a lock to bring the schema up to date", {{"held_by", who}});
+      db.pause(defaults::migration_pause);
+    }
 }
 
 /// Errors that waiting does not mend: no rights, names that are taken, features that are not there.
@@ -149,7 +188,7 @@ void migrate(postgres_connection& db) {
     auto found = find_schema(db);
     check(found);
     if (found.version < current_postgres_schema()) {
-      found = migrate_in_transaction(db, today);
+      found = migrate_between_others(db, today);
       if (found.version < current_postgres_schema())
         log_info("store", found.version == 0 ? "creates the schema" : "migrates the schema",
                  {{"from_schema", found.version}, {"to_schema", current_postgres_schema()}});

@@ -18,9 +18,10 @@ int current_postgres_schema();
 std::vector<std::string> migration_plan(postgres_connection& db);
 
 /// Brings the schema up to date and makes the partitions from yesterday to a week ahead of today,
-/// by the database's clock. Waits for another instance that does the same; does nothing when
-/// nothing is to do. Throws when the schema is too new for this program, and postgres_misfit when
-/// the database does not let us make or use it.
+/// by the database's clock. Waits for another instance that does the same, and for whoever holds a
+/// lock, as long as a call may take; does nothing when nothing is to do. Counts of an earlier
+/// schema are taken over later, by whoever counts. Throws when the schema is too new for this
+/// program, and postgres_misfit when the database does not let us make or use it.
 void migrate(postgres_connection& db);
 
 /// Connects and migrates. When either fails, or our clock and the database's differ, it throws and
@@ -35,7 +36,7 @@ std::string postgres_id_of(postgres_connection& db);
 /// others already stays there. Returns how many were made.
 int make_partitions(postgres_connection& db, int32_t first_day, int32_t last_day);
 
-/// "event_20260131".
+/// "event_2026_01_31".
 std::string partition_of(int32_t day);
 
 } // namespace phi::store

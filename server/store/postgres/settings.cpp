@@ -1,4 +1,8 @@
+#include "config/defaults.hpp"
+#include "protocol/fault_point.hpp"
 #include "server/store/postgres/connection.hpp"
+#include "server/store/postgres/counting.hpp"
+#include "server/store/postgres/earlier_counts.hpp"
 #include "server/store/postgres/ports.hpp"
 #include "server/store/postgres/schema.hpp"
 
@@ -14,8 +18,26 @@ postgres_settings postgres_settings_of(const config& settings) {
           .commit_timeout = milliseconds{settings.stats.busy_timeout_ms},
           .query_timeout = milliseconds{settings.stats.query_timeout_ms},
           .keep_days = settings.stats.retention_hot_days,
-          .start_at_us = settings.resolved.start_at_us};
+          .start_at_us = settings.resolved.start_at_us,
+          .cubes = {.tail_events = limit_in_drills("PHI_TAIL_EVENTS", cube_limits{}.tail_events),
+                    .tail_age = postgres_settings{}.cubes.tail_age}};
 }
+
+namespace {
+
+/// An instance that counts may do the same: then one waits for the other.
+void take_over_rollups(postgres_connection& db, const cube_limits& limits) {
+  for (counting taking{limits}; rollups_are_to_be_taken_over(db);)
+    try {
+      taking.slice(db);
+    } catch (const postgres_error& e) {
+      if (e.state() != lock_not_available)
+        throw;
+      db.pause(defaults::migration_pause);
+    }
+}
+
+} // namespace
 
 std::vector<std::string> migrate_postgres(const postgres_settings& settings, bool execute) {
   postgres_connection db;
@@ -25,8 +47,10 @@ std::vector<std::string> migrate_postgres(const postgres_settings& settings, boo
               .for_writing = true,
               .name = "phi-backend --migrate"});
   auto plan = migration_plan(db);
-  if (execute)
+  if (execute) {
     migrate(db);
+    take_over_rollups(db, settings.cubes);
+  }
   return plan;
 }
 

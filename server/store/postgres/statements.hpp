@@ -166,6 +166,20 @@ CREATE INDEX identity_day ON identity (day);
 ALTER TABLE event ADD COLUMN tx bigint;
 ALTER TABLE event ALTER COLUMN tx SET DEFAULT txid_current();
 
+-- An instance of an earlier version that is still connected would go on with roll-ups, and drop
+-- rows that are not counted yet. So the names that its statements use are given up (those of the
+-- partitions too), and the duty that it may have is nobody's any more: it fails, and does nothing.
+ALTER TABLE event_other RENAME TO event_other_day;
+ALTER TABLE rollup_count RENAME TO earlier_count;
+ALTER TABLE rollup_status RENAME TO earlier_status;
+ALTER TABLE rollup_instance RENAME TO earlier_instance;
+ALTER TABLE rollup_latency RENAME TO earlier_latency;
+ALTER TABLE rollup_user RENAME TO earlier_user;
+ALTER TABLE rollup_address RENAME TO earlier_address;
+ALTER TABLE state RENAME TO about;
+DELETE FROM duty WHERE name = 'maintenance';
+ALTER TABLE duty ADD CONSTRAINT duty_of_this_schema CHECK (name <> 'maintenance');
+
 -- Rows that no cube holds yet, a line for each transaction, written by it: those of its number
 -- (NULL: those that have none), in these bounds of numbers and of times.
 CREATE TABLE uncounted (
@@ -179,20 +193,27 @@ CREATE TABLE uncounted (
   at        timestamptz NOT NULL DEFAULT now()
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 
--- id: the day << 32 | a number that is given once.
+-- id: the day << 32 | a number that is given once; events: what it counts; stamp: random, as a
+-- number may be given again where an older dump has taken the place of newer data.
 CREATE TABLE cube (
-  id    bigint PRIMARY KEY,
-  level integer NOT NULL,
-  body  bytea NOT NULL
+  id     bigint PRIMARY KEY,
+  level  integer NOT NULL,
+  events bigint NOT NULL,
+  stamp  bigint NOT NULL,
+  body   bytea NOT NULL
 );
 ALTER TABLE cube ALTER COLUMN body SET STORAGE EXTERNAL;
 
--- One row; whoever writes cubes locks it first.
+-- One row; whoever writes cubes locks it first. first_line: no line with a smaller id is there or
+-- will ever be; taken_over_to: of the days before it the roll-ups of an earlier schema are taken
+-- over; NULL: of all.
 CREATE TABLE counted (
-  one       integer PRIMARY KEY CHECK (one = 1),
-  last_cube bigint NOT NULL
+  one           integer PRIMARY KEY CHECK (one = 1),
+  last_cube     bigint NOT NULL,
+  first_line    bigint NOT NULL,
+  taken_over_to bigint
 );
-INSERT INTO counted VALUES (1, 0);
+INSERT INTO counted VALUES (1, 0, 0, -1000000000);
 
 CREATE VIEW events_by_day AS
 SELECT (to_timestamp(time_us / 1000000) AT TIME ZONE 'UTC')::date AS day,
@@ -211,6 +232,18 @@ GROUP BY 1, 2, 3, 4, 5;
 /// The schema whose counts are roll-ups, which are taken over.
 inline constexpr int last_with_rollups = 2;
 
+/// Who has had a lock for longest that a migration may wait for: process, name, since when.
+inline constexpr const char* holder_of_locks =
+  "SELECT a.pid, coalesce(a.application_name, ''),"
+  " coalesce((extract(epoch FROM now() - a.xact_start))::int8, 0)"
+  " FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid"
+  " WHERE l.granted AND l.pid <> pg_backend_pid()"
+  " AND ((l.locktype = 'advisory' AND l.classid = 1349019953 AND l.objid = 1)"
+  " OR l.relation IN (SELECT oid FROM pg_class WHERE relnamespace ="
+  " (SELECT relnamespace FROM pg_class WHERE oid = to_regclass('phi_schema'))"
+  " AND relname ~ '^(event|identity|rollup_|duty|state|instance)'))"
+  " ORDER BY a.xact_start LIMIT 1";
+
 /// The lock of migrations and partitions: "Phi1" and a number.
 inline constexpr const char* lock_schema = "SELECT pg_advisory_xact_lock(1349019953, 1)";
 
@@ -228,16 +261,17 @@ inline constexpr const char* add_schema_version =
 
 /// $1 a random number. Of several instances that come at once the first gives the id.
 inline constexpr const char* make_id =
-  "INSERT INTO state VALUES ('database_id', $1) ON CONFLICT (name) DO NOTHING";
+  "INSERT INTO about VALUES ('database_id', $1) ON CONFLICT (name) DO NOTHING";
 /// A dump has the number, but where it is restored the table is another one.
 inline constexpr const char* read_id =
-  "SELECT value, 'state'::regclass::oid::int8 FROM state WHERE name = 'database_id'";
+  "SELECT value, 'about'::regclass::oid::int8 FROM about WHERE name = 'database_id'";
 
 // -- partitions: one a UTC day ------------------------------------------------------------------
 
 inline constexpr const char* partitions =
   "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
-  " WHERE i.inhparent = to_regclass('event') AND c.relname ~ '^event_[0-9]{8}$' ORDER BY 1";
+  " WHERE i.inhparent = to_regclass('event') AND c.relname ~ '^event_[0-9]{4}_[0-9]{2}_[0-9]{2}$' "
+  "ORDER BY 1";
 
 // -- writing ------------------------------------------------------------------------------------
 
@@ -336,16 +370,19 @@ inline constexpr const char* end_silent_sessions =
   " AND greatest(xact_start, state_change) < now() - $1 * interval '1 ms'"
   " AND xact_start IS NOT NULL";
 
+/// The duty 'maintenance' is that of versions with roll-ups.
+#define PHI_MAINTENANCE "'maintenance of cubes'"
+
 /// $1 holder, $2 lease in ms. A row: the duty is the holder's.
 inline constexpr const char* take_duty =
-  "INSERT INTO duty AS d (name, holder, until) VALUES ('maintenance', $1, now() + $2 * interval '1 "
-  "ms')"
+  "INSERT INTO duty AS d (name, holder, until) VALUES (" PHI_MAINTENANCE
+  ", $1, now() + $2 * interval '1 ms')"
   " ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until,"
   " since = CASE WHEN d.holder = excluded.holder THEN d.since ELSE now() END"
   " WHERE d.holder = excluded.holder OR d.until < now() RETURNING holder";
 
 inline constexpr const char* leave_duty =
-  "DELETE FROM duty WHERE name = 'maintenance' AND holder = $1 AND EXISTS"
+  "DELETE FROM duty WHERE name = " PHI_MAINTENANCE " AND holder = $1 AND EXISTS"
   " (SELECT FROM instance WHERE instance.name = $1 AND run = $2)";
 
 inline constexpr const char* leave_cluster =
@@ -382,13 +419,14 @@ inline constexpr const char* instances =
   "'silent' END,"
   " (extract(epoch FROM started_at) * 1000000)::int8,"
   " (extract(epoch FROM last_commit) * 1000000)::int8, spooled,"
-  " EXISTS (SELECT FROM duty WHERE duty.name = 'maintenance' AND holder = instance.name),"
+  " EXISTS (SELECT FROM duty WHERE duty.name = " PHI_MAINTENANCE " AND holder = instance.name),"
   " EXISTS (SELECT FROM duty WHERE duty.name = 'turn' AND holder = instance.name), wanted"
   " FROM instance ORDER BY name";
+#undef PHI_MAINTENANCE
 
 // -- maintenance --------------------------------------------------------------------------------
 
-inline constexpr const char* raw_from_day = "SELECT value FROM state WHERE name = 'raw_from_day'";
+inline constexpr const char* raw_from_day = "SELECT value FROM about WHERE name = 'raw_from_day'";
 
 /// To compare: $1 the first day whose rows are all there.
 #define PHI_ROWS_KEPT "SELECT count(*) FROM event WHERE time_us >= $1 * 86400000000"
@@ -399,9 +437,9 @@ inline constexpr const char* rows_with_identity =
 
 /// What retention remembers: name and value.
 inline constexpr const char* retention =
-  "SELECT name, value FROM state WHERE name IN ('raw_from_day', 'keep_days', 'moved_at_us')";
+  "SELECT name, value FROM about WHERE name IN ('raw_from_day', 'keep_days', 'moved_at_us')";
 inline constexpr const char* set_retention =
-  "INSERT INTO state SELECT * FROM (VALUES ('raw_from_day', $1::int8), ('keep_days', $2::int8),"
+  "INSERT INTO about SELECT * FROM (VALUES ('raw_from_day', $1::int8), ('keep_days', $2::int8),"
   " ('moved_at_us', $3::int8)) AS t ON CONFLICT (name) DO UPDATE SET value = excluded.value";
 
 /// $1 day, $2 rows.

@@ -158,6 +158,21 @@ TEST_CASE("doctor: identities of deleted rows that are lost") {
   CHECK(has(found->text, "the ids of 1 024 events"));
 }
 
+TEST_CASE("doctor: deleted lines that a long transaction keeps in PostgreSQL") {
+  patient patient;
+  auto says = spool_says(0, 0);
+  says.gauges = {{gauge_name::uncounted_bytes, uint64_t{64} << 20}};
+  patient.seen.status->children = {{.actor = actor_name::maintenance, .says = says}};
+  CHECK_FALSE(patient.find(finding_code::database_bloated));
+  patient.seen.status->children[0].says->gauges = {
+    {gauge_name::uncounted_bytes, (uint64_t{65} << 20) + 1}};
+  auto found = patient.find(finding_code::database_bloated);
+  REQUIRE(found);
+  CHECK(found->verdict == finding_verdict::warning);
+  CHECK(has(found->text, "uncounted takes 65 MiB"));
+  CHECK(has(found->remedy, "backend_xmin"));
+}
+
 TEST_CASE("doctor: what waits in the spool, and what was set aside") {
   patient patient;
   patient.seen.status->children = {{.actor = actor_name::spool, .says = spool_says(0, 0)}};

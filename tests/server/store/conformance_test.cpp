@@ -87,7 +87,7 @@ public:
   int64_t number(const std::string& sql) override { return server_.number(sql); }
   void run(const std::string& sql) override { server_.ask(sql); }
   std::string mismatch() override { return server_.count_mismatch(); }
-  void forget_id() override { run("DELETE FROM state WHERE name = 'database_id'"); }
+  void forget_id() override { run("DELETE FROM about WHERE name = 'database_id'"); }
 
 private:
   postgres_settings with(std::chrono::milliseconds query_timeout) const {

@@ -190,11 +190,10 @@ TEST_CASE("PostgreSQL counts: of a damaged cube the day is read from its rows, a
     CHECK(on.agrees());
     CHECK(log.contains("counts a day from its rows"));
     // As of days whose rows are gone: there is nothing to make it of, and it is said.
-    on.server.ask("UPDATE state SET value = 2 WHERE name = 'raw_from_day'");
+    on.server.ask("UPDATE about SET value = 2 WHERE name = 'raw_from_day'");
     auto reader = make_postgres_reader(on.settings("one"));
     CHECK(ask(reader, summary("include=all")).error == error_code::questions_unavailable);
-    on.server.ask("UPDATE state SET value = -1000000 WHERE name = 'raw_from_day'");
-    on.server.ask("CREATE TABLE event_19700102 PARTITION OF event FOR VALUES FROM (1) TO (2)");
+    on.server.ask("UPDATE about SET value = -1000000 WHERE name = 'raw_from_day'");
     auto told = steps_until(on, "made the counts of 1970-01-02 again: they were damaged");
     INFO(told);
     CHECK(told.find("made the counts of 1970-01-02 again: they were damaged") != told.npos);
@@ -211,8 +210,9 @@ TEST_CASE("PostgreSQL counts: a day with more rows than counts is made again, on
   counted_server on;
   random_events random{8, {.first_day = 20'000, .days = 1}};
   on.writer("one");
-  on.server.ask("CREATE TABLE event_20241004 PARTITION OF event FOR VALUES FROM (1728000000000000)"
-                " TO (1728086400000000)");
+  on.server.ask(
+    "CREATE TABLE event_2024_10_04 PARTITION OF event FOR VALUES FROM (1728000000000000)"
+    " TO (1728086400000000)");
   on.commit(random.some(300));
   on.count();
   on.commit(random.some(30)); // behind the cubes

@@ -90,7 +90,7 @@ TEST_CASE("PostgreSQL: a spooled batch from before the identities that are kept 
   // Sent here and to an instance that spooled it on day 100; then the identity aged out.
   REQUIRE(store->commit(*batch_of({{make_event(1)}})).error == error_code::none);
   db.run("DELETE FROM identity");
-  db.run("UPDATE state SET value = 200 WHERE name = 'raw_from_day'");
+  db.run("UPDATE about SET value = 200 WHERE name = 'raw_from_day'");
   auto old = batch_of({{make_event(1)}});
   old->again = true;
   old->parts.front().taken_us = 100 * day_us + 1;
