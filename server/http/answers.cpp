@@ -1,5 +1,7 @@
 #include "server/http/answers.hpp"
 
+#include "server/platform/digest.hpp"
+
 #include <restinio/all.hpp>
 
 namespace phi::http {
@@ -28,6 +30,11 @@ void add_fields(restinio::response_builder_t<Output>& response, const exchange& 
     response.append_header(restinio::http_field::retry_after, std::to_string(reply.retry_after_s));
   if (reply.status == 401)
     response.append_header(restinio::http_field::www_authenticate, "Bearer");
+  if (!reply.tag.empty()) {
+    response.append_header(restinio::http_field::etag, reply.tag);
+    response.append_header(restinio::http_field::cache_control, "no-cache"); // ask each time
+    response.append_header(restinio::http_field::vary, "Accept");
+  }
   if (!to.allowed_methods.empty())
     response.append_header(restinio::http_field::allow, to.allowed_methods);
   if (!to.origin.empty())
@@ -40,10 +47,23 @@ void add_fields(restinio::response_builder_t<Output>& response, const exchange& 
 
 } // namespace
 
+answer answer_to_question(const exchange& to, std::string body) {
+  if (to.media_type.empty()) // about the service itself
+    return {.body = std::move(body)};
+  auto tag = '"' + hex_digest(body).substr(0, 32) + '"';
+  // A cache between may have made a weak one of it.
+  bool known = to.known_tags == "*" || to.known_tags.find(tag) != std::string::npos;
+  return {.status = known ? 304 : 200,
+          .body = std::move(body),
+          .type = to.media_type,
+          .tag = std::move(tag)};
+}
+
 void write_answer(const exchange& to, answer reply, bool close) {
   auto code = restinio::http_status_code_t{static_cast<uint16_t>(reply.status)};
   auto status = restinio::http_status_line_t{code, std::string{api::reason_phrase(reply.status)}};
-  if (to.head) { // the length that GET's answer would have (RFC 9110, section 9.3.2)
+  if (to.head
+      || reply.status == 304) { // the length that GET's answer would have (RFC 9110, section 9.3.2)
     auto response = to.request->create_response<restinio::user_controlled_output_t>(status);
     add_fields(response, to, reply, close);
     response.set_content_length(reply.body.size());

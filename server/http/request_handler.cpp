@@ -1,6 +1,7 @@
 #include "server/http/request_handler.hpp"
 
 #include "config/defaults.hpp"
+#include "server/api/answer_format.hpp"
 #include "server/http/access.hpp"
 #include "server/http/ingest_body.hpp"
 #include "server/http/limits.hpp"
@@ -38,7 +39,9 @@ request_fields fields_of(const restinio::request_handle_t& request) {
           .authorization = field_of(header, http_field::authorization),
           .content_type = field_of(header, http_field::content_type),
           .content_encoding = field_of(header, http_field::content_encoding),
-          .body = request->body()};
+          .body = request->body(),
+          .accept = field_of(header, http_field::accept),
+          .if_none_match = field_of(header, http_field::if_none_match)};
 }
 
 request_handler::request_handler(const loop_shared& shared, const config& settings)
@@ -88,7 +91,7 @@ decision request_handler::decide(const request_fields& request, exchange& curren
 decision request_handler::serve(const request_fields& request, exchange& current, bool draining) {
   switch (current.route->serves->kind) {
     case endpoint_kind::ingest: return ingest(request, current);
-    case endpoint_kind::question: return ask(current);
+    case endpoint_kind::question: return ask(request, current);
     case endpoint_kind::health:
       return {.question = health_query{.in_full = is_for_administrator(request)}};
     case endpoint_kind::live: return at_once(200, R"({"status":"ok"})");
@@ -142,10 +145,14 @@ decision request_handler::ingest(const request_fields& request, exchange& curren
   return {.events = std::move(events)};
 }
 
-decision request_handler::ask(const exchange& current) {
-  auto read = api::read_question(*current.route->serves, current.query_string, question_defaults_);
+decision request_handler::ask(const request_fields& request, exchange& current) {
+  auto defaults = question_defaults_;
+  defaults.format = api::accepted_format(request.accept);
+  auto read = api::read_question(*current.route->serves, current.query_string, defaults);
   if (!read.errors.empty())
     return problem(current, error_code::invalid_query, {}, read.errors);
+  current.media_type = read.media_type;
+  current.known_tags = request.if_none_match;
   return {.question = std::move(read.query)};
 }
 

@@ -23,6 +23,8 @@ struct request_fields {
   std::string_view content_type;
   std::string_view content_encoding;
   std::string_view body;
+  std::string_view accept;
+  std::string_view if_none_match;
 };
 
 request_fields fields_of(const restinio::request_handle_t& request);
@@ -51,7 +53,7 @@ private:
   decision serve(const request_fields& request, exchange& current, bool draining);
   decision readiness(const request_fields& request, const exchange& current, bool draining);
   decision ingest(const request_fields& request, exchange& current);
-  decision ask(const exchange& current);
+  decision ask(const request_fields& request, exchange& current);
   bool is_for_administrator(const request_fields& request) const;
 
   const loop_shared& shared_;

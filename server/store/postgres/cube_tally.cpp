@@ -39,11 +39,11 @@ void cube_tally::forget() {
 }
 
 /// What is damaged is read from the rows, until who has the maintenance comes to it.
-tally cube_tally::count(const statistics::tally_query& query) {
+void cube_tally::read(statistics::count_reader& builder) {
   std::set<int32_t> damaged;
   while (true)
     try {
-      return count_without(damaged, query);
+      return read_without(damaged, builder);
     } catch (const damaged_day& e) {
       auto kept_from = db_.run(raw_from_day);
       if ((kept_from.step() && e.day() < kept_from.integer(0)) || !damaged.insert(e.day()).second)
@@ -52,12 +52,12 @@ tally cube_tally::count(const statistics::tally_query& query) {
     }
 }
 
-tally cube_tally::count_without(const std::set<int32_t>& damaged,
-                                const statistics::tally_query& query) {
-  statistics::tally_builder builder{query};
+void cube_tally::read_without(const std::set<int32_t>& damaged, statistics::count_reader& builder) {
+  builder.begin();
+  const auto range = builder.range();
   std::vector<int64_t> missing;
-  for (auto id : cubes_of_days(db_, statistics::day_of_slot(query.range.begin),
-                               statistics::day_of_slot(query.range.end - 1)))
+  for (auto id : cubes_of_days(db_, statistics::day_of_slot(range.begin),
+                               statistics::day_of_slot(range.end - 1)))
     if (!damaged.contains(listed_cube{.id = id}.day()) && !add_kept(id, builder))
       missing.push_back(id);
   each_cube(db_, missing, [&](int64_t id, std::string_view body) {
@@ -71,8 +71,7 @@ tally cube_tally::count_without(const std::set<int32_t>& damaged,
   auto add = [&](const auto& e) { builder.add(e); };
   for (auto day : damaged)
     each_row_of(db_, counted_rows_of_day, times_of(day), add);
-  each_row(db_, uncounted_of(query.range), add);
-  return builder.take();
+  each_row(db_, uncounted_of(range), add);
 }
 
 /// Read once in a question, which may ask for each of its days.
@@ -92,7 +91,7 @@ std::vector<uncounted_rows> cube_tally::uncounted_of(const statistics::slot_rang
   return out;
 }
 
-bool cube_tally::add_kept(int64_t id, statistics::tally_builder& to) {
+bool cube_tally::add_kept(int64_t id, statistics::count_reader& to) {
   auto found = kept_.find(id);
   auto parts = to.parts_of(listed_cube{.id = id}.day());
   if (found == kept_.end() || !parts)

@@ -27,7 +27,7 @@ public:
   void forget();
 
   /// Throws postgres_error; `damaged_day` where also the rows of the day are gone.
-  statistics::tally count(const statistics::tally_query& query) override;
+  void read(statistics::count_reader& builder) override;
 
 private:
   struct kept_cube {
@@ -35,10 +35,9 @@ private:
     size_t bytes = 0;
     uint64_t used = 0; ///< in which question, the last time
   };
-  statistics::tally count_without(const std::set<int32_t>& damaged,
-                                  const statistics::tally_query& query);
+  void read_without(const std::set<int32_t>& damaged, statistics::count_reader& builder);
   std::vector<uncounted_rows> uncounted_of(const statistics::slot_range& range);
-  bool add_kept(int64_t id, statistics::tally_builder& to);
+  bool add_kept(int64_t id, statistics::count_reader& to);
   void keep(int64_t id, statistics::cube cube);
 
   postgres_connection& db_;

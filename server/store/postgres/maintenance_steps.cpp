@@ -70,11 +70,13 @@ compared compare(postgres_connection& db, int32_t day, const std::vector<int64_t
     each_cube(db, cubes, [&](int64_t id, std::string_view body) {
       auto cube = read_cube_of(id, body, statistics::all_cube_parts);
       for (size_t i = 0; i < cube.combinations.size(); ++i) {
+        if (cube.is_own(cube.combinations[i].feature))
+          continue;
         counted[0] += cube.day_sums[i].n;
         counted[2] += cube.combinations[i].status != 0 ? cube.day_sums[i].n : 0;
       }
       for (const auto& row : cube.day_buckets)
-        counted[1] += row.n;
+        counted[1] += cube.is_own(cube.timed_routes[row.timed_route].feature) ? 0 : row.n;
     });
   } catch (const damaged_day&) {
     return compared::damaged;
