@@ -1,7 +1,8 @@
 #include "server/statistics/grouped_counts.hpp"
 
+#include "server/statistics/joined_readers.hpp"
+
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 namespace phi::statistics {
@@ -33,6 +34,11 @@ constexpr bool is_status(attribute kind) {
   return kind == attribute::status || kind == attribute::status_class;
 }
 
+size_t buckets_at_once(const grouped_query& query) {
+  const auto groups = query.by.empty() ? 1 : query.keep ? query.keep->size() + 1 : usual_groups;
+  return std::max<size_t>(1, most_cells / groups);
+}
+
 std::string text_of_status(attribute kind, int32_t status) {
   if (status == 0)
     return {};
@@ -40,60 +46,6 @@ std::string text_of_status(attribute kind, int32_t status) {
 }
 
 } // namespace
-
-void duration_counts::add(uint16_t bucket, uint64_t n) {
-  auto at = std::lower_bound(counts_.begin(), counts_.end(), std::pair{bucket, uint64_t{0}});
-  if (at != counts_.end() && at->first == bucket)
-    at->second += n;
-  else
-    counts_.insert(at, {bucket, n});
-}
-
-double duration_counts::quantile(double share) const {
-  uint64_t all = 0;
-  for (const auto& [bucket, n] : counts_)
-    all += n;
-  auto rank = static_cast<uint64_t>(std::ceil(share * static_cast<double>(all)));
-  uint64_t passed = 0;
-  for (const auto& [bucket, n] : counts_)
-    if ((passed += n) >= rank)
-      return latency_of_bucket(bucket);
-  return 0;
-}
-
-void group_counts::add(const count_sums& sums, int32_t status) {
-  n += sums.n;
-  if (status >= 500)
-    server_errors += sums.n;
-  else if (status >= 400)
-    client_errors += sums.n;
-  if (sums.timed == 0)
-    return;
-  min_us = timed > 0 ? std::min(min_us, sums.min_us) : sums.min_us;
-  max_us = timed > 0 ? std::max(max_us, sums.max_us) : sums.max_us;
-  timed += sums.timed;
-  sum_us += sums.sum_us;
-}
-
-void group_counts::add(const group_counts& others) {
-  add({.n = others.n,
-       .timed = others.timed,
-       .sum_us = others.sum_us,
-       .min_us = others.min_us,
-       .max_us = others.max_us},
-      0);
-  client_errors += others.client_errors;
-  server_errors += others.server_errors;
-}
-
-double group_counts::average_us() const {
-  return timed == 0 ? 0 : static_cast<double>(sum_us) / static_cast<double>(timed);
-}
-
-double group_counts::quantile_us(double share) const {
-  return std::clamp(durations.quantile(share), static_cast<double>(min_us),
-                    static_cast<double>(max_us));
-}
 
 attribute_set grouped_query::used() const {
   attribute_set out = 0;
@@ -106,8 +58,7 @@ attribute_set grouped_query::used() const {
 }
 
 grouped_counts count_groups(tally_source& counts, const grouped_query& query) {
-  const auto groups = query.by.empty() ? 1 : query.keep ? query.keep->size() + 1 : usual_groups;
-  const auto at_once = std::max<size_t>(1, most_cells / groups);
+  const auto at_once = buckets_at_once(query);
   grouped_counts out;
   for (size_t from = 0; from < query.buckets.size(); from += at_once) {
     auto some = query;
@@ -120,6 +71,25 @@ grouped_counts count_groups(tally_source& counts, const grouped_query& query) {
     auto counted = builder.take();
     std::move(counted.begin(), counted.end(), std::back_inserter(out));
   }
+  return out;
+}
+
+std::vector<grouped_counts> count_groups(tally_source& counts,
+                                         const std::vector<grouped_query>& queries) {
+  std::deque<group_builder> builders;
+  for (const auto& query : queries)
+    if (query.buckets.size() <= buckets_at_once(query))
+      builders.emplace_back(query);
+  joined_readers together;
+  for (auto& builder : builders)
+    together.join(builder);
+  if (!together.range().empty())
+    counts.read(together);
+  std::vector<grouped_counts> out;
+  auto counted = builders.begin();
+  for (const auto& query : queries)
+    out.push_back(query.buckets.size() <= buckets_at_once(query) ? (counted++)->take()
+                                                                 : count_groups(counts, query));
   return out;
 }
 

@@ -29,12 +29,12 @@ public:
       start_at_us_(start_at_us) {}
 
   /// The keys to tell apart, those with the most events first: all is added up before it is
-  /// decided who is among the first.
-  std::vector<group_key> first_keys(const series_range& range) {
+  /// decided who is among the first. Behind them stand all others, when there are any.
+  std::vector<group_key> keys() {
     if (asked_.query.by.empty())
       return {{}};
-    auto all = all_groups(range);
-    all.erase(others);
+    auto all = all_groups(asked_.range);
+    bool has_others = all.erase(others) > 0 || all.size() > asked_.top;
     std::vector<const groups::value_type*> ranked;
     for (const auto& group : all)
       ranked.push_back(&group);
@@ -45,45 +45,50 @@ public:
     std::vector<group_key> out;
     for (size_t i = 0; i < std::min(ranked.size(), asked_.top); ++i)
       out.push_back(ranked[i]->first);
+    if (has_others || (asked_.compared && has_more(all_groups(*asked_.compared), out)))
+      out.push_back(others);
     return out;
-  }
-
-  /// Whether there is something under other keys.
-  bool has_others(const series_range& range, const std::vector<group_key>& keys) {
-    if (asked_.query.by.empty())
-      return false;
-    auto all = all_groups(range);
-    return std::any_of(all.begin(), all.end(), [&](const auto& group) {
-      return std::find(keys.begin(), keys.end(), group.first) == keys.end();
-    });
   }
 
   /// `rows`, `totals`, and `keys` where there are any: members of a JSON object.
   void add_to(json_envelope& answer, const series_range& range,
               const std::vector<group_key>& keys) {
-    const auto whole = range.in_zone(asked_.zone);
-    auto rows = list({"bucket"});
-    add_rows(rows, range, keys);
-    answer.add("rows", rows.as_json());
+    const auto buckets = buckets_of(range, keys);
+    const auto whole = slots_of(range.in_zone(asked_.zone));
     // Users of several buckets or keys cannot be added up: they are counted anew.
-    auto totals = counted_in({slots_of(whole)}, std::set<group_key>{})[0];
+    const auto counted = count_groups(counts_, {query_of(slots_of(buckets), kept(keys)),
+                                                query_of({whole}, std::set<group_key>{}),
+                                                query_of({whole}, kept(keys))});
+    auto rows = list({"bucket"});
+    add_rows(rows, {}, buckets, keys, counted[0]);
+    answer.add("rows", rows.as_json());
     json total = json::object();
-    const auto& all = totals.empty() ? group_counts{} : totals.begin()->second;
+    const auto& totals = counted[1][0];
+    const auto all = totals.empty() ? group_counts{} : totals.begin()->second;
     for (const auto* metric : asked_.metrics)
       total[std::string{metric->field}] = metric->value(all);
     answer.add("totals", total.dump());
-    if (!asked_.query.by.empty())
-      answer.add("keys", of_keys(whole, keys).as_json());
+    if (asked_.query.by.empty())
+      return;
+    auto of_keys = list({});
+    for (const auto& key : keys)
+      add_row(of_keys, {}, key, counted[2][0]);
+    answer.add("keys", of_keys.as_json());
   }
 
   /// Only the rows of both ranges, told apart where there are two.
   answer_list all_rows(const std::vector<group_key>& keys) {
     auto out = asked_.compared ? list({"range", "bucket"}) : list({"bucket"});
+    auto add = [&](const series_range& range, const std::vector<answer_list::value>& begin) {
+      const auto buckets = buckets_of(range, keys);
+      add_rows(out, begin, buckets, keys,
+               count_groups(counts_, query_of(slots_of(buckets), kept(keys))));
+    };
     if (!asked_.compared)
-      add_rows(out, asked_.range, keys);
+      add(asked_.range, {});
     else {
-      add_rows(out, asked_.range, keys, {"asked"});
-      add_rows(out, *asked_.compared, keys, {"compared"});
+      add(asked_.range, {"asked"});
+      add(*asked_.compared, {"compared"});
     }
     return out;
   }
@@ -106,13 +111,18 @@ private:
     return count_groups(counts_, query)[0];
   }
 
-  grouped_counts counted_in(std::vector<slot_range> buckets,
-                            std::optional<std::set<group_key>> keep) {
+  static bool has_more(const groups& all, const std::vector<group_key>& keys) {
+    return std::any_of(all.begin(), all.end(), [&](const auto& group) {
+      return std::find(keys.begin(), keys.end(), group.first) == keys.end();
+    });
+  }
+
+  grouped_query query_of(std::vector<slot_range> buckets, std::set<group_key> keep) const {
     auto query = asked_.query;
     query.buckets = std::move(buckets);
     if (!query.by.empty())
       query.keep = std::move(keep);
-    return count_groups(counts_, query);
+    return query;
   }
 
   static std::set<group_key> kept(const std::vector<group_key>& keys) {
@@ -129,18 +139,27 @@ private:
     return answer_list{std::move(columns)};
   }
 
-  /// Each bucket with each key, whether there was something or not.
-  void add_rows(answer_list& to, const series_range& range, const std::vector<group_key>& keys,
-                const std::vector<answer_list::value>& begin = {}) {
-    const auto buckets = buckets_in_zone(asked_.zone, asked_.every, range.in_zone(asked_.zone));
-    if (buckets.size() * keys.size() > answer_list::most_rows)
-      throw refused_question{"the answer would have " + group_digits(buckets.size() * keys.size())
+  std::vector<time_bucket> buckets_of(const series_range& range,
+                                      const std::vector<group_key>& keys) const {
+    auto out = buckets_in_zone(asked_.zone, asked_.every, range.in_zone(asked_.zone));
+    if (out.size() * keys.size() > answer_list::most_rows)
+      throw refused_question{"the answer would have " + group_digits(out.size() * keys.size())
                              + " rows, and may have up to " + group_digits(answer_list::most_rows)
                              + "; ask for a longer interval, a shorter range, or a smaller top"};
-    std::vector<slot_range> slots;
+    return out;
+  }
+
+  std::vector<slot_range> slots_of(const std::vector<time_bucket>& buckets) const {
+    std::vector<slot_range> out;
     for (const auto& bucket : buckets)
-      slots.push_back(slots_of(bucket.range));
-    const auto counted = counted_in(std::move(slots), kept(keys));
+      out.push_back(slots_of(bucket.range));
+    return out;
+  }
+
+  /// Each bucket with each key, whether there was something or not.
+  void add_rows(answer_list& to, const std::vector<answer_list::value>& begin,
+                const std::vector<time_bucket>& buckets, const std::vector<group_key>& keys,
+                const grouped_counts& counted) const {
     for (size_t i = 0; i < buckets.size(); ++i)
       for (const auto& key : keys) {
         auto row = begin;
@@ -157,14 +176,6 @@ private:
     for (const auto* metric : asked_.metrics)
       row.push_back(metric->value(found == counted.end() ? group_counts{} : found->second));
     to.add(std::move(row));
-  }
-
-  answer_list of_keys(const time_range& whole, const std::vector<group_key>& keys) {
-    const auto counted = counted_in({slots_of(whole)}, kept(keys));
-    auto out = list({});
-    for (const auto& key : keys)
-      add_row(out, {}, key, counted[0]);
-    return out;
   }
 
   tally_source& counts_;
@@ -195,10 +206,7 @@ std::string series(tally_source& counts, const question_parameters& parameters,
   if (!complaints.empty()) // whoever has read the question has said so before
     throw refused_question{complaints[0].message};
   series_answer answer{counts, asked, start_at_us};
-  auto keys = answer.first_keys(asked.range);
-  if (answer.has_others(asked.range, keys)
-      || (asked.compared && answer.has_others(*asked.compared, keys)))
-    keys.push_back(others);
+  const auto keys = answer.keys();
   if (parameters.text("format").value_or("json") != "json")
     return *rows_alone(answer.all_rows(keys), parameters);
   json_envelope out{head_of(asked)};

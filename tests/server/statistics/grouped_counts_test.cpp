@@ -101,6 +101,26 @@ TEST_CASE("groups: many cells are counted a part of the buckets at a time") {
     REQUIRE(counted[i] == reference_groups(events, query, query.buckets[i]));
 }
 
+TEST_CASE("groups: several questions read what is counted once, and each has its own answer") {
+  random_events random{12};
+  const auto events = random.some(500);
+  counts_in_memory counts{events};
+  for (int round = 0; round < 20; ++round) {
+    std::vector<grouped_query> queries;
+    for (auto left = 1 + random.below(4); left > 0; --left)
+      queries.push_back(random_query(random, events));
+    queries.push_back({});
+    counts.reads = 0;
+    const auto counted = count_groups(counts, queries);
+    CHECK(counts.reads <= 1);
+    REQUIRE(counted.size() == queries.size());
+    for (size_t i = 0; i < queries.size(); ++i)
+      for (size_t bucket = 0; bucket < queries[i].buckets.size(); ++bucket)
+        REQUIRE(counted[i][bucket]
+                == reference_groups(events, queries[i], queries[i].buckets[bucket]));
+  }
+}
+
 TEST_CASE("groups: cubes tell a measure by the attributes of one of their tables only") {
   auto of = [](auto... kinds) { return static_cast<attribute_set>((0U | ... | set_of(kinds))); };
   using enum attribute;
