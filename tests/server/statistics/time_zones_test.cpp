@@ -97,6 +97,12 @@ TEST_CASE("hours are those that the clocks show: 23 or 25 a day, and each is tol
   REQUIRE(twice.size() == 25);
   CHECK(twice[1] == "2026-04-05T01:00:00+11:00");
   CHECK(twice[2] == "2026-04-05T01:30:00+10:30");
+  // Clocks were moved a minute past midnight.
+  auto minute = hours("America/St_Johns", day(2010, 3, 14));
+  REQUIRE(minute.size() == 24);
+  CHECK(minute[0] == "2010-03-14T00:00:00-03:30");
+  CHECK(minute[1] == "2010-03-14T01:01:00-02:30");
+  CHECK(minute[2] == "2010-03-14T02:00:00-02:30");
   CHECK(hours("Pacific/Apia", day(2011, 12, 30)).empty());
 }
 
