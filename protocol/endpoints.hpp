@@ -11,11 +11,13 @@ namespace phi {
 
 /// How a parameter is read and checked.
 enum class parameter_type : uint8_t {
-  date,      ///< "2026-01-31", a local day of the question's zone
+  date,      ///< "2026-01-31", "today", "yesterday", "-6d": a local day of the question's zone
+  moment,    ///< a day, or an RFC 3339 time, "now", "-24h", at a quarter of an hour
   time_zone, ///< an IANA name; without it, stats.timezone
   text,      ///< up to `most` bytes, equal to what is looked for; empty: anything
   number,    ///< from 1; more than `most` counts as `most`
   words,     ///< of `words`, parted by `, ;` or white space; "all" is every one
+  choice,    ///< one of `words`
 };
 
 struct endpoint_parameter {
@@ -25,6 +27,7 @@ struct endpoint_parameter {
   bool required = false;
   uint32_t most = 0;           ///< of a number, or of a text's bytes
   std::string_view words = {}; ///< one line, parted by spaces
+  bool repeatable = false;     ///< of a text: may be given several times
 };
 
 /// What a token must allow. `admin` allows everything.
@@ -75,8 +78,91 @@ inline constexpr endpoint_parameter route{"route", parameter_type::text, "Only t
 inline constexpr endpoint_parameter method{"method", parameter_type::text, "Only this method",
                                            false, longest_text};
 
-inline constexpr std::array daily{required_start, required_end, zone, feature, route, method};
-inline constexpr std::array daily_features{required_start, required_end, zone, feature};
+inline constexpr endpoint_parameter source{.name = "source",
+                                           .type = parameter_type::choice,
+                                           .help = "Whose events: of users, unless given, or "
+                                                   "phi for the service's own requests",
+                                           .words = "user phi"};
+/// Of those whose answer is a list.
+inline constexpr endpoint_parameter format{.name = "format",
+                                           .type = parameter_type::choice,
+                                           .help = "How the answer is written; json unless given, "
+                                                   "or what Accept says",
+                                           .words = "json csv ndjson"};
+
+inline constexpr std::array daily{required_start, required_end, zone,   feature,
+                                  route,          method,       source, format};
+inline constexpr std::array daily_features{required_start, required_end, zone, feature, format};
+inline constexpr std::array daily_active_users{required_start, required_end, zone, format};
+inline constexpr std::array daily_http{
+  required_start,
+  required_end,
+  zone,
+  route,
+  method,
+  endpoint_parameter{.name = "top",
+                     .type = parameter_type::number,
+                     .help = "Routes of each day, those with the most errors first; 200 unless "
+                             "given",
+                     .most = 200},
+  source,
+  format};
+inline constexpr std::array latency{
+  required_start,
+  required_end,
+  zone,
+  endpoint_parameter{.name = "bucket",
+                     .type = parameter_type::choice,
+                     .help = "What a row is about, a day unless given; weeks begin on Monday",
+                     .words = "day week month"},
+  feature,
+  route,
+  method,
+  source,
+  format};
+constexpr endpoint_parameter any_of(std::string_view name, std::string_view help) {
+  return {.name = name, .help = help, .most = longest_text, .repeatable = true};
+}
+
+inline constexpr std::array series{
+  endpoint_parameter{"start", parameter_type::moment, "First day, or a time", true},
+  endpoint_parameter{"end", parameter_type::moment, "Last day, or the time at which it ends", true},
+  zone,
+  endpoint_parameter{.name = "interval",
+                     .type = parameter_type::choice,
+                     .help = "What a row is about, a day unless given; weeks begin on Monday",
+                     .words = "hour day week month"},
+  endpoint_parameter{.name = "by",
+                     .type = parameter_type::choice,
+                     .help = "By what events are told apart, nothing unless given",
+                     .words = "none feature action route method status class instance user_kind"},
+  endpoint_parameter{.name = "metrics",
+                     .type = parameter_type::words,
+                     .help = "What is counted; events, errors and users unless given",
+                     .words = "events errors error_rate users addresses avg min max p50 p90 p95 "
+                              "p99 p999"},
+  any_of("feature", "Only this feature; of several: any of them"),
+  any_of("action", "Only this action"),
+  any_of("route", "Only this route"),
+  any_of("method", "Only this method"),
+  any_of("status", "Only this status"),
+  endpoint_parameter{.name = "class",
+                     .type = parameter_type::words,
+                     .help = "Only these classes of statuses",
+                     .words = "1xx 2xx 3xx 4xx 5xx"},
+  any_of("instance", "Only this instance"),
+  any_of("user_kind", "Only this kind of user"),
+  endpoint_parameter{.name = "top",
+                     .type = parameter_type::number,
+                     .help = "Keys that are told apart, the most frequent; 20 unless given",
+                     .most = 200},
+  endpoint_parameter{.name = "compare",
+                     .type = parameter_type::text,
+                     .help = "The same of another range: previous, or START..END",
+                     .most = 100},
+  source,
+  format};
+
 inline constexpr std::array summary{
   start,
   end,
@@ -90,7 +176,8 @@ inline constexpr std::array summary{
   endpoint_parameter{.name = "top",
                      .type = parameter_type::number,
                      .help = "Rows of each added part, the most frequent first; 20 unless given",
-                     .most = 200}};
+                     .most = 200},
+  source};
 
 } // namespace endpoint_table
 
@@ -98,6 +185,14 @@ inline constexpr std::array endpoints{
   endpoint{"/stats/daily", "daily", "Events and errors of each day", endpoint_table::daily},
   endpoint{"/stats/daily/features", "features", "Events and users of each day and feature",
            endpoint_table::daily_features},
+  endpoint{"/stats/daily/dau", "dau", "Active users and addresses of each day",
+           endpoint_table::daily_active_users},
+  endpoint{"/stats/daily/http", "http", "Requests and errors of each day and route",
+           endpoint_table::daily_http},
+  endpoint{"/stats/latency", "latency", "How long events took, by feature, route and method",
+           endpoint_table::latency},
+  endpoint{"/stats/series", "series", "Any numbers by hour, day, week or month",
+           endpoint_table::series},
   endpoint{"/stats/summary", "summary", "Everything at a glance", endpoint_table::summary},
   endpoint{"/cluster", "", "The instances that share the database"},
   endpoint{.path = "/events",
@@ -125,6 +220,21 @@ inline constexpr std::array endpoints{
            .help = "What there is to ask",
            .kind = endpoint_kind::index,
            .needs = scope::none},
+};
+
+/// More commands of `phictl stats`: questions with some of their parameters given.
+struct endpoint_shortcut {
+  std::string_view command;
+  std::string_view help;
+  std::string_view path;       ///< of the endpoint
+  std::string_view parameters; ///< a query string; what is asked goes before it
+};
+
+inline constexpr std::array endpoint_shortcuts{
+  endpoint_shortcut{"routes", "Routes, those with the most events first", "/stats/series",
+                    "by=route&interval=month&metrics=events,errors,error_rate,avg,p95"},
+  endpoint_shortcut{"errors", "Routes with errors, those with the most first", "/stats/series",
+                    "by=route&interval=month&class=4xx,5xx&metrics=events"},
 };
 
 } // namespace phi

@@ -23,23 +23,43 @@ class tally_source;
 
 namespace phi {
 
+/// A day of the question's zone, or a time.
+struct moment {
+  std::optional<int32_t> day; ///< since 1970-01-01
+  int64_t time_us = 0;        ///< without a day: since 1970, at a quarter of an hour
+
+  bool operator==(const moment&) const = default;
+};
+
 /// The parameters of a question, each checked against its row in protocol/endpoints.hpp. The names
 /// live as long as that table.
 class question_parameters {
 public:
+  using word_set = std::set<std::string, std::less<>>;
+
   /// Days since 1970-01-01; nothing: not given.
   std::optional<int32_t> day(std::string_view name) const { return value<int32_t>(name); }
   std::optional<std::string> text(std::string_view name) const { return value<std::string>(name); }
   std::optional<uint32_t> number(std::string_view name) const { return value<uint32_t>(name); }
+  std::optional<moment> time(std::string_view name) const { return value<moment>(name); }
+  /// All values of one that may be given several times; none: not given.
+  std::vector<std::string> texts(std::string_view name) const {
+    return value<std::vector<std::string>>(name).value_or(std::vector<std::string>{});
+  }
+  word_set words(std::string_view name) const { return value<word_set>(name).value_or(word_set{}); }
   bool has_word(std::string_view name, std::string_view word) const {
     auto words = value<word_set>(name);
     return words && words->contains(word);
   }
 
-  using word_set = std::set<std::string, std::less<>>;
-  using any_value = std::variant<int32_t, uint32_t, std::string, word_set>;
+  using any_value =
+    std::variant<int32_t, uint32_t, std::string, word_set, moment, std::vector<std::string>>;
 
   void put(std::string_view name, any_value value) { values_[name] = std::move(value); }
+  void append(std::string_view name, std::string text) {
+    auto [at, is_new] = values_.try_emplace(name, std::vector<std::string>{});
+    std::get<std::vector<std::string>>(at->second).push_back(std::move(text));
+  }
   bool has(std::string_view name) const { return values_.contains(name); }
 
 private:

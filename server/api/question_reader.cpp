@@ -2,9 +2,12 @@
 
 #include "config/keys.hpp"
 #include "protocol/text/rfc3339.hpp"
+#include "server/api/answer_format.hpp"
 #include "server/api/parameter_names.hpp"
 #include "server/api/zone_trouble.hpp"
 #include "server/statistics/answers.hpp"
+#include "server/statistics/series_question.hpp"
+#include "server/statistics/slots.hpp"
 #include "server/statistics/time_zones.hpp"
 
 #include <simdjson.h>
@@ -27,15 +30,27 @@ reader_query statistics_of(const endpoint& asked, question_parameters parameters
   return statistics_query{asked.path, std::move(parameters), Answer};
 }
 
+/// What more than each parameter alone can be wrong.
+using query_check = void (*)(const question_parameters&,
+                             std::vector<statistics::parameter_complaint>&);
+
 struct answerer {
   std::string_view path;
   query_maker make;
+  query_check check = nullptr; ///< of parameters that are all valid; null: there is none
 };
 
 /// One for each question of `endpoints`.
 constexpr std::array answerers{
   answerer{"/stats/daily", statistics_of<statistics::daily>},
   answerer{"/stats/daily/features", statistics_of<statistics::daily_features>},
+  answerer{"/stats/daily/dau", statistics_of<statistics::daily_active_users>},
+  answerer{"/stats/daily/http", statistics_of<statistics::daily_http>},
+  answerer{"/stats/latency", statistics_of<statistics::latencies>},
+  answerer{"/stats/series", statistics_of<statistics::series>,
+           [](const auto& parameters, auto& complaints) {
+             statistics::read_series_question(parameters, complaints);
+           }},
   answerer{"/stats/summary", statistics_of<statistics::summary>},
   answerer{"/cluster",
            [](const endpoint&, question_parameters) -> reader_query { return cluster_query{}; }},
@@ -123,20 +138,27 @@ public:
       complain("", "the query string holds a broken %-escape, or text that is not UTF-8");
     else
       take_all(*list);
+    if (errors_.empty())
+      check_together();
     if (!errors_.empty())
-      return {{}, std::move(errors_)};
-    return {make_query(endpoint_, std::move(parameters_)), {}};
+      return {.query = {}, .errors = std::move(errors_)};
+    auto type = media_type_of(parameters_.text("format").value_or("json"));
+    return {.query = make_query(endpoint_, std::move(parameters_)), .media_type = type};
   }
 
 private:
   void take_all(const text_pairs& list) {
     std::set<std::string_view> seen;
+    for (const auto& [name, value] : list) // what a day is depends on it
+      if (const auto* row = find(name); row && row->type == parameter_type::time_zone)
+        zone_ = is_time_zone(value) ? value : zone_;
     for (const auto& [name, value] : list) {
       if (errors_.size() > most_complaints)
         return;
-      if (!seen.insert(name).second)
+      const auto* row = find(name);
+      if (!seen.insert(name).second && !(row && row->repeatable))
         complain(name, "the parameter is given twice");
-      else if (const auto* row = find(name))
+      else if (row)
         take(*row, value);
       else
         complain_of_unknown(name);
@@ -187,18 +209,61 @@ private:
   void take(const endpoint_parameter& row, const std::string& value) {
     switch (row.type) {
       case parameter_type::date: return take_date(row, value);
+      case parameter_type::moment: return take_moment(row, value);
       case parameter_type::time_zone: return take_zone(row, value);
       case parameter_type::text: return take_text(row, value);
       case parameter_type::number: return take_number(row, value);
       case parameter_type::words: return take_words(row, value);
+      case parameter_type::choice: return take_choice(row, value);
     }
   }
 
   void take_date(const endpoint_parameter& row, const std::string& value) {
-    if (auto day = parse_date(value))
+    if (auto day = parse_date(value); day || (day = relative_day(value)))
       parameters_.put(row.name, *day);
     else
-      complain(row.name, "expected a date such as 2026-01-31");
+      complain(row.name, "expected a date such as 2026-01-31, today, yesterday, or -6d");
+  }
+
+  void take_moment(const endpoint_parameter& row, const std::string& value) {
+    if (auto when = statistics::parse_moment(value))
+      parameters_.put(row.name, *when);
+    else if (auto day = relative_day(value))
+      parameters_.put(row.name, moment{.day = *day});
+    else if (auto hours = value == "now" ? 0 : number_before(value, 'h'))
+      parameters_.put(row.name, moment{.day = {}, .time_us = now_us() - *hours * hour_us});
+    else
+      complain(row.name, parse_rfc3339(value)
+                           ? "the time must be at a quarter of an hour, as everything is counted by"
+                           : "expected a date such as 2026-01-31, a time such as "
+                             "2026-01-31T18:45:00Z, today, yesterday, now, -6d, or -24h");
+  }
+
+  /// The end of the quarter of an hour that it is.
+  int64_t now_us() const {
+    return (statistics::slot_of(defaults_.now_us.value_or(wall_clock_us())) + 1)
+           * statistics::slot_us;
+  }
+
+  /// `-12d`: 12 days before today.
+  std::optional<int32_t> relative_day(std::string_view text) const {
+    auto days = text == "today"       ? std::optional<int64_t>{0}
+                : text == "yesterday" ? 1
+                                      : number_before(text, 'd');
+    if (!days)
+      return {};
+    return day_in_zone_at(zone_, defaults_.now_us.value_or(wall_clock_us()))
+           - static_cast<int32_t>(*days);
+  }
+
+  /// Of `-12d`.
+  static std::optional<int64_t> number_before(std::string_view text, char unit) {
+    int64_t number = 0;
+    if (text.size() < 3 || text[0] != '-' || text.back() != unit)
+      return {};
+    auto [end, error] = std::from_chars(text.data() + 1, text.data() + text.size() - 1, number);
+    bool whole = error == std::errc{} && end == text.data() + text.size() - 1;
+    return whole && number >= 0 && number < 100'000 ? std::optional{number} : std::nullopt;
   }
 
   void take_zone(const endpoint_parameter& row, const std::string& value) {
@@ -212,6 +277,8 @@ private:
       complain(row.name, "the text may have up to " + std::to_string(row.most) + " bytes");
     else if (value.find('\0') != value.npos)
       complain(row.name, "the text may not hold the character NUL");
+    else if (!value.empty() && row.repeatable)
+      parameters_.append(row.name, value);
     else if (!value.empty())
       parameters_.put(row.name, value);
   }
@@ -238,14 +305,37 @@ private:
     parameters_.put(row.name, std::move(words));
   }
 
+  void take_choice(const endpoint_parameter& row, const std::string& value) {
+    auto known = split(row.words, " ");
+    if (row.name == "format" && !defaults_.format && value != "json")
+      return complain(row.name, "here the answer can only be json");
+    if (std::find(known.begin(), known.end(), value) != known.end())
+      return parameters_.put(row.name, value);
+    auto best = closest(value, known);
+    complain(row.name, "expected one of " + joined(known)
+                         + (best.empty() || value.empty() ? "" : "; did you mean " + best + "?"));
+  }
+
   void fill_in(const endpoint_parameter& row) {
     if (row.type == parameter_type::time_zone)
       parameters_.put(row.name, defaults_.zone);
+    else if (row.name == "format")
+      parameters_.put(row.name, defaults_.format.value_or("json"));
     else if (row.required && !complained_of(row.name))
       complain(row.name, "the parameter is required: a date such as 2026-01-31");
   }
 
+  void check_together() {
+    std::vector<statistics::parameter_complaint> found;
+    if (auto check = answerer_of(endpoint_.path)->check)
+      check(parameters_, found);
+    for (auto& complaint : found)
+      complain(complaint.parameter, std::move(complaint.message));
+  }
+
   void check_range() {
+    if (find_moments())
+      return check_times();
     auto first = parameters_.day("start");
     auto last = parameters_.day("end");
     if (!first || !last)
@@ -257,8 +347,32 @@ private:
                "the range may have up to " + std::to_string(defaults_.max_range_days) + " days");
   }
 
+  bool find_moments() const {
+    const auto* row = find("start");
+    return row && row->type == parameter_type::moment;
+  }
+
+  void check_times() {
+    auto first = parameters_.time("start");
+    auto last = parameters_.time("end");
+    if (!first || !last)
+      return;
+    const statistics::series_range asked{*first, *last};
+    const auto range = asked.in_zone(zone_);
+    // A day may have an hour more.
+    constexpr int64_t day_us = 24 * hour_us;
+    if (asked.is_backwards(zone_))
+      complain("end", "end must not be before start");
+    else if ((range.end_us - range.begin_us - 2 * hour_us) / day_us >= defaults_.max_range_days)
+      complain("end",
+               "the range may have up to " + std::to_string(defaults_.max_range_days) + " days");
+  }
+
+  static constexpr int64_t hour_us = 3'600'000'000;
+
   const endpoint& endpoint_;
   const question_defaults& defaults_;
+  std::string zone_ = defaults_.zone;
   question_parameters parameters_;
   std::vector<problem_detail> errors_;
 };

@@ -18,11 +18,15 @@ namespace phi::api {
 struct question_defaults {
   std::string zone;
   int64_t max_range_days = 0;
+  /// Of lists that are asked for without `format`; nothing: an answer can only be JSON.
+  std::optional<std::string> format = {};
+  std::optional<int64_t> now_us = {}; ///< what "today" and "now" mean; nothing: by the wall clock
 };
 
 struct read_query {
   reader_query query;
-  std::vector<problem_detail> errors; ///< not empty: it is not valid (422)
+  std::string_view media_type = "application/json"; ///< of its answer; a literal
+  std::vector<problem_detail> errors;               ///< not empty: it is not valid (422)
 };
 
 /// `a=b&c=d`, percent-decoded; `+` is a space. Nothing when an escape is broken or the text is not

@@ -1,5 +1,7 @@
 #include "server/http/answers.hpp"
 
+#include "server/platform/digest.hpp"
+
 #include <restinio/all.hpp>
 
 #include <utility>
@@ -36,6 +38,11 @@ void each_field(const exchange& to, const answer& reply, Add add) {
     add("Retry-After", std::to_string(reply.retry_after_s));
   if (reply.status == 401)
     add("WWW-Authenticate", "Bearer");
+  if (!reply.tag.empty()) {
+    add("ETag", reply.tag);
+    add("Cache-Control", "no-cache"); // ask each time
+    add("Vary", "Accept");
+  }
   if (!to.allowed_methods.empty())
     add("Allow", to.allowed_methods);
   if (!to.origin.empty())
@@ -61,10 +68,23 @@ void add_fields(restinio::response_builder_t<Output>& response, const exchange& 
 
 } // namespace
 
+answer answer_to_question(const exchange& to, std::string body) {
+  if (to.media_type.empty()) // about the service itself
+    return {.body = std::move(body)};
+  auto tag = '"' + hex_digest(body).substr(0, 32) + '"';
+  // A cache between may have made a weak one of it.
+  bool known = to.known_tags == "*" || to.known_tags.find(tag) != std::string::npos;
+  return {.status = known ? 304 : 200,
+          .body = std::move(body),
+          .type = to.media_type,
+          .tag = std::move(tag)};
+}
+
 void write_answer(const exchange& to, answer reply, bool close) {
   auto code = restinio::http_status_code_t{static_cast<uint16_t>(reply.status)};
   auto status = restinio::http_status_line_t{code, std::string{api::reason_phrase(reply.status)}};
-  if (to.head) { // the length that GET's answer would have (RFC 9110, section 9.3.2)
+  if (to.head
+      || reply.status == 304) { // the length that GET's answer would have (RFC 9110, section 9.3.2)
     auto response = to.request->create_response<restinio::user_controlled_output_t>(status);
     add_fields(response, to, reply, close);
     response.set_content_length(reply.body.size());

@@ -15,7 +15,13 @@ struct answer {
   std::string_view type = "application/json"; ///< of the body; a literal
   uint32_t retry_after_s = 0;                 ///< 0: no such header
   error_code code = error_code::none;         ///< of what went wrong
+  std::string tag = {};                       ///< with its quotes; empty: no ETag
 };
+
+/// The answer to a question of `to`. Its tag is made of the whole body, so it is another one
+/// whenever anything in the answer is, whatever the reason; who has the same already is told so
+/// (304), and the body is not written.
+answer answer_to_question(const exchange& to, std::string body);
 
 /// Never inside RESTinio's request handler: it would read on before the answer is out. `close` ends
 /// the connection behind it.

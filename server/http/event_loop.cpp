@@ -247,7 +247,7 @@ private:
       return;
     if (answer.error != error_code::none)
       return respond(*pending, problem_answer(*pending, answer.error, answer.detail));
-    respond(*pending, {.body = answer.body});
+    respond(*pending, answer_to_question(*pending, answer.body));
   }
 
   // -- the end of a turn ------------------------------------------------------------------------

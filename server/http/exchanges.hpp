@@ -34,6 +34,8 @@ struct exchange {
   std::string_view path;
   std::string_view query_string;
   std::string request_id;
+  std::string_view media_type;               ///< of what was counted; a literal; else empty
+  std::string known_tags;                    ///< If-None-Match of a question; empty: none
   std::string origin;                        ///< allowed by CORS; empty: none
   std::string webhook_origin;                ///< of a sender that asks whether it may; empty: none
   std::string allowed_methods;               ///< of a path that does not know this one

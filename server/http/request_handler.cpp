@@ -1,6 +1,7 @@
 #include "server/http/request_handler.hpp"
 
 #include "config/defaults.hpp"
+#include "server/api/answer_format.hpp"
 #include "server/http/access.hpp"
 #include "server/http/index.hpp"
 #include "server/http/ingest_body.hpp"
@@ -73,6 +74,7 @@ void request_fields::take(std::string_view name, std::string_view value) {
                                   known{"Content-Type", &request_fields::content_type},
                                   known{"Authorization", &request_fields::authorization},
                                   known{"Content-Encoding", &request_fields::content_encoding},
+                                  known{"If-None-Match", &request_fields::if_none_match},
                                   known{"WebHook-Request-Origin", &request_fields::webhook_origin}};
   for (const auto& field : all)
     if (field.name.size() == name.size()
@@ -171,7 +173,7 @@ answer request_handler::no_such_path(const exchange& current) const {
 decision request_handler::serve(const request_fields& request, exchange& current, bool draining) {
   switch (current.route->serves->kind) {
     case endpoint_kind::ingest: return ingest(request, current);
-    case endpoint_kind::question: return ask(current);
+    case endpoint_kind::question: return ask(request, current);
     case endpoint_kind::health:
       return {.question = health_query{.in_full = is_for_administrator(request)}};
     case endpoint_kind::live: return at_once(200, R"({"status":"ok"})");
@@ -226,10 +228,14 @@ decision request_handler::ingest(const request_fields& request, exchange& curren
   return {.events = std::move(events)};
 }
 
-decision request_handler::ask(const exchange& current) {
-  auto read = api::read_question(*current.route->serves, current.query_string, question_defaults_);
+decision request_handler::ask(const request_fields& request, exchange& current) {
+  auto defaults = question_defaults_;
+  defaults.format = api::accepted_format(request.accept);
+  auto read = api::read_question(*current.route->serves, current.query_string, defaults);
   if (!read.errors.empty())
     return problem(current, error_code::invalid_query, {}, read.errors);
+  current.media_type = read.media_type;
+  current.known_tags = request.if_none_match;
   return {.question = std::move(read.query)};
 }
 

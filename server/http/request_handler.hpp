@@ -28,6 +28,7 @@ struct request_fields {
   std::string_view webhook_origin; ///< WebHook-Request-Origin
   std::vector<raw_cloud_attribute> cloud;
   std::string_view body;
+  std::string_view if_none_match;
 
   /// Takes a field of the header if it is one of these.
   void take(std::string_view name, std::string_view value);
@@ -65,7 +66,7 @@ private:
   decision serve(const request_fields& request, exchange& current, bool draining);
   decision readiness(const request_fields& request, const exchange& current, bool draining);
   decision ingest(const request_fields& request, exchange& current);
-  decision ask(const exchange& current);
+  decision ask(const request_fields& request, exchange& current);
   bool is_for_administrator(const request_fields& request) const;
 
   const loop_shared& shared_;

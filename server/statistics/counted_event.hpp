@@ -21,7 +21,7 @@ struct counted_event {
   uint64_t user = 0;                                                    ///< 0: none
   uint64_t address = 0;                                                 ///< 0: none
 
-  /// Of the service's own requests clients are counted, and not what they asked of us.
+  /// The service's own request: counted apart, but for the address of its client.
   bool of_ourselves() const;
 };
 

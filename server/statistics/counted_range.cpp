@@ -1,6 +1,6 @@
 #include "server/statistics/counted_range.hpp"
 
-#include "server/statistics/time_zones.hpp"
+#include "protocol/text/rfc3339.hpp"
 
 #include <algorithm>
 
@@ -18,6 +18,7 @@ counted_range::counted_range(tally_source& counts, const question_parameters& pa
     first_day_(parameters.day("start")),
     last_day_(parameters.day("end")),
     feature_(parameters.text("feature")),
+    own_(parameters.text("source") == "phi"),
     start_at_us_(start_at_us) {}
 
 tally counted_range::whole(const tally_parts& wanted) const {
@@ -33,6 +34,23 @@ tally counted_range::of_day(int32_t day, const tally_parts& wanted) const {
   return count(slots_of(day), wanted);
 }
 
+std::vector<time_bucket> counted_range::buckets(interval by) const {
+  return buckets_in_zone(
+    zone_, by, {day_in_zone(zone_, *first_day_).begin_us, day_in_zone(zone_, *last_day_).end_us});
+}
+
+slot_range counted_range::slots_of(const time_range& range) const {
+  slot_range out{slot_of(range.begin_us), slot_of(range.end_us)};
+  if (start_at_us_)
+    out.begin = std::max(out.begin, slot_of(*start_at_us_));
+  return out;
+}
+
+json counted_range::asked() const {
+  return {
+    {"timezone", zone_}, {"start", format_date(*first_day_)}, {"end", format_date(*last_day_)}};
+}
+
 slot_range counted_range::slots_of(int32_t day) const {
   auto range = day_in_zone(zone_, day);
   return {slot_of(range.begin_us), slot_of(range.end_us)};
@@ -41,7 +59,7 @@ slot_range counted_range::slots_of(int32_t day) const {
 tally counted_range::count(slot_range range, const tally_parts& wanted) const {
   if (start_at_us_)
     range.begin = std::max(range.begin, slot_of(*start_at_us_));
-  return range.empty() ? tally{} : counts_.count({range, feature_, wanted});
+  return range.empty() ? tally{} : counts_.count({range, feature_, wanted, own_});
 }
 
 } // namespace phi::statistics

@@ -3,9 +3,11 @@
 
 #include "protocol/questions.hpp"
 #include "server/statistics/tally.hpp"
+#include "server/statistics/time_zones.hpp"
 
 #include <nlohmann/json.hpp>
 
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -14,7 +16,7 @@ namespace phi::statistics {
 
 using json = nlohmann::ordered_json;
 
-/// The parameters `timezone`, `start`, `end`, `feature`, and the counts that they mean.
+/// The parameters `timezone`, `start`, `end`, `feature`, `source`, and the counts that they mean.
 class counted_range {
 public:
   /// `counts` and `parameters` must outlive it. Nothing before `start_at_us` is counted.
@@ -25,9 +27,15 @@ public:
   std::optional<int32_t> first_day() const { return first_day_; }
   std::optional<int32_t> last_day() const { return last_day_; }
   const std::optional<std::string>& feature() const { return feature_; }
+  bool own() const { return own_; } ///< of the service's own requests
 
   /// What is counted from the first day to the last; without them, of all there is.
   tally whole(const tally_parts& wanted = {}) const;
+  /// The hours, days, weeks or months from the first day to the last, and what of them is counted.
+  std::vector<time_bucket> buckets(interval by) const;
+  slot_range slots_of(const time_range& range) const;
+  /// `{timezone, start, end}`, the days as dates.
+  json asked() const;
   /// Of one day of the zone.
   tally of_day(int32_t day, const tally_parts& wanted = {}) const;
 
@@ -40,12 +48,18 @@ private:
   std::optional<int32_t> first_day_;
   std::optional<int32_t> last_day_;
   std::optional<std::string> feature_;
+  bool own_;
   std::optional<int64_t> start_at_us_;
 };
 
 /// An empty text stands for none.
 inline json text_or_null(std::string text) {
   return text.empty() ? json{} : json(std::move(text));
+}
+
+/// To three places.
+inline double milliseconds(double us) {
+  return std::round(us) / 1000;
 }
 
 } // namespace phi::statistics

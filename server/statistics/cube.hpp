@@ -85,6 +85,13 @@ constexpr bool has(cube_parts parts, cube_part part) {
   return (parts & static_cast<cube_parts>(part)) != 0;
 }
 
+/// What cubes have as the feature of the service's own requests. Nobody can send it, for no text
+/// of an event holds a NUL.
+inline constexpr std::string_view own_feature{"\0phi", 4};
+
+/// What a value counts as when its dimension has too many on a day.
+inline constexpr std::string_view other_text = "(other)";
+
 struct cube {
   struct cell {
     uint32_t combination = 0;
@@ -125,7 +132,7 @@ struct cube {
 
   int32_t day = 0;                   ///< since 1970-01-01, UTC
   cube_parts parts = all_cube_parts; ///< those that were read; the others are empty
-  uint64_t beyond_cap = 0;           ///< how many events count under `other_text` in some dimension
+  uint64_t beyond_cap = 0;           ///< events of users that count under `other_text` in some way
   std::array<std::vector<std::string>, dimensions> texts;
 
   std::vector<combination> combinations;
@@ -147,11 +154,10 @@ struct cube {
   const std::string& text(dimension kind, uint32_t number) const {
     return texts[static_cast<size_t>(kind)][number];
   }
+  /// Whether it counts the service's own requests. `feature`: a text of that dimension.
+  bool is_own(uint32_t feature) const { return text(dimension::feature, feature) == own_feature; }
   /// The bytes that it takes in memory, about.
   size_t footprint() const;
 };
-
-/// What a value counts as when its dimension has too many on a day.
-inline constexpr std::string_view other_text = "(other)";
 
 } // namespace phi::statistics

@@ -94,8 +94,8 @@ size_t key_numbers<user_group>::hash::operator()(const user_group& key) const no
 uint32_t text_numbers::number_of(std::string_view text, bool& beyond) {
   if (auto found = numbers_.find(text); found != numbers_.end())
     return found->second;
-  // "" and `other_text` take no value's place.
-  if (texts_.size() < cap_ + 1 || text.empty() || text == other_text)
+  // "", `other_text` and our own requests take no value's place.
+  if (texts_.size() < cap_ + 1 || text.empty() || text == other_text || text == own_feature)
     return add(text);
   beyond = true;
   auto other = numbers_.find(other_text);
@@ -132,10 +132,9 @@ void cube_builder::add(const counted_event& e) {
     made_.addresses.push_back({e.address, {}});
     made_.addresses.back().active.set(slot);
   }
-  if (e.of_ourselves())
-    return add_up_when_many();
   bool beyond = false;
-  combination key{.feature = number(dimension::feature, e.feature, beyond),
+  const auto feature = e.of_ourselves() ? own_feature : e.feature;
+  combination key{.feature = number(dimension::feature, feature, beyond),
                   .action = number(dimension::action, e.action, beyond),
                   .route = number(dimension::route, e.route, beyond),
                   .method = number(dimension::method, e.method, beyond),
@@ -158,12 +157,12 @@ void cube_builder::add(const counted_event& e) {
   if (!e.instance.empty())
     made_.instances.push_back(
       {key.feature, number(dimension::instance, e.instance, beyond), slot, 1});
-  if (e.user != 0) {
+  if (e.user != 0 && !e.of_ourselves()) {
     auto kind = number(dimension::user_kind, e.user_kind, beyond);
     users_.push_back({user_groups_.number_of({key.feature, kind}), e.user, {}});
     users_.back().active.set(slot);
   }
-  made_.beyond_cap += beyond ? 1 : 0;
+  made_.beyond_cap += beyond && !e.of_ourselves() ? 1 : 0;
   add_up_when_many();
 }
 
@@ -181,6 +180,8 @@ void cube_builder::add(const cube& other) {
     auto gone = [&](dimension kind, uint32_t text) {
       return lost[static_cast<size_t>(kind)][text];
     };
+    if (other.is_own(key.feature))
+      continue;
     if (gone(dimension::feature, key.feature) || gone(dimension::action, key.action)
         || gone(dimension::route, key.route) || gone(dimension::method, key.method))
       made_.beyond_cap += other.day_sums[i].n;

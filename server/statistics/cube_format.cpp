@@ -9,7 +9,9 @@
 namespace phi::statistics {
 namespace {
 
-constexpr uint8_t version = 1;
+/// With the service's own requests; cubes of version 1 lack them, and are alike otherwise.
+constexpr uint8_t version = 2;
+constexpr uint8_t first_version = 1;
 
 /// There is no later one in 64 bits of microseconds.
 constexpr int64_t last_day = std::numeric_limits<int64_t>::max() / (slot_us * slots_per_day);
@@ -473,7 +475,7 @@ cube read_cube(std::string_view body, cube_parts parts) {
     uint32_t checksum = 0;
   };
   packed_reader from{body};
-  if (from.get_byte() != version)
+  if (auto written = from.get_byte(); written < first_version || written > version)
     from.fail();
   cube out;
   auto day = from.get_signed();

@@ -1,4 +1,5 @@
 #include "protocol/text/rfc3339.hpp"
+#include "server/statistics/answer_list.hpp"
 #include "server/statistics/answers.hpp"
 #include "server/statistics/counted_range.hpp"
 
@@ -11,15 +12,11 @@ namespace {
 using sums_by_route =
   std::map<std::tuple<std::string_view, std::string_view, std::string_view>, tally::sums>;
 
-void add_day(json& out, const sums_by_route& sums, int32_t day) {
+void add_day(answer_list& out, const sums_by_route& sums, int32_t day) {
   for (const auto& [key, of_route] : sums) {
     const auto& [feature, route, method] = key;
-    out.push_back({{"date", format_date(day)},
-                   {"feature", text_or_null(std::string{feature})},
-                   {"route", text_or_null(std::string{route})},
-                   {"method", text_or_null(std::string{method})},
-                   {"count", of_route.n},
-                   {"errCount", of_route.errors}});
+    out.add({format_date(day), text_or_null(std::string{feature}), text_or_null(std::string{route}),
+             text_or_null(std::string{method}), of_route.n, of_route.errors});
   }
 }
 
@@ -30,7 +27,7 @@ std::string daily(tally_source& counts, const question_parameters& parameters,
   const counted_range counted{counts, parameters, start_at_us};
   const auto route = parameters.text("route");
   const auto method = parameters.text("method");
-  json out = json::array();
+  answer_list out{{"date", "feature", "route", "method", "count", "errCount"}};
   for (auto day = *counted.first_day(); day <= *counted.last_day(); ++day) {
     const auto of_day = counted.of_day(day);
     sums_by_route sums;
@@ -39,7 +36,9 @@ std::string daily(tally_source& counts, const question_parameters& parameters,
         sums[{key.feature, key.route, key.method}].add(more);
     add_day(out, sums, day);
   }
-  return out.dump();
+  if (auto alone = rows_alone(out, parameters))
+    return std::move(*alone);
+  return out.as_json();
 }
 
 } // namespace phi::statistics

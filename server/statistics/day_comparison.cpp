@@ -134,7 +134,8 @@ void day_digests::add(const cube& whole) {
     for (const auto& text : whole.texts[i])
       texts[i].push_back(hash_of(text));
   add_people(whole, texts);
-  if (whole.combinations.empty()) // of the service's own requests alone
+  if (std::all_of(whole.combinations.begin(), whole.combinations.end(),
+                  [&](const combination& key) { return whole.is_own(key.feature); }))
     return;
   auto& to = days_[whole.day];
   for (size_t i = 0; i < dimensions && whole.beyond_cap > 0; ++i)
@@ -153,6 +154,8 @@ void day_digests::add_counts(day& to, const cube& whole, const hashed_texts& tex
                       key.status};
   };
   for (size_t i = 0; i < whole.combinations.size(); ++i) {
+    if (whole.is_own(whole.combinations[i].feature))
+      continue;
     const auto& sums = whole.day_sums[i];
     add_sums(to, key_of(whole.combinations[i]), sums, whole_day);
     if (sums.timed > 0) {
@@ -161,8 +164,11 @@ void day_digests::add_counts(day& to, const cube& whole, const hashed_texts& tex
     }
   }
   for (const auto& cell : whole.cells)
-    add_sums(to, key_of(whole.combinations[cell.combination]), cell.sums, cell.slot);
+    if (!whole.is_own(whole.combinations[cell.combination].feature))
+      add_sums(to, key_of(whole.combinations[cell.combination]), cell.sums, cell.slot);
   for (const auto& span : whole.spans) {
+    if (whole.is_own(span.feature))
+      continue;
     to.first_us = std::min(to.first_us, span.first_us);
     to.last_us = std::max(to.last_us, span.last_us);
   }
@@ -171,14 +177,20 @@ void day_digests::add_counts(day& to, const cube& whole, const hashed_texts& tex
     return hash_of(text(dimension::feature, key.feature), text(dimension::route, key.route),
                    text(dimension::method, key.method), bucket, slot);
   };
+  auto of_own_route = [&](uint32_t timed) {
+    return whole.is_own(whole.timed_routes[timed].feature);
+  };
   for (const auto& row : whole.day_buckets)
-    to[aspect::latencies] += latency(row.timed_route, row.bucket, whole_day) * row.n;
+    if (!of_own_route(row.timed_route))
+      to[aspect::latencies] += latency(row.timed_route, row.bucket, whole_day) * row.n;
   for (const auto& row : whole.slot_buckets)
-    to[aspect::latencies] += latency(row.timed_route, row.bucket, row.slot) * row.n;
+    if (!of_own_route(row.timed_route))
+      to[aspect::latencies] += latency(row.timed_route, row.bucket, row.slot) * row.n;
   for (const auto& row : whole.instances)
-    to[aspect::instances] += hash_of(text(dimension::feature, row.feature),
-                                     text(dimension::instance, row.instance), row.slot)
-                             * row.n;
+    if (!whole.is_own(row.feature))
+      to[aspect::instances] += hash_of(text(dimension::feature, row.feature),
+                                       text(dimension::instance, row.instance), row.slot)
+                               * row.n;
 }
 
 void day_digests::add_people(const cube& whole, const hashed_texts& texts) {

@@ -1,6 +1,6 @@
 #pragma once
-/// Whether events and cubes say the same of each day, in all that a cube tells apart, in a few
-/// numbers a day: sums of hashes, which are the same for the same events in whatever order, and
+/// Whether events of users and cubes say the same of each day, in all that a cube tells apart, in a
+/// few numbers a day: sums of hashes, which are the same for the same events in whatever order, and
 /// else but by chance (1 in 2^64) not.
 
 #include "server/statistics/counted_event.hpp"

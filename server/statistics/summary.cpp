@@ -62,18 +62,17 @@ json latency_of(const tally& all, const tally::sums& sums) {
   if (sums.timed == 0)
     return {{"sampleCount", 0}, {"avgMs", nullptr}, {"p50Ms", nullptr},
             {"p95Ms", nullptr}, {"p99Ms", nullptr}, {"maxMs", nullptr}};
-  auto to_ms = [](double us) { return std::round(us) / 1000; };
   auto percentile = [&](double share) -> json {
     auto rank = static_cast<int64_t>(std::ceil(share * static_cast<double>(sums.timed)));
     for (auto [bucket, n] : all.latencies)
       if ((rank -= static_cast<int64_t>(n)) <= 0)
-        return to_ms(std::min(latency_of_bucket(bucket), static_cast<double>(sums.max_us)));
+        return milliseconds(std::min(latency_of_bucket(bucket), static_cast<double>(sums.max_us)));
     return {};
   };
   auto average_us = static_cast<double>(sums.sum_us) / static_cast<double>(sums.timed);
-  return {{"sampleCount", sums.timed}, {"avgMs", to_ms(average_us)},
+  return {{"sampleCount", sums.timed}, {"avgMs", milliseconds(average_us)},
           {"p50Ms", percentile(0.50)}, {"p95Ms", percentile(0.95)},
-          {"p99Ms", percentile(0.99)}, {"maxMs", to_ms(static_cast<double>(sums.max_us))}};
+          {"p99Ms", percentile(0.99)}, {"maxMs", milliseconds(static_cast<double>(sums.max_us))}};
 }
 
 void add_totals(json& out, const tally& all, bool has_latency) {

@@ -2,9 +2,9 @@
 /// The numbers that a question is answered with, of a range of slots: what a store counts, whether
 /// out of cubes or by other means.
 
+#include "server/statistics/counted_event.hpp"
+#include "server/statistics/cube.hpp"
 #include "server/statistics/latency.hpp"
-#include "server/statistics/packing.hpp"
-#include "server/statistics/slots.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -30,6 +30,7 @@ struct tally_query {
   slot_range range;
   std::optional<std::string> feature; ///< only this one; of addresses: all the same
   tally_parts wanted;
+  bool own = false; ///< of the service's own requests, and nobody else's events
 };
 
 struct tally {
@@ -81,11 +82,30 @@ struct tally {
   }
 };
 
+/// Takes what was counted, and adds it up to what is wanted.
+class count_reader {
+public:
+  virtual ~count_reader() = default;
+  /// What was taken so far is forgotten.
+  virtual void begin() = 0;
+  /// What is outside may be left out.
+  virtual slot_range range() const = 0;
+  /// The parts of cubes of this UTC day that it reads; nothing: none.
+  virtual std::optional<cube_parts> parts_of(int64_t day) const = 0;
+  /// A cube with these parts, and perhaps more.
+  virtual void add(const cube& part) = 0;
+  virtual void add(const counted_event& e) = 0;
+};
+
 /// One state of the counts, for as long as a question is answered.
 class tally_source {
 public:
   virtual ~tally_source() = default;
-  virtual tally count(const tally_query& query) = 0;
+  /// Each event in the range of `reader` exactly once, in a cube or alone. It begins again where
+  /// something has to be read anew.
+  virtual void read(count_reader& reader) = 0;
+
+  tally count(const tally_query& query);
 };
 
 } // namespace phi::statistics

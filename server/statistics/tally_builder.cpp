@@ -23,9 +23,17 @@ day_slots slots_of_day(const slot_range& range, int64_t day) {
 
 } // namespace
 
+tally tally_source::count(const tally_query& query) {
+  tally_builder builder{query};
+  read(builder);
+  return builder.take();
+}
+
 tally_builder::tally_builder(tally_query query, const tally_limits& limits)
   : query_(std::move(query)),
     limits_(limits) {
+  if (query_.own) // they have no users
+    query_.wanted.users = query_.wanted.users_by_kind = query_.wanted.users_by_feature = false;
   for (size_t i = 0; i < dimensions; ++i)
     texts_.emplace_back(limits.texts);
 }
@@ -87,7 +95,7 @@ void tally_builder::add_counts(const cube& part) {
     if (known.empty())
       known.assign(part.texts[static_cast<size_t>(kind)].size(), not_yet);
     if (known[text] == not_yet)
-      known[text] = number(kind, part.text(kind, text));
+      known[text] = number(kind, feature_of(part.text(kind, text)));
     return known[text];
   };
   for (size_t i = 0; i < part.combinations.size(); ++i) {
@@ -243,9 +251,10 @@ void tally_builder::add(const counted_event& e) {
   const auto& wanted = query_.wanted;
   if (wanted.addresses && e.address != 0)
     addresses_.add(e.address);
-  if (e.of_ourselves() || !is_wanted(e.feature))
+  if (!is_wanted(e.of_ourselves() ? own_feature : e.feature))
     return;
-  const auto feature = number(dimension::feature, e.feature);
+  const auto feature =
+    number(dimension::feature, e.of_ourselves() ? std::string_view{} : e.feature);
   add_span(feature, e.time_us, e.time_us);
   bool timed = e.duration_us >= 0;
   sums_of({feature, number(dimension::action, e.action), number(dimension::route, e.route),
@@ -261,7 +270,7 @@ void tally_builder::add(const counted_event& e) {
     add_instance(e.instance, 1);
   if (wanted.latency && timed)
     ++made_.latencies[latency_bucket(e.duration_us)];
-  if (e.user != 0)
+  if (e.user != 0 && !e.of_ourselves())
     add_user(e.feature, e.user_kind, e.user);
 }
 

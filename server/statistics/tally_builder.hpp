@@ -23,16 +23,15 @@ struct tally_limits {
   size_t grouped_persons = 1 << 20;
 };
 
-class tally_builder {
+class tally_builder : public count_reader {
 public:
   explicit tally_builder(tally_query query, const tally_limits& limits = {});
 
-  /// The parts of cubes of this day that it reads; nothing: the day is not in its range.
-  std::optional<cube_parts> parts_of(int64_t day) const;
-
-  /// A cube with the parts that are wanted of its day.
-  void add(const cube& part);
-  void add(const counted_event& e);
+  void begin() override { *this = tally_builder{query_, limits_}; }
+  slot_range range() const override { return query_.range; }
+  std::optional<cube_parts> parts_of(int64_t day) const override;
+  void add(const cube& part) override;
+  void add(const counted_event& e) override;
 
   tally take();
 
@@ -50,8 +49,14 @@ private:
   void add_person(distinct_count& group, uint64_t person);
   void halve_largest_group();
   void add_span(uint32_t feature, int64_t first_us, int64_t last_us);
+  /// Own requests have no feature.
+  static std::string_view feature_of(std::string_view text) {
+    return text == own_feature ? std::string_view{} : text;
+  }
+  /// `feature`: as cubes have it.
   bool is_wanted(std::string_view feature) const {
-    return !query_.feature || *query_.feature == feature;
+    return (feature == own_feature) == query_.own
+           && (!query_.feature || *query_.feature == feature_of(feature));
   }
 
   using groups = std::vector<distinct_count>; ///< by the number of their text

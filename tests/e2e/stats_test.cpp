@@ -21,7 +21,7 @@ std::string today() {
 
 } // namespace
 
-TEST_CASE("stats: daily, features, latency, summary") {
+TEST_CASE("stats: daily, features, summary") {
   temp_dir dir;
   service_process service{dir.path(), quiet};
   for (int i = 0; i < 20; ++i)
@@ -34,7 +34,7 @@ TEST_CASE("stats: daily, features, latency, summary") {
   CHECK(has(daily.out, "█"));
   auto features = ctl(dir, {"--json", "stats", "features", "--start", day, "--end", day});
   CHECK(json::parse(features.out)["rows"][0]["count"] == 15);
-  CHECK(has(ctl(dir, {"stats", "latency"}).out, "20 timed events"));
+  CHECK(has(ctl(dir, {"stats", "summary", "--include", "latency"}).out, "20 timed events"));
   auto summary = ctl(dir, {"stats", "summary"});
   CHECK(has(summary.out, "often"));
   CHECK(has(summary.out, "rare"));
@@ -74,12 +74,12 @@ TEST_CASE("stats summary shows every part that was included, as a table") {
   auto half = bar(120);
   std::string included = shown.substr(shown.find("\n\n") + 1);
   CHECK(included
-        == "\nROUTE   EVENTS  \n/often  2       " + whole + "\n/rare   1       " + half
-             + "\n\nMETHOD  EVENTS  \nGET     2       " + whole + "\nPOST    1       " + half
-             + "\n\nSTATUS  EVENTS  \n200     2       " + whole + "\n404     1       " + half
-             + "\n\nINSTANCE  EVENTS  \nweb-1     2       " + whole + "\nweb-2     1       " + half
-             + "\n\nACTION  EVENTS  \nopen    2       " + whole
-             + "\n\nKIND OF USER  USERS  \nguest         1      " + whole
+        == "\nROUTE   EVENTS  \n/often       2  " + whole + "\n/rare        1  " + half
+             + "\n\nMETHOD  EVENTS  \nGET          2  " + whole + "\nPOST         1  " + half
+             + "\n\nSTATUS  EVENTS  \n   200       2  " + whole + "\n   404       1  " + half
+             + "\n\nINSTANCE  EVENTS  \nweb-1          2  " + whole + "\nweb-2          1  " + half
+             + "\n\nACTION  EVENTS  \nopen         2  " + whole
+             + "\n\nKIND OF USER  USERS  \nguest             1  " + whole
              + "\n\n1 timed events\nLATENCY              MS\naverage              8.0  " + whole
              + "\nhalf of them within  8.0  " + whole + "\n95 % within          8.0  " + whole
              + "\n99 % within          8.0  " + whole + "\nlongest              8.0  " + whole
@@ -89,4 +89,75 @@ TEST_CASE("stats summary shows every part that was included, as a table") {
   CHECK_FALSE(has(one, "/rare"));
   CHECK_FALSE(has(one, "METHOD"));
   CHECK_FALSE(has(ctl(dir, {"stats", "summary"}).out, "ROUTE"));
+}
+
+TEST_CASE("stats: every question has its command, its table and the same answer in JSON") {
+  temp_dir dir;
+  service_process service{dir.path(), quiet};
+  std::ofstream{dir.path("events.ndjson")}
+    << R"({"feature":"f","route":"/often","method":"GET","status":200,"durationMs":8,"user":"u",)"
+    << R"("id":"1"})"
+    << "\n"
+    << R"({"feature":"f","route":"/often","method":"GET","status":404,"durationMs":12.5,"id":"2"})"
+    << "\n"
+    << R"({"feature":"g","route":"/rare","method":"POST","status":503,"id":"3"})"
+    << "\n";
+  CHECK(ctl(dir, {"import", dir.path("events.ndjson")}).code == 0);
+  const auto day = today();
+  auto shown = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), "stats");
+    auto told = ctl(dir, words);
+    INFO(told.err);
+    CHECK(told.code == 0);
+    return told.out;
+  };
+  CHECK(shown({"dau", "today"})
+        == "DATE        ACTIVE USERS  ACTIVE IPS\n" + day + "             1           0\n");
+  auto http = shown({"http", "--last", "1d"});
+  CHECK(has(http, "\n" + day + "  /often  GET"));
+  CHECK(has(http, day + "      3       2     66.67 %"));
+  CHECK(has(shown({"latency", "today", "--route", "/often"}),
+            day + "  f        /often  GET         2    8.00   10.25   12.50"));
+  auto series = shown({"series", "--last", "2d", "--by", "feature", "--metrics", "events,users"});
+  CHECK(has(series, day + "  f         2      1\n"));
+  CHECK(has(series, "total                 3      1\n"));
+  CHECK(has(series, "\nKEY  EVENTS  USERS\nf         2      1\ng         1      0\n"));
+  auto two = shown({"series", "today", "--feature", "f", "--feature", "g", "--metrics", "events",
+                    "--compare", "previous"});
+  CHECK(has(two, day + "       3\ntotal            3\n"));
+  CHECK(has(two, " to "));
+  auto routes = shown({"routes", "--last", "4w"});
+  CHECK(has(routes, "KEY     EVENTS  ERRORS  ERROR RATE"));
+  CHECK(has(routes, "/often       2       1     50.00 %   10.25"));
+  auto errors = shown({"errors", "--last", "24h"});
+  CHECK(has(errors, "/often       1"));
+  CHECK(has(errors, "/rare        1"));
+  CHECK(shown({"dau", "yesterday", "--json"}).find("\"activeUsers\": 0") != std::string::npos);
+  auto json_of = ctl(dir, {"--json", "stats", "series", "today", "--metrics", "events"});
+  CHECK(json::parse(json_of.out)["totals"]["events"] == 3);
+  CHECK(shown({"latency", "yesterday"}) == "nothing was counted\n");
+}
+
+TEST_CASE("stats: days are said once, and what is no range is told") {
+  temp_dir dir;
+  service_process service{dir.path(), quiet};
+  auto wrong = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), "stats");
+    auto told = ctl(dir, words);
+    CHECK(told.code == 2);
+    return told.err;
+  };
+  CHECK(has(wrong({"dau"}), "which days? --start and --end, --last 7d, today, or yesterday"));
+  CHECK(has(wrong({"dau", "--start", "today"}), "which days?"));
+  CHECK(has(wrong({"dau", "today", "--last", "7d"}), "either today or yesterday, or --last"));
+  CHECK(has(wrong({"dau", "today", "--end", "today"}), "--start and --end say which days"));
+  CHECK(has(wrong({"dau", "tomorrow"}), "tomorrow"));
+  for (std::string last : {"", "7", "d", "0d", "-1d", "7m", "999999d", "1.5d"})
+    CHECK(has(wrong({"dau", "--last=" + last}), "--last"));
+  auto refused = ctl(dir, {"stats", "series", "today", "--by", "route", "--metrics", "users"});
+  CHECK(refused.code == 1);
+  CHECK(has(refused.err, "users: counted by feature and user_kind; here by route"));
+  auto hours = ctl(dir, {"stats", "dau", "--last", "24h"});
+  CHECK(hours.code == 1);
+  CHECK(has(hours.err, "expected a date such as 2026-01-31, today, yesterday, or -6d"));
 }

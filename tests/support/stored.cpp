@@ -94,6 +94,8 @@ cube_sums sums_of_cubes(const question& ask, const asked_so& how) {
   for (const auto& hex : ask(how.cubes)) {
     auto cube = statistics::read_cube(bytes_of(hex));
     for (size_t i = 0; i < cube.combinations.size(); ++i) {
+      if (cube.is_own(cube.combinations[i].feature))
+        continue;
       const auto& sums = cube.day_sums[i];
       out.events += sums.n;
       out.errors += cube.combinations[i].status >= 400 ? sums.n : 0;
@@ -101,7 +103,7 @@ cube_sums sums_of_cubes(const question& ask, const asked_so& how) {
       out.microseconds += sums.sum_us;
     }
     for (const auto& row : cube.slot_buckets)
-      out.latencies += row.n;
+      out.latencies += cube.is_own(cube.timed_routes[row.timed_route].feature) ? 0 : row.n;
     out.users.insert(cube.persons.begin(), cube.persons.end());
   }
   return out;

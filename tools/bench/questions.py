@@ -32,6 +32,10 @@ class Range:
         return f"(time_us + {self.offset}) // {DAY_US}"
 
     @property
+    def hour(self):
+        return f"(time_us + {self.offset}) // {DAY_US // 24}"
+
+    @property
     def rows(self):
         return (f"FROM event WHERE time_us >= {self.first * DAY_US - self.offset}"
                 f" AND time_us < {(self.last + 1) * DAY_US - self.offset}")
@@ -64,6 +68,25 @@ def total(rows, *columns):
     return tuple(sum(int(row[column]) for row in rows) for column in columns)
 
 
+def sums_of_series(answer):
+    return tuple(sum(row[metric] for row in answer["rows"]) for metric in ("events", "errors", "users") if metric in answer["totals"])
+
+
+# What a series is told apart by, the column, and what is counted then.
+EVENTS = f"count(*), {ERRORS}"
+CHECK_EVENTS = (sums_of_series, lambda rows: total(rows, 2, 3))
+DIMENSIONS = [
+    ("feature", "feature", f"{EVENTS}, count(DISTINCT user_hash)", (sums_of_series, lambda rows: total(rows, 2, 3, 4))),
+    ("action", "action", EVENTS, CHECK_EVENTS),
+    ("route", "route", EVENTS, CHECK_EVENTS),
+    ("method", "method", EVENTS, CHECK_EVENTS),
+    ("status", "status", EVENTS, CHECK_EVENTS),
+    ("class", "status // 100", EVENTS, CHECK_EVENTS),
+    ("instance", "instance", "count(*)", None),
+    ("user_kind", "user_kind", "count(DISTINCT user_hash)", None),
+]
+
+
 @dataclass
 class Question:
     name: str
@@ -92,6 +115,12 @@ QUESTIONS = [
              lambda a: (sum(row["activeUsers"] for row in a["rows"]),), lambda rows: total(rows, 1)),
     Question("http", "daily/http", {}, lambda r: [by(f"{r.day}, route, method", f"count(*), {CLASSES}", r)]),
     Question("latency", "latency", {"bucket": "day"}, lambda r: [by(f"{r.day}, feature, route, method", QUANTILES, r)]),
+    Question("series of hours", "series", {"interval": "hour"},
+             lambda r: [by(r.hour, f"count(*), {ERRORS}, count(DISTINCT user_hash)", r)], sums_of_series, lambda rows: total(rows, 1, 2, 3)),
+    Question("series of percentiles", "series", {"metrics": "events,avg,p50,p99"}, lambda r: [by(r.day, QUANTILES, r)]),
+    *(Question(f"series by {name}", "series", {"by": name, "top": 200},
+               lambda r, column=column, numbers=numbers: [by(f"{r.day}, {column}", numbers, r)], *(check or ()))
+      for name, column, numbers, check in DIMENSIONS),
 ]
 
 

@@ -39,6 +39,22 @@ size_t terminal_width() {
   return columns > 20 ? columns : 0;
 }
 
+/// "1 234", "0.5", "12.3 %", "-"; no date.
+bool is_number(const std::string& text) {
+  return text == "-" || (!text.empty() && text.find_first_not_of("0123456789 .%") == text.npos);
+}
+
+/// By column, whether all below its head are numbers.
+std::vector<bool> number_columns(const table& rows) {
+  std::vector<bool> out;
+  for (size_t r = 1; r < rows.size(); ++r)
+    for (size_t i = 0; i < rows[r].size(); ++i) {
+      out.resize(std::max(out.size(), i + 1), true);
+      out[i] = out[i] && is_number(rows[r][i].text());
+    }
+  return out;
+}
+
 shown cut_to(const shown& cell, size_t width) {
   const auto& text = cell.text();
   if (width_of(text) <= width || text.find('\033') != text.npos)
@@ -129,7 +145,8 @@ colour colour_of_state(const std::string& state) {
   return colour::yellow;
 }
 
-void print_table(const table& rows) {
+void print_table(const table& rows, alignment align) {
+  const auto numbers = align == alignment::left ? std::vector<bool>{} : number_columns(rows);
   std::vector<size_t> widths;
   for (const auto& row : rows)
     for (size_t i = 0; i < row.size(); ++i) {
@@ -144,9 +161,12 @@ void print_table(const table& rows) {
       auto cell = rows[r][i];
       if (last && room > used + 10)
         cell = cut_to(cell, room - used);
+      bool right = i < numbers.size() && numbers[i];
+      auto missing = widths[i] - std::min(widths[i], width_of(cell.text()));
+      print() << std::string(right ? missing : 0, ' ');
       print() << (r == 0 ? paint(colour::bold, cell) : cell);
       if (!last)
-        print() << std::string(widths[i] - width_of(cell.text()) + 2, ' ');
+        print() << std::string((right ? 0 : missing) + 2, ' ');
       used += widths[i] + 2;
     }
     print() << "\n";

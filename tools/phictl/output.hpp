@@ -100,9 +100,15 @@ nlohmann::ordered_json read_json(std::istream& from);
 /// Rows of cells; the first is the head.
 using table = std::vector<std::vector<shown>>;
 
+/// Where cells stand in their columns.
+enum class alignment {
+  left,
+  numbers_right, ///< those of columns that have numbers only, and "-" for none
+};
+
 /// Rows in columns as wide as their widest cell. On a terminal the last column is cut at its width;
 /// elsewhere nothing is.
-void print_table(const table& rows);
+void print_table(const table& rows, alignment align = alignment::left);
 
 /// "1 d 2 h", "3 min 12 s", "0.4 s".
 std::string show_seconds(double seconds);

@@ -206,8 +206,9 @@ listed_cube put_cube(postgres_connection& db, int64_t number, int64_t level,
   auto body = statistics::write_cube(whole);
   listed_cube out{.id = cube_id(whole.day, number), .level = level, .bytes = body.size()};
   int64_t events = 0;
-  for (const auto& sums : whole.day_sums)
-    events += static_cast<int64_t>(sums.n);
+  for (size_t i = 0; i < whole.combinations.size(); ++i)
+    events +=
+      whole.is_own(whole.combinations[i].feature) ? 0 : static_cast<int64_t>(whole.day_sums[i].n);
   db.run(add_cube, {postgres_value::number(out.id), postgres_value::number(level),
                     postgres_value::number(events),
                     postgres_value::number(static_cast<int64_t>(random_bits())),

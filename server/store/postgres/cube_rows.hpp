@@ -56,7 +56,7 @@ void set_last_cube(postgres_connection& db, int64_t last);
 struct stored_cube {
   int64_t id = 0;
   int64_t stamp = 0;  ///< no other has this one, not even one of the same id
-  int64_t events = 0; ///< that it counts
+  int64_t events = 0; ///< of users, that it counts
   uint64_t bytes = 0; ///< of its body
 
   int32_t day() const { return static_cast<int32_t>(id >> 32); }

@@ -39,12 +39,12 @@ void cube_tally::forget() {
 }
 
 /// What is damaged is read from the rows, until who has the maintenance comes to it.
-tally cube_tally::count(const statistics::tally_query& query) {
+void cube_tally::read(statistics::count_reader& builder) {
   read_lines();
   std::set<int32_t> damaged;
   while (true)
     try {
-      return count_without(damaged, query);
+      return read_without(damaged, builder);
     } catch (const damaged_day& e) {
       auto kept_from = db_.run(raw_from_day);
       if ((kept_from.step() && e.day() < kept_from.integer(0)) || !damaged.insert(e.day()).second)
@@ -53,12 +53,12 @@ tally cube_tally::count(const statistics::tally_query& query) {
     }
 }
 
-tally cube_tally::count_without(const std::set<int32_t>& damaged,
-                                const statistics::tally_query& query) {
-  statistics::tally_builder builder{query};
+void cube_tally::read_without(const std::set<int32_t>& damaged, statistics::count_reader& builder) {
+  builder.begin();
+  const auto range = builder.range();
   std::vector<stored_cube> missing;
-  for (const auto& cube : cubes_of_days(db_, statistics::day_of_slot(query.range.begin),
-                                        statistics::day_of_slot(query.range.end - 1)))
+  for (const auto& cube : cubes_of_days(db_, statistics::day_of_slot(range.begin),
+                                        statistics::day_of_slot(range.end - 1)))
     if (!damaged.contains(cube.day()) && !add_kept(cube, builder))
       missing.push_back(cube);
   each_cube(db_, missing, [&](const stored_cube& which, std::string_view body) {
@@ -72,8 +72,7 @@ tally cube_tally::count_without(const std::set<int32_t>& damaged,
   auto add = [&](const auto& e) { builder.add(e); };
   for (auto day : damaged)
     each_row_of(db_, counted_rows_of_day, times_of(day), add);
-  each_row(db_, lines_of(query.range), add);
-  return builder.take();
+  each_row(db_, lines_of(range), add);
 }
 
 /// Once in a question, which may ask for each of its days.
@@ -104,7 +103,7 @@ std::vector<uncounted_rows> cube_tally::lines_of(const statistics::slot_range& r
   return out;
 }
 
-bool cube_tally::add_kept(const stored_cube& which, statistics::tally_builder& to) {
+bool cube_tally::add_kept(const stored_cube& which, statistics::count_reader& to) {
   auto found = kept_.find(which.id);
   auto parts = to.parts_of(which.day());
   if (found == kept_.end() || found->second.stamp != which.stamp || !parts)

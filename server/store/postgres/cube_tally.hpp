@@ -38,7 +38,7 @@ public:
 
   /// Throws postgres_error; `damaged_day` where also the rows of the day are gone;
   /// `not_taken_over`.
-  statistics::tally count(const statistics::tally_query& query) override;
+  void read(statistics::count_reader& builder) override;
 
 private:
   struct kept_cube {
@@ -47,11 +47,10 @@ private:
     size_t bytes = 0;
     uint64_t used = 0; ///< in which question, the last time
   };
-  statistics::tally count_without(const std::set<int32_t>& damaged,
-                                  const statistics::tally_query& query);
+  void read_without(const std::set<int32_t>& damaged, statistics::count_reader& builder);
   void read_lines();
   std::vector<uncounted_rows> lines_of(const statistics::slot_range& range) const;
-  bool add_kept(const stored_cube& which, statistics::tally_builder& to);
+  bool add_kept(const stored_cube& which, statistics::count_reader& to);
   void keep(const stored_cube& which, statistics::cube cube);
 
   postgres_connection& db_;

@@ -4,6 +4,7 @@
 #include "actors/questions.hpp"
 #include "config/defaults.hpp"
 #include "protocol/text/rfc3339.hpp"
+#include "server/statistics/answer_list.hpp"
 #include "server/statistics/inspection.hpp"
 #include "server/store/postgres/connection.hpp"
 #include "server/store/postgres/cube_tally.hpp"
@@ -96,6 +97,9 @@ private:
     } catch (const not_taken_over& e) {
       abandon();
       return {error_code::questions_unavailable, e.what(), {}};
+    } catch (const statistics::refused_question& e) {
+      abandon();
+      return {error_code::invalid_query, e.what(), {}};
     } catch (const std::exception& e) {
       abandon();
       return {error_code::internal, e.what(), {}};

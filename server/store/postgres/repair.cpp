@@ -20,7 +20,7 @@ std::vector<postgres_value> times_of(int32_t day) {
   return {postgres_value::number(day * day_us), postgres_value::number((day + 1) * day_us)};
 }
 
-/// Events, durations and statuses.
+/// Events of users, their durations and statuses.
 using day_counts = std::array<int64_t, 3>;
 
 struct cubes_of_day {
@@ -40,12 +40,15 @@ cubes_of_day read_cubes(postgres_connection& db, int32_t day) {
     try {
       auto cube = read_cube_of(which.id, body, statistics::all_cube_parts);
       for (size_t i = 0; i < cube.combinations.size(); ++i) {
+        if (cube.is_own(cube.combinations[i].feature))
+          continue;
         auto n = static_cast<int64_t>(cube.day_sums[i].n);
         out.sound[0] += n;
         out.sound[2] += cube.combinations[i].status != 0 ? n : 0;
       }
       for (const auto& row : cube.day_buckets)
-        out.sound[1] += static_cast<int64_t>(row.n);
+        if (!cube.is_own(cube.timed_routes[row.timed_route].feature))
+          out.sound[1] += static_cast<int64_t>(row.n);
     } catch (const damaged_day&) {
       out.bad.push_back(which.id);
     }

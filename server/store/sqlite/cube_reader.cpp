@@ -41,10 +41,11 @@ void cube_reader::begin() {
     tail_read_to_ = tail_.last_seq();
 }
 
-statistics::tally cube_reader::count(const statistics::tally_query& query) {
-  statistics::tally_builder builder{query};
-  const auto first = statistics::day_of_slot(query.range.begin);
-  const auto last = statistics::day_of_slot(query.range.end - 1);
+void cube_reader::read(statistics::count_reader& builder) {
+  builder.begin();
+  const auto range = builder.range();
+  const auto first = statistics::day_of_slot(range.begin);
+  const auto last = statistics::day_of_slot(range.end - 1);
   for (auto id : table_.ids(first, last, mark_.last_seq)) {
     db_.stop_if_told();
     if (auto parts = builder.parts_of(listed_cube{.id = id}.day()))
@@ -54,7 +55,6 @@ statistics::tally cube_reader::count(const statistics::tally_query& query) {
     builder.add(tail_.at(i));
   table_.each_behind(tail_read_to_, [&](const auto& e) { builder.add(e); });
   db_.stop_if_told();
-  return builder.take();
 }
 
 /// Good until the next call.

@@ -19,7 +19,7 @@ public:
   void begin();
 
   /// Throws sqlite_error, also when the connection's watch ends it; and `damaged_day`.
-  statistics::tally count(const statistics::tally_query& query) override;
+  void read(statistics::count_reader& builder) override;
 
 private:
   struct kept_cube {

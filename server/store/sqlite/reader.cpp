@@ -2,6 +2,7 @@
 #include "server/store/sqlite/ports.hpp"
 
 #include "actors/questions.hpp"
+#include "server/statistics/answer_list.hpp"
 #include "server/statistics/inspection.hpp"
 #include "server/store/sqlite/connection.hpp"
 #include "server/store/sqlite/cube_reader.hpp"
@@ -137,6 +138,9 @@ private:
       return {error_code::questions_unavailable,
               std::string{e.what()} + "; the first event that it may hold has it made again",
               {}};
+    } catch (const statistics::refused_question& e) {
+      abandon();
+      return {error_code::invalid_query, e.what(), {}};
     } catch (const std::exception& e) {
       abandon();
       return {error_code::internal, e.what(), {}};

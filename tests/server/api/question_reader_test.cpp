@@ -93,6 +93,54 @@ TEST_CASE("questions: of many wrong parameters the first are named, and the answ
   }
 }
 
+TEST_CASE("questions: days and times before now are those of the question's zone") {
+  // 2026-03-01T23:50 in Kathmandu, and in the afternoon before in UTC.
+  question_defaults defaults{"UTC", 366, "json", 1'772'388'300'000'000};
+  auto days = [&](const std::string& query) {
+    auto read = read_question(*find_question("/stats/daily"), query, defaults);
+    REQUIRE(read.errors.empty());
+    const auto& parameters = std::get<statistics_query>(read.query).parameters;
+    return std::pair{*parameters.day("start"), *parameters.day("end")};
+  };
+  constexpr int32_t first_of_march = 20'513;
+  CHECK(days("start=yesterday&end=today") == std::pair{first_of_march - 1, first_of_march});
+  CHECK(days("start=-6d&end=-0d&timezone=Asia/Kathmandu")
+        == std::pair{first_of_march - 6, first_of_march});
+  CHECK(days("start=today&end=today&timezone=Asia/Tokyo")
+        == std::pair{first_of_march + 1, first_of_march + 1});
+  auto read = read_question(*find_question("/stats/series"),
+                            "start=-24h&end=now&feature=a&feature=b", defaults);
+  REQUIRE(read.errors.empty());
+  const auto& parameters = std::get<statistics_query>(read.query).parameters;
+  constexpr int64_t quarter = 1'772'388'900'000'000; // it ends at 18:15 UTC
+  CHECK(parameters.time("end") == moment{.day = {}, .time_us = quarter});
+  CHECK(parameters.time("start") == moment{.day = {}, .time_us = quarter - 86'400'000'000});
+  CHECK(parameters.texts("feature") == std::vector<std::string>{"a", "b"});
+  for (std::string wrong : {"-d", "-1", "1d", "--1d", "-100000d", "-24h", "now", "tomorrow"}) {
+    CAPTURE(wrong);
+    auto refused =
+      read_question(*find_question("/stats/daily"), "start=" + wrong + "&end=today", defaults);
+    REQUIRE(refused.errors.size() == 1);
+    CHECK(refused.errors[0].message
+          == "expected a date such as 2026-01-31, today, yesterday, or -6d");
+  }
+  auto uneven = read_question(*find_question("/stats/series"),
+                              "start=2026-01-01T00:07:00Z&end=today", defaults);
+  REQUIRE(uneven.errors.size() == 1);
+  CHECK(uneven.errors[0].message
+        == "the time must be at a quarter of an hour, as everything is counted by");
+  auto long_range = [&](const std::string& query) {
+    return read_question(*find_question("/stats/series"), query, defaults).errors;
+  };
+  CHECK(long_range("start=2024-01-01&end=2024-12-31").empty());
+  CHECK(long_range("start=2024-01-01T00:00:00Z&end=2025-01-01T00:00:00Z").empty());
+  CHECK(long_range("start=2024-01-01&end=2025-01-01")[0].message
+        == "the range may have up to 366 days");
+  CHECK(long_range("start=2024-01-02&end=2024-01-01")[0].message == "end must not be before start");
+  CHECK(long_range("start=2024-01-02&end=2024-01-02T00:00:00Z")[0].message
+        == "end must not be before start");
+}
+
 TEST_CASE("questions: a number that no 64 bits hold is no number of rows") {
   question_defaults defaults{"UTC", 366};
   const auto& summary = *find_question("/stats/summary");

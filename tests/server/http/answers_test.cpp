@@ -135,3 +135,31 @@ TEST_CASE(
   written refused{upgrade, {}, {.body = "{}"}};
   CHECK(refused.connection->closes);
 }
+
+TEST_CASE("answers: what was counted has a tag, and who has the same already gets no body") {
+  auto answer_for = [](const std::string& known, std::string body) {
+    exchange about{.media_type = "text/csv", .known_tags = known};
+    return written{fake_request{}, about, answer_to_question(about, std::move(body))};
+  };
+  auto first = answer_for("", "a,b");
+  CHECK(first.head.starts_with("HTTP/1.1 200 OK\r\n"));
+  CHECK(first.has("Content-Type: text/csv"));
+  CHECK(first.has("ETag: \"1eb7c54d52831bbfe8942af0b1c56b74\""));
+  CHECK(first.has("Cache-Control: no-cache"));
+  CHECK(first.has("Vary: Accept"));
+  for (const auto* known : {"\"1eb7c54d52831bbfe8942af0b1c56b74\"",
+                            "\"x\", W/\"1eb7c54d52831bbfe8942af0b1c56b74\"", "*"}) {
+    auto same = answer_for(known, "a,b");
+    CHECK(same.head.starts_with("HTTP/1.1 304 Not Modified\r\n"));
+    CHECK(same.has("ETag: \"1eb7c54d52831bbfe8942af0b1c56b74\""));
+    CHECK(same.has("Content-Length: 3"));
+    CHECK(same.body.empty());
+    auto other = answer_for(known == std::string{"*"} ? "" : known, "a,c");
+    CHECK(other.head.starts_with("HTTP/1.1 200 OK\r\n"));
+    CHECK(other.body == "a,c");
+  }
+  exchange about{.known_tags = "*"};
+  auto health = answer_to_question(about, "{}");
+  CHECK(health.status == 200);
+  CHECK(health.tag.empty());
+}

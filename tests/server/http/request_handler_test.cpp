@@ -232,3 +232,36 @@ TEST_CASE("request handler: a token that is needed comes before the body is read
   request.authorization = "Bearer S3cret";
   CHECK(at.status(request) == 400);
 }
+
+TEST_CASE("request handler: a list comes as the client likes it, and format goes before Accept") {
+  handler_fixture at;
+  auto asked = [&](std::string_view path, std::string_view accept) {
+    request_fields request{.method = "GET", .target = path, .accept = accept};
+    request.if_none_match = "\"t\"";
+    auto decided = at.of(request);
+    REQUIRE(std::holds_alternative<reader_query>(decided.question));
+    const auto& query = std::get<statistics_query>(std::get<reader_query>(decided.question));
+    CHECK(at.about.known_tags == "\"t\"");
+    return std::pair{query.parameters.text("format").value_or("none"),
+                     std::string{at.about.media_type}};
+  };
+  using both = std::pair<std::string, std::string>;
+  const both json{"json", "application/json"};
+  const both csv{"csv", "text/csv; charset=utf-8; header=present"};
+  const both ndjson{"ndjson", "application/x-ndjson"};
+  const std::string list = "/api/v1/stats/daily?start=2026-01-01&end=2026-01-02";
+  CHECK(asked(list, "") == json);
+  CHECK(asked(list, "*/*") == json);
+  CHECK(asked(list, "text/html,application/xhtml+xml,*/*;q=0.8") == json);
+  CHECK(asked(list, "text/csv") == csv);
+  CHECK(asked(list, "Text/CSV; charset=utf-8; q=0.9, application/json;q=0.8") == csv);
+  CHECK(asked(list, "text/csv;q=0.8, application/json") == json);
+  CHECK(asked(list, "text/*;q=0.5, application/json;q=0.4") == csv);
+  CHECK(asked(list, "application/x-ndjson") == ndjson);
+  CHECK(asked(list, "application/ndjson, text/csv;q=0") == ndjson);
+  CHECK(asked(list, "image/png") == json);
+  CHECK(asked(list, "text/csv;q=,,;;q=2;q") == json);
+  CHECK(asked(list + "&format=ndjson", "text/csv") == ndjson);
+  // What is no list is JSON.
+  CHECK(asked("/api/v1/stats/summary", "text/csv") == both{"none", "application/json"});
+}

@@ -92,6 +92,7 @@ TEST_CASE("cubes: what they add up to is what a walk over the events says, merge
         query.feature = random.below(4) ? "feature" + std::to_string(random.below(3)) : "";
       if (random.below(3) == 0) // then whole days are read without their groups
         query.wanted.users_by_kind = query.wanted.users_by_feature = false;
+      query.own = random.below(4) == 0;
       auto expected = reference_tally(events, query);
       CHECK(tally_of(cubes, query) == expected);
       CHECK(tally_of(apart, query) == expected);
@@ -174,6 +175,19 @@ std::string sealed_again(const std::string& body) {
 }
 
 } // namespace
+
+TEST_CASE("cubes: one of version 1 is read, and one of a later version is not") {
+  random_events random{9, {.first_day = 20'000, .days = 1}};
+  auto body = write_cube(cubes_of(random.some(50)).front());
+  REQUIRE(body[0] == 2);
+  auto written_by = [&](int version) {
+    body[0] = static_cast<char>(version);
+    return sealed_again(body);
+  };
+  CHECK(read_cube(written_by(1)).day_sums == read_cube(written_by(2)).day_sums);
+  CHECK_THROWS_AS(read_cube(written_by(3)), damaged_cube);
+  CHECK_THROWS_AS(read_cube(written_by(0)), damaged_cube);
+}
 
 TEST_CASE("cubes: bytes that make no sense are refused or read, whatever their checksums say") {
   random_events random{4, {.first_day = 20'000, .days = 1}};

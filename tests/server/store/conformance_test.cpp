@@ -113,6 +113,14 @@ void each_store(Case test) {
   }
 }
 
+template <class Question>
+query_answer answered(const reader_port_ptr& reader, const Question& question) {
+  auto answer = ask(reader, question);
+  INFO(answer.detail);
+  REQUIRE(answer.error == error_code::none);
+  return answer;
+}
+
 event random_event(std::mt19937& random) {
   auto e = make_event(static_cast<uint32_t>(random() % 4000), "f" + std::to_string(random() % 3),
                       1'767'323'045'000'000 + static_cast<int64_t>(random()) % 1'000'000'000'000);
@@ -254,12 +262,7 @@ TEST_CASE("sums of durations never overflow: the counts go on, summary and verif
     };
     auto reader = db.reader();
     REQUIRE(reader->open().why() == "");
-    auto asked = [&](const auto& question) {
-      auto answer = ask(reader, question);
-      INFO(answer.detail);
-      REQUIRE(answer.error == error_code::none);
-      return json::parse(answer.body);
-    };
+    auto asked = [&](const auto& question) { return json::parse(answered(reader, question).body); };
     auto mean_ms = [&](const std::string& feature) {
       return asked(summary("include=latency&feature=" + feature))["latency"]["avgMs"].get<double>();
     };
@@ -363,15 +366,11 @@ TEST_CASE("an answer is never stale, whatever was asked before") {
     auto reader = db.reader();
     REQUIRE(reader->open().why() == "");
     auto total = [&] {
-      auto answer = ask(reader, summary("include=latency"));
-      INFO(answer.detail);
-      REQUIRE(answer.error == error_code::none);
+      auto answer = answered(reader, summary("include=latency"));
       return json::parse(answer.body)["eventsTotal"].get<int>();
     };
     auto events = [&] {
-      auto answer = ask(reader, reader_query{recent_events_query{.limit = 10}});
-      INFO(answer.detail);
-      REQUIRE(answer.error == error_code::none);
+      auto answer = answered(reader, reader_query{recent_events_query{.limit = 10}});
       return json::parse(answer.body)["events"].size();
     };
     CHECK(total() == 1);
@@ -402,10 +401,8 @@ TEST_CASE("a question that takes too long is ended and told so") {
 TEST_CASE("both stores give the same answer to the same question about the same events") {
   std::vector<std::string> answers;
   for (int which : {0, 1}) {
-    std::unique_ptr<tested_database> db;
-    if (which == 0)
-      db = std::make_unique<sqlite_database>();
-    else
+    std::unique_ptr<tested_database> db = std::make_unique<sqlite_database>();
+    if (which == 1)
       db = std::make_unique<postgres_database>();
     auto store = db->store();
     REQUIRE(store->open().why() == "");
@@ -416,17 +413,26 @@ TEST_CASE("both stores give the same answer to the same question about the same 
     REQUIRE(reader->open().why() == "");
     auto day = static_cast<int32_t>(1'767'323'045'000'000 / 86'400'000'000);
     std::string all;
-    for (const char* zone : {"UTC", "Asia/Kathmandu"})
-      for (std::string feature : {"", "&feature=f1", "&feature=none"})
-        for (std::string path : {"/stats/daily", "/stats/daily/features", "/stats/summary"}) {
-          auto range = "start=" + format_date(day - 2) + "&end=" + format_date(day + 2);
-          auto more = path == "/stats/summary" ? "&include=all&top=3" : "";
-          auto answer =
-            ask(reader, endpoint_question(path, range + "&timezone=" + zone + feature + more));
-          INFO(answer.detail);
-          REQUIRE(answer.error == error_code::none);
-          all += answer.body + "\n";
-        }
+    const auto range = "start=" + format_date(day - 2) + "&end=" + format_date(day + 2);
+    auto add = [&](std::string_view path, const std::string& more) {
+      all += answered(reader, endpoint_question(path, range + more)).body + "\n";
+    };
+    for (std::string zone : {"&timezone=UTC", "&timezone=Asia/Kathmandu"}) {
+      for (std::string feature : {"", "&feature=f1", "&feature=none"}) {
+        add("/stats/daily", zone + feature);
+        add("/stats/daily/features", zone + feature);
+        add("/stats/summary", zone + feature + "&include=all&top=3");
+        for (std::string bucket : {"day", "week", "month"})
+          add("/stats/latency", zone + feature + "&bucket=" + bucket);
+      }
+      for (std::string by : {"none", "feature", "route", "status", "class", "instance"})
+        add("/stats/series", zone + "&top=2&compare=previous&interval=hour&by=" + by);
+      add("/stats/series", zone + "&by=user_kind&feature=f1&feature=f2");
+      add("/stats/series", zone + "&by=method&feature=f1&metrics=events,min,p50,p999");
+      add("/stats/daily/dau", zone);
+      for (std::string route : {"", "&route=/r1", "&top=2"})
+        add("/stats/daily/http", zone + route);
+    }
     answers.push_back(all);
   }
   CHECK(answers[0].size() > 5000);
@@ -498,8 +504,7 @@ TEST_CASE("SQLite: a question, a check and a copy end when they are told to, and
   ends_at_once(summary("include=latency"));
   ends_at_once(verification);
   ends_at_once(backup);
-  auto whole = ask(reader, backup);
-  CHECK(whole.error == error_code::none);
+  auto whole = answered(reader, backup);
   REQUIRE(whole.file);
   CHECK(::lseek(whole.file->get(), 0, SEEK_END) > 100'000);
   // Put in place by whatever means it is another database: it lacks what came after it.

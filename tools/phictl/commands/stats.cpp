@@ -43,15 +43,37 @@ std::string url_escape(const std::string& text) {
 
 /// The parameters by name. What was given is sent, also an empty text: the service says what is
 /// wrong with it.
-using given_parameters = std::map<std::string, std::optional<std::string>, std::less<>>;
+struct given_parameters {
+  std::map<std::string, std::optional<std::string>, std::less<>> once;
+  std::map<std::string, std::vector<std::string>, std::less<>> repeated;
+  std::string when; ///< today, yesterday; empty: not given
+  std::string last; ///< 7d, 24h; empty: not given
+
+  bool has(std::string_view name) const {
+    auto single = once.find(name);
+    auto several = repeated.find(name);
+    return (single != once.end() && single->second)
+           || (several != repeated.end() && !several->second.empty());
+  }
+
+  std::string query_string() const {
+    std::string out;
+    auto add = [&](const std::string& name, const std::string& value) {
+      out += (out.empty() ? "" : "&") + name + "=" + url_escape(value);
+    };
+    for (const auto& [name, value] : once)
+      if (value)
+        add(name, *value);
+    for (const auto& [name, values] : repeated)
+      for (const auto& value : values)
+        add(name, value);
+    return out;
+  }
+};
 
 json ask_statistics(const command_context& context, std::string_view path,
-                    const given_parameters& given) {
-  std::string query;
-  for (const auto& [name, value] : given)
-    if (value)
-      query += (query.empty() ? "" : "&") + name + "=" + url_escape(*value);
-  return ask(context, admin_wire::method_ask, {{"path", path}, {"query", query}}, 30s);
+                    const std::string& query_string) {
+  return ask(context, admin_wire::method_ask, {{"path", path}, {"query", query_string}}, 30s);
 }
 
 /// "-" for what is not known.
@@ -68,7 +90,7 @@ void print_bars(table rows, const std::vector<uint64_t>& counts) {
     rows[i + 1].push_back(
       paint(colour::green, bar_of(static_cast<double>(counts[i]) / static_cast<double>(most), 30)));
   rows[0].push_back("");
-  print_table(rows);
+  print_table(rows, alignment::numbers_right);
 }
 
 void print_daily(const json& answer) {
@@ -115,17 +137,7 @@ void print_latency(const json& latency) {
         {head, shown{show_json(latency[name])} + "  "
                  + paint(colour::green, bar_of(latency[name].get<double>() / most, 30))});
   print() << group_digits(latency.value("sampleCount", uint64_t{0})) << " timed events\n";
-  print_table(rows);
-}
-
-void stats_latency(const command_context& context, given_parameters given) {
-  given["include"] = "latency";
-  auto answer = ask_statistics(context, "/stats/summary", given);
-  auto latency = answer.value("latency", json::object());
-  if (context.json)
-    print_json(latency, 2);
-  else
-    print_latency(latency);
+  print_table(rows, alignment::numbers_right);
 }
 
 /// A part of the summary that was included, if it was: the most frequent first.
@@ -186,24 +198,170 @@ void print_summary(const json& answer) {
   print_included(answer);
 }
 
+/// "ERROR RATE" of "errorRate".
+std::string head_of(const std::string& field) {
+  std::string out;
+  for (char c : field) {
+    if (std::isupper(static_cast<unsigned char>(c)))
+      out += ' ';
+    out += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  }
+  return out;
+}
+
+std::string fixed(double number) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.2f", number);
+  return text;
+}
+
+std::string cell_of(const std::string& field, const json& value) {
+  if (value.is_number_float())
+    return field.ends_with("Rate") ? fixed(value.get<double>() * 100) + " %"
+                                   : fixed(value.get<double>());
+  if (value.is_number_unsigned())
+    return group_digits(value.get<uint64_t>());
+  return text_or_dash(value);
+}
+
+void add_cells(std::vector<shown>& to, const json& row) {
+  for (const auto& [field, value] : row.items())
+    to.push_back(cell_of(field, value));
+}
+
+/// Rows that all have the same fields.
+table table_of(const json& list) {
+  table rows{{}};
+  for (const auto& row : list) {
+    if (rows.size() == 1)
+      for (const auto& [field, value] : row.items())
+        rows[0].push_back(head_of(field));
+    add_cells(rows.emplace_back(), row);
+  }
+  return rows;
+}
+
+void print_rows(const json& list) {
+  if (list.empty())
+    print() << "nothing was counted\n";
+  else
+    print_table(table_of(list), alignment::numbers_right);
+}
+
+void print_list(const json& answer) {
+  print_rows(answer["rows"]);
+}
+
+void print_http(const json& answer) {
+  print_rows(answer["totals"]);
+  if (answer["routes"].empty())
+    return;
+  print() << "\n";
+  print_rows(answer["routes"]);
+}
+
+void print_range(const json& answer) {
+  auto rows = table_of(answer["rows"]);
+  if (rows.size() > 1) {
+    std::vector<shown> total{"total"};
+    if (answer.contains("keys"))
+      total.emplace_back("");
+    add_cells(total, answer["totals"]);
+    rows.push_back(std::move(total));
+  }
+  print_table(rows, alignment::numbers_right);
+  if (!answer.contains("keys") || answer["keys"].empty())
+    return;
+  print() << "\n";
+  print_rows(answer["keys"]);
+}
+
+void print_series(const json& answer) {
+  print_range(answer);
+  if (!answer.contains("compare"))
+    return;
+  const auto& compared = answer["compare"];
+  print() << "\n"
+          << text_or_dash(compared["start"]) << " to " << text_or_dash(compared["end"]) << ":\n";
+  print_range(compared);
+}
+
+/// The keys with a bar for their events.
+void print_keys(const json& answer) {
+  const auto& keys = answer["keys"];
+  if (keys.empty())
+    return print_rows(keys);
+  std::vector<uint64_t> counts;
+  for (const auto& row : keys)
+    counts.push_back(row.value("events", uint64_t{0}));
+  print_bars(table_of(keys), counts);
+}
+
 /// How the answers of a command are shown on a terminal.
 using answer_printer = void (*)(const json& answer);
 
 answer_printer printer_of(std::string_view command) {
   static const std::map<std::string_view, answer_printer> printers{
-    {"daily", print_daily}, {"features", print_features}, {"summary", print_summary}};
+    {"daily", print_daily},   {"features", print_features}, {"dau", print_list},
+    {"http", print_http},     {"latency", print_list},      {"summary", print_summary},
+    {"series", print_series}, {"routes", print_keys},       {"errors", print_keys}};
   auto found = printers.find(command);
   return found == printers.end() ? [](const json& answer) { print_json(answer, 2); }
                                  : found->second;
 }
 
-void run_stats(const command_context& context, const endpoint& asked,
-               const given_parameters& given) {
-  auto answer = ask_statistics(context, asked.path, given);
+/// `7d`: the last seven days, with today. `24h`: up to now.
+void set_last(given_parameters& given, const std::string& last) {
+  const auto unit = last.empty() ? '\0' : last.back();
+  const auto number = last.substr(0, last.empty() ? 0 : last.size() - 1);
+  const bool whole =
+    !number.empty() && number.size() < 6 && number.find_first_not_of("0123456789") == number.npos;
+  const auto count = whole ? std::stol(number) : 0;
+  if (count < 1 || (unit != 'd' && unit != 'w' && unit != 'h'))
+    throw failure{exit_status::usage, "--last: expected days, weeks or hours, such as 7d, 4w, 24h"};
+  given.once["start"] = unit == 'h' ? "-" + number + "h"
+                                    : "-" + std::to_string(count * (unit == 'w' ? 7 : 1) - 1) + "d";
+  given.once["end"] = unit == 'h' ? "now" : "today";
+}
+
+/// From `today`, `--last` and the like to the parameters of the question.
+void set_range(given_parameters& given, bool needed) {
+  const bool in_words = !given.when.empty() || !given.last.empty();
+  if (in_words && (given.has("start") || given.has("end")))
+    throw failure{exit_status::usage, "--start and --end say which days; today, yesterday and "
+                                      "--last do so as well"};
+  if (!given.when.empty() && !given.last.empty())
+    throw failure{exit_status::usage, "either today or yesterday, or --last"};
+  if (!given.last.empty())
+    set_last(given, given.last);
+  else if (!given.when.empty())
+    given.once["start"] = given.once["end"] = given.when;
+  else if (needed && !(given.has("start") && given.has("end")))
+    throw failure{exit_status::usage, "which days? --start and --end, --last 7d, today, or "
+                                      "yesterday"};
+}
+
+bool needs_range(const endpoint& asked) {
+  return std::any_of(asked.parameters.begin(), asked.parameters.end(),
+                     [](const auto& row) { return row.required; });
+}
+
+/// `more`: parameters that were not asked for otherwise, as a query string.
+void run_stats(const command_context& context, const endpoint& asked, std::string_view command,
+               given_parameters given, std::string_view more = {}) {
+  set_range(given, needs_range(asked));
+  auto query = given.query_string();
+  while (!more.empty()) {
+    auto pair = more.substr(0, more.find('&'));
+    more.remove_prefix(std::min(more.size(), pair.size() + 1));
+    if (!given.has(pair.substr(0, pair.find('='))))
+      query += "&" + std::string{pair};
+  }
+  auto answer = ask_statistics(context, asked.path, query);
   if (context.json)
     print_json(answer, 2);
   else
-    printer_of(asked.command)(answer);
+    printer_of(command)(answer);
 }
 
 const char* type_name(parameter_type type) {
@@ -212,6 +370,8 @@ const char* type_name(parameter_type type) {
     case parameter_type::time_zone: return "ZONE";
     case parameter_type::number: return "N";
     case parameter_type::words: return "WORD,...";
+    case parameter_type::choice: return "WORD";
+    case parameter_type::moment: return "TIME";
     case parameter_type::text: break;
   }
   return "TEXT";
@@ -220,24 +380,36 @@ const char* type_name(parameter_type type) {
 std::string help_of(const endpoint_parameter& row) {
   std::string out{row.help};
   if (!row.words.empty())
-    out += ": " + std::string{row.words} + " all";
+    out += ": " + std::string{row.words} + (row.type == parameter_type::words ? " all" : "");
   return row.most > 0 ? out + ", up to " + std::to_string(row.most) : out;
 }
 
 /// A command from its row in the table: an option for each parameter.
-CLI::App* add_endpoint_command(CLI::App& stats, const endpoint& asked, given_parameters& given) {
-  auto* command = stats.add_subcommand(std::string{asked.command}, std::string{asked.help});
-  bool needs_range = false;
+CLI::App* add_endpoint_command(CLI::App& stats, const endpoint& asked, std::string_view command,
+                               std::string_view help, given_parameters& given) {
+  auto* added = stats.add_subcommand(std::string{command}, std::string{help});
   for (const auto& row : asked.parameters) {
+    if (row.name == "format")
+      continue; // what is asked here is shown here, or --json
     std::string name{row.name};
-    command->add_option("--" + name, given[name], help_of(row))
-      ->type_name(type_name(row.type))
-      ->required(row.required);
-    needs_range |= row.required;
+    auto* option = row.repeatable
+                     ? added->add_option("--" + name, given.repeated[name], help_of(row))
+                         ->allow_extra_args(false)
+                     : added->add_option("--" + name, given.once[name], help_of(row));
+    option->type_name(type_name(row.type));
   }
-  command->footer("Example: phictl stats " + std::string{asked.command}
-                  + (needs_range ? " --start 2026-01-01 --end 2026-01-31" : ""));
-  return command;
+  added->add_option("--last", given.last, "The last days, weeks or hours: 7d, 4w, 24h")
+    ->type_name("TIME");
+  added->add_option("when", given.when, "today or yesterday")
+    ->check(CLI::IsMember({"today", "yesterday"}))
+    ->type_name("DAY");
+  added->footer("Example: phictl stats " + std::string{command} + " --last 7d");
+  return added;
+}
+
+const endpoint& endpoint_at(std::string_view path) {
+  return *std::find_if(endpoints.begin(), endpoints.end(),
+                       [&](const auto& row) { return row.path == path; });
 }
 
 } // namespace
@@ -245,22 +417,23 @@ CLI::App* add_endpoint_command(CLI::App& stats, const endpoint& asked, given_par
 void add_stats(CLI::App& app, command_context& context) {
   auto* stats = app.add_subcommand("stats", "Ask what was counted");
   stats->require_subcommand(1);
-  stats->footer("Example: phictl stats daily --start 2026-01-01 --end 2026-01-31");
+  stats->footer("Example: phictl stats daily --last 7d");
   for (const auto& endpoint : endpoints) {
     if (endpoint.command.empty())
       continue;
     auto given = std::make_shared<given_parameters>();
-    add_endpoint_command(*stats, endpoint, *given)->callback([&context, &endpoint, given] {
-      run_stats(context, endpoint, *given);
-    });
+    add_endpoint_command(*stats, endpoint, endpoint.command, endpoint.help, *given)
+      ->callback(
+        [&context, &endpoint, given] { run_stats(context, endpoint, endpoint.command, *given); });
   }
-  auto given = std::make_shared<given_parameters>();
-  auto* latency = stats->add_subcommand("latency", "How long the timed events took");
-  for (const auto& row : endpoint_table::daily_features)
-    latency->add_option("--" + std::string{row.name}, (*given)[std::string{row.name}], help_of(row))
-      ->type_name(type_name(row.type));
-  latency->footer("Example: phictl stats latency");
-  latency->callback([&context, given] { stats_latency(context, *given); });
+  for (const auto& shortcut : endpoint_shortcuts) {
+    auto given = std::make_shared<given_parameters>();
+    const auto& asked = endpoint_at(shortcut.path);
+    add_endpoint_command(*stats, asked, shortcut.command, shortcut.help, *given)
+      ->callback([&context, &asked, &shortcut, given] {
+        run_stats(context, asked, shortcut.command, *given, shortcut.parameters);
+      });
+  }
 }
 
 } // namespace phi::ctl
