@@ -35,6 +35,7 @@ struct exchange {
   std::string_view query_string;
   std::string request_id;
   std::string origin;                        ///< allowed by CORS; empty: none
+  std::string asked_attributes;              ///< ", ce-..." that a page asks for; empty: none
   std::string webhook_origin;                ///< of a sender that asks whether it may; empty: none
   std::string allowed_methods;               ///< of a path that does not know this one
   std::vector<api::problem_detail> rejected; ///< invalid events beside valid ones
@@ -47,6 +48,9 @@ struct exchange {
   bool asks_options = false;
   bool origin_by_name = false; ///< and not by "*"
   bool atomic = false;
+  /// Where a client on this machine has connected to on loopback, if its Host is a name that
+  /// strangers can have; else 0.
+  uint16_t loopback_port = 0;
 
   bool is_ingest() const { return route && route->serves->kind == endpoint_kind::ingest; }
 };
