@@ -177,7 +177,6 @@ TEST_CASE("an origin that no browser sends is refused, with how it is written") 
 TEST_CASE("an origin with the port that browsers leave out is refused, and null is warned of") {
   for (auto [origin, port] :
        {std::pair{"https://a.example:443", "443"}, {"http://a.example:80", "80"}}) {
-    CAPTURE(origin);
     CHECK(has(load_problems("[cors]\nallowed_origins = [\"" + std::string{origin} + "\"]\n"),
               "cors.allowed_origins = \"" + std::string{origin}
                 + "\" names the port that browsers leave out; write it without :" + port));
