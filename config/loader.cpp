@@ -356,8 +356,17 @@ bool is_loopback(const std::string& host) {
   return host == "localhost" || is_loopback_address(host);
 }
 
+/// The port that a browser leaves out of an origin, if the text has it.
+std::string_view port_too_many(std::string_view origin) {
+  for (auto [scheme, port] :
+       {std::pair<std::string_view, std::string_view>{"https://", ":443"}, {"http://", ":80"}})
+    if (origin.starts_with(scheme) && origin.ends_with(port))
+      return port;
+  return {};
+}
+
 /// Whether a browser would send it so (RFC 6454, section 6.2): a scheme, a host, and a port where
-/// it is not the scheme's own; no path, not even "/".
+/// it is not the scheme's own (see `port_too_many`); no path, not even "/".
 bool is_origin(std::string_view text) {
   auto colon = text.find("://");
   if (text == "*" || text == "null")
@@ -376,6 +385,15 @@ int64_t sum_of_shares(config loaded) {
     if (key.path.ends_with("_budget_percent"))
       sum += *std::get<int64_t*>(key.in(loaded));
   return sum;
+}
+
+/// "null" is allowed for pages from files; it lets in more than it seems to.
+void warn_of_null(loaded_config& loaded) {
+  const auto& allowed = loaded.values.cors.allowed_origins;
+  if (std::find(allowed.begin(), allowed.end(), "null") != allowed.end())
+    loaded.warnings.push_back(
+      "cors.allowed_origins has \"null\", which any page can be in a frame without an origin: it "
+      "is treated as \"*\" is, without a browser's credentials");
 }
 
 /// Whether a token was made with phictl: from then on nobody gets in without one.
@@ -421,10 +439,14 @@ std::vector<config_problem> check_config(const config& c) {
   require(c.server.request_timeout_ms > c.stats.busy_timeout_ms,
           "server.request_timeout_ms must be more than stats.busy_timeout_ms,"
           " or requests give up before the store does");
-  for (const auto& origin : c.cors.allowed_origins)
+  for (const auto& origin : c.cors.allowed_origins) {
+    auto port = port_too_many(origin);
+    require(port.empty(), "cors.allowed_origins = \"" + origin + "\" names the port that browsers "
+                            + "leave out; write it without " + std::string{port});
     require(is_origin(origin), "cors.allowed_origins = \"" + origin
                                  + "\" is no origin as browsers send it: a scheme and a host in "
                                    "small letters, and nothing behind, as in https://app.example");
+  }
   const auto& s = c.shutdown;
   if (c.resolved.storage == storage_kind::postgres) {
     require(!c.stats.postgres_url.empty(),
@@ -455,6 +477,7 @@ loaded_config load_config(const std::string& file, const environment& env) {
   if (out.ok()) {
     out.problems = check_config(out.values);
     name_origins(out);
+    warn_of_null(out);
   }
   return out;
 }

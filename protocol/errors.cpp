@@ -32,7 +32,7 @@ constexpr std::array table{
   error_facts{not_found, "not_found", 404, "There is nothing at this path"},
   error_facts{method_not_allowed, "method_not_allowed", 405, "The method is not allowed here"},
   error_facts{unauthorized, "unauthorized", 401, "A valid bearer token is needed"},
-  error_facts{forbidden, "forbidden", 403, "The token does not allow this"},
+  error_facts{forbidden, "forbidden", 403, "This is not allowed"},
   error_facts{nothing_valid, "nothing_valid", 400, "No event of the request is valid"},
   error_facts{atomic_refused, "atomic_refused", 400, "One event is not valid, so none was stored"},
   error_facts{not_an_object, "not_an_object", 0, "An event must be a JSON object"},

@@ -56,8 +56,11 @@ struct cloud_event_reader::found {
   /// Whether the data say themselves what stands under this name in `extra`, or all that does.
   bool names(std::string_view name) const {
     dom::object members;
-    return data && data->get(members) == simdjson::SUCCESS
-           && (!members.at_key(name).error() || !members.at_key("extra").error());
+    if (!data || data->get(members) != simdjson::SUCCESS)
+      return false;
+    dom::element extra;
+    return !members.at_key(name).error()
+           || (!members.at_key("extra").get(extra) && !extra.is_null());
   }
 };
 
@@ -86,7 +89,8 @@ bool cloud_event_reader::read(const std::vector<cloud_attribute>& attributes,
   if (!text.empty())
     event.text = text;
   for (const auto& [name, value] : attributes)
-    if (find_attribute(name) < attribute_names.size() && !take_context(event, name, value))
+    if (find_attribute(name) < attribute_names.size() ? !take_context(event, name, value)
+                                                      : !check_name(name))
       return false;
   return build(event);
 }
@@ -107,6 +111,8 @@ bool cloud_event_reader::take(found& so_far, std::string_view name, dom::element
     return to_.refuse(error_code::wrong_type, from, "expected a text");
   if (!base64)
     return take_context(so_far, name, text);
+  if (so_far.base64)
+    return to_.refuse(error_code::duplicate_field, from, "the member is given twice");
   so_far.base64 = text;
   return true;
 }
@@ -122,12 +128,17 @@ bool cloud_event_reader::take_context(found& so_far, std::string_view name, std:
   return true;
 }
 
+bool cloud_event_reader::check_name(std::string_view name) {
+  return is_attribute_name(name)
+         || to_.refuse(error_code::unknown_field, at(name),
+                       "the names of a CloudEvent's attributes have small letters and digits; what "
+                       "is your own goes into data");
+}
+
 bool cloud_event_reader::check_extension(std::string_view name, dom::element value) {
+  if (!check_name(name))
+    return false;
   auto from = at(name);
-  if (!is_attribute_name(name))
-    return to_.refuse(error_code::unknown_field, from,
-                      "the names of a CloudEvent's attributes have small letters and digits; what "
-                      "is your own goes into data");
   if (!value.is_string() && !value.is_bool() && !value.is_int64())
     return to_.refuse(
       error_code::wrong_type, from,
@@ -138,13 +149,9 @@ bool cloud_event_reader::check_extension(std::string_view name, dom::element val
 
 bool cloud_event_reader::build(const found& event) {
   extra_.clear();
-  if (!take_required(event) || !take_data(event) || !take_type(event))
+  if (!take_required(event) || !take_data(event) || !take_type(event)
+      || !keep_beside_data(event, subject))
     return false;
-  if (const auto& about = event.context[subject]; about && !event.names("subject")) {
-    if (has_nul(*about))
-      return refuse_nul(at("subject"));
-    add_extra("subject", as_json(*about));
-  }
   if (!extra_.empty() && !to_.take_extra("{" + extra_ + "}", place_of_value{"/", "data"}))
     return false;
   return to_.finish(at("type"));
@@ -207,10 +214,25 @@ bool cloud_event_reader::take_members(dom::object data) {
   return true;
 }
 
-/// What happened is the feature, or what was done with the feature that the data name.
+/// What happened is the feature, or what was done with the feature that the data name; where they
+/// name both, it is kept beside them.
 bool cloud_event_reader::take_type(const found& event) {
   auto named_by_type = to_.has(event_field::feature) ? event_field::action : event_field::feature;
-  return to_.has(named_by_type) || to_.take_text(named_by_type, *event.context[type], at("type"));
+  if (!to_.has(named_by_type))
+    return to_.take_text(named_by_type, *event.context[type], at("type"));
+  return keep_beside_data(event, type);
+}
+
+/// In `extra`, where nothing stands in its way.
+bool cloud_event_reader::keep_beside_data(const found& event, size_t which) {
+  const auto& text = event.context[which];
+  auto name = attribute_names[which];
+  if (!text || event.names(name))
+    return true;
+  if (has_nul(*text))
+    return refuse_nul(at(name));
+  add_extra(name, as_json(*text));
+  return true;
 }
 
 bool cloud_event_reader::add_extra(dom::key_value_pair member) {

@@ -3,8 +3,8 @@
 /// way the event comes, `time` is the time. `data` is the rest: members that are called as fields
 /// of ours are these fields, all others are kept in `extra`; with an `extra` of its own it speaks
 /// our vocabulary, and what is unknown is refused. `type` is the feature; where `data` names one,
-/// it is the action. `subject` is kept in `extra`, unless data say what is there. Extension
-/// attributes are checked, and not kept.
+/// it is the action; where they name both, it is kept in `extra`. So is `subject`, each unless data
+/// say what is there. Extension attributes are checked, and not kept.
 
 #include "server/api/event_builder.hpp"
 
@@ -42,12 +42,14 @@ private:
 
   bool take(found& so_far, std::string_view name, simdjson::dom::element value);
   bool take_context(found& so_far, std::string_view name, std::string_view text);
+  bool check_name(std::string_view name);
   bool check_extension(std::string_view name, simdjson::dom::element value);
   bool build(const found& event);
   bool take_required(const found& event);
   bool take_data(const found& event);
   bool take_members(simdjson::dom::object data);
   bool take_type(const found& event);
+  bool keep_beside_data(const found& event, size_t which);
   place_of_value at(std::string_view name) const { return {before_, name}; }
   bool refuse_nul(const place_of_value& from);
   bool add_extra(simdjson::dom::key_value_pair member);

@@ -46,6 +46,8 @@ public:
   read_events cloud(const std::vector<cloud_attribute>& attributes, cloud_data data,
                     std::string_view body, int64_t now_us) {
     begin(now_us, kind::cloud);
+    if (data == cloud_data::json)
+      body = without_byte_order_mark(body);
     bool json = data == cloud_data::json && !is_blank(body);
     dom::element root;
     if (json)

@@ -31,6 +31,7 @@ public:
                    const nlohmann::json::exception& why) override {
     auto end = std::min(read, text_.size());
     std::string_view says = why.what();
+    says = says.substr(0, says.find("; last read: '")); // what follows is the sender's
     if (says.find("unexpected end of input") != says.npos)
       at = text_.size();
     else if (last.size() <= end

@@ -1,9 +1,14 @@
 #include "server/http/access.hpp"
 
+#include "protocol/platform/addresses.hpp"
+#include "protocol/text/closest.hpp"
 #include "protocol/text/rfc3339.hpp"
 #include "server/api/question_reader.hpp"
 #include "server/platform/digest.hpp"
 
+#include <algorithm>
+#include <array>
+#include <charconv>
 #include <optional>
 #include <strings.h>
 
@@ -21,6 +26,18 @@ std::optional<std::string_view> bearer_token(std::string_view authorization) {
   if (token == authorization.npos)
     return std::nullopt;
   return authorization.substr(token);
+}
+
+/// Domains that nobody can register (RFC 6761, 6762 and 8375, and what networks at home use).
+constexpr std::array<std::string_view, 8> local_domains{
+  ".localhost", ".local", ".test", ".example", ".invalid", ".internal", ".home.arpa", ".lan"};
+
+/// That a Host field names; else 0: it may be of HTTP, or of HTTPS before us.
+uint16_t port_of(std::string_view host) {
+  uint16_t port = 0;
+  if (auto colon = host.rfind(':'); colon != host.npos)
+    std::from_chars(host.data() + colon + 1, host.data() + host.size(), port);
+  return port;
 }
 
 } // namespace
@@ -73,14 +90,38 @@ std::string authorization_of_query(std::string_view query_string) {
   return {};
 }
 
+bool brings_token(std::string_view authorization) {
+  return bearer_token(authorization).has_value();
+}
+
+bool is_name_of_strangers(std::string_view host, const config& settings) {
+  auto name = in_small_letters(host.substr(0, host.find(':')));
+  if (name.ends_with('.'))
+    name.pop_back();
+  if (name.find('.') == name.npos || name.front() == '[' || name == settings.server.host
+      || !bytes_of_address(name).empty())
+    return false;
+  return std::none_of(local_domains.begin(), local_domains.end(),
+                      [&](std::string_view domain) { return name.ends_with(domain); });
+}
+
+error_code admit_host(std::string_view host, uint16_t loopback_port, const config& settings,
+                      const api::token_store& tokens) {
+  bool needs_token = !settings.auth.token.empty() || tokens.needed();
+  if (needs_token || settings.auth.allow_anonymous || !settings.server.trusted_proxies.empty()
+      || loopback_port == 0 || !is_name_of_strangers(host, settings))
+    return error_code::none;
+  return port_of(host) == loopback_port ? error_code::forbidden : error_code::none;
+}
+
 origin_grant grant_to_origin(std::string_view origin, const config& settings) {
   auto out = origin_grant::no;
   if (origin.empty())
     return out;
   for (const auto& allowed : settings.cors.allowed_origins) {
-    if (allowed == origin)
+    if (allowed == origin && origin != "null")
       return origin_grant::by_name;
-    if (allowed == "*")
+    if (allowed == "*" || allowed == origin)
       out = origin_grant::to_all;
   }
   return out;

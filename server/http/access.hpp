@@ -28,9 +28,23 @@ bool is_administrator(std::string_view authorization, const config& settings,
 /// webhooks. Only to send events with: what stands in an address is seen by many. Empty: no token.
 std::string authorization_of_query(std::string_view query_string);
 
+/// Whether an Authorization header brings a token, right or wrong; another scheme is none of ours.
+bool brings_token(std::string_view authorization);
+
+/// Whether a Host field holds a name that anybody may have in the public DNS. Not one: an address,
+/// a name without a dot or of a domain that is kept for local use, and server.host.
+bool is_name_of_strangers(std::string_view host, const config& settings);
+
+/// Whether a request may be a page's that has given its own name our address (DNS rebinding), for
+/// `none` or `forbidden`. `loopback_port`: as of `exchange`. Such a page has to name our port,
+/// which a proxy on this machine has not in front of it; whoever lets everybody in, or says which
+/// proxies there are, is taken at their word.
+error_code admit_host(std::string_view host, uint16_t loopback_port, const config& settings,
+                      const api::token_store& tokens);
+
 enum class origin_grant : uint8_t {
   no,
-  to_all, ///< by "*"
+  to_all, ///< by "*", or by "null", which is every page without an origin of its own
   by_name,
 };
 

@@ -7,6 +7,9 @@
 
 #include <restinio/all.hpp>
 
+#include <algorithm>
+#include <cctype>
+#include <charconv>
 #include <cmath>
 
 namespace phi::http {
@@ -24,7 +27,47 @@ double ms_since(time_point began) {
   return std::round(std::chrono::duration<double, std::micro>(clock::now() - began).count()) / 1000;
 }
 
+struct read_character {
+  char is;
+  size_t end; ///< where the next begins
+};
+
+int digit_of(char c) {
+  int value = 0;
+  return std::from_chars(&c, &c + 1, value, 16).ec == std::errc{} ? value : -1;
+}
+
+/// The character at a place, also one that was escaped, and escaped again.
+read_character character_at(std::string_view text, size_t at) {
+  read_character out{text[at], at + 1};
+  while (out.is == '%' && out.end + 2 <= text.size() && digit_of(text[out.end]) >= 0
+         && digit_of(text[out.end + 1]) >= 0) {
+    out.is = static_cast<char>(digit_of(text[out.end]) * 16 + digit_of(text[out.end + 1]));
+    out.end += 2;
+  }
+  return out;
+}
+
+bool names_token_at(std::string_view text, size_t at) {
+  for (char expected : std::string_view{"access_token"}) {
+    if (at >= text.size())
+      return false;
+    auto read = character_at(text, at);
+    if (std::tolower(static_cast<unsigned char>(read.is)) != expected)
+      return false;
+    at = read.end;
+  }
+  return true;
+}
+
 } // namespace
+
+std::string path_to_tell(std::string_view path) {
+  for (size_t at = 0; at < std::min(path.size(), longest_path); ++at)
+    if (names_token_at(path, at))
+      return std::string{path.substr(0, at)} + "...";
+  return std::string{path.substr(0, longest_path)};
+}
 
 bool wants_requests(const config& settings) {
   return log_wants(level_of(settings));
@@ -34,7 +77,7 @@ void log_request(const config& settings, std::string_view method, const exchange
                  int status, size_t bytes, const std::string& client) {
   log(level_of(settings), "http", "answers a request",
       {{"method", method},
-       {"path", answered.path.substr(0, longest_path)},
+       {"path", path_to_tell(answered.path)},
        {"status", status},
        {"ms", ms_since(answered.began)},
        {"bytes", bytes},

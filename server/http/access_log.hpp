@@ -18,6 +18,10 @@ bool wants_requests(const config& settings);
 void log_request(const config& settings, std::string_view method, const exchange& answered,
                  int status, size_t bytes, const std::string& client);
 
+/// A path as it may be told: cut, and without what stands behind `access_token` there, in whatever
+/// case and however escaped, for an address that somebody has put together wrongly.
+std::string path_to_tell(std::string_view path);
+
 /// The address that a connection comes from; "gone" once nobody knows it any more.
 std::string peer_of(const connection_link& link);
 

@@ -23,7 +23,8 @@ void each_cors_field(const exchange& to, Add add) {
   add("Access-Control-Allow-Methods", "GET, POST");
   add("Access-Control-Allow-Headers",
       "Authorization, Content-Type, Content-Encoding, X-Request-Id, ce-specversion, ce-id, "
-      "ce-source, ce-type, ce-time, ce-subject");
+      "ce-source, ce-type, ce-time, ce-subject"
+        + to.asked_attributes);
   add("Access-Control-Max-Age", "600");
 }
 
@@ -103,7 +104,8 @@ std::string answer_text(const exchange& to, const answer& reply) {
   each_field(to, reply, [&](const char* name, const std::string& value) {
     out.append(name).append(": ").append(value).append("\r\n");
   });
-  return out + "Content-Length: " + std::to_string(reply.body.size()) + "\r\n\r\n" + reply.body;
+  out += "Content-Length: " + std::to_string(reply.body.size()) + "\r\n\r\n";
+  return to.head ? out : out + reply.body;
 }
 
 } // namespace phi::http

@@ -21,23 +21,38 @@ request_framing::verdict connection_link::inspect(const char* data, size_t size)
     since_ = last_moved_;
   if (before == request_framing::stage::between)
     request_began_ = last_moved_;
-  if (verdict.wants_continue && !refuses_early(verdict)) {
-    // No answer is under way while a request is being read, so this cannot interleave.
-    [[maybe_unused]] auto sent = send_now(socket.native_handle(), "HTTP/1.1 100 Continue\r\n\r\n");
+  if (!verdict.wants_continue)
+    return verdict;
+  if (verdict.behind_another) {
+    head_in_wait_ = std::move(verdict.head);
+    return verdict;
   }
+  verdict.error = refuses_early(verdict.head);
+  if (verdict.error != error_code::none)
+    verdict.pass = 0; // the head is the last there is of this connection for RESTinio
   return verdict;
 }
 
-bool connection_link::refuses_early(request_framing::verdict& verdict) {
-  if (!registry_.answer_early)
-    return false;
-  auto [why, text] = registry_.answer_early(verdict.head, *this);
-  if (why == error_code::none)
-    return false;
-  early_answer_ = std::move(text);
-  verdict.error = why;
-  verdict.pass = 0; // the head is the last there is of this connection for RESTinio
-  return true;
+/// What is wrong with a request whose client waits for our word; else it is told to go on.
+error_code connection_link::refuses_early(std::string_view head) {
+  if (registry_.answer_early) {
+    auto [why, text] = registry_.answer_early(head, *this);
+    early_answer_ = std::move(text);
+    if (why != error_code::none)
+      return why;
+  }
+  // No answer is under way while a request is being read, so this cannot interleave.
+  [[maybe_unused]] auto sent = send_now(socket.native_handle(), "HTTP/1.1 100 Continue\r\n\r\n");
+  return error_code::none;
+}
+
+/// RESTinio reads on: what came before is answered, and who waits behind it gets our word now.
+bool connection_link::lets_body_come() {
+  if (head_in_wait_.empty())
+    return true;
+  since_ = clock::now(); // the client's time begins with our word
+  refused_ = refuses_early(std::exchange(head_in_wait_, {}));
+  return refused_ == error_code::none;
 }
 
 void connection_link::refuse(std::function<void()> then) {

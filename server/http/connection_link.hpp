@@ -91,7 +91,8 @@ private:
   void read_into(asio_ns::mutable_buffer into, std::shared_ptr<Handler> handler);
   bool has_unread() const;
   request_framing::verdict inspect(const char* data, size_t size);
-  bool refuses_early(request_framing::verdict& verdict);
+  error_code refuses_early(std::string_view head);
+  bool lets_body_come();
   void refuse(std::function<void()> then);
 
   link_registry& registry_;
@@ -111,6 +112,7 @@ private:
   std::array<char, 4096> drop_{};
   std::string answer_;       ///< being written, by us and not by RESTinio
   std::string early_answer_; ///< to a request whose body needs not come
+  std::string head_in_wait_; ///< of one that waits for our word, behind one that is being answered
 };
 
 /// All links of one event loop; a service of its io_context, so that sockets find it.
@@ -246,7 +248,7 @@ void connection_link::async_read_some(const Buffer& buffer, Handler&& handler) {
 template <class Handler>
 void connection_link::read_into(asio_ns::mutable_buffer into, std::shared_ptr<Handler> handler) {
   auto eof = [handler] { (*handler)(asio_ns::error::make_error_code(asio_ns::error::eof), 0); };
-  if (refused_ != error_code::none)
+  if (refused_ != error_code::none || !lets_body_come())
     return refuse(eof);
   reading_ = true;
   socket.async_read_some(into, [this, self = shared_from_this(), into, handler,

@@ -4,6 +4,7 @@
 #include "protocol/fault_point.hpp"
 #include "protocol/text/rfc3339.hpp"
 #include "server/api/problem.hpp"
+#include "server/http/access.hpp"
 #include "server/http/access_log.hpp"
 #include "server/http/answers.hpp"
 #include "server/http/connection_link.hpp"
@@ -82,11 +83,11 @@ public:
     links_.shutdown(); // the connections go with the members below, and must not call back
   }
 
-  outcome start(owned_fd listener, bool inherited) override {
+  outcome start(std::vector<owned_fd> listeners, bool inherited) override {
     std::promise<outcome> opened;
     auto result = opened.get_future();
-    thread_ = std::thread([this, &opened, listener = std::move(listener), inherited]() mutable {
-      opened.set_value(open(std::move(listener), inherited));
+    thread_ = std::thread([this, &opened, listeners = std::move(listeners), inherited]() mutable {
+      opened.set_value(open(std::move(listeners), inherited));
       auto work = asio_ns::make_work_guard(io_);
       io_.run();
     });
@@ -129,7 +130,7 @@ public:
     out.in_flight = in_flight_.load(std::memory_order_relaxed);
     out.requests = requests_.load(std::memory_order_relaxed);
     out.refused = refused_.load(std::memory_order_relaxed);
-    const auto& accepts = listener_.counts();
+    auto accepts = listener_.counts();
     out.accepted = accepts.accepted - probes_;
     out.reset_before_accept = accepts.gone;
     out.failed_accepts = accepts.failed;
@@ -141,7 +142,7 @@ public:
   loop_life life() override {
     auto now = clock::now();
     auto since = [now](int64_t ticks) { return now - time_point{duration{ticks}}; };
-    const auto& accepts = listener_.counts();
+    auto accepts = listener_.counts();
     loop_life out{.accepts = accepts.open};
     if (int error = accepts.shortage; error != 0) {
       out.shortage = std::strerror(error);
@@ -174,10 +175,10 @@ public:
 private:
   // -- the listener ------------------------------------------------------------------------------
 
-  outcome open(owned_fd listener, bool inherited) {
+  outcome open(std::vector<owned_fd> listeners, bool inherited) {
     auto places = std::max<int64_t>(1, shared_->places / static_cast<int64_t>(shared_->loops));
     try {
-      listener_.open(std::move(listener), inherited, static_cast<size_t>(places),
+      listener_.open(std::move(listeners), inherited, static_cast<size_t>(places),
                      [this](request_handle_t request) { return take(std::move(request)); });
       return {};
     } catch (const std::exception& e) {
@@ -196,7 +197,10 @@ private:
     connections_.store(links_.open_count(), std::memory_order_relaxed);
     drain_.request_came();
     try {
-      execute(pending, handler_.decide(fields_of(pending.request), pending, drain_.begun()));
+      auto fields = fields_of(pending.request);
+      if (auto link = pending.link.lock())
+        pending.loopback_port = port_if_rebound(fields.host, *link);
+      execute(pending, handler_.decide(fields, pending, drain_.begun()));
     } catch (const std::exception& e) {
       log_error("http", "fails at a request", {{"id", pending.request_id}, {"cause", e.what()}});
       answer_later(pending, problem_answer(pending, error_code::internal));
@@ -316,18 +320,32 @@ private:
 
   /// The same for a request whose client waits before it sends the body.
   link_registry::early_answer early_refusal(std::string_view head, const connection_link& link) {
-    auto [fields, request_id] = read_head(head);
-    exchange asked{.began = link.request_began()};
+    auto [fields, request_id, forwarded_for] = read_head(head);
+    exchange asked{.wall_us = wall_clock_us(), .began = link.request_began()};
+    asked.loopback_port = port_if_rebound(fields.host, link);
     asked.request_id = exchange_table::acceptable(request_id) ? std::string{request_id}
                                                               : exchanges_.next_request_id();
     auto refused = handler_.refuse_early(fields, asked);
-    if (!refused)
-      return {};
+    if (!refused || refused->code == error_code::none)
+      return {}; // answered once its body is here
     requests_.fetch_add(1, std::memory_order_relaxed);
+    auto client = own_requests_.client(peer_of(link), forwarded_for);
     if (wants_requests(settings_))
-      log_request(settings_, fields.method, asked, refused->status, refused->body.size(),
-                  peer_of(link));
+      log_request(settings_, fields.method, asked, refused->status,
+                  asked.head ? 0 : refused->body.size(), client.empty() ? "gone" : client);
+    if (own_requests_.record(asked, refused->status, client))
+      end_turn_soon();
     return {refused->code, answer_text(asked, *refused)};
+  }
+
+  /// See exchange::loopback_port.
+  uint16_t port_if_rebound(std::string_view host, const connection_link& link) const {
+    if (!is_name_of_strangers(host, settings_))
+      return 0;
+    asio_ns::error_code gone;
+    auto peer = link.socket.remote_endpoint(gone).address();
+    auto here = link.socket.local_endpoint(gone);
+    return !gone && peer.is_loopback() ? here.port() : uint16_t{0};
   }
 
   // -- time -------------------------------------------------------------------------------------

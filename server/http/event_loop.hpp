@@ -13,13 +13,14 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace phi::http {
 
 /// What all loops of a server share. Read-only but for the flags.
 struct loop_shared {
-  config settings; ///< as they were at the start; each loop keeps its own that can change
-  size_t loops = 1;
+  config settings;    ///< as they were at the start; each loop keeps its own that can change
+  size_t loops = 1;   ///< each has its part of the places
   std::string salt;   ///< of the hashes of users and addresses
   int64_t places = 0; ///< for connections, of all loops
   route_table routes;
@@ -33,9 +34,9 @@ class event_loop {
 public:
   virtual ~event_loop() = default; ///< ends the thread; every connection still there is cut
 
-  /// Starts the thread, which accepts from `listener` and owns it. `inherited`: the service manager
-  /// has it open as well, and what waits in its queue is for our successor.
-  virtual outcome start(owned_fd listener, bool inherited) = 0;
+  /// Starts the thread, which accepts from all of `listeners` and owns them. `inherited`: the
+  /// service manager has them open as well, and what waits in their queues is for our successor.
+  virtual outcome start(std::vector<owned_fd> listeners, bool inherited) = 0;
 
   // From any thread; none of them blocks.
   virtual void apply_settings(config_ptr settings) = 0;

@@ -37,6 +37,7 @@ struct exchange {
   std::string_view media_type;               ///< of what was counted; a literal; else empty
   std::string known_tags;                    ///< If-None-Match of a question; empty: none
   std::string origin;                        ///< allowed by CORS; empty: none
+  std::string asked_attributes;              ///< ", ce-..." that a page asks for; empty: none
   std::string webhook_origin;                ///< of a sender that asks whether it may; empty: none
   std::string allowed_methods;               ///< of a path that does not know this one
   std::vector<api::problem_detail> rejected; ///< invalid events beside valid ones
@@ -49,6 +50,9 @@ struct exchange {
   bool asks_options = false;
   bool origin_by_name = false; ///< and not by "*"
   bool atomic = false;
+  /// Where a client on this machine has connected to on loopback, if its Host is a name that
+  /// strangers can have; else 0.
+  uint16_t loopback_port = 0;
 
   bool is_ingest() const { return route && route->serves->kind == endpoint_kind::ingest; }
 };

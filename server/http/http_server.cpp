@@ -30,27 +30,24 @@ public:
     }
     if (!loops_.empty())
       return {};
-    if (auto opened = inherited_ ? check_inherited() : open_own(); !opened)
+    if (auto opened = inherited_ ? check_inherited() : open_own(); !opened) {
+      if (!inherited_)
+        listeners_.clear(); // for another try
       return opened;
-    count_places();
-    auto threads = static_cast<size_t>(shared_->settings.server.threads);
-    shared_->loops = threads * listeners_.size();
-    for (const auto& listener : listeners_) {
-      for (size_t i = 0; i < threads; ++i) {
-        loops_.push_back(make_event_loop(shared_));
-        if (auto started = loops_.back()->start(duplicate(listener.get()), inherited_); !started)
-          return started;
-      }
-      auto at = address_of(listener.get());
-      {
-        std::lock_guard lock{mutex_};
-        bool v6 = at.host.find(':') != std::string::npos;
-        addresses_.push_back((v6 ? "[" + at.host + "]" : at.host) + ":" + std::to_string(at.port));
-      }
-      log_info(
-        "http", "listens",
-        {{"host", at.host}, {"port", at.port}, {"loops", threads}, {"inherited", inherited_}});
     }
+    count_places();
+    shared_->loops = static_cast<size_t>(shared_->settings.server.threads);
+    // Each loop serves every address: whichever clients take, all places are theirs.
+    for (size_t i = 0; i < shared_->loops; ++i) {
+      std::vector<owned_fd> its;
+      for (const auto& listener : listeners_)
+        its.push_back(duplicate(listener.get()));
+      loops_.push_back(make_event_loop(shared_));
+      if (auto started = loops_.back()->start(std::move(its), inherited_); !started)
+        return started;
+    }
+    for (const auto& listener : listeners_)
+      announce(address_of(listener.get()));
     return {};
   }
 
@@ -134,22 +131,44 @@ public:
 private:
   outcome open_own() {
     const auto& server = shared_->settings.server;
-    if (server.host != "localhost")
-      return open_at(server.host, static_cast<uint16_t>(server.port));
-    // The name has two addresses, and clients take whichever they like.
-    if (auto opened = open_at("127.0.0.1", static_cast<uint16_t>(server.port)); !opened)
-      return opened;
-    if (!open_listener("::1", 0))
-      return {}; // a machine without IPv6
-    return open_at("::1", address_of(listeners_.front().get()).port);
+    if (server.host != "localhost") {
+      auto bound = bind_at(server.host, static_cast<uint16_t>(server.port));
+      return bound ? listen_on_all() : bound;
+    }
+    // The name has two addresses, and clients take whichever they like. Both are ours before
+    // anybody can connect to one: who came early would be reset if the other is taken.
+    if (auto bound = bind_at("127.0.0.1", static_cast<uint16_t>(server.port)); !bound)
+      return bound;
+    if (bind_listener("::1", 0)) // else a machine without IPv6
+      if (auto bound = bind_at("::1", address_of(listeners_.front().get()).port); !bound)
+        return bound;
+    return listen_on_all();
   }
 
-  outcome open_at(const std::string& host, uint16_t port) {
-    auto opened = open_listener(host, port);
-    if (!opened)
-      return outcome::failure(opened.why());
-    listeners_.push_back(std::move(*opened));
+  outcome bind_at(const std::string& host, uint16_t port) {
+    auto bound = bind_listener(host, port);
+    if (!bound)
+      return outcome::failure(bound.why());
+    listeners_.push_back(std::move(*bound));
     return {};
+  }
+
+  outcome listen_on_all() const {
+    for (const auto& listener : listeners_)
+      if (auto listens = listen_on(listener.get()); !listens)
+        return listens;
+    return {};
+  }
+
+  void announce(const bound_address& at) {
+    {
+      std::lock_guard lock{mutex_};
+      bool v6 = at.host.find(':') != std::string::npos;
+      addresses_.push_back((v6 ? "[" + at.host + "]" : at.host) + ":" + std::to_string(at.port));
+    }
+    log_info(
+      "http", "listens",
+      {{"host", at.host}, {"port", at.port}, {"loops", shared_->loops}, {"inherited", inherited_}});
   }
 
   /// The rule that check_config applies to server.host, for addresses that a socket unit chose.

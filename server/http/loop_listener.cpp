@@ -1,9 +1,12 @@
 #include "server/http/loop_listener.hpp"
 
+#include "protocol/platform/descriptor.hpp"
 #include "server/http/draining.hpp"
 #include "server/platform/listener.hpp"
 
 #include <restinio/all.hpp>
+
+#include <algorithm>
 
 namespace phi::http {
 namespace {
@@ -52,44 +55,85 @@ private:
 
 loop_listener::loop_listener(asio_ns::io_context& on, link_registry& links)
   : links_(links),
-    acceptor_(on, {.name = "http",
-                   .has_room = [this] { return has_room(); },
-                   .take = [this](taken_connection taken) { maker_->make(std::move(taken)); }}) {}
+    io_(on) {}
 
 loop_listener::~loop_listener() = default;
 
-void loop_listener::open(owned_fd listener, bool inherited, size_t places, handler_type handler) {
-  auto& on = static_cast<asio_ns::io_context&>(links_.context());
-  maker_ = std::make_unique<connection_maker>(on, std::move(handler));
+void loop_listener::open(std::vector<owned_fd> listeners, bool inherited, size_t places,
+                         handler_type handler) {
+  maker_ = std::make_unique<connection_maker>(io_, std::move(handler));
   inherited_ = inherited;
   places_ = places;
-  acceptor_.open(std::move(listener));
+  for (auto& listener : listeners) {
+    auto i = acceptors_.size();
+    acceptors_.push_back(std::make_unique<acceptor>(
+      io_,
+      acceptor::owner{.name = "http",
+                      .has_room = [this, i] { return has_room(*acceptors_[i]); },
+                      .take = [this](taken_connection taken) { maker_->make(std::move(taken)); }}));
+    acceptors_.back()->open(std::move(listener));
+  }
 }
 
 /// Silent connections lock nobody out: who waits longest for a request goes, its place is taken as
 /// soon as it has gone.
-bool loop_listener::has_room() {
+bool loop_listener::has_room(acceptor& for_those_of) {
   if (links_.count() < places_)
     return true;
-  if (end_longest_idle(links_, clock::now() - defaults::make_room_after))
+  bool somebody_waits = static_cast<bool>(
+    wait_until_ready(for_those_of.native_handle(), interest::input, std::chrono::milliseconds{0}));
+  if (somebody_waits && end_longest_idle(links_, clock::now() - defaults::make_room_after))
     made_room_.fetch_add(1, std::memory_order_relaxed);
   return false;
 }
 
+void loop_listener::go_on() {
+  for (auto& taker : acceptors_)
+    taker->go_on();
+}
+
+/// All refuse before any takes: who is refused by one must not find another.
 void loop_listener::refuse_new() {
-  if (!is_open())
-    return;
-  if (inherited_)
-    return acceptor_.close();
-  refuse_new_connections(acceptor_.native_handle());
-  acceptor_.take_all();
+  for (auto& taker : acceptors_)
+    if (taker->is_open() && !inherited_)
+      refuse_new_connections(taker->native_handle());
+  for (auto& taker : acceptors_)
+    if (inherited_)
+      taker->close();
+    else if (taker->is_open())
+      taker->take_all();
 }
 
 bool loop_listener::close(bool at_any_rate) {
-  if (is_open() && !inherited_ && !acceptor_.take_all() && !at_any_rate)
-    return false;
-  acceptor_.close();
-  return true;
+  for (auto& taker : acceptors_)
+    if (!taker->is_open() || inherited_ || taker->take_all() || at_any_rate)
+      taker->close();
+  return !is_open();
+}
+
+bool loop_listener::is_open() const {
+  return std::any_of(acceptors_.begin(), acceptors_.end(),
+                     [](const auto& taker) { return taker->is_open(); });
+}
+
+accept_totals loop_listener::counts() const {
+  accept_totals out{.open = !acceptors_.empty()};
+  for (const auto& taker : acceptors_) {
+    const auto& its = taker->counts();
+    out.accepted += its.accepted;
+    out.gone += its.gone;
+    out.failed += its.failed;
+    out.held_back += its.held_back;
+    out.open = out.open && its.open;
+    out.last_failure_at = std::max(out.last_failure_at, its.last_failure_at.load());
+    int error = its.shortage;
+    int64_t began = its.shortage_began;
+    if (error != 0 && (out.shortage == 0 || began < out.shortage_began)) {
+      out.shortage = error;
+      out.shortage_began = began;
+    }
+  }
+  return out;
 }
 
 } // namespace phi::http

@@ -23,12 +23,28 @@ std::string all_of(const restinio::http_request_header_t& header, std::string_vi
 } // namespace
 
 bool own_requests::record(const exchange& answered, int status) {
+  if (!records(answered, status))
+    return false;
+  keep(answered, status, client(answered));
+  return true;
+}
+
+bool own_requests::record(const exchange& answered, int status, const std::string& client) {
+  if (!records(answered, status))
+    return false;
+  keep(answered, status, client);
+  return true;
+}
+
+bool own_requests::records(const exchange& answered, int status) const {
   const auto& stats = settings_.stats;
   if (!stats.enabled || !stats.track_requests || !answered.route
       || !answered.route->serves->counts())
     return false;
-  if (status == 401 || status == 403)
-    return false; // who was not let in leaves nothing behind
+  return status != 401 && status != 403; // who was not let in leaves nothing behind
+}
+
+void own_requests::keep(const exchange& answered, int status, const std::string& client) {
   event own{.time_us = answered.wall_us, .identity = uuids_.next(answered.wall_us)};
   own.action = own_request_action;
   own.route = answered.route->path;
@@ -36,14 +52,13 @@ bool own_requests::record(const exchange& answered, int status) {
   own.status = status;
   own.duration_us = (clock::now() - answered.began) / std::chrono::microseconds{1};
   own.instance = settings_.resolved.instance;
-  own.address_hash = addresses_.of(client(answered));
+  own.address_hash = addresses_.of(client);
   events_.push_back(std::move(own));
-  return true;
 }
 
 std::string own_requests::client(const exchange& current) const {
   auto peer = current.request->remote_endpoint().address().to_string();
-  return proxies_.client(peer, all_of(current.request->header(), "X-Forwarded-For"));
+  return client(peer, all_of(current.request->header(), "X-Forwarded-For"));
 }
 
 ingest_request own_requests::take() {

@@ -7,6 +7,8 @@
 #include "server/http/exchanges.hpp"
 #include "server/platform/digest.hpp"
 
+#include <string>
+#include <string_view>
 #include <vector>
 
 namespace phi::http {
@@ -25,9 +27,15 @@ public:
 
   /// Notes that a request was answered. False when such requests are not recorded.
   bool record(const exchange& answered, int status);
+  /// The same for one that RESTinio never saw.
+  bool record(const exchange& answered, int status, const std::string& client);
 
   /// The address of the client, as proxies that are trusted tell it.
   std::string client(const exchange& current) const;
+  /// `peer`: where the connection comes from; `forwarded_for`: all lines of X-Forwarded-For.
+  std::string client(const std::string& peer, std::string_view forwarded_for) const {
+    return proxies_.client(peer, forwarded_for);
+  }
 
   bool empty() const { return events_.empty(); }
 
@@ -35,6 +43,9 @@ public:
   ingest_request take();
 
 private:
+  bool records(const exchange& answered, int status) const;
+  void keep(const exchange& answered, int status, const std::string& client);
+
   const config& settings_;
   api::trusted_proxies proxies_;
   keyed_hash addresses_;

@@ -13,20 +13,23 @@
 namespace phi::http {
 namespace {
 
+bool is_continue(std::string_view value) {
+  constexpr std::string_view wish = "100-continue";
+  value = value.substr(0, value.find_last_not_of(" \t") + 1); // the library leaves them there
+  return value.size() == wish.size() && strncasecmp(value.data(), wish.data(), wish.size()) == 0;
+}
+
 /// Of the lines of a request.
 bool expects_continue(std::string_view head) {
   constexpr std::string_view name = "expect:";
-  constexpr std::string_view value = "100-continue";
   for (size_t at = 0; at < head.size();) {
     auto end = std::min(head.find("\r\n", at), head.size());
     auto line = head.substr(at, end - at);
     at = end + 2;
-    if (line.size() < name.size() + value.size()
-        || strncasecmp(line.data(), name.data(), name.size()) != 0)
+    if (line.size() < name.size() || strncasecmp(line.data(), name.data(), name.size()) != 0)
       continue;
     line.remove_prefix(std::min(line.find_first_not_of(" \t", name.size()), line.size()));
-    line = line.substr(0, line.find_last_not_of(" \t") + 1);
-    if (line.size() == value.size() && strncasecmp(line.data(), value.data(), value.size()) == 0)
+    if (is_continue(line))
       return true;
   }
   return false;
@@ -93,7 +96,7 @@ struct request_framing::parser {
 
   int value(const char* at, size_t n) {
     in_value = true;
-    if (expect_field && n == 12 && strncasecmp(at, "100-continue", 12) == 0)
+    if (expect_field && is_continue({at, n}))
       wants_continue = true;
     return add_header(n);
   }
@@ -197,9 +200,11 @@ request_framing::verdict request_framing::feed(const char* data, size_t size) {
     if (p.machine.upgrade && p.now == stage::between)
       return {size, error_code::none};
   }
-  if (p.now == stage::body && last_end == 0 && p.body == 0
-      && p.asks_to_continue(data, size, before))
-    return {size, error_code::none, true, p.head};
+  if (last_end > 0)
+    before = stage::between; // the request before this one
+  if (p.now == stage::body && p.body == 0
+      && p.asks_to_continue(data + last_end, size - last_end, before))
+    return {size, error_code::none, true, last_end > 0, p.head};
   if (p.now == stage::header)
     p.head.append(data + last_end, size - last_end);
   return {size};

@@ -26,6 +26,7 @@ public:
     size_t pass = 0;                     ///< how many of the bytes may go on
     error_code error = error_code::none; ///< what is wrong with the bytes behind them
     bool wants_continue = false;         ///< the header asks for "100 Continue"
+    bool behind_another = false;         ///< then: a request before it came with these bytes
     std::string head = {};               ///< then: the request's lines, up to the empty one
   };
 

@@ -8,7 +8,9 @@
 #include "server/http/limits.hpp"
 #include "server/http/request_target.hpp"
 
+#include <algorithm>
 #include <array>
+#include <cctype>
 #include <strings.h>
 
 namespace phi::http {
@@ -19,9 +21,35 @@ decision problem(const exchange& to, error_code code, std::string_view detail = 
   return {.reply = problem_answer(to, code, detail, errors)};
 }
 
+/// RFC 9110, section 5.6.2.
+bool is_token(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return std::isalnum(c)
+           || std::string_view{"!#$%&'*+-.^_`|~"}.find(static_cast<char>(c))
+                != std::string_view::npos;
+  });
+}
+
 /// RFC 9110, section 8.6: an answer without content has a length of 0, or the status 204 and none.
 answer nothing_more() {
   return {.status = 200, .type = ""};
+}
+
+/// ", ce-a, ce-b": those among the fields that a page wants to send which are attributes of a
+/// CloudEvent. Bounded, and nothing but names goes back.
+std::string attributes_among(std::string_view asked) {
+  constexpr size_t longest = 1024;
+  std::string out;
+  for (size_t at = 0; at < asked.size() && out.size() < longest;) {
+    auto end = std::min(asked.find(',', at), asked.size());
+    auto name = asked.substr(at, end - at);
+    at = end + 1;
+    name.remove_prefix(std::min(name.find_first_not_of(" \t"), name.size()));
+    name = name.substr(0, name.find_last_not_of(" \t") + 1);
+    if (is_cloud_field(name) && is_token(name) && out.size() + name.size() < longest)
+      out.append(", ").append(name);
+  }
+  return out;
 }
 
 /// To somebody who asks what a path knows; a sender of webhooks also asks whether it may send.
@@ -69,13 +97,16 @@ void request_fields::take(std::string_view name, std::string_view value) {
     std::string_view name;
     std::string_view request_fields::*to;
   };
-  static constexpr std::array all{known{"Origin", &request_fields::origin},
-                                  known{"Accept", &request_fields::accept},
-                                  known{"Content-Type", &request_fields::content_type},
-                                  known{"Authorization", &request_fields::authorization},
-                                  known{"Content-Encoding", &request_fields::content_encoding},
-                                  known{"If-None-Match", &request_fields::if_none_match},
-                                  known{"WebHook-Request-Origin", &request_fields::webhook_origin}};
+  static constexpr std::array all{
+    known{"Origin", &request_fields::origin},
+    known{"Accept", &request_fields::accept},
+    known{"Content-Type", &request_fields::content_type},
+    known{"Authorization", &request_fields::authorization},
+    known{"Content-Encoding", &request_fields::content_encoding},
+    known{"If-None-Match", &request_fields::if_none_match},
+    known{"WebHook-Request-Origin", &request_fields::webhook_origin},
+    known{"Host", &request_fields::host},
+    known{"Access-Control-Request-Headers", &request_fields::asked_headers}};
   for (const auto& field : all)
     if (field.name.size() == name.size()
         && strncasecmp(field.name.data(), name.data(), name.size()) == 0
@@ -139,9 +170,15 @@ std::optional<answer> request_handler::admit_to_route(const request_fields& requ
   if (granted != origin_grant::no)
     current.origin = request.origin;
   current.origin_by_name = granted == origin_grant::by_name;
-  if (current.asks_options && (current.path == "*" || !current.origin.empty()))
+  if (current.asks_options && current.path == "*")
     return nothing_more();
   auto [route, allowed] = shared_.routes.find(request.method, current.path);
+  if (current.asks_options && !current.origin.empty()) {
+    current.asked_attributes = attributes_among(request.asked_headers);
+    if (allowed.starts_with("POST"))
+      current.webhook_origin = request.webhook_origin;
+    return nothing_more();
+  }
   current.route = route;
   if (!route && !allowed.empty()) {
     current.allowed_methods = allowed;
@@ -151,10 +188,24 @@ std::optional<answer> request_handler::admit_to_route(const request_fields& requ
   }
   if (!route)
     return no_such_path(current);
-  auto needs = route->serves->needs;
+  return admit_to_need(request, current);
+}
+
+/// Whether who asks may do what the route does.
+std::optional<answer> request_handler::admit_to_need(const request_fields& request,
+                                                     const exchange& current) const {
+  auto needs = current.route->serves->needs;
+  if (needs != scope::none
+      && admit_host(request.host, current.loopback_port, settings_, *shared_.tokens)
+           != error_code::none)
+    return problem_answer(current, error_code::forbidden,
+                          "Host is " + std::string{request.host.substr(0, 64)}
+                            + ", which may be a page's way to what this machine alone may read; "
+                              "use localhost, or make a token with phictl token create");
   auto authorization = std::string{request.authorization};
-  if (authorization.empty() && needs == scope::ingest)
-    authorization = authorization_of_query(current.query_string);
+  if (!brings_token(authorization) && needs == scope::ingest)
+    if (auto given = authorization_of_query(current.query_string); !given.empty())
+      authorization = std::move(given);
   auto refused = admit(authorization, needs, settings_, *shared_.tokens);
   if (refused == error_code::none)
     return std::nullopt;

@@ -26,6 +26,8 @@ struct request_fields {
   std::string_view content_encoding;
   std::string_view accept;
   std::string_view webhook_origin; ///< WebHook-Request-Origin
+  std::string_view host;
+  std::string_view asked_headers; ///< Access-Control-Request-Headers
   std::vector<raw_cloud_attribute> cloud;
   std::string_view body;
   std::string_view if_none_match;
@@ -62,6 +64,7 @@ public:
 
 private:
   std::optional<answer> admit_to_route(const request_fields& request, exchange& current);
+  std::optional<answer> admit_to_need(const request_fields& request, const exchange& current) const;
   answer no_such_path(const exchange& current) const;
   decision serve(const request_fields& request, exchange& current, bool draining);
   decision readiness(const request_fields& request, const exchange& current, bool draining);

@@ -4,6 +4,13 @@
 #include <strings.h>
 
 namespace phi::http {
+namespace {
+
+bool is_called(std::string_view field, std::string_view name) {
+  return field.size() == name.size() && strncasecmp(field.data(), name.data(), name.size()) == 0;
+}
+
+} // namespace
 
 request_head read_head(std::string_view head) {
   head.remove_prefix(std::min(head.find_first_not_of("\r\n"), head.size()));
@@ -27,9 +34,10 @@ request_head read_head(std::string_view head) {
     value = begin == value.npos ? std::string_view{}
                                 : value.substr(begin, value.find_last_not_of(" \t") + 1 - begin);
     out.fields.take(name, value);
-    constexpr std::string_view id = "X-Request-Id";
-    if (name.size() == id.size() && strncasecmp(name.data(), id.data(), id.size()) == 0)
+    if (is_called(name, "X-Request-Id"))
       out.request_id = value;
+    if (is_called(name, "X-Forwarded-For"))
+      out.forwarded_for.append(out.forwarded_for.empty() ? "" : ",").append(value);
   }
   return out;
 }

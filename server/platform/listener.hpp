@@ -9,8 +9,14 @@
 
 namespace phi {
 
-/// Binds and listens on `host` (a name or an address) and `port`; else what is wrong
-/// and what would help.
+/// Binds to `host` (a name or an address) and `port`; else what is wrong and what would help.
+/// Nobody can connect before `listen_on`.
+result<owned_fd> bind_listener(const std::string& host, uint16_t port);
+
+/// Lets clients connect to what was bound.
+outcome listen_on(int bound);
+
+/// Both of it.
 result<owned_fd> open_listener(const std::string& host, uint16_t port);
 
 struct bound_address {

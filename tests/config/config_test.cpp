@@ -160,7 +160,8 @@ TEST_CASE("impossible combinations are refused with their remedy") {
 }
 
 TEST_CASE("an origin that no browser sends is refused, with how it is written") {
-  for (const auto* good : {"*", "https://app.example", "http://localhost:3000", "http://[::1]:80",
+  for (const auto* good : {"*", "https://app.example", "http://localhost:3000", "http://[::1]:81",
+                           "https://a.example:80", "http://a.example:443", "http://[::80]",
                            "app://obsidian.md", "null"}) {
     CAPTURE(good);
     CHECK(load_problems("[cors]\nallowed_origins = [\"" + std::string{good} + "\"]\n").empty());
@@ -171,6 +172,22 @@ TEST_CASE("an origin that no browser sends is refused, with how it is written") 
     CHECK(has(load_problems("[cors]\nallowed_origins = [\"" + std::string{bad} + "\"]\n"),
               "cors.allowed_origins = \"" + std::string{bad} + "\" is no origin"));
   }
+}
+
+TEST_CASE("an origin with the port that browsers leave out is refused, and null is warned of") {
+  for (auto [origin, port] :
+       {std::pair{"https://a.example:443", "443"}, {"http://a.example:80", "80"}}) {
+    CHECK(has(load_problems("[cors]\nallowed_origins = [\"" + std::string{origin} + "\"]\n"),
+              "cors.allowed_origins = \"" + std::string{origin}
+                + "\" names the port that browsers leave out; write it without :" + port));
+  }
+  auto null = load_config("", {{"APP_CORS_ALLOWED_ORIGINS", "https://a.example,null"}});
+  CHECK(null.ok());
+  CHECK(null.warnings
+        == std::vector<std::string>{
+          "cors.allowed_origins has \"null\", which any page can be in a frame without an origin: "
+          "it is treated as \"*\" is, without a browser's credentials"});
+  CHECK(load_config("", {{"APP_CORS_ALLOWED_ORIGINS", "https://null.example"}}).warnings.empty());
 }
 
 TEST_CASE("loopback is an address, and not what a name begins with") {

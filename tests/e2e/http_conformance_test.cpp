@@ -327,6 +327,13 @@ TEST_CASE("RFC 9110 10.1.1: 100 Continue comes first, and not at all before a re
   http_client early{service.port()}; // the body did not wait
   early.send(post_line + let_in + waits + "Content-Length: 15\r\n\r\n" + event);
   CHECK(early.read().status == 200);
+  http_client behind{service.port()}; // in one packet with a request before it
+  behind.send(get_good + "HEAD /nowhere HTTP/1.1\r\nHost: t\r\n" + waits
+              + "Content-Length: 15\r\n\r\n");
+  auto both = all_of(behind);
+  CHECK(both.starts_with("HTTP/1.1 200 OK\r\n"));
+  CHECK(both.find("\r\n\r\n{\"status\":\"ok\"}HTTP/1.1 404 Not Found\r\n") != both.npos);
+  CHECK(both.ends_with("\r\n\r\n")); // to HEAD there is no body
   CHECK(service.stop().code == 0);
   CHECK(ask_database(service.database(), "SELECT count(*) FROM event") == 3);
 }

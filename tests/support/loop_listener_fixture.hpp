@@ -41,25 +41,29 @@ struct knocking {
 };
 
 struct loop_listener_fixture {
-  void open(bool inherited = false, size_t places = 100) {
-    auto made = open_listener("127.0.0.1", 0);
-    if (!made)
-      throw std::runtime_error(made.why());
-    port = address_of(made->get()).port;
-    if (inherited)
-      heir = owned_fd{::dup(made->get())};
-    front.open(std::move(*made), inherited, places, [this](restinio::request_handle_t request) {
+  void open(bool inherited = false, size_t places = 100, size_t listeners = 1) {
+    std::vector<owned_fd> all;
+    for (size_t i = 0; i < listeners; ++i) {
+      auto made = open_listener("127.0.0.1", 0);
+      if (!made)
+        throw std::runtime_error(made.why());
+      ports.push_back(address_of(made->get()).port);
+      if (inherited)
+        heir = owned_fd{::dup(made->get())};
+      all.push_back(std::move(*made));
+    }
+    front.open(std::move(all), inherited, places, [this](restinio::request_handle_t request) {
       ++requests;
       waiting.push_back(std::move(request));
       return restinio::request_accepted();
     });
   }
 
-  knocking knock() const {
+  knocking knock(size_t listener = 0) const {
     knocking out{owned_fd{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)}};
     sockaddr_in at{};
     at.sin_family = AF_INET;
-    at.sin_port = htons(port);
+    at.sin_port = htons(ports.at(listener));
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     out.connected = ::connect(out.fd.get(), reinterpret_cast<sockaddr*>(&at), sizeof at) == 0;
     return out;
@@ -80,7 +84,7 @@ struct loop_listener_fixture {
   turned_loop loop;
   http::loop_listener front{loop.io, loop.links};
   owned_fd heir; ///< of an inherited listener: the service manager's
-  uint16_t port = 0;
+  std::vector<uint16_t> ports;
   int requests = 0;
   std::vector<restinio::request_handle_t> waiting; ///< for their answers
 };

@@ -45,7 +45,7 @@ void ignore_new_connections(int listener) {
 
 } // namespace
 
-result<owned_fd> open_listener(const std::string& host, uint16_t port) {
+result<owned_fd> bind_listener(const std::string& host, uint16_t port) {
   auto where = host + ":" + std::to_string(port);
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
@@ -59,10 +59,26 @@ result<owned_fd> open_listener(const std::string& host, uint16_t port) {
   owned_fd fd{::socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
   int yes = 1;
   if (!fd || ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0
-      || ::bind(fd.get(), list->ai_addr, list->ai_addrlen) != 0
-      || ::listen(fd.get(), listen_queue) != 0)
+      || ::bind(fd.get(), list->ai_addr, list->ai_addrlen) != 0)
     return outcome::failure(explain(where, errno));
   return fd;
+}
+
+outcome listen_on(int bound) {
+  if (::listen(bound, listen_queue) == 0)
+    return {};
+  int error = errno; // another has bound it as well, and was faster
+  auto at = address_of(bound);
+  return outcome::failure(explain(at.host + ":" + std::to_string(at.port), error));
+}
+
+result<owned_fd> open_listener(const std::string& host, uint16_t port) {
+  auto bound = bind_listener(host, port);
+  if (!bound)
+    return bound;
+  if (auto listens = listen_on(bound->get()); !listens)
+    return outcome::failure(listens.why());
+  return bound;
 }
 
 bound_address address_of(int fd) {

@@ -195,3 +195,32 @@ TEST_CASE("cloud events: in binary mode attributes are header fields, and the bo
   CHECK(reading::why(at.binary(required, std::string("\0", 1), cloud_data::text))
           .starts_with("forbidden_character /data: "));
 }
+
+TEST_CASE("cloud events: all modes know the same names, and a mark before the data is none of it") {
+  reading at;
+  const std::string rule = "the names of a CloudEvent's attributes have small letters and digits; "
+                           "what is your own goes into data";
+  auto more = required;
+  more.push_back({"event_type", "x"});
+  CHECK(reading::why(at.binary(more, "")) == "unknown_field ce-event_type: " + rule);
+  CHECK(at.refusal(R"(,"event_type":"x")") == "unknown_field /event_type: " + rule);
+  more.back() = {"eventtype", "x"};
+  CHECK(at.binary(more, "").events.size() == 1);
+  CHECK(at.binary(required, "\xef\xbb\xbf{\"status\":204}").events.at(0).status == 204);
+  CHECK(at.binary(required, "\xef\xbb\xbf").events.at(0).extra.empty());
+}
+
+TEST_CASE("cloud events: nothing is dropped in silence") {
+  reading at;
+  CHECK(at.with(R"(,"data":{"extra":null,"n":1},"subject":"s")").extra
+        == R"({"n":1,"subject":"s"})");
+  CHECK(at.with(R"(,"data":{"feature":"shop","action":"buy"},"subject":"s")").extra
+        == R"({"type":"t","subject":"s"})");
+  CHECK(at.with(R"(,"data":{"feature":"shop","action":"buy","type":"mine"})").extra
+        == R"({"type":"mine"})");
+  CHECK(at.with(R"(,"data":{"feature":"shop","action":"buy","extra":{"a":1}})").extra
+        == R"({"a":1})");
+  CHECK(at.with(R"(,"data":{"feature":"shop"})").extra.empty());
+  CHECK(at.refusal(R"(,"data_base64":"AA","data_base64":"AB")")
+        == "duplicate_field /data_base64: the member is given twice");
+}

@@ -44,6 +44,8 @@ TEST_CASE("trouble with JSON: the line, the column and what stands there") {
   CHECK(said_of(R"({"a":"x\ud800"})")
         == "a string holds a bad escape or half a surrogate pair, at line 1, column 6: "
            "\"x\\ud800\"}");
+  CHECK(said_of(R"({"a":"unexpected end of input)")
+        == "a string is not closed, at line 1, column 6: \"unexpected end of i...");
   CHECK(said_of("{'" + std::string(100, 'x'))
         == "the JSON is malformed, at line 1, column 2: '" + std::string(19, 'x') + "...");
   CHECK(said_of(std::string("\xff\xfe{\0", 4)) == "the body is UTF-16; JSON is sent as UTF-8");

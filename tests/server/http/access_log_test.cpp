@@ -116,3 +116,26 @@ TEST_CASE("the log of requests: what is no request is told with its code, and wh
   CHECK(log.text("client") == "gone");
   CHECK(log.number("status") == 414);
 }
+
+TEST_CASE(
+  "the log of requests: a token that got into the path is not told, however it is written") {
+  for (const auto* path :
+       {"/events%3Faccess_token=S3cret", "/events%3FACCESS_token=S3cret",
+        "/events%3F%61ccess%5ftoken%3DS3cret", "/events%3F%2561ccess_%2574oken=S3cret",
+        "/events%3FAccess%255FToken%25253DS3cret"}) {
+    CAPTURE(path);
+    CHECK(path_to_tell(path) == "/events%3F...");
+  }
+  CHECK(path_to_tell("/events&access_token=S3cret") == "/events&...");
+  CHECK(path_to_tell(std::string(250, 'a') + "access_token=S3cret")
+        == std::string(250, 'a') + "...");
+  for (const auto* innocent : {"", "/", "/events", "/access", "/access-token", "/access_toke", "/%",
+                               "/%6", "/access%5", "/%zz%61ccess_toke%6"}) {
+    CAPTURE(innocent);
+    CHECK(path_to_tell(innocent) == innocent);
+  }
+  level_log log{log_level::trace};
+  exchange answered{.request = fake_request{}.made(), .path = "/e%3Faccess_token=S3cret"};
+  log_request({}, "POST", answered, 404, 0, "c");
+  CHECK(log.text("path") == "/e%3F...");
+}

@@ -80,3 +80,55 @@ TEST_CASE("access: a token in the query string is found beside other parameters,
     CHECK(authorization_of_query(none).empty());
   }
 }
+
+TEST_CASE("access: pages without an origin are let in as everybody, and not by a name") {
+  config settings;
+  settings.cors.allowed_origins = {"null", "https://a.example"};
+  CHECK(grant_to_origin("null", settings) == origin_grant::to_all);
+  CHECK(grant_to_origin("https://a.example", settings) == origin_grant::by_name);
+  CHECK(grant_to_origin("https://b.example", settings) == origin_grant::no);
+}
+
+TEST_CASE("access: a header brings a token if its scheme is Bearer") {
+  for (const auto* brings : {"Bearer x", "bearer  x"})
+    CHECK(brings_token(brings));
+  for (const auto* other : {"", "Basic dTpw", "Bearer", "Bearer "})
+    CHECK_FALSE(brings_token(other));
+}
+
+TEST_CASE("access: names of strangers, and what is none") {
+  config settings;
+  settings.server.host = "phi.example.net";
+  for (const auto* theirs : {"evil.com", "evil.com:3939", "EVIL.com.", "127.0.0.1.evil.com",
+                             "localhost.evil.com", "phi.example.net.evil.com", "mylocal.dev"}) {
+    CAPTURE(theirs);
+    CHECK(is_name_of_strangers(theirs, settings));
+  }
+  for (const auto* ours : {"", "t", "localhost", "localhost:3939", "LOCALHOST.", "a.localhost:1",
+                           "127.0.0.1", "127.1.2.3:3939", "192.168.0.7:3939", "[::1]:3939", "[::1]",
+                           "box.local", "phi.test:80", "phi.example.net:3939", "a.home.arpa"}) {
+    CAPTURE(ours);
+    CHECK_FALSE(is_name_of_strangers(ours, settings));
+  }
+}
+
+TEST_CASE("access: a page's own name for us is refused where nothing else keeps it out") {
+  gate at;
+  auto ask = [&](const std::string& host, uint16_t port) {
+    return admit_host(host, port, at.settings, at.book);
+  };
+  CHECK(ask("evil.com:3939", 3939) == error_code::forbidden);
+  CHECK(ask("stats.example.com", 80) == error_code::none);   // may be one before us, of HTTPS
+  CHECK(ask("evil.com:3939", 0) == error_code::none);        // from another machine
+  CHECK(ask("stats.example.com", 3939) == error_code::none); // a proxy's, from its own port
+  CHECK(ask("stats.example.com:8443", 3939) == error_code::none);
+  CHECK(ask("localhost:3939", 3939) == error_code::none);
+  at.settings.server.trusted_proxies = {"127.0.0.1"};
+  CHECK(ask("evil.com:3939", 3939) == error_code::none);
+  at.settings.server.trusted_proxies.clear();
+  at.settings.auth.allow_anonymous = true;
+  CHECK(ask("evil.com:3939", 3939) == error_code::none);
+  at.settings.auth.allow_anonymous = false;
+  at.settings.auth.token.value = "S3cret";
+  CHECK(ask("evil.com:3939", 3939) == error_code::none); // the token does
+}

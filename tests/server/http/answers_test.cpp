@@ -99,6 +99,15 @@ TEST_CASE("answers: an origin that is allowed is told so, with what it may do wh
   CHECK(asks.has("Access-Control-Allow-Origin: https://a.example"));
   CHECK(asks.has("Access-Control-Allow-Methods: GET, POST"));
   CHECK(asks.has("Access-Control-Max-Age: 600"));
+  const std::string always =
+    "Access-Control-Allow-Headers: Authorization, Content-Type, Content-Encoding, X-Request-Id, "
+    "ce-specversion, ce-id, ce-source, ce-type, ce-time, ce-subject";
+  CHECK(asks.has(always));
+  written more{
+    fake_request{},
+    {.origin = "https://a.example", .asked_attributes = ", ce-shop", .asks_options = true},
+    {.type = ""}};
+  CHECK(more.has(always + ", ce-shop"));
   written stranger{
     fake_request{"/", restinio::http_method_options()}, {.asks_options = true}, {.type = ""}};
   CHECK_FALSE(stranger.names("Access-Control-Allow-Origin"));
@@ -121,6 +130,8 @@ TEST_CASE("answers: one that RESTinio never sees is whole, and the last of its c
   CHECK(text.find("\r\nWWW-Authenticate: Bearer\r\n") != text.npos);
   CHECK(text.find(" GMT\r\n") != text.npos);
   CHECK(text.ends_with("\r\nContent-Length: 2\r\n\r\n{}"));
+  CHECK(answer_text({.head = true}, {.status = 405, .body = "{}"})
+          .ends_with("\r\nContent-Length: 2\r\n\r\n"));
 }
 
 TEST_CASE(

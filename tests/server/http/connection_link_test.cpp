@@ -78,6 +78,41 @@ TEST_CASE("connection: who waits for a word before the body gets it, or the refu
   }
 }
 
+TEST_CASE("connection: who waits for a word behind another request gets it when that is answered") {
+  const std::string head =
+    "POST / HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+  for (bool refuses : {false, true}) {
+    CAPTURE(refuses);
+    connected_pair pair;
+    std::vector<std::string> asked;
+    pair.links.answer_early = [&](std::string_view lines, const http::connection_link&) {
+      asked.emplace_back(lines);
+      return refuses ? http::link_registry::early_answer{error_code::not_found, "no\r\n"}
+                     : http::link_registry::early_answer{};
+    };
+    pair.begin_read();
+    pair.send(get_request + head);
+    pair.turn();
+    REQUIRE(pair.read);
+    CHECK(pair.read->second == get_request.size() + head.size());
+    CHECK(pair.received().empty());
+    CHECK(asked.empty());
+    pair.begin_read(); // the first one is answered
+    pair.turn();
+    CHECK(asked == std::vector{head});
+    CHECK(pair.ended() == refuses);
+    CHECK(pair.received() == (refuses ? "no\r\n" : "HTTP/1.1 100 Continue\r\n\r\n"));
+    if (refuses)
+      continue;
+    pair.send("ab");
+    pair.turn();
+    CHECK(pair.read->second == 2);
+    pair.begin_read();
+    pair.turn();
+    CHECK(asked.size() == 1);
+  }
+}
+
 TEST_CASE("connection: links know what they do, and tell when they are gone") {
   connected_pair pair;
   int opened = 0;

@@ -2,6 +2,7 @@
 // see.
 
 #include "server/http/event_loop.hpp"
+#include "server/platform/digest.hpp"
 #include "server/platform/listener.hpp"
 #include "server/platform/listener_probe.hpp"
 #include "tests/support/doctest.hpp"
@@ -14,6 +15,8 @@
 #include <mutex>
 #include <semaphore>
 #include <stdexcept>
+#include <sys/socket.h>
+#include <vector>
 
 using namespace phi;
 using namespace phi::http;
@@ -109,7 +112,9 @@ struct loop_fixture {
     REQUIRE(listener.why() == "");
     port = address_of(listener->get()).port;
     loop = make_event_loop(shared);
-    REQUIRE(loop->start(std::move(*listener), false).why() == "");
+    std::vector<owned_fd> all;
+    all.push_back(std::move(*listener));
+    REQUIRE(loop->start(std::move(all), false).why() == "");
   }
   void stop() {
     loop->stop_accepting([this] { ++drained; });
@@ -147,6 +152,20 @@ std::string events(const std::string& body, const std::string& target = "/api/v1
 const std::string question =
   "GET /api/v1/stats/daily?start=2026-01-01&end=2026-01-02 HTTP/1.1\r\nHost: t\r\n\r\n";
 const std::string alive = "GET /health/live HTTP/1.1\r\nHost: t\r\n\r\n";
+
+/// What comes until it ends so, or no more does.
+std::string bytes_up_to(http_client& client, const std::string& end) {
+  std::string out;
+  char some[1024];
+  while (!out.ends_with(end) && client.begins_to_answer(5s)) {
+    auto size = ::recv(client.fd(), some, sizeof some, MSG_DONTWAIT);
+    if (size <= 0)
+      break;
+    out.append(some, static_cast<size_t>(size));
+  }
+  return out;
+}
+const std::string go_on = "HTTP/1.1 100 Continue\r\n\r\n";
 
 bool says(const http_answer& answer, const std::string& code) {
   return answer.body.find("\"code\":\"" + code + "\"") != std::string::npos;
@@ -409,6 +428,79 @@ TEST_CASE("event loop: new settings hold for what comes then") {
 TEST_CASE("event loop: one that cannot listen says why, and ends") {
   loop_fixture at;
   at.loop = make_event_loop(at.shared);
-  CHECK_FALSE(at.loop->start(owned_fd{}, false));
+  CHECK_FALSE(at.loop->start(std::vector<owned_fd>(1), false));
   CHECK_FALSE(at.loop->life().accepts);
+}
+
+TEST_CASE("event loop: what is refused before its body comes is recorded, as its client's") {
+  loop_fixture at;
+  at.shared->settings.stats.track_requests = true;
+  at.shared->settings.server.trusted_proxies = {"127.0.0.0/8"};
+  at.shared->salt = "salt";
+  at.start();
+  const std::string waits = " HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 9\r\n"
+                            "X-Forwarded-For: 203.0.113.9\r\nx-forwarded-for: 127.0.0.2\r\n";
+  http_client client{at.port};
+  client.send("POST /api/v1/events" + waits + "Content-Type: a/b\r\n\r\n");
+  CHECK(client.read().status == 415);
+  REQUIRE(at.has_turns());
+  const auto& own = at.backend->kept.turns[0]->requests.at(0).events.at(0);
+  CHECK(own.status == 415);
+  CHECK(own.route == "/api/v1/events");
+  CHECK(own.address_hash == keyed_hash{"salt"}.of("203.0.113.9"));
+  CHECK(own.time_us > 1'700'000'000'000'000);
+}
+
+TEST_CASE("event loop: a question what may be done is answered once, though it waits with a body") {
+  loop_fixture at;
+  at.start();
+  http_client client{at.port};
+  client.send("OPTIONS /health HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\n"
+              "Content-Length: 2\r\n\r\n");
+  CHECK(bytes_up_to(client, go_on) == go_on);
+  CHECK(at.loop->counts().requests == 0);
+  client.send("ab");
+  auto answer = client.read();
+  CHECK(answer.status == 200);
+  CHECK(answer.headers["allow"] == "GET, HEAD, OPTIONS");
+  CHECK(at.has_answered(1));
+}
+
+TEST_CASE("event loop: who waits for a word behind another request gets it, each in its turn") {
+  loop_fixture at;
+  at.start();
+  const std::string waits = " HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\n"
+                            "Content-Type: application/json\r\nContent-Length: 15\r\n\r\n";
+  http_client client{at.port};
+  client.send(alive + "POST /api/v1/events" + waits);
+  CHECK(bytes_up_to(client, go_on).ends_with(R"({"status":"ok"})" + go_on));
+  client.send(event_body);
+  REQUIRE(at.has_turns());
+  CHECK(at.backend->store({.stored = 1}) == 1);
+  CHECK(client.read().status == 200);
+  client.send(alive + "POST /nowhere" + waits);
+  CHECK(client.read().body == R"({"status":"ok"})");
+  CHECK(client.read().status == 404);
+  CHECK(client.ended());
+}
+
+TEST_CASE("event loop: a page that gives its own name our address reads nothing") {
+  loop_fixture at;
+  at.start();
+  auto ask = [&](const std::string& host) {
+    http_client client{at.port};
+    client.send("GET /api/v1/stats/summary?start=2026-01-31&end=2026-01-01 HTTP/1.1\r\nHost: "
+                + host + "\r\n\r\n");
+    return client.read();
+  };
+  auto port = std::to_string(at.port);
+  auto refused = ask("evil.example.com:" + port);
+  CHECK(refused.status == 403);
+  CHECK(refused.body.find("Host is evil.example.com:" + port + ", which may be a page's way")
+        != std::string::npos);
+  for (const auto& host : {"localhost:" + port, "127.0.0.1:" + port, "[::1]:" + port,
+                           "phi.localhost:" + port, std::string{"stats.example.com"}}) {
+    CAPTURE(host);
+    CHECK(ask(host).status == 422); // as for a question that is wrong
+  }
 }

@@ -7,7 +7,9 @@
 #include "tests/support/temp_dir.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <mutex>
+#include <vector>
 
 using namespace phi;
 using namespace phi::http;
@@ -219,4 +221,60 @@ TEST_CASE("http server: localhost is both of its addresses, at one port") {
     CHECK(addresses[1] == "[::1]:" + port);
   at.server->stop_accepting();
   CHECK(eventually([&] { return at.drained == 1; }));
+}
+
+TEST_CASE("http server: all places of localhost are for whichever of its addresses clients take") {
+  server_fixture at{2};
+  at.settings.server.host = "localhost";
+  at.settings.server.max_connections = 8;
+  at.server = make_http_server(at.settings, "salt", at.backend, at.tokens, {});
+  auto port = at.open();
+  std::vector<std::unique_ptr<http_client>> clients;
+  for (int i = 0; i < 8; ++i) {
+    clients.push_back(std::make_unique<http_client>(port));
+    CHECK(clients.back()->get("/health/live").status == 200);
+  }
+  CHECK(at.server->counts().connections == 8);
+  CHECK(at.server->counts().made_room == 0);
+  CHECK(at.server->loops_alive().size() == 2);
+}
+
+TEST_CASE("http server: inherited listeners have one set of places as well") {
+  server_fixture at{1};
+  at.settings.server.max_connections = 4;
+  std::vector<owned_fd> inherited;
+  std::vector<uint16_t> ports;
+  for (int i = 0; i < 2; ++i) {
+    inherited.push_back(std::move(*open_listener("127.0.0.1", 0)));
+    ports.push_back(address_of(inherited.back().get()).port);
+  }
+  at.server = make_http_server(at.settings, "salt", at.backend, at.tokens, std::move(inherited));
+  CHECK(at.open() == ports[0]);
+  CHECK(at.server->addresses().size() == 2);
+  std::vector<std::unique_ptr<http_client>> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.push_back(std::make_unique<http_client>(ports[1]));
+    CHECK(clients.back()->get("/health/live").status == 200);
+  }
+  CHECK(at.server->counts().connections == 4);
+  CHECK(at.server->counts().made_room == 0);
+}
+
+TEST_CASE("http server: one address of localhost that is taken is told, and neither is kept") {
+  auto taken = open_listener("::1", 0);
+  if (!taken)
+    return; // a machine without IPv6
+  auto port = address_of(taken->get()).port;
+  server_fixture at{1};
+  at.settings.server.host = "localhost";
+  at.settings.server.port = port;
+  at.server = make_http_server(at.settings, "salt", at.backend, at.tokens, {});
+  auto opened = at.server->open([] {});
+  CHECK(opened.why().starts_with("cannot listen on ::1:" + std::to_string(port) + ": "));
+  CHECK(at.server->addresses().empty());
+  CHECK(at.server->loops_alive().empty());
+  CHECK_FALSE(http_client{port}.connected());
+  taken->reset();
+  CHECK(at.server->open([] {}).why() == ""); // another try
+  CHECK(at.server->addresses().size() == 2);
 }

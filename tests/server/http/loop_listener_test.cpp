@@ -96,3 +96,42 @@ TEST_CASE("loop listener: who waits before an inherited listener is its heir's")
   CHECK(taken);
   CHECK_FALSE(second.ended());
 }
+
+TEST_CASE("loop listener: the places are of all that it listens on, wherever clients come") {
+  loop_listener_fixture at;
+  at.open(false, 3, 2);
+  auto first = at.knock(1);
+  auto second = at.knock(1);
+  auto third = at.knock(1);
+  CHECK(at.run_until([&] { return at.loop.links.count() == 3; }));
+  auto here = at.knock(0);
+  auto there = at.knock(1);
+  at.run_for(20ms);
+  at.front.go_on();
+  CHECK(at.front.counts().accepted == 3);
+  CHECK(at.loop.links.count() == 3);
+  second.close();
+  third.close();
+  CHECK(at.run_until([&] { return at.loop.links.count() == 1; }));
+  at.front.go_on();
+  CHECK(at.run_until([&] { return at.front.counts().accepted == 5; }));
+  CHECK(at.front.counts().open);
+  at.front.refuse_new();
+  CHECK_FALSE(at.knock(0).connected);
+  CHECK_FALSE(at.knock(1).connected);
+  CHECK(at.front.close(false));
+  CHECK_FALSE(at.front.counts().open);
+  for (auto* client : {&first, &here, &there})
+    CHECK_FALSE(client->ended());
+}
+
+TEST_CASE("loop listener: with all places taken nobody has to go for nobody") {
+  loop_listener_fixture at;
+  at.open(false, 1);
+  auto first = at.knock();
+  CHECK(at.run_until([&] { return at.loop.links.count() == 1; }));
+  at.run_for(defaults::make_room_after + 20ms);
+  at.front.go_on();
+  CHECK(at.front.made_room() == 0);
+  CHECK_FALSE(first.ended());
+}

@@ -217,6 +217,35 @@ TEST_CASE("framing: Expect is seen, however it is cut, and only where it is one"
   }
 }
 
+TEST_CASE("framing: Expect is seen in one piece, with blanks behind it, and behind a request") {
+  auto inspect = [](const std::string& text) {
+    request_framing machine{framing};
+    return machine.feed(text.data(), text.size());
+  };
+  auto asks = [](const std::string& value) {
+    return "POST / HTTP/1.1\r\nHost: t\r\nExpect: " + value + "\r\nContent-Length: 2\r\n\r\n";
+  };
+  for (const auto* value : {"100-continue", "100-continue ", "100-Continue \t "}) {
+    CAPTURE(value);
+    auto verdict = inspect(asks(value));
+    CHECK(verdict.wants_continue);
+    CHECK_FALSE(verdict.behind_another);
+    CHECK(verdict.head == asks(value));
+  }
+  for (const auto* value : {"100-continue x", "100 -continue", "", " "}) {
+    CAPTURE(value);
+    CHECK_FALSE(inspect(asks(value)).wants_continue);
+  }
+  const std::string before = "GET /a HTTP/1.1\r\nHost: t\r\n\r\n";
+  auto behind = inspect(before + asks("100-continue"));
+  CHECK(behind.wants_continue);
+  CHECK(behind.behind_another);
+  CHECK(behind.head == asks("100-continue"));
+  CHECK(behind.pass == before.size() + asks("100-continue").size());
+  CHECK_FALSE(inspect(before + asks("100-continue") + "a").wants_continue); // it does not wait
+  CHECK_FALSE(inspect(asks("100-continue") + "ab" + before).wants_continue);
+}
+
 TEST_CASE("framing: knows its stage, and sees Expect: 100-continue") {
   request_framing machine{framing};
   using stage = request_framing::stage;

@@ -265,3 +265,53 @@ TEST_CASE("request handler: a list comes as the client likes it, and format goes
   // What is no list is JSON.
   CHECK(asked("/api/v1/stats/summary", "text/csv") == both{"none", "application/json"});
 }
+
+TEST_CASE("request handler: a page may send the attributes that it asks for, and nothing else") {
+  handler_fixture at;
+  at.settings.cors.allowed_origins = {"https://a.example"};
+  auto attributes = [&](std::string_view asked) {
+    CHECK(at.status({.method = "OPTIONS",
+                     .target = events_path,
+                     .origin = "https://a.example",
+                     .asked_headers = asked})
+          == 200);
+    return at.about.asked_attributes;
+  };
+  CHECK(attributes("").empty());
+  CHECK(attributes("ce-dataschema, content-type,ce-shop ,Ce-X")
+        == ", ce-dataschema, ce-shop, Ce-X");
+  CHECK(attributes("x-ce-a, ce-, ce-a b, ce-\"c\", ce-a\x01, ,,").empty());
+  std::string many;
+  for (int i = 0; i < 1000; ++i)
+    many += ",ce-abcd";
+  CHECK(attributes(many).size() == 1017); // 113 of them, within 1024 bytes
+}
+
+TEST_CASE("request handler: a sender of webhooks from a page is told both that it may") {
+  handler_fixture at;
+  at.settings.cors.allowed_origins = {"https://a.example"};
+  request_fields asks{.method = "OPTIONS",
+                      .target = events_path,
+                      .origin = "https://a.example",
+                      .webhook_origin = "sender.example"};
+  CHECK(at.status(asks) == 200);
+  CHECK(at.about.origin == "https://a.example");
+  CHECK(at.about.webhook_origin == "sender.example");
+  asks.target = "/health";
+  CHECK(at.status(asks) == 200);
+  CHECK(at.about.origin == "https://a.example");
+  CHECK(at.about.webhook_origin.empty());
+}
+
+TEST_CASE("request handler: a token in the address counts where the header brings none") {
+  handler_fixture at;
+  at.settings.auth.token.value = "S3cret";
+  auto request = post(R"({"feature":"a"})", "/api/v1/events?access_token=S3cret");
+  request.authorization = "Basic dTpw"; // of a proxy before us
+  CHECK_FALSE(at.of(request).reply);
+  request.authorization = "Bearer wrong";
+  CHECK(at.status(request) == 401);
+  request.target = events_path;
+  request.authorization = "Basic dTpw";
+  CHECK(at.status(request) == 401);
+}

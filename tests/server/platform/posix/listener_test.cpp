@@ -21,6 +21,22 @@ TEST_CASE("the listener says why it cannot listen") {
   CHECK(open_listener("no such host", 0).why().find("server.host") != std::string::npos);
 }
 
+TEST_CASE("listener: who is bound alone can be reached by nobody, and has the port") {
+  auto bound = bind_listener("127.0.0.1", 0);
+  REQUIRE(bound.why() == "");
+  sockaddr_storage at{};
+  socklen_t size = sizeof at;
+  ::getsockname(bound->get(), reinterpret_cast<sockaddr*>(&at), &size);
+  auto error_of_connect = [&] {
+    owned_fd client{::socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    return ::connect(client.get(), reinterpret_cast<sockaddr*>(&at), size) == 0 ? 0 : errno;
+  };
+  CHECK(error_of_connect() == ECONNREFUSED);
+  REQUIRE(listen_on(bound->get()).why() == "");
+  CHECK(error_of_connect() == 0);
+  CHECK(listen_on(-1).why().find("cannot listen on") == 0);
+}
+
 TEST_CASE(
   "listener: once it refuses new clients, who waits is taken and who comes is told at once") {
   for (const auto* host : {"127.0.0.1", "::1", "0.0.0.0"}) {
