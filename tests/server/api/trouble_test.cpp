@@ -105,7 +105,7 @@ TEST_CASE("trouble with a parameter: what it is called elsewhere is known, where
     {"/stats/daily", "path", "unknown parameter; did you mean route?"},
     {"/stats/summary", "limit", "unknown parameter; did you mean top?"},
     {"/stats/daily/features", "limit",
-     "unknown parameter; there are start, end, timezone, feature"}, // top is not there
+     "unknown parameter; there are start, end, timezone, feature, format"}, // top is not there
     {"/stats/daily", "rout", "unknown parameter; did you mean route?"},
     {"/cluster", "from", "unknown parameter; there is none here"},
   };
