@@ -451,7 +451,7 @@ TEST_CASE("a backup that cannot be written says why, and leaves nothing"
   CHECK(unsure.err == "phictl: cannot bring " + blind + " to disk: Permission denied\n");
   CHECK(shell("ls -A " + blind).out == "");
   // Nor is anything else that phictl writes lost in silence.
-  for (const std::string words : {"status", "--json status", "stats summary", "tail"}) {
+  for (const std::string words : {"status", "--json status", "stats summary", "tail", "--help"}) {
     CAPTURE(words);
     ctl(dir, {"send", "--feature", "f"});
     auto lost =
