@@ -71,7 +71,12 @@ TEST_CASE(
     {"config diff", ""},
     {"stats daily", ""},
     {"stats features", ""},
+    {"stats dau", ""},
+    {"stats http", " --last 2d"},
     {"stats latency", ""},
+    {"stats series", " --by feature"},
+    {"stats routes", ""},
+    {"stats errors", ""},
     {"stats summary", ""},
     {"send", " --feature f"},
     {"import", " " + file("events.ndjson")},
@@ -102,9 +107,9 @@ TEST_CASE(
     {"restore", " " + file("events.ndjson") + " --state-dir " + dir.path()},
   };
   std::set<std::string> tested;
-  const std::set<std::string> painted{
-    "status",      "health",        "actors",        "doctor",     "verify",       "tail",
-    "config show", "stats latency", "stats summary", "token list", "cluster list", "stop"};
+  const std::set<std::string> painted{"status",        "health",     "actors",       "doctor",
+                                      "verify",        "tail",       "config show",  "stats http",
+                                      "stats summary", "token list", "cluster list", "stop"};
   for (const auto& [command, arguments] : table) {
     CAPTURE(command);
     tested.insert(command);

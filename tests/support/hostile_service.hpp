@@ -66,6 +66,14 @@ private:
       return json::array({counted});
     if (path == "/stats/daily/features")
       return {{"rows", json::array({counted})}};
+    json timed{{"bucket", e}, {"date", e},  {"feature", e}, {"route", e},  {"method", e},
+               {"key", e},    {"total", 1}, {"events", 1},  {"p95Ms", 1.5}};
+    if (path == "/stats/daily/dau" || path == "/stats/latency")
+      return {{"rows", json::array({timed})}};
+    if (path == "/stats/daily/http")
+      return {{"totals", json::array({timed})}, {"routes", json::array({timed})}};
+    if (path == "/stats/series")
+      return {{"rows", json::array({timed})}, {"totals", timed}, {"keys", json::array({timed})}};
     if (path == "/stats/summary")
       return {{"timezone", e},
               {"firstEventAt", e},
