@@ -77,11 +77,13 @@ inline constexpr const char* rows_without_transaction =
 inline constexpr const char* counted_rows_of_day =
   "SELECT " PHI_COUNTED " WHERE e.time_us >= $1 AND e.time_us < $2 AND" PHI_IS_COUNTED("$1", "$2");
 
-/// What cubes should say of a day: events of users, durations, statuses. $1 $2 times, half-open.
+/// What cubes should say of a day: events of users, their durations and statuses; events of all.
+/// $1 $2 times, half-open.
 inline constexpr const char* counts_of_day =
-  "SELECT count(*), count(duration_us), count(nullif(status, 0)) FROM event AS e"
-  " WHERE time_us >= $1 AND time_us < $2 AND action IS DISTINCT FROM '" PHI_OWN_REQUEST
-  "' AND" PHI_IS_COUNTED("$1", "$2");
+  "SELECT count(*) FILTER (WHERE of_user), count(duration_us) FILTER (WHERE of_user),"
+  " count(nullif(status, 0)) FILTER (WHERE of_user), count(*) FROM (SELECT duration_us, status,"
+  " action IS DISTINCT FROM '" PHI_OWN_REQUEST "' AS of_user FROM event AS e"
+  " WHERE time_us >= $1 AND time_us < $2 AND" PHI_IS_COUNTED("$1", "$2") ") AS counted_rows";
 
 /// The time of the oldest row before $1 that cubes hold.
 inline constexpr const char* oldest_other_event =

@@ -20,8 +20,10 @@ std::vector<postgres_value> times_of(int32_t day) {
   return {postgres_value::number(day * day_us), postgres_value::number((day + 1) * day_us)};
 }
 
-/// Events of users, their durations and statuses.
-using day_counts = std::array<int64_t, 3>;
+struct day_counts {
+  std::array<int64_t, 3> users{}; ///< their events, and how many have a duration, a status
+  int64_t all = 0;                ///< events, those about our own requests too
+};
 
 struct cubes_of_day {
   day_counts sound{};            ///< what those say that can be read
@@ -40,15 +42,16 @@ cubes_of_day read_cubes(postgres_connection& db, int32_t day) {
     try {
       auto cube = read_cube_of(which.id, body, statistics::all_cube_parts);
       for (size_t i = 0; i < cube.combinations.size(); ++i) {
+        auto n = static_cast<int64_t>(cube.day_sums[i].n);
+        out.sound.all += n;
         if (cube.is_own(cube.combinations[i].feature))
           continue;
-        auto n = static_cast<int64_t>(cube.day_sums[i].n);
-        out.sound[0] += n;
-        out.sound[2] += cube.combinations[i].status != 0 ? n : 0;
+        out.sound.users[0] += n;
+        out.sound.users[2] += cube.combinations[i].status != 0 ? n : 0;
       }
       for (const auto& row : cube.day_buckets)
         if (!cube.is_own(cube.timed_routes[row.timed_route].feature))
-          out.sound[1] += static_cast<int64_t>(row.n);
+          out.sound.users[1] += static_cast<int64_t>(row.n);
     } catch (const damaged_day&) {
       out.bad.push_back(which.id);
     }
@@ -59,14 +62,15 @@ cubes_of_day read_cubes(postgres_connection& db, int32_t day) {
 day_counts count_rows(postgres_connection& db, int32_t day) {
   auto row = db.run(counts_of_day, times_of(day));
   row.step();
-  return {row.integer(0), row.integer(1), row.integer(2)};
+  return {{row.integer(0), row.integer(1), row.integer(2)}, row.integer(3)};
 }
 
+/// Of users alone: cubes of the first version say nothing of own requests.
 verdict compare(const day_counts& rows, const day_counts& counted) {
-  if (rows == counted)
+  if (rows.users == counted.users)
     return verdict::same;
-  for (size_t i = 0; i < rows.size(); ++i)
-    if (rows[i] < counted[i])
+  for (size_t i = 0; i < rows.users.size(); ++i)
+    if (rows.users[i] < counted.users[i])
       return verdict::rows_are_fewer;
   return verdict::made_again;
 }
@@ -95,9 +99,11 @@ checked_day check_and_repair(postgres_connection& db, int32_t day) {
   const auto rows = count_rows(db, day);
   checked_day out{.found = compare(rows, cubes.sound), .damaged = cubes.bad.size()};
   if (!cubes.bad.empty()) {
-    bool rows_say_most = rows[0] > cubes.sound[0] || rows[0] >= cubes.events;
+    // Also of a day on which nobody but the service itself was counted.
+    bool rows_are_all = rows.users[0] >= cubes.events && rows.all >= cubes.sound.all;
+    bool rows_say_most = rows.users[0] > cubes.sound.users[0] || rows_are_all;
     out.found = rows_say_most ? verdict::made_again : verdict::kept_sound;
-    out.lost = std::max<int64_t>(cubes.events - std::max(rows[0], cubes.sound[0]), 0);
+    out.lost = std::max<int64_t>(cubes.events - std::max(rows.users[0], cubes.sound.users[0]), 0);
   }
   if (out.found == verdict::made_again)
     make_again(db, day, cubes.all, last_cube);

@@ -113,6 +113,21 @@ TEST_CASE("PostgreSQL repair: of a day with fewer rows that remains which has mo
     on.count();
     CHECK(on.agrees());
   }
+  SUBCASE("the sound cubes, where nobody but the service itself was counted") {
+    counted_server on;
+    auto first = few, second = few;
+    for (auto* part : {&first, &second})
+      for (auto& e : *part) {
+        e.action = own_request_action;
+        e.identity[15] = part == &first ? 1 : 2;
+      }
+    count_apart(on, {first, second});
+    on.server.ask("DELETE FROM event");
+    damage_cube(on, "ASC");
+    auto done = steps_until(on.counter);
+    CHECK(done.did == "kept the counts of " + of_that_day + " that are sound");
+    CHECK(on.server.number("SELECT count(*) FROM cube") == 1);
+  }
   SUBCASE("the rows") {
     counted_server on;
     auto other = few;
