@@ -60,7 +60,8 @@ CONFIGURATIONS = [
     stop("all are quick, somebody is stuck", FREEZES=1, PRESSES=2, ALL_ARE_QUICK=1),
     stop("all are quick, somebody dies", DEATHS=1, PRESSES=2, ALL_ARE_QUICK=1),
     stop("two requests", REQUESTS=2),
-    stop("it cannot go on for ever", PRESSES=2, without_end=True),
+    stop("it cannot go on for ever", without_end=True, ALL_ARE_QUICK=1, FREEZES=1),
+    stop("at any pace: it cannot go on for ever", PRESSES=2, without_end=True, large=True),
     stop("somebody is stuck, two signals", FREEZES=1, PRESSES=2, large=True),
     stop("two are stuck", FREEZES=2, large=True),
     stop("somebody dies, two signals", DEATHS=1, PRESSES=2, large=True),
@@ -110,7 +111,8 @@ def prepare(what):
     if not (what.folder / "pan.c").is_file() or "Error" in generated.stdout:
         return generated.stdout
     mode = "-DNP" if what.without_end else "-DSAFETY"
-    compiled = run(["gcc", "-O1", "-w", mode, "-DCOLLAPSE", f"-DMEMLIM={MEMORY_MIB}", "-o", "pan", "pan.c"], what.folder)
+    quick_to_search = what.before or what.model == "hand_over"
+    compiled = run(["gcc", "-O0" if quick_to_search else "-O1", "-w", mode, "-DCOLLAPSE", f"-DMEMLIM={MEMORY_MIB}", "-o", "pan", "pan.c"], what.folder)
     return compiled.stderr
 
 

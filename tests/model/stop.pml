@@ -183,6 +183,9 @@ inline leave_process(code) {
   assert(code != CLEAN || !someone_killed);
   assert(code != UNACCOUNTED); /* the store takes everything here */
   assert(code != FORCED_BY_DEADLINE || !ALL_ARE_QUICK || someone_is_stuck);
+  /* Who is stuck does not keep the database from being closed. */
+  assert(code != FORCED_BY_DEADLINE || !ALL_ARE_QUICK || frozen[SUPERVISOR] || frozen[STORE] ||
+    store_closed);
 }
 
 /* shutdown_plan::finish_if_done and ::verdict */
