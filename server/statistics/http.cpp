@@ -70,21 +70,23 @@ std::string daily_http(tally_source& counts, const question_parameters& paramete
   auto counted = count_groups(counts, query);
   answer_list totals{columns_after({"date"})};
   answer_list routes{columns_after({"date", "route", "method"})};
-  answer_list both = routes; // where there is one list only, totals are rows without a route
+  // Where there is one list only, totals are rows without a route.
+  const bool one_list = parameters.text("format").value_or("json") != "json";
   const auto top = parameters.number("top").value_or(default_top);
   for (size_t i = 0; i < days.size(); ++i) {
     std::erase_if(counted[i], [](const auto& group) { return group.first[0].empty(); });
     group_counts all;
     for (const auto& [key, of_route] : counted[i])
       all.add(of_route);
-    add_row(totals, {days[i].label}, all);
-    add_row(both, {days[i].label, {}, {}}, all);
+    if (one_list)
+      add_row(routes, {days[i].label, {}, {}}, all);
+    else
+      add_row(totals, {days[i].label}, all);
     for (const auto* group : worst_first(counted[i], top))
-      for (auto* list : {&routes, &both})
-        add_row(*list, {days[i].label, group->first[0], text_or_null(group->first[1])},
-                group->second);
+      add_row(routes, {days[i].label, group->first[0], text_or_null(group->first[1])},
+              group->second);
   }
-  if (auto alone = rows_alone(both, parameters))
+  if (auto alone = rows_alone(routes, parameters))
     return std::move(*alone);
   return json_envelope{head}.add("totals", totals.as_json()).add("routes", routes.as_json()).take();
 }
