@@ -288,6 +288,25 @@ TEST_CASE("answers: JSON has room for as many rows of routes as a list, beside i
       statistics::refused_question);
 }
 
+TEST_CASE("answers: what has too many rows is refused before the other days are counted") {
+  std::vector<event> events;
+  for (int day = 0; day < 10; ++day)
+    for (int route = 0; route < 20'000; ++route)
+      events.push_back({.time_us = (20'000 + day) * day_us,
+                        .route = "/" + std::to_string(route),
+                        .duration_us = 1});
+  counts_in_memory counts{events, 0};
+  const auto days = "start=" + format_date(20'000) + "&end=" + format_date(20'009);
+  CHECK_THROWS_AS(answer_text(counts, "/stats/latency", days), statistics::refused_question);
+  CHECK(counts.reads == 3 + 3); // ten days, five and two have too many groups; then one by one
+  // Where only the first of each day are told nothing is refused.
+  counts.reads = 0;
+  auto http = json::parse(answer_text(counts, "/stats/daily/http", days + "&top=1"));
+  CHECK(http["routes"].size() == 10);
+  CHECK(http["totals"][9]["total"] == 20'000);
+  CHECK(counts.reads == 3 + 10);
+}
+
 TEST_CASE("answers: a quantile is never beyond the shortest and the longest, whoever tells it") {
   for (size_t parts : {0, 1}) { // 0: not in cubes
     CAPTURE(parts);
