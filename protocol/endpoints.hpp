@@ -228,13 +228,18 @@ struct endpoint_shortcut {
   std::string_view help;
   std::string_view path;       ///< of the endpoint
   std::string_view parameters; ///< a query string; what is asked goes before it
+  std::string_view metrics;    ///< that can be told with these parameters, parted by spaces
 };
 
 inline constexpr std::array endpoint_shortcuts{
-  endpoint_shortcut{"routes", "Routes, those with the most events first", "/stats/series",
-                    "by=route&interval=month&metrics=events,errors,error_rate,avg,p95"},
-  endpoint_shortcut{"errors", "Routes with errors, those with the most first", "/stats/series",
-                    "by=route&interval=month&class=4xx,5xx&metrics=events"},
+  endpoint_shortcut{
+    "routes", "Routes, those with the most events first; - are events without a route",
+    "/stats/series", "by=route&interval=month&metrics=events,errors,error_rate,avg,p95",
+    "events errors error_rate avg min max p50 p90 p95 p99 p999"},
+  endpoint_shortcut{"errors",
+                    "Routes with errors, those with the most first; - are events without a route",
+                    "/stats/series", "by=route&interval=month&class=4xx,5xx&metrics=events",
+                    "events errors error_rate avg min max"},
 };
 
 } // namespace phi

@@ -16,14 +16,14 @@ void each_cors_field(const exchange& to, Add add) {
   add("Access-Control-Allow-Origin", to.origin);
   if (to.origin_by_name)
     add("Access-Control-Allow-Credentials", "true");
-  add("Access-Control-Expose-Headers", "X-Request-Id, Retry-After");
+  add("Access-Control-Expose-Headers", "ETag, X-Request-Id, Retry-After");
   add("Vary", "Origin");
   if (!to.asks_options)
     return;
   add("Access-Control-Allow-Methods", "GET, POST");
   add("Access-Control-Allow-Headers",
-      "Authorization, Content-Type, Content-Encoding, X-Request-Id, ce-specversion, ce-id, "
-      "ce-source, ce-type, ce-time, ce-subject"
+      "Authorization, Content-Type, Content-Encoding, If-None-Match, X-Request-Id, "
+      "ce-specversion, ce-id, ce-source, ce-type, ce-time, ce-subject"
         + to.asked_attributes);
   add("Access-Control-Max-Age", "600");
 }
@@ -33,7 +33,7 @@ template <class Add>
 void each_field(const exchange& to, const answer& reply, Add add) {
   add("X-Request-Id", to.request_id);
   add("Date", restinio::make_date_field_value(std::chrono::system_clock::now()));
-  if (!reply.body.empty())
+  if (!reply.body.empty() || !reply.tag.empty()) // a list without rows may have no bytes
     add("Content-Type", std::string{reply.type});
   if (reply.retry_after_s > 0)
     add("Retry-After", std::to_string(reply.retry_after_s));

@@ -35,6 +35,8 @@ tally counted_range::of_day(int32_t day, const tally_parts& wanted) const {
 }
 
 std::vector<time_bucket> counted_range::buckets(interval by) const {
+  if (by == interval::day)
+    return days_in_zone(zone_, *first_day_, *last_day_);
   return buckets_in_zone(
     zone_, by, {day_in_zone(zone_, *first_day_).begin_us, day_in_zone(zone_, *last_day_).end_us});
 }

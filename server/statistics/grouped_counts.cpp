@@ -1,17 +1,10 @@
 #include "server/statistics/grouped_counts.hpp"
 
-#include "server/statistics/joined_readers.hpp"
-
 #include <algorithm>
 #include <limits>
 
 namespace phi::statistics {
 namespace {
-
-/// So many cells are added up at a time: each may have a histogram and a set of persons.
-constexpr size_t most_cells = 2048;
-/// Of a question that does not say how many it wants to tell apart.
-constexpr size_t usual_groups = 128;
 
 /// Distinct values of an attribute over all days; what is past them counts as `other_text`.
 constexpr size_t most_values = 1 << 16;
@@ -34,11 +27,6 @@ constexpr bool is_status(attribute kind) {
   return kind == attribute::status || kind == attribute::status_class;
 }
 
-size_t buckets_at_once(const grouped_query& query) {
-  const auto groups = query.by.empty() ? 1 : query.keep ? query.keep->size() + 1 : usual_groups;
-  return std::max<size_t>(1, most_cells / groups);
-}
-
 std::string text_of_status(attribute kind, int32_t status) {
   if (status == 0)
     return {};
@@ -54,42 +42,6 @@ attribute_set grouped_query::used() const {
   for (size_t i = 0; i < attributes; ++i)
     if (!only[i].empty())
       out |= set_of(static_cast<attribute>(i));
-  return out;
-}
-
-grouped_counts count_groups(tally_source& counts, const grouped_query& query) {
-  const auto at_once = buckets_at_once(query);
-  grouped_counts out;
-  for (size_t from = 0; from < query.buckets.size(); from += at_once) {
-    auto some = query;
-    auto first = query.buckets.begin() + static_cast<ptrdiff_t>(from);
-    auto left = static_cast<size_t>(query.buckets.end() - first);
-    some.buckets.assign(first, first + static_cast<ptrdiff_t>(std::min(left, at_once)));
-    group_builder builder{some};
-    if (!builder.range().empty())
-      counts.read(builder);
-    auto counted = builder.take();
-    std::move(counted.begin(), counted.end(), std::back_inserter(out));
-  }
-  return out;
-}
-
-std::vector<grouped_counts> count_groups(tally_source& counts,
-                                         const std::vector<grouped_query>& queries) {
-  std::deque<group_builder> builders;
-  for (const auto& query : queries)
-    if (query.buckets.size() <= buckets_at_once(query))
-      builders.emplace_back(query);
-  joined_readers together;
-  for (auto& builder : builders)
-    together.join(builder);
-  if (!together.range().empty())
-    counts.read(together);
-  std::vector<grouped_counts> out;
-  auto counted = builders.begin();
-  for (const auto& query : queries)
-    out.push_back(query.buckets.size() <= buckets_at_once(query) ? (counted++)->take()
-                                                                 : count_groups(counts, query));
   return out;
 }
 
@@ -178,7 +130,9 @@ private:
 
 // -- groups ---------------------------------------------------------------------------------------
 
-group_builder::group_builder(const grouped_query& query) : query_(query) {
+group_builder::group_builder(const grouped_query& query, const group_limits& limits)
+  : query_(query),
+    limits_(limits) {
   for (size_t i = 0; i < attributes; ++i)
     if (!query_.only[i].empty() || static_cast<attribute>(i) == attribute::feature)
       filtered_.push_back(static_cast<attribute>(i));
@@ -194,6 +148,7 @@ void group_builder::begin() {
   others_.reset();
   numbers_.clear();
   cells_.clear();
+  held_ = 0;
   last_ = nullptr;
 }
 
@@ -214,6 +169,15 @@ uint32_t group_builder::number(size_t position, std::string_view text) {
 
 /// Those that are not kept are all one.
 uint32_t group_builder::group(const group_values& values) {
+  if (!query_.keep && counted_as_.size() >= limits_.groups && !groups_.contains(values)) {
+    group_values rest;
+    for (size_t i = 0; i < query_.by.size(); ++i)
+      rest.numbers[i] = number(i, other_text);
+    auto others = groups_.number_of(rest);
+    if (others == counted_as_.size())
+      counted_as_.push_back(others);
+    return others;
+  }
   auto made = groups_.number_of(values);
   if (made < counted_as_.size())
     return counted_as_[made];
@@ -258,6 +222,27 @@ group_builder::cell& group_builder::cell_of(int32_t bucket, uint32_t group) {
   last_key_ = key;
   last_ = &cells_[at->second];
   return *last_;
+}
+
+void group_builder::add_person(distinct_count& to, uint64_t person) {
+  if (is_full())
+    return;
+  const auto before = to.held();
+  to.add(person);
+  held_ = held_ - before + to.held();
+  if (held_ > limits_.persons && !is_full())
+    halve_largest_set();
+}
+
+void group_builder::halve_largest_set() {
+  distinct_count* largest = nullptr;
+  for (auto& cell : cells_)
+    for (auto* set : {&cell.users, &cell.addresses})
+      if (!largest || set->held() > largest->held())
+        largest = set;
+  const auto before = largest->held();
+  largest->halve();
+  held_ = held_ - before + largest->held();
 }
 
 // -- buckets --------------------------------------------------------------------------------------
@@ -305,7 +290,7 @@ bool group_builder::needs_groups_of_users(const day_buckets& slots) const {
 
 std::optional<cube_parts> group_builder::parts_of(int64_t day) const {
   const auto slots = buckets_of(day);
-  if (slots.none)
+  if (slots.none || is_full())
     return {};
   cube_parts parts = 0;
   if (query_.wants(measure::events) && by_instance())
@@ -325,7 +310,7 @@ std::optional<cube_parts> group_builder::parts_of(int64_t day) const {
 
 void group_builder::add(const cube& part) {
   const auto slots = buckets_of(part.day);
-  if (slots.none)
+  if (slots.none || is_full())
     return;
   cube_row row{*this, part};
   if (query_.wants(measure::events)) {
@@ -415,7 +400,7 @@ void group_builder::add_users(const cube& part, const day_buckets& slots, cube_r
   if (!needs_groups_of_users(slots)) {
     if (!part.persons.empty())
       for (auto& users = cell_of(slots.of_slot[0], group({})).users; auto person : part.persons)
-        users.add(person);
+        add_person(users, person);
     return;
   }
   std::vector<std::optional<uint32_t>> groups;
@@ -427,22 +412,23 @@ void group_builder::add_users(const cube& part, const day_buckets& slots, cube_r
   for (const auto& user : part.users)
     if (const auto& group = groups[user.group])
       each_bucket(slots.of_slot, user.active, [&](int32_t bucket) {
-        cell_of(bucket, *group).users.add(part.persons[user.person]);
+        add_person(cell_of(bucket, *group).users, part.persons[user.person]);
       });
 }
 
 void group_builder::add_addresses(const cube& part, const day_buckets& slots) {
   for (const auto& address : part.addresses)
-    each_bucket(slots.of_slot, address.active,
-                [&](int32_t bucket) { cell_of(bucket, group({})).addresses.add(address.hash); });
+    each_bucket(slots.of_slot, address.active, [&](int32_t bucket) {
+      add_person(cell_of(bucket, group({})).addresses, address.hash);
+    });
 }
 
 void group_builder::add(const counted_event& e) {
   const auto bucket = bucket_of(slot_of(e.time_us));
-  if (bucket < 0)
+  if (bucket < 0 || is_full())
     return;
   if (query_.wants(measure::addresses) && e.address != 0)
-    cell_of(bucket, group({})).addresses.add(e.address);
+    add_person(cell_of(bucket, group({})).addresses, e.address);
   if (by_instance() && e.instance.empty())
     return;
   event_row row{*this, e};
@@ -463,7 +449,7 @@ void group_builder::add(const counted_event& e) {
   if (query_.wants(measure::durations) && timed)
     to.counts.durations.add(static_cast<uint16_t>(latency_bucket(e.duration_us)), 1);
   if (query_.wants(measure::users) && e.user != 0 && !e.of_ourselves())
-    to.users.add(e.user);
+    add_person(to.users, e.user);
 }
 
 grouped_counts group_builder::take() {

@@ -7,6 +7,7 @@
 #include "server/statistics/tally.hpp"
 
 #include <array>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -92,10 +93,32 @@ struct grouped_query {
   attribute_set used() const;
 };
 
-/// For each bucket the groups that have something in it.
-using grouped_counts = std::vector<std::map<group_key, group_counts>>;
+/// What counting takes of memory at a time, however many events there are. Where several buckets
+/// would take more, fewer are counted at once. Smaller ones are for tests.
+struct group_limits {
+  /// Of all buckets together: a group in a bucket is one, and may have a histogram.
+  size_t cells = 1 << 14;
+  /// Of one bucket, where the query does not say which to tell apart: past it the others count as
+  /// `other_text` in all that they are told apart by.
+  size_t groups = 1 << 16;
+  /// Users and addresses that are held in all cells together: past it, in one bucket, the largest
+  /// sets are estimated, see `distinct_count`. Those of one cell are exact as ever.
+  size_t persons = 1 << 21;
+};
 
-grouped_counts count_groups(tally_source& counts, const grouped_query& query);
+/// The groups that have something in a bucket.
+using groups_of_bucket = std::map<group_key, group_counts>;
+/// For each bucket.
+using grouped_counts = std::vector<groups_of_bucket>;
+
+/// Calls `take` with each bucket, in order, by its number in the query: whoever keeps only a part
+/// of each never has the groups of all in memory.
+void count_each(tally_source& counts, const grouped_query& query,
+                const std::function<void(size_t bucket, groups_of_bucket groups)>& take,
+                const group_limits& limits = {});
+
+grouped_counts count_groups(tally_source& counts, const grouped_query& query,
+                            const group_limits& limits = {});
 
 /// The same for each of several: what is counted is read once, but for those with so many cells
 /// that they are counted a part of the buckets at a time.
@@ -110,13 +133,21 @@ struct group_values {
 /// Adds up cubes and single events for one question.
 class group_builder : public count_reader {
 public:
-  explicit group_builder(const grouped_query& query);
+  /// `query` must outlive it.
+  explicit group_builder(const grouped_query& query, const group_limits& limits = {});
 
   void begin() override;
   slot_range range() const override;
   std::optional<cube_parts> parts_of(int64_t day) const override;
   void add(const cube& part) override;
   void add(const counted_event& e) override;
+
+  /// It has more than it may hold of several buckets, and takes nothing more: fewer are to be
+  /// counted at once.
+  bool is_full() const {
+    return query_.buckets.size() > 1 && (cells_.size() > limits_.cells || held_ > limits_.persons);
+  }
+  size_t held_persons() const { return held_; }
 
   grouped_counts take();
 
@@ -146,6 +177,8 @@ private:
   template <class Row>
   std::optional<uint32_t> group_of(Row& row);
   cell& cell_of(int32_t bucket, uint32_t group);
+  void add_person(distinct_count& to, uint64_t person);
+  void halve_largest_set();
   void add_counts(const cube& part, const day_buckets& slots, cube_row& row);
   void add_instances(const cube& part, const day_buckets& slots, cube_row& row);
   void add_durations(const cube& part, const day_buckets& slots, cube_row& row);
@@ -153,6 +186,7 @@ private:
   void add_addresses(const cube& part, const day_buckets& slots);
 
   const grouped_query& query_;
+  group_limits limits_;
   std::vector<attribute> filtered_;
   std::vector<text_numbers> texts_; ///< by position in `by`
   key_numbers<group_values> groups_;
@@ -160,6 +194,7 @@ private:
   std::optional<uint32_t> others_;
   std::unordered_map<uint64_t, uint32_t> numbers_; ///< of cells, by bucket and group
   std::deque<cell> cells_;
+  size_t held_ = 0; ///< users and addresses in all cells
   uint64_t last_key_ = 0;
   cell* last_ = nullptr;
 };

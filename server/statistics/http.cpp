@@ -11,8 +11,6 @@ namespace {
 
 constexpr uint32_t default_top = 200;
 
-using groups_of_day = std::map<group_key, group_counts>;
-
 /// 0 of nothing.
 double rate(uint64_t some, uint64_t all) {
   return all == 0 ? 0 : static_cast<double>(some) / static_cast<double>(all);
@@ -30,8 +28,9 @@ void add_row(answer_list& to, std::vector<answer_list::value> row, const group_c
 }
 
 /// The routes of a day, those with the most errors first.
-std::vector<const groups_of_day::value_type*> worst_first(const groups_of_day& day, size_t top) {
-  std::vector<const groups_of_day::value_type*> out;
+std::vector<const groups_of_bucket::value_type*> worst_first(const groups_of_bucket& day,
+                                                             size_t top) {
+  std::vector<const groups_of_bucket::value_type*> out;
   for (const auto& group : day)
     out.push_back(&group);
   std::sort(out.begin(), out.end(), [](const auto* a, const auto* b) {
@@ -67,24 +66,25 @@ std::string daily_http(tally_source& counts, const question_parameters& paramete
     }
   for (const auto& day : days)
     query.buckets.push_back(range.slots_of(day.range));
-  auto counted = count_groups(counts, query);
   answer_list totals{columns_after({"date"})};
   answer_list routes{columns_after({"date", "route", "method"})};
-  answer_list both = routes; // where there is one list only, totals are rows without a route
+  // Where there is one list only, totals are rows without a route.
+  const bool one_list = parameters.text("format").value_or("json") != "json";
   const auto top = parameters.number("top").value_or(default_top);
-  for (size_t i = 0; i < days.size(); ++i) {
-    std::erase_if(counted[i], [](const auto& group) { return group.first[0].empty(); });
+  count_each(counts, query, [&](size_t day, groups_of_bucket counted) {
+    const auto& date = days[day].label;
+    std::erase_if(counted, [](const auto& group) { return group.first[0].empty(); });
     group_counts all;
-    for (const auto& [key, of_route] : counted[i])
+    for (const auto& [key, of_route] : counted)
       all.add(of_route);
-    add_row(totals, {days[i].label}, all);
-    add_row(both, {days[i].label, {}, {}}, all);
-    for (const auto* group : worst_first(counted[i], top))
-      for (auto* list : {&routes, &both})
-        add_row(*list, {days[i].label, group->first[0], text_or_null(group->first[1])},
-                group->second);
-  }
-  if (auto alone = rows_alone(both, parameters))
+    if (one_list)
+      add_row(routes, {date, {}, {}}, all);
+    else
+      add_row(totals, {date}, all);
+    for (const auto* group : worst_first(counted, top))
+      add_row(routes, {date, group->first[0], text_or_null(group->first[1])}, group->second);
+  });
+  if (auto alone = rows_alone(routes, parameters))
     return std::move(*alone);
   return json_envelope{head}.add("totals", totals.as_json()).add("routes", routes.as_json()).take();
 }

@@ -43,13 +43,13 @@ std::string latencies(tally_source& counts, const question_parameters& parameter
     }
   for (const auto& bucket : buckets)
     query.buckets.push_back(range.slots_of(bucket.range));
-  const auto counted = count_groups(counts, query);
   answer_list rows{{"bucket", "feature", "route", "method", "count", "minMs", "avgMs", "maxMs",
                     "p50Ms", "p90Ms", "p95Ms", "p99Ms"}};
-  for (size_t i = 0; i < buckets.size(); ++i)
-    for (const auto& [key, group] : counted[i])
+  count_each(counts, query, [&](size_t bucket, const groups_of_bucket& counted) {
+    for (const auto& [key, group] : counted)
       if (group.timed > 0)
-        add_row(rows, buckets[i].label, key, group);
+        add_row(rows, buckets[bucket].label, key, group);
+  });
   if (auto alone = rows_alone(rows, parameters))
     return std::move(*alone);
   return json_envelope{head}.add("rows", rows.as_json()).take();

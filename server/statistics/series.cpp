@@ -141,7 +141,9 @@ private:
 
   std::vector<time_bucket> buckets_of(const series_range& range,
                                       const std::vector<group_key>& keys) const {
-    auto out = buckets_in_zone(asked_.zone, asked_.every, range.in_zone(asked_.zone));
+    auto out = asked_.every == interval::day && range.first.day && range.last.day
+                 ? days_in_zone(asked_.zone, *range.first.day, *range.last.day)
+                 : buckets_in_zone(asked_.zone, asked_.every, range.in_zone(asked_.zone));
     if (out.size() * keys.size() > answer_list::most_rows)
       throw refused_question{"the answer would have " + group_digits(out.size() * keys.size())
                              + " rows, and may have up to " + group_digits(answer_list::most_rows)

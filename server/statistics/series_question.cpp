@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 namespace phi::statistics {
 namespace {
@@ -135,11 +134,10 @@ private:
       out_.query.choose(attribute::status_class, word);
   }
 
+  /// As it is counted: "0404" would be compared as a text, and be nobody's.
   static bool is_status(const std::string& text) {
-    int number = 0;
-    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    return error == std::errc{} && end == text.data() + text.size() && number >= 100
-           && number <= 599;
+    return text.size() == 3 && text[0] >= '1' && text[0] <= '5'
+           && text.find_first_not_of("0123456789") == text.npos;
   }
 
   void read_metrics() {

@@ -4,6 +4,7 @@
 #include "server/statistics/ranking.hpp"
 #include "server/statistics/time_zones.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -57,7 +58,7 @@ json users_of(const tally& all, bool by_kind) {
   return out;
 }
 
-/// Within `relative_error`, and never above the longest.
+/// Within `relative_error`, and never beyond the shortest and the longest.
 json latency_of(const tally& all, const tally::sums& sums) {
   if (sums.timed == 0)
     return {{"sampleCount", 0}, {"avgMs", nullptr}, {"p50Ms", nullptr},
@@ -66,7 +67,8 @@ json latency_of(const tally& all, const tally::sums& sums) {
     auto rank = static_cast<int64_t>(std::ceil(share * static_cast<double>(sums.timed)));
     for (auto [bucket, n] : all.latencies)
       if ((rank -= static_cast<int64_t>(n)) <= 0)
-        return milliseconds(std::min(latency_of_bucket(bucket), static_cast<double>(sums.max_us)));
+        return milliseconds(std::clamp(latency_of_bucket(bucket), static_cast<double>(sums.min_us),
+                                       static_cast<double>(sums.max_us)));
     return {};
   };
   auto average_us = static_cast<double>(sums.sum_us) / static_cast<double>(sums.timed);

@@ -44,10 +44,13 @@ struct tally {
     uint64_t errors = 0; ///< status >= 400
     uint64_t timed = 0;  ///< those that have a duration
     uint128 sum_us = 0;
+    int64_t min_us = 0; ///< with `timed` 0 it says nothing
     int64_t max_us = 0; ///< 0: none
 
     bool operator==(const sums&) const = default;
     void add(const sums& others) {
+      if (others.timed > 0)
+        min_us = timed > 0 ? std::min(min_us, others.min_us) : others.min_us;
       n += others.n;
       errors += others.errors;
       timed += others.timed;

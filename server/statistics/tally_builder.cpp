@@ -13,6 +13,7 @@ tally::sums tallied(const count_sums& from, int32_t status) {
           .errors = status >= first_error ? from.n : 0,
           .timed = from.timed,
           .sum_us = from.sum_us,
+          .min_us = from.timed > 0 ? from.min_us : 0,
           .max_us = from.timed > 0 ? from.max_us : 0};
 }
 
@@ -263,6 +264,7 @@ void tally_builder::add(const counted_event& e) {
           .errors = e.status >= first_error ? 1U : 0U,
           .timed = timed ? 1U : 0U,
           .sum_us = timed ? static_cast<uint128>(e.duration_us) : 0,
+          .min_us = timed ? e.duration_us : 0,
           .max_us = timed ? e.duration_us : 0});
   if (wanted.statuses && e.status != 0)
     ++made_.statuses[e.status];

@@ -123,6 +123,13 @@ std::optional<interval> interval_of(std::string_view name) {
                               : std::optional{static_cast<interval>(found - names.begin())};
 }
 
+std::vector<time_bucket> days_in_zone(const std::string& name, int32_t first, int32_t last) {
+  std::vector<time_bucket> out;
+  for (auto day = first; day <= last; ++day)
+    out.push_back({format_date(day), day_in_zone(name, day)});
+  return out;
+}
+
 std::vector<time_bucket> buckets_in_zone(const std::string& name, interval by, time_range range) {
   const auto& zone = zone_of(name);
   std::vector<time_bucket> out;

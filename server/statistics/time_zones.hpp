@@ -42,6 +42,10 @@ struct time_bucket {
   time_range range;
 };
 
+/// Each day from `first` to `last`, also one that a zone skipped: its range is empty. Throws as
+/// above.
+std::vector<time_bucket> days_in_zone(const std::string& zone, int32_t first, int32_t last);
+
 /// The hours, days, weeks or months of a zone that a range touches, in order: each but for what of
 /// it is outside. A day has 23 hours, or 25, when the clocks are moved by one. Throws
 /// std::runtime_error for a zone that does not exist.

@@ -26,7 +26,7 @@ inline void count_one(const event& e, const statistics::tally_query& query,
   ++sums.n;
   sums.errors += e.status >= 400;
   if (e.duration_us >= 0) {
-    ++sums.timed;
+    sums.min_us = sums.timed++ == 0 ? e.duration_us : std::min(sums.min_us, e.duration_us);
     sums.sum_us += static_cast<statistics::uint128>(e.duration_us);
     sums.max_us = std::max(sums.max_us, e.duration_us);
     if (query.wanted.latency)

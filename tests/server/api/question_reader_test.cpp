@@ -1,6 +1,7 @@
 #include "server/api/question_reader.hpp"
 #include "tests/support/doctest.hpp"
 
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,6 +39,30 @@ TEST_CASE("questions: include takes all its separators, top is clamped") {
     read_question(daily, "start=2024-01-01&end=2024-12-31&timezone=Asia/Kathmandu", defaults);
   CHECK(leap.errors.empty());
   CHECK(std::get<statistics_query>(leap.query).parameters.day("start") == 19'723);
+}
+
+TEST_CASE("questions: a shortcut offers the metrics that can be told with it, and no others") {
+  const std::string all =
+    "events errors error_rate users addresses avg min max p50 p90 p95 p99 p999";
+  for (const auto& shortcut : endpoint_shortcuts) {
+    CAPTURE(shortcut.command);
+    auto is_told = [&](const std::string& metrics) {
+      std::string query{shortcut.parameters};
+      query.resize(query.find("metrics="));
+      auto asked = "start=2024-01-01&end=2024-01-01&" + query + "metrics=" + metrics;
+      return read_question(*find_question(shortcut.path), asked, {"UTC", 366}).errors.empty();
+    };
+    std::string told;
+    std::istringstream words{all};
+    for (std::string metric; words >> metric;)
+      if (is_told(metric))
+        told += (told.empty() ? "" : " ") + metric;
+    CHECK(shortcut.metrics == told);
+    CHECK(read_question(*find_question(shortcut.path),
+                        "start=2024-01-01&end=2024-01-01&" + std::string{shortcut.parameters},
+                        {"UTC", 366})
+            .errors.empty());
+  }
 }
 
 TEST_CASE("questions: what is wrong is said of each parameter") {

@@ -89,7 +89,7 @@ TEST_CASE("answers: an origin that is allowed is told so, with what it may do wh
     fake_request{}, {.origin = "https://a.example", .origin_by_name = true}, {.body = "{}"}};
   CHECK(get.has("Access-Control-Allow-Origin: https://a.example"));
   CHECK(get.has("Access-Control-Allow-Credentials: true"));
-  CHECK(get.has("Access-Control-Expose-Headers: X-Request-Id, Retry-After"));
+  CHECK(get.has("Access-Control-Expose-Headers: ETag, X-Request-Id, Retry-After"));
   CHECK(get.has("Vary: Origin"));
   CHECK_FALSE(get.names("Access-Control-Allow-Methods"));
   written asks{fake_request{"/", restinio::http_method_options()},
@@ -100,8 +100,8 @@ TEST_CASE("answers: an origin that is allowed is told so, with what it may do wh
   CHECK(asks.has("Access-Control-Allow-Methods: GET, POST"));
   CHECK(asks.has("Access-Control-Max-Age: 600"));
   const std::string always =
-    "Access-Control-Allow-Headers: Authorization, Content-Type, Content-Encoding, X-Request-Id, "
-    "ce-specversion, ce-id, ce-source, ce-type, ce-time, ce-subject";
+    "Access-Control-Allow-Headers: Authorization, Content-Type, Content-Encoding, If-None-Match, "
+    "X-Request-Id, ce-specversion, ce-id, ce-source, ce-type, ce-time, ce-subject";
   CHECK(asks.has(always));
   written more{
     fake_request{},
@@ -169,6 +169,11 @@ TEST_CASE("answers: what was counted has a tag, and who has the same already get
     CHECK(other.head.starts_with("HTTP/1.1 200 OK\r\n"));
     CHECK(other.body == "a,c");
   }
+  exchange ndjson{.media_type = "application/x-ndjson"};
+  written none{fake_request{}, ndjson, answer_to_question(ndjson, "")};
+  CHECK(none.has("Content-Type: application/x-ndjson"));
+  CHECK(none.has("Content-Length: 0"));
+  CHECK_FALSE(written(fake_request{}, {}, {.status = 204}).names("Content-Type"));
   exchange about{.known_tags = "*"};
   auto health = answer_to_question(about, "{}");
   CHECK(health.status == 200);

@@ -240,6 +240,87 @@ TEST_CASE("answers: days without anything are there, with zeros") {
            R"("routeFilter":"/x","rows":[]})");
 }
 
+TEST_CASE("answers: a day that a zone skipped is a day without anything") {
+  counts_in_memory none{{}};
+  auto dates_of = [&](const std::string& path, const std::string& list, const std::string& days) {
+    const auto answer = json::parse(answer_text(none, path, days + "&timezone=Pacific/Apia"));
+    std::string out;
+    for (const auto& row : answer[list])
+      out += row[path == "/stats/series" ? "bucket" : "date"].get<std::string>() + " ";
+    return out;
+  };
+  for (auto [path, list] :
+       {std::pair{"/stats/daily/dau", "rows"}, std::pair{"/stats/daily/http", "totals"},
+        std::pair{"/stats/series", "rows"}}) {
+    CAPTURE(path);
+    CHECK(dates_of(path, list, "start=2011-12-30&end=2011-12-30") == "2011-12-30 ");
+    CHECK(dates_of(path, list, "start=2011-12-29&end=2011-12-30") == "2011-12-29 2011-12-30 ");
+    CHECK(dates_of(path, list, "start=2011-12-30&end=2011-12-31") == "2011-12-30 2011-12-31 ");
+  }
+  // Around it nothing is lost, and nothing counted twice.
+  const auto last_moment = *parse_rfc3339("2011-12-30T09:59:59Z");
+  std::vector<event> events{{.time_us = last_moment, .user_hash = "a"},
+                            {.time_us = last_moment + 1'000'000, .user_hash = "b"}};
+  counts_in_memory counts{events};
+  CHECK(json::parse(answer_text(counts, "/stats/daily/dau",
+                                "start=2011-12-29&end=2011-12-31&timezone=Pacific/Apia"))["rows"]
+          .dump()
+        == R"([{"date":"2011-12-29","activeUsers":1,"activeIps":0},)"
+           R"({"date":"2011-12-30","activeUsers":0,"activeIps":0},)"
+           R"({"date":"2011-12-31","activeUsers":1,"activeIps":0}])");
+}
+
+TEST_CASE("answers: JSON has room for as many rows of routes as a list, beside its totals") {
+  std::vector<event> events;
+  for (int day = 0; day < 250; ++day)
+    for (int route = 0; route < 200; ++route)
+      events.push_back({.time_us = (20'000 + day) * day_us,
+                        .route = "/" + std::to_string(route),
+                        .method = "GET"});
+  counts_in_memory counts{events, 1};
+  const auto days = "start=" + format_date(20'000) + "&end=" + format_date(20'249);
+  auto answer = json::parse(answer_text(counts, "/stats/daily/http", days));
+  CHECK(answer["routes"].size() == answer_list::most_rows);
+  CHECK(answer["totals"].size() == 250);
+  for (const auto* format : {"csv", "ndjson"})
+    CHECK_THROWS_AS(
+      answer_text(counts, "/stats/daily/http", days + "&format=" + std::string{format}),
+      statistics::refused_question);
+}
+
+TEST_CASE("answers: what has too many rows is refused before the other days are counted") {
+  std::vector<event> events;
+  for (int day = 0; day < 10; ++day)
+    for (int route = 0; route < 20'000; ++route)
+      events.push_back({.time_us = (20'000 + day) * day_us,
+                        .route = "/" + std::to_string(route),
+                        .duration_us = 1});
+  counts_in_memory counts{events, 0};
+  const auto days = "start=" + format_date(20'000) + "&end=" + format_date(20'009);
+  CHECK_THROWS_AS(answer_text(counts, "/stats/latency", days), statistics::refused_question);
+  CHECK(counts.reads == 3 + 3); // ten days, five and two have too many groups; then one by one
+  // Where only the first of each day are told nothing is refused.
+  counts.reads = 0;
+  auto http = json::parse(answer_text(counts, "/stats/daily/http", days + "&top=1"));
+  CHECK(http["routes"].size() == 10);
+  CHECK(http["totals"][9]["total"] == 20'000);
+  CHECK(counts.reads == 3 + 10);
+}
+
+TEST_CASE("answers: a quantile is never beyond the shortest and the longest, whoever tells it") {
+  for (size_t parts : {0, 1}) { // 0: not in cubes
+    CAPTURE(parts);
+    const std::vector<event> events{{.time_us = 20'000 * day_us, .duration_us = 12'500}};
+    counts_in_memory counts{events, parts};
+    const auto day = "start=" + format_date(20'000) + "&end=" + format_date(20'000);
+    CHECK(
+      json::parse(answer_text(counts, "/stats/summary", day + "&include=latency"))["latency"].dump()
+      == R"({"sampleCount":1,"avgMs":12.5,"p50Ms":12.5,"p95Ms":12.5,"p99Ms":12.5,)"
+         R"("maxMs":12.5})");
+    CHECK(json::parse(answer_text(counts, "/stats/latency", day))["rows"][0]["p50Ms"] == 12.5);
+  }
+}
+
 TEST_CASE("answers: one outlier ruins no quantile, and a rank is cut after all was merged") {
   constexpr int64_t noon = 20'000 * day_us + day_us / 2;
   std::vector<event> events;

@@ -7,6 +7,7 @@
 #include "tests/support/random_events.hpp"
 #include "tests/support/reference_statistics.hpp"
 
+#include <cmath>
 #include <iterator>
 
 using namespace phi;
@@ -99,6 +100,85 @@ TEST_CASE("groups: many cells are counted a part of the buckets at a time") {
   CHECK(counts.reads == 3); // 240 buckets of 20 groups, 2048 cells at a time
   for (size_t i = 0; i < counted.size(); ++i)
     REQUIRE(counted[i] == reference_groups(events, query, query.buckets[i]));
+}
+
+TEST_CASE("groups: where buckets have more groups than fit, fewer are counted at once") {
+  std::vector<event> events;
+  for (int day = 0; day < 16; ++day)
+    for (int route = 0; route < 100; ++route)
+      events.push_back({.time_us = day * day_us, .route = "/" + std::to_string(route)});
+  counts_in_memory counts{events};
+  grouped_query query{.by = {attribute::route, attribute::method}};
+  query.want(measure::events);
+  for (int64_t day = 0; day < 16; ++day)
+    query.buckets.push_back({day * slots_per_day, (day + 1) * slots_per_day});
+  auto check = [&](const group_limits& limits, int reads) {
+    CAPTURE(limits.cells);
+    counts.reads = 0;
+    const auto counted = count_groups(counts, query, limits);
+    CHECK(counts.reads == reads);
+    REQUIRE(counted.size() == 16);
+    for (size_t i = 0; i < counted.size(); ++i)
+      CHECK(counted[i] == reference_groups(events, query, query.buckets[i]));
+  };
+  check({.cells = 1600}, 1);
+  check({.cells = 1599}, 1 + 2); // all, then eight twice
+  check({.cells = 400}, 1 + 1 + 4);
+  check({.cells = 10}, 4 + 16); // one bucket is always counted
+  group_builder full{query, {.cells = 10}};
+  counts.read(full);
+  CHECK(full.is_full());
+  CHECK_FALSE(full.parts_of(3));
+  full.begin();
+  CHECK_FALSE(full.is_full());
+  // More than one bucket may hold: others are told together, and none is lost.
+  const auto capped = count_groups(counts, query, {.groups = 40});
+  for (const auto& groups : capped) {
+    CHECK(groups.size() <= 41);
+    uint64_t n = 0;
+    for (const auto& [key, group] : groups)
+      n += group.n;
+    CHECK(n == 100);
+  }
+  CHECK(capped[0].size() == 41);
+  const std::string other{other_text};
+  CHECK(capped[0].at({other, other}).n == 60);
+}
+
+TEST_CASE("groups: persons of many buckets are exact, and of one within what fits in memory") {
+  std::vector<event> events;
+  for (int day = 0; day < 4; ++day)
+    for (int user = 0; user < 2000; ++user)
+      events.push_back({.time_us = day * day_us,
+                        .feature = user % 4 == 0 ? "small" : "large",
+                        .user_hash = "u" + std::to_string(user),
+                        .address_hash = "a" + std::to_string(user)});
+  counts_in_memory counts{events};
+  grouped_query query;
+  query.want(measure::users).want(measure::addresses);
+  for (int64_t day = 0; day < 4; ++day)
+    query.buckets.push_back({day * slots_per_day, (day + 1) * slots_per_day});
+  for (auto [most, reads] :
+       {std::pair{16'000, 1}, std::pair{8000, 1 + 2}, std::pair{4000, 2 + 4}}) {
+    CAPTURE(most);
+    counts.reads = 0;
+    const auto counted = count_groups(counts, query, {.persons = static_cast<size_t>(most)});
+    CHECK(counts.reads == reads);
+    for (const auto& day : counted) {
+      CHECK(day.at({}).users == 2000);
+      CHECK(day.at({}).addresses == 2000);
+    }
+  }
+  grouped_query by_feature{.buckets = {query.buckets[0]}, .by = {attribute::feature}};
+  by_feature.want(measure::users);
+  group_builder builder{by_feature, {.persons = 1400}};
+  counts.read(builder);
+  CHECK(builder.held_persons() <= 1400);
+  const auto groups = builder.take()[0];
+  CHECK(groups.at({"small"}).users == 500);
+  const auto large = static_cast<double>(groups.at({"large"}).users);
+  CHECK(std::abs(large - 1500) < 150);
+  CHECK(groups.at({"large"}).users % 2 == 0); // estimated
 }
 
 TEST_CASE("groups: several questions read what is counted once, and each has its own answer") {

@@ -409,7 +409,13 @@ TEST_CASE("series: what cubes cannot tell is refused, with what they can") {
         == "by: expected one of none, feature, action, route, method, status, class, instance, "
            "user_kind; did you mean route?");
   CHECK(complaint("status=99") == "status: expected a status from 100 to 599");
-  CHECK(complaint("status=4xx") == "status: expected a status from 100 to 599");
+  for (const auto* status : {"4xx", "0404", "600", "+40", " 404", "4040"})
+    CHECK(complaint("status=" + std::string{status})
+          == "status: expected a status from 100 to 599");
+  for (const auto* status : {"100", "404", "599"})
+    CHECK(
+      read_answer("/stats/series", "start=2026-01-01&end=2026-01-02&status=" + std::string{status})
+        .errors.empty());
   CHECK(complaint("compare=last")
         == "compare: expected previous, or two days such as 2026-01-01..2026-01-31, or two times "
            "at quarters of an hour");

@@ -384,18 +384,22 @@ std::string help_of(const endpoint_parameter& row) {
   return row.most > 0 ? out + ", up to " + std::to_string(row.most) : out;
 }
 
-/// A command from its row in the table: an option for each parameter.
+/// A command from its row in the table: an option for each parameter. `metrics`: those that can be
+/// told, where these are not all.
 CLI::App* add_endpoint_command(CLI::App& stats, const endpoint& asked, std::string_view command,
-                               std::string_view help, given_parameters& given) {
+                               std::string_view help, given_parameters& given,
+                               std::string_view metrics = {}) {
   auto* added = stats.add_subcommand(std::string{command}, std::string{help});
   for (const auto& row : asked.parameters) {
     if (row.name == "format")
       continue; // what is asked here is shown here, or --json
     std::string name{row.name};
-    auto* option = row.repeatable
-                     ? added->add_option("--" + name, given.repeated[name], help_of(row))
-                         ->allow_extra_args(false)
-                     : added->add_option("--" + name, given.once[name], help_of(row));
+    auto about = name == "metrics" && !metrics.empty() ? "What is counted: " + std::string{metrics}
+                                                       : help_of(row);
+    auto* option =
+      row.repeatable
+        ? added->add_option("--" + name, given.repeated[name], about)->allow_extra_args(false)
+        : added->add_option("--" + name, given.once[name], about);
     option->type_name(type_name(row.type));
   }
   added->add_option("--last", given.last, "The last days, weeks or hours: 7d, 4w, 24h")
@@ -429,7 +433,7 @@ void add_stats(CLI::App& app, command_context& context) {
   for (const auto& shortcut : endpoint_shortcuts) {
     auto given = std::make_shared<given_parameters>();
     const auto& asked = endpoint_at(shortcut.path);
-    add_endpoint_command(*stats, asked, shortcut.command, shortcut.help, *given)
+    add_endpoint_command(*stats, asked, shortcut.command, shortcut.help, *given, shortcut.metrics)
       ->callback([&context, &asked, &shortcut, given] {
         run_stats(context, asked, shortcut.command, *given, shortcut.parameters);
       });
