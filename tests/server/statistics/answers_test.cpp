@@ -252,7 +252,8 @@ TEST_CASE("answers: a day that a zone skipped is a day without anything") {
   for (auto [path, list] :
        {std::pair{"/stats/daily/dau", "rows"}, std::pair{"/stats/daily/http", "totals"},
         std::pair{"/stats/series", "rows"}}) {
-    CAPTURE(path);
+    const std::string question = path;
+    CAPTURE(question);
     CHECK(dates_of(path, list, "start=2011-12-30&end=2011-12-30") == "2011-12-30 ");
     CHECK(dates_of(path, list, "start=2011-12-29&end=2011-12-30") == "2011-12-29 2011-12-30 ");
     CHECK(dates_of(path, list, "start=2011-12-30&end=2011-12-31") == "2011-12-30 2011-12-31 ");

@@ -160,9 +160,10 @@ TEST_CASE("groups: persons of many buckets are exact, and of one within what fit
     query.buckets.push_back({day * slots_per_day, (day + 1) * slots_per_day});
   for (auto [most, reads] :
        {std::pair{16'000, 1}, std::pair{8000, 1 + 2}, std::pair{4000, 2 + 4}}) {
-    CAPTURE(most);
+    const auto persons = static_cast<size_t>(most);
+    CAPTURE(persons);
     counts.reads = 0;
-    const auto counted = count_groups(counts, query, {.persons = static_cast<size_t>(most)});
+    const auto counted = count_groups(counts, query, {.persons = persons});
     CHECK(counts.reads == reads);
     for (const auto& day : counted) {
       CHECK(day.at({}).users == 2000);
