@@ -114,7 +114,11 @@ void each_row(postgres_connection& db, std::vector<uncounted_rows> lines, const 
 void each_row_of(postgres_connection& db, const char* sql,
                  const std::vector<postgres_value>& values, const take_row& take) {
   const auto fetch = "FETCH " + std::to_string(rows_at_once) + " FROM some_rows";
+  // Thousands of lines against the rows of each: PostgreSQL takes a cursor for somebody who wants
+  // few rows soon, and without statistics of a table that grows holds each row against each line.
+  db.queue("SET LOCAL enable_nestloop = off");
   db.queue("DECLARE some_rows NO SCROLL CURSOR FOR " + std::string{sql}, values);
+  db.queue("SET LOCAL enable_nestloop = on");
   db.queue(fetch, {}, true);
   auto rows = std::move(db.run_queued().back());
   while (true) {
