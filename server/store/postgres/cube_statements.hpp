@@ -19,12 +19,14 @@ inline constexpr const char* takes_over = "SELECT taken_over_to IS NOT NULL FROM
 
 #define PHI_LINES " FROM uncounted WHERE id >= coalesce((SELECT first_line FROM counted), 0)"
 /// Events, lines, and the age of the oldest in ms; lines of an earlier schema's rows; the last id
-/// that a line was given; and whether roll-ups are to be taken over.
+/// that a line was given, 0 where the role may not see it (INSERT needs no right on the sequence);
+/// and whether roll-ups are to be taken over.
 inline constexpr const char* tail_size =
   "SELECT coalesce(sum(events) FILTER (WHERE tx IS NOT NULL), 0), count(tx),"
   " coalesce(extract(epoch FROM now() - min(at) FILTER (WHERE tx IS NOT NULL)) * 1000, 0)::int8,"
-  " count(*) - count(tx), coalesce(pg_sequence_last_value("
-  "pg_get_serial_sequence('uncounted', 'id')::regclass), 0),"
+  " count(*) - count(tx), coalesce(CASE WHEN"
+  " has_sequence_privilege(pg_get_serial_sequence('uncounted', 'id'), 'USAGE, SELECT') THEN"
+  " pg_sequence_last_value(pg_get_serial_sequence('uncounted', 'id')::regclass) END, 0),"
   " (SELECT taken_over_to IS NOT NULL FROM counted)" PHI_LINES;
 
 #define PHI_UNCOUNTED "SELECT id, tx, first_seq, last_seq, first_us, last_us, events" PHI_LINES

@@ -123,11 +123,29 @@ void take_durations(count_sums& all, uint64_t timed, kept_extremes& kept, count_
   all.sum_us -= to.sum_us;
 }
 
+/// Says that we are still at it: the server ends a transaction that is silent for longer than
+/// `defaults::transaction_silence`, and a day may have millions of roll-ups.
+void stay(postgres_connection& db) {
+  db.run("SELECT 1");
+}
+
+template <class Use>
+void each_roll_up(postgres_connection& db, const char* sql,
+                  const std::vector<postgres_value>& values, Use use) {
+  constexpr size_t most_in_silence = 1 << 16;
+  size_t rows = 0;
+  for (auto row = db.run(sql, values); row.step();) {
+    use(row);
+    if (++rows % most_in_silence == 0)
+      stay(db);
+  }
+}
+
 /// A roll-up knows the class of a status; which statuses there were, another table knows, by
 /// feature. Nothing that can be asked tells them apart by more than that, so they are dealt out.
 void add_counts(postgres_connection& db, const std::vector<postgres_value>& slots, raw_cube& to) {
   auto left = read_statuses(db, slots);
-  for (auto row = db.run(earlier_counts, slots); row.step();) {
+  each_roll_up(db, earlier_counts, slots, [&](const auto& row) {
     const auto slot = row.integer(0);
     combination key{.feature = to.text(dimension::feature, row.text(1)),
                     .action = to.text(dimension::action, row.text(2)),
@@ -155,29 +173,33 @@ void add_counts(postgres_connection& db, const std::vector<postgres_value>& slot
       }
     if (all.n > 0)
       deal(static_cast<int32_t>(status_class) * 100, all.n);
-  }
+  });
 }
 
 void add_others(postgres_connection& db, const std::vector<postgres_value>& slots, raw_cube& to) {
-  for (auto row = db.run(earlier_latencies, slots); row.step();)
+  each_roll_up(db, earlier_latencies, slots, [&](const auto& row) {
     to.add(timed_route{to.text(dimension::feature, row.text(1)),
                        to.text(dimension::route, row.text(2)),
                        to.text(dimension::method, row.text(3))},
            row.integer(0), row.integer(4), counted(row, 5));
-  for (auto row = db.run(earlier_instances, slots); row.step();)
+  });
+  each_roll_up(db, earlier_instances, slots, [&](const auto& row) {
     to.parts().instances.push_back({to.text(dimension::feature, row.text(1)),
                                     to.text(dimension::instance, row.text(2)),
                                     to.slot(row.integer(0)), counted(row, 3)});
+  });
 }
 
 void add_people(postgres_connection& db, int32_t day, raw_cube& to) {
   const std::vector days{postgres_value::number(day)};
-  for (auto row = db.run(earlier_users, days); row.step();)
+  each_roll_up(db, earlier_users, days, [&](const auto& row) {
     to.add(user_group{to.text(dimension::feature, row.text(0)),
                       to.text(dimension::user_kind, row.text(2))},
            person_of(row.text(1)), slots_at(row, 3));
-  for (auto row = db.run(earlier_addresses, days); row.step();)
+  });
+  each_roll_up(db, earlier_addresses, days, [&](const auto& row) {
     to.parts().addresses.push_back({person_of(row.text(0)), slots_at(row, 1)});
+  });
 }
 
 cube cube_of_rollups(postgres_connection& db, int32_t day) {

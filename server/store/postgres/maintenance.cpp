@@ -33,6 +33,7 @@ public:
         }
         auto more = steps_.next(db_, settings_.keep_days);
         out.did += (out.did.empty() || more.did.empty() ? "" : "; ") + more.did;
+        out.warning += (out.warning.empty() || more.warning.empty() ? "" : "; ") + more.warning;
         out.ended = more.ended;
         out.uncounted_bytes = more.uncounted_bytes;
       }

@@ -62,6 +62,10 @@ std::set<int32_t> counted_days(postgres_connection& db) {
   return out;
 }
 
+std::string joined(const std::string& first, const std::string& then) {
+  return first + (first.empty() || then.empty() ? "" : "; ") + then;
+}
+
 bool has_uncounted(postgres_connection& db, int32_t up_to_day) {
   auto row = db.run(uncounted_before, numbers({(up_to_day + 1) * day_us}));
   return row.step() && row.text(0) == "t";
@@ -101,8 +105,7 @@ maintenance_port::done maintenance_steps::next(postgres_connection& db, int64_t 
   auto attempt = [&](auto duty) {
     try {
       auto did = duty();
-      if (!did.empty())
-        out.did += (out.did.empty() ? "" : "; ") + did;
+      out.did = joined(out.did, did);
       return !did.empty();
     } catch (const postgres_error& e) {
       if (!db.is_open())
@@ -112,15 +115,25 @@ maintenance_port::done maintenance_steps::next(postgres_connection& db, int64_t 
     }
   };
   attempt([&] { return make_room_ahead(db, today); });
-  first_kept_ = move_first_day(db, now, keep_days);
-  attempt([&] { return retire_old_days(db); }) || attempt([&] { return prune(db); });
+  attempt([&] {
+    first_kept_ = move_first_day(db, now, keep_days);
+    return std::string{};
+  });
+  // A day that cannot be retired holds up none of the others.
+  bool retired = false;
+  for (auto day : partition_days(db))
+    retired = retired || attempt([&] { return retire(db, day); });
+  retired || attempt([&] { return prune_other_rows(db); }) || attempt([&] { return prune(db); });
   attempt([&] { return repair_some_days(db, today); });
   for (auto day : std::set{damaged_})
     attempt([&] { return repair(db, day); });
   attempt([&] { return drop_rollups(db); });
   out.warning = warning_;
-  if (auto size = db.run(uncounted_bytes); size.step())
-    out.uncounted_bytes = static_cast<uint64_t>(size.integer(0));
+  attempt([&] {
+    if (auto size = db.run(uncounted_bytes); size.step())
+      out.uncounted_bytes = static_cast<uint64_t>(size.integer(0));
+    return std::string{};
+  });
   return out;
 }
 
@@ -139,58 +152,59 @@ std::string maintenance_steps::make_room_ahead(postgres_connection& db, int32_t 
   return made > 0 ? "made " + std::to_string(made) + " partitions" : "";
 }
 
-/// One day a step. Its counts stay, so they are put right before there is nothing to put them right
+/// Of a partition. Its counts stay, so they are put right before there is nothing to put them right
 /// by.
-std::string maintenance_steps::retire_old_days(postgres_connection& db) {
-  for (auto day : partition_days(db)) {
-    if (day >= first_kept_)
-      continue;
-    if (has_uncounted(db, day)) {
-      waits_for_counts_ = true;
-      continue; // first they are counted
-    }
-    auto repaired = repair(db, day);
-    // The archive goes here: a day is written, read back and compared before its rows go.
-    bool gone = in_transaction(db, [&] {
-      db.run(lock_schema);
-      db.run("LOCK TABLE ONLY event IN ACCESS EXCLUSIVE MODE"); // as to drop it takes
-      if (has_uncounted(db, day))
-        return false;
-      db.run("DROP TABLE " + partition_of(day));
-      return true;
-    });
-    if (gone)
-      return repaired + (repaired.empty() ? "" : "; ") + "dropped the rows of " + format_date(day);
+std::string maintenance_steps::retire(postgres_connection& db, int32_t day) {
+  if (!first_kept_ || day >= *first_kept_)
+    return {};
+  if (has_uncounted(db, day)) {
     waits_for_counts_ = true;
+    return {}; // first they are counted
   }
-  return {};
+  auto repaired = repair(db, day);
+  // The archive goes here: a day is written, read back and compared before its rows go.
+  bool gone = in_transaction(db, [&] {
+    db.run(lock_schema);
+    db.run("LOCK TABLE ONLY event IN ACCESS EXCLUSIVE MODE"); // as to drop it takes
+    if (has_uncounted(db, day))
+      return false;
+    db.run("DROP TABLE " + partition_of(day));
+    return true;
+  });
+  waits_for_counts_ |= !gone;
+  return gone ? joined(repaired, "dropped the rows of " + format_date(day)) : repaired;
 }
 
 /// Rows that are in no partition of their day; a part of a day's.
 std::string maintenance_steps::prune_other_rows(postgres_connection& db) {
-  auto oldest = db.run(oldest_other_event, numbers({first_kept_ * day_us}));
-  if (!oldest.step())
+  if (!first_kept_)
     return {};
+  auto oldest = db.run(oldest_other_event, numbers({*first_kept_ * day_us}));
+  if (!oldest.step()) {
+    pruned_day_.reset(); // more may come to that day, and be counted
+    return {};
+  }
   auto day = static_cast<int32_t>(statistics::day_of_slot(statistics::slot_of(oldest.integer(0))));
+  std::string repaired;
   if (pruned_day_ != day) // its first part
-    repair(db, day);
+    repaired = repair(db, day);
   auto gone = in_transaction(db, [&] {
     return db
       .run(prune_other_events, numbers({day * day_us, (day + 1) * day_us, defaults::prune_rows}))
       .changed();
   });
   pruned_day_ = day;
-  return "deleted " + std::to_string(gone) + " old events";
+  return joined(repaired, "deleted " + std::to_string(gone) + " old events");
 }
 
 std::string maintenance_steps::prune(postgres_connection& db) {
-  if (auto did = prune_other_rows(db); !did.empty())
-    return did;
+  if (!first_kept_)
+    return {};
   struct {
     const char* sql;
     int64_t before;
     const char* kind;
-  } const list[] = {{prune_identities, first_kept_, "identities"},
+  } const list[] = {{prune_identities, *first_kept_, "identities"},
                     {prune_batches, defaults::batch_outcome_days, "outcomes of batches"}};
   for (const auto& old : list) {
     auto gone = in_transaction(db, [&] {
@@ -222,17 +236,16 @@ std::string maintenance_steps::repair_some_days(postgres_connection& db, int32_t
     if (next == days.begin())
       next = days.end();
     const auto day = *--next;
-    if (auto did = repair(db, day); !did.empty())
-      out += (out.empty() ? "" : "; ") + did;
-    checked_day_ = day;
-    if (day >= first_kept_ || day == *days.begin())
+    checked_day_ = day; // also when it fails: the others have their turn
+    out = joined(out, repair(db, day));
+    if (!first_kept_ || day >= *first_kept_ || day == *days.begin())
       break;
   }
   return out;
 }
 
 void maintenance_steps::warn(const std::string& text) {
-  warning_ += (warning_.empty() ? "" : "; ") + text;
+  warning_ = joined(warning_, text);
 }
 
 std::string maintenance_steps::repair(postgres_connection& db, int32_t day) {
@@ -245,7 +258,8 @@ std::string maintenance_steps::repair(postgres_connection& db, int32_t day) {
          + std::to_string(lost) + " events count no longer");
   if (found != verdict::rows_are_fewer)
     fewer_.erase(day);
-  else if (day >= first_kept_ && fewer_.insert(day).second) // they may have been deleted
+  else if (first_kept_ && day >= *first_kept_
+           && fewer_.insert(day).second) // they may have been deleted
     warn("there are fewer rows of " + date
          + " than its counts say; the counts are kept: see phictl verify");
   switch (found) {

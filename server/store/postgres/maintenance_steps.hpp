@@ -26,7 +26,7 @@ public:
 
 private:
   std::string make_room_ahead(postgres_connection& db, int32_t today);
-  std::string retire_old_days(postgres_connection& db);
+  std::string retire(postgres_connection& db, int32_t day);
   std::string prune(postgres_connection& db);
   std::string prune_other_rows(postgres_connection& db);
   std::string drop_rollups(postgres_connection& db);
@@ -34,7 +34,7 @@ private:
   std::string repair(postgres_connection& db, int32_t day);
   void warn(const std::string& text);
 
-  int32_t first_kept_ = 0;             ///< the first day whose rows stay
+  std::optional<int32_t> first_kept_;  ///< the first day whose rows stay; unknown: all do
   std::optional<int32_t> checked_day_; ///< the last day whose counts were held against the rows
   std::optional<int32_t> pruned_day_;  ///< rows of it went, without a partition
   std::set<int32_t> fewer_;            ///< days with fewer rows than were counted, as told

@@ -150,6 +150,19 @@ TEST_CASE("PostgreSQL counts: what is ended in between leaves nothing half done"
   CHECK(on.server.count_mismatch().find("in cubes") == std::string::npos);
 }
 
+TEST_CASE("PostgreSQL counts: a role with rights on tables alone counts all the same") {
+  counted_server on;
+  on.commit(random_events{44}.some(200));
+  on.server.ask("CREATE ROLE limited LOGIN");
+  on.server.ask("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO limited");
+  auto settings = on.settings("limited");
+  settings.url.replace(settings.url.find("phi@"), 4, "limited@");
+  auto counter = make_postgres_maintenance(settings);
+  on.count(counter);
+  CHECK(on.server.number("SELECT count(*) FROM uncounted") == 0);
+  CHECK(on.agrees());
+}
+
 TEST_CASE("PostgreSQL counts: two that count at once count each row once") {
   counted_server on;
   random_events random{9};

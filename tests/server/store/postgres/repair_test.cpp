@@ -191,3 +191,52 @@ TEST_CASE("PostgreSQL repair: rows that are not counted stay, whatever retention
   CHECK(on.server.number("SELECT count(*) FROM event") == 0);
   CHECK(on.agrees());
 }
+
+TEST_CASE("PostgreSQL repair: a day that cannot be put right holds up none of the others") {
+  counted_server on;
+  on.writer("one");
+  make_partition(on);
+  on.server.ask("CREATE TABLE event_2024_10_05 PARTITION OF event FOR VALUES FROM"
+                " (1728086400000000) TO (1728172800000000)");
+  on.commit(events_of_day(28, 100));
+  on.count();
+  auto next_day = random_events{29, {.first_day = a_day + 1, .days = 1}}.some(100);
+  for (auto& e : next_day)
+    e.identity[15] = 1;
+  on.commit(next_day);
+  on.count();
+  on.server.ask("UPDATE cube SET body = substr(body, 1, 20) WHERE id >> 32 = 20000");
+  on.server.ask("CREATE FUNCTION stay() RETURNS trigger LANGUAGE plpgsql AS"
+                " 'BEGIN RAISE EXCEPTION $$it stays$$; END'");
+  on.server.ask("CREATE TRIGGER stay BEFORE DELETE ON cube FOR EACH ROW WHEN (old.id >> 32 = 20000)"
+                " EXECUTE FUNCTION stay()");
+  auto retention = with_retention(on);
+  auto done = retention->step();
+  CHECK(done.ended.why().find("it stays") != std::string::npos);
+  CHECK(done.did == "dropped the rows of 2024-10-05");
+  CHECK(on.server.number("SELECT count(*) FROM event") == 100); // those of the day before
+  on.server.ask("DROP TRIGGER stay ON cube");
+  CHECK(one_step(retention).did
+        == "made the counts of " + of_that_day + " again: they were damaged; dropped the rows of "
+             + of_that_day);
+  CHECK(on.agrees());
+}
+
+TEST_CASE("PostgreSQL repair: what is lost is said also where retention has to wait for counts") {
+  counted_server on;
+  on.writer("one");
+  make_partition(on);
+  on.commit(events_of_day(30, 100));
+  on.count();
+  on.server.ask("DELETE FROM event");
+  damage_cube(on, "ASC");
+  auto late = events_of_day(31, 20);
+  for (auto& e : late)
+    e.identity[15] = 1;
+  on.commit(late); // not counted yet
+  std::string said;
+  auto retention = with_retention(on);
+  for (int i = 0; i < 3; ++i)
+    said += one_step(retention).warning;
+  CHECK(said.find("of " + of_that_day + " 1 cubes were damaged, and rows are gone: ") == 0);
+}
