@@ -320,7 +320,8 @@ TEST_CASE(
   CHECK(alone.status == 400);
   CHECK(has(alone.body, "refused_by_store"));
   CHECK(answers_committed(service));
-  // Out of the spool as well, and the service is not called degraded for ever.
+  // Out of the spool as well: the one at fault is set aside, which is said until somebody looks at
+  // it, and nothing is said of the database.
   server.stop();
   CHECK(post_many(service, R"({"feature":"bad"})"
                            "\n"
@@ -330,7 +331,15 @@ TEST_CASE(
   server.start();
   CHECK(eventually([&] { return spooled(service) == 0; }));
   CHECK(eventually([&] { return answers_committed(service); }));
-  CHECK(eventually([&] { return has(get(service.port(), "/health").body, R"("status":"ok")"); }));
+  json health;
+  const auto set_aside = json::array({"spool: the spool is not as it should be"});
+  CHECK(eventually([&] {
+    health = json::parse(get(service.port(), "/health").body);
+    return health["causes"] == set_aside;
+  }));
+  CAPTURE(health.dump());
+  CHECK(health["causes"] == set_aside);
+  CHECK(health["ledger"]["setAside"] == 1);
   CHECK(server.number(stored_f) == 14);
   CHECK(service.stop().code == 0);
 }
