@@ -47,6 +47,7 @@ RUNS = [
     Run("nobody has sent anything", 0, request=False),
     Run("a second signal while the store is busy", 0, injected="store.commit=block:900",
         signals=(signal.SIGTERM, signal.SIGTERM)),
+    Run("the reader takes longer to leave than stats", 0, injected="stats.stop=block:300,reader.release=block:900"),
     Run("the reader dies in the stop", 80, {"DEATHS": 1}, "reader.release=throw"),
     Run("http dies in the stop", 80, {"DEATHS": 1}, "http.release=throw"),
     Run("the reader is stuck: forced", 81, {"FREEZES": 1}, "reader.release=block"),
