@@ -91,6 +91,12 @@ inline constexpr const char* counts_of_day =
 inline constexpr const char* oldest_other_event =
   "SELECT time_us FROM event_other_day AS e WHERE time_us < $1"
   " AND" PHI_IS_COUNTED("-9223372036854775808", "$1") " ORDER BY time_us LIMIT 1";
+/// From day to day by the index, not from row to row.
+inline constexpr const char* days_of_other_events =
+  "WITH RECURSIVE found(day) AS (SELECT min(time_us) / 86400000000 FROM event_other_day UNION ALL"
+  " SELECT (SELECT min(time_us) / 86400000000 FROM event_other_day"
+  " WHERE time_us >= (found.day + 1) * 86400000000) FROM found WHERE found.day IS NOT NULL)"
+  " SELECT day FROM found WHERE day IS NOT NULL";
 /// $1 $2 times, half-open, $3 rows.
 inline constexpr const char* prune_other_events =
   "DELETE FROM event_other_day WHERE ctid = ANY(ARRAY(SELECT ctid FROM event_other_day AS e"

@@ -12,6 +12,7 @@
 #include "server/store/postgres/statements.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 namespace phi::store {
@@ -62,6 +63,17 @@ std::set<int32_t> counted_days(postgres_connection& db) {
   return out;
 }
 
+/// Days that have rows.
+std::set<int64_t> days_of_rows(postgres_connection& db) {
+  std::set<int64_t> out;
+  for (auto day : partition_days(db))
+    if (auto row = db.run("SELECT FROM " + partition_of(day) + " LIMIT 1"); row.step())
+      out.insert(day);
+  for (auto row = db.run(days_of_other_events); row.step();)
+    out.insert(row.integer(0));
+  return out;
+}
+
 std::string joined(const std::string& first, const std::string& then) {
   return first + (first.empty() || then.empty() ? "" : "; ") + then;
 }
@@ -87,10 +99,13 @@ int32_t move_first_day(postgres_connection& db, int64_t now, int64_t keep_days) 
       else if (number > never)
         was.from_day = number;
     }
-    auto next = next_kept_rows(was, now, keep_days, defaults::retention_pause);
-    if (next != was)
-      db.run(set_retention, numbers({*next.from_day, *next.keep_days, next.moved_at_us}));
-    return static_cast<int32_t>(*next.from_day);
+    // At first there is no earlier move to hold the clock against, but there may be rows.
+    auto next = was.from_day ? std::nullopt : first_kept_rows(days_of_rows(db), now, keep_days);
+    if (!next)
+      next = next_kept_rows(was, now, keep_days, defaults::retention_pause);
+    if (*next != was)
+      db.run(set_retention, numbers({*next->from_day, *next->keep_days, next->moved_at_us}));
+    return static_cast<int32_t>(*next->from_day);
   });
 }
 

@@ -1,6 +1,7 @@
 // Maintenance of PostgreSQL, a step at a time.
 
 #include "server/store/postgres/ports.hpp"
+#include "tests/server/store/postgres/counting_fixture.hpp"
 #include "tests/support/doctest.hpp"
 #include "tests/support/postgres_server.hpp"
 
@@ -25,4 +26,33 @@ TEST_CASE("PostgreSQL: a session that was ended between two steps costs no maint
           == 1);
     std::this_thread::sleep_for(100ms);
   }
+}
+
+TEST_CASE(
+  "PostgreSQL: the first step of retention holds the clock against the rows, where there are any") {
+  counted_server on;
+  on.writer("one");
+  auto settings = on.settings("retention");
+  settings.keep_days = 100;
+  int64_t expected = on.server.number("SELECT extract(epoch FROM now())::int8 / 86400") - 100;
+  SUBCASE("none: the clock") {}
+  SUBCASE("of no partition, and one of a wrong clock") {
+    auto events = random_events{41, {.first_day = 300, .days = 4}}.some(50);
+    events.front().time_us = 2'000LL * 86'400'000'000;
+    events[1].time_us = 303LL * 86'400'000'000;
+    on.commit(events);
+    expected = 303 + 1 - 100;
+  }
+  SUBCASE("of a partition") {
+    on.server.ask("CREATE TABLE event_1970_11_01 PARTITION OF event FOR VALUES FROM"
+                  " (26265600000000) TO (26352000000000)"); // day 304
+    on.commit(random_events{42, {.first_day = 304, .days = 1}}.some(50));
+    expected = 304 + 1 - 100;
+  }
+  on.count();
+  const auto rows = on.server.number("SELECT count(*) FROM event");
+  auto maintenance = make_postgres_maintenance(settings);
+  CHECK(maintenance->step().ended.why() == "");
+  CHECK(on.server.number("SELECT value FROM about WHERE name = 'raw_from_day'") == expected);
+  CHECK(on.server.number("SELECT count(*) FROM event") == rows);
 }

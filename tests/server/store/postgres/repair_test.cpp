@@ -50,8 +50,10 @@ maintenance_port::done steps_until(const maintenance_port_ptr& by) {
   return done;
 }
 
-/// Keeps rows for a hundred days.
+/// Keeps rows for a hundred days, and has long done so.
 maintenance_port_ptr with_retention(const counted_server& on) {
+  on.server.ask("UPDATE about SET value = extract(epoch FROM now())::int8 / 86400 - 100"
+                " WHERE name = 'raw_from_day'");
   auto settings = on.settings("retention");
   settings.keep_days = 100;
   return make_postgres_maintenance(settings);
