@@ -25,6 +25,33 @@ inline std::vector<batch_piece> pieces_of(const commit_batch& batch) {
   return pieces_of(batch, 0, batch.requests.size());
 }
 
+inline std::span<const event> events_of(const commit_batch& batch, const batch_piece& piece) {
+  return std::span{batch.requests[piece.request].events}.subspan(piece.first, piece.events);
+}
+
+/// Goes through the events of some pieces, one after the other.
+class event_walk {
+public:
+  event_walk(const commit_batch& batch, std::span<const batch_piece> pieces)
+    : batch_(batch),
+      pieces_(pieces) {}
+
+  /// Null: there are no more.
+  const event* next() {
+    while (piece_ < pieces_.size() && event_ >= pieces_[piece_].events) {
+      ++piece_;
+      event_ = 0;
+    }
+    return piece_ < pieces_.size() ? &events_of(batch_, pieces_[piece_])[event_++] : nullptr;
+  }
+
+private:
+  const commit_batch& batch_;
+  std::span<const batch_piece> pieces_;
+  size_t piece_ = 0;
+  size_t event_ = 0;
+};
+
 /// Some of these pieces that lie evenly between all of them: at most `most`.
 std::vector<batch_piece> spread_of(std::span<const batch_piece> pieces, size_t most);
 

@@ -264,10 +264,6 @@ private:
     return out;
   }
 
-  static std::span<const event> events_of(const commit_batch& batch, const batch_piece& piece) {
-    return std::span{batch.requests[piece.request].events}.subspan(piece.first, piece.events);
-  }
-
   static std::vector<const event*> events_in(const commit_batch& batch,
                                              std::span<const batch_piece> pieces) {
     std::vector<const event*> out;

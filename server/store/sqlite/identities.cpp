@@ -249,9 +249,19 @@ bool identities::known(const digest& identity) {
   if (damage_)
     throw damaged_run{*damage_};
   auto in_generation = [&](const auto& full) { return full.digests.contains(identity); };
-  auto in_run = [&](const auto& run) { return tables_.contains(run, identity); };
+  filter_key at{identity};
+  auto in_run = [&](const auto& run) { return tables_.contains(run, identity, at); };
   return newest_.contains(identity) || std::any_of(full_.begin(), full_.end(), in_generation)
          || std::any_of(runs_.rbegin(), runs_.rend(), in_run);
+}
+
+void identities::expect(const digest& identity) const {
+  newest_.prefetch(identity);
+  for (const auto& full : full_)
+    full.digests.prefetch(identity);
+  filter_key at{identity};
+  for (const auto& run : runs_)
+    run.prefetch(identity, at);
 }
 
 void identities::take_back(size_t kept) {

@@ -32,6 +32,9 @@ public:
   /// written_by_others as well.
   identities(sqlite_connection& db, identity_limits limits);
 
+  /// It is going to be added soon: has the processor fetch what says whether it is known. Where
+  /// millions are stored, `add` waits for memory most of its time otherwise.
+  void expect(const digest& identity) const;
   /// True: it is new, and from now on it is not.
   bool add(const digest& identity);
   /// Of an event that is new as far as is known.

@@ -55,36 +55,74 @@ std::vector<T> copied(std::string_view bytes) {
   return out;
 }
 
-/// Where a digest belongs: in which part of a filter, and which bits of it.
-struct filter_key {
-  explicit filter_key(const digest& key) {
-    auto all = mixed(key, 0);
-    part = static_cast<size_t>(((all >> 32) * block_filter::parts) >> 32);
-    low = static_cast<uint32_t>(all);
-  }
-  uint32_t bit(size_t word) const {
-    constexpr uint32_t salts[8] = {0x47b6137bU, 0x44974d91U, 0x8824ad5bU, 0xa2b7289dU,
-                                   0x705495c7U, 0x2df1424bU, 0x9efc4947U, 0x5c6bfb31U};
-    return 1U << ((low * salts[word]) >> 27);
-  }
-  size_t part;
-  uint32_t low;
-};
+/// As memcmp would sort them, in two comparisons of numbers.
+bool is_before(const digest& left, const digest& right) {
+  auto number_at = [](const digest& bytes, size_t at) {
+    uint64_t out = 0;
+    for (size_t i = at; i < at + 8; ++i)
+      out = out << 8 | bytes[i];
+    return out;
+  };
+  auto lefts = number_at(left, 0);
+  auto rights = number_at(right, 0);
+  return lefts != rights ? lefts < rights : number_at(left, 8) < number_at(right, 8);
+}
+
+/// The bit of a word of a part.
+uint32_t bit(const filter_key& key, size_t word) {
+  constexpr uint32_t salts[8] = {0x47b6137bU, 0x44974d91U, 0x8824ad5bU, 0xa2b7289dU,
+                                 0x705495c7U, 0x2df1424bU, 0x9efc4947U, 0x5c6bfb31U};
+  return 1U << ((key.low * salts[word]) >> 27);
+}
 
 } // namespace
 
-void block_filter::add(const digest& key) {
-  filter_key at{key};
-  for (size_t i = 0; i < 8; ++i)
-    words[at.part][i] |= at.bit(i);
+filter_key::filter_key(const digest& key) {
+  auto all = mixed(key, 0);
+  part = static_cast<size_t>(((all >> 32) * block_filter::parts) >> 32);
+  low = static_cast<uint32_t>(all);
 }
 
-bool block_filter::may_contain(const digest& key) const {
-  filter_key at{key};
+void block_filter::add(const filter_key& key) {
   for (size_t i = 0; i < 8; ++i)
-    if ((words[at.part][i] & at.bit(i)) == 0)
+    words[key.part][i] |= bit(key, i);
+}
+
+bool block_filter::may_contain(const filter_key& key) const {
+  for (size_t i = 0; i < 8; ++i)
+    if ((words[key.part][i] & bit(key, i)) == 0)
       return false;
   return true;
+}
+
+std::optional<size_t> identity_run::block_of(const digest& key) const {
+  const auto size = fences.size();
+  if (size == 0 || is_before(key, fences.front()))
+    return {};
+  // first <= the one < end, from the likely place on in growing steps, then by halves.
+  auto share = static_cast<uint64_t>(key[0]) << 24 | key[1] << 16 | key[2] << 8 | key[3];
+  auto first = static_cast<size_t>(share * size >> 32);
+  auto end = first + 1;
+  for (size_t step = 1; is_before(key, fences[first]); step *= 2) {
+    end = first;
+    first -= std::min(first, step);
+  }
+  for (size_t step = 1; end < size && !is_before(key, fences[end]); step *= 2) {
+    first = end;
+    end = std::min(size, end + step);
+  }
+  while (end - first > 1) {
+    auto middle = first + (end - first) / 2;
+    (is_before(key, fences[middle]) ? end : first) = middle;
+  }
+  return first;
+}
+
+void identity_run::prefetch(const digest& key, const filter_key& at) const {
+  if (filters.empty())
+    return;
+  if (auto number = block_of(key))
+    __builtin_prefetch(&filters[*number].words[at.part]);
 }
 
 identity_tables::identity_tables(sqlite_connection& db)
@@ -134,15 +172,12 @@ void identity_tables::load_filters(identity_run& into) {
   into.filters = std::move(all);
 }
 
-bool identity_tables::contains(const identity_run& run, const digest& key) {
-  auto behind = std::upper_bound(run.fences.begin(), run.fences.end(), key);
-  if (behind == run.fences.begin())
-    return false;
-  auto number = static_cast<size_t>(behind - run.fences.begin()) - 1;
-  return filter_passes(run, number, key) && block_contains(run, number, key);
+bool identity_tables::contains(const identity_run& run, const digest& key, const filter_key& at) {
+  auto number = run.block_of(key);
+  return number && filter_passes(run, *number, at) && block_contains(run, *number, key);
 }
 
-bool identity_tables::filter_passes(const identity_run& run, size_t number, const digest& key) {
+bool identity_tables::filter_passes(const identity_run& run, size_t number, const filter_key& key) {
   if (!run.filters.empty())
     return run.filters[number].may_contain(key);
   reset_at_end reset{get_filters_};

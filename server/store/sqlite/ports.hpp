@@ -24,7 +24,7 @@ struct identity_limits {
   /// So much is sorted at a time: well below a millisecond.
   size_t sorted_at_once = 4096;
   /// Filters that are held in memory; those of the largest runs are read when they are needed.
-  size_t filter_bytes = 24 << 20;
+  size_t filter_bytes = 64 << 20;
   /// Bytes that the disk has left; null: enough.
   std::function<uint64_t()> room{};
 };

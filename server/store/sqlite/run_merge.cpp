@@ -107,7 +107,7 @@ void run_merge::put_block() {
   made_.fences.push_back(block_.front());
   auto& filter = filters_.emplace_back();
   for (const auto& digest : block_)
-    filter.add(digest);
+    filter.add(filter_key{digest});
   made_.digests += static_cast<int64_t>(block_.size());
   block_.clear();
   if (filters_.size() == filters_a_row)

@@ -27,6 +27,10 @@ constexpr auto cut_log_patience = std::chrono::milliseconds{100};
 constexpr uint64_t cut_log_most_patience = 5;
 constexpr int cut_log_share = 10;
 
+/// Events that the identities are told of before they come: about as many reads of memory as a
+/// processor has under way at once.
+constexpr size_t expected_ahead = 8;
+
 /// After what is derived from the rows could not be written: the disk is nearly full.
 constexpr auto derive_pause = std::chrono::seconds{10};
 
@@ -426,8 +430,11 @@ private:
     std::vector<commit_result::counts> counts(pieces.size());
     try {
       activity_ = "INSERT";
+      event_walk coming{batch, pieces};
+      for (size_t i = 0; i < expected_ahead; ++i)
+        expect(coming.next());
       for (size_t i = 0; i < pieces.size(); ++i)
-        counts[i] = insert(batch, pieces[i]);
+        counts[i] = insert(batch, pieces[i], coming);
     } catch (const sqlite_error& e) {
       if (!is_about_data(e))
         throw;
@@ -444,11 +451,17 @@ private:
     return taken;
   }
 
-  commit_result::counts insert(const commit_batch& batch, const batch_piece& piece) {
+  void expect(const event* coming) {
+    if (coming)
+      database_->known.expect(coming->identity);
+  }
+
+  /// `coming`: goes ahead.
+  commit_result::counts insert(const commit_batch& batch, const batch_piece& piece,
+                               event_walk& coming) {
     commit_result::counts counts;
-    auto events =
-      std::span{batch.requests[piece.request].events}.subspan(piece.first, piece.events);
-    for (const auto& e : events) {
+    for (const auto& e : events_of(batch, piece)) {
+      expect(coming.next());
       if (!database_->known.add(e.identity)) {
         ++counts.duplicates;
         continue;
