@@ -40,7 +40,9 @@ enum class endpoint_kind : uint8_t {
   live,
   ready,
   startup,
-  index, ///< which endpoints there are
+  index,   ///< which endpoints there are
+  docs,    ///< the same with all parameters, to read in a browser
+  openapi, ///< the same for programs
 };
 
 /// A question is asked with a query string. Where it has `start` and `end`, these are the first and
@@ -219,6 +221,14 @@ inline constexpr std::array endpoints{
   endpoint{.path = "/",
            .help = "What there is to ask",
            .kind = endpoint_kind::index,
+           .needs = scope::none},
+  endpoint{.path = "/docs",
+           .help = "This API, to read in a browser",
+           .kind = endpoint_kind::docs,
+           .needs = scope::none},
+  endpoint{.path = "/openapi.json",
+           .help = "This API for programs (OpenAPI 3.1)",
+           .kind = endpoint_kind::openapi,
            .needs = scope::none},
 };
 

@@ -44,6 +44,11 @@ void each_field(const exchange& to, const answer& reply, Add add) {
     add("Cache-Control", "no-cache"); // ask each time
     add("Vary", "Accept");
   }
+  if (!reply.page_policy.empty()) {
+    add("Content-Security-Policy", std::string{reply.page_policy});
+    add("X-Content-Type-Options", "nosniff");
+    add("Referrer-Policy", "no-referrer");
+  }
   if (!to.allowed_methods.empty())
     add("Allow", to.allowed_methods);
   if (!to.origin.empty())

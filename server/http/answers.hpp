@@ -16,6 +16,7 @@ struct answer {
   uint32_t retry_after_s = 0;                 ///< 0: no such header
   error_code code = error_code::none;         ///< of what went wrong
   std::string tag = {};                       ///< with its quotes; empty: no ETag
+  std::string_view page_policy = {};          ///< Content-Security-Policy of a page; a literal
 };
 
 /// The answer to a question of `to`. Its tag is made of the whole body, so it is another one

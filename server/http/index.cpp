@@ -1,5 +1,7 @@
 #include "server/http/index.hpp"
 
+#include "server/http/docs.hpp"
+
 #include <nlohmann/json.hpp>
 
 #include <string>
@@ -49,6 +51,8 @@ std::string as_text(const route_table& routes) {
 answer index_of(const route_table& routes, std::string_view accept) {
   if (accept.find("application/json") != accept.npos)
     return {.body = as_json(routes)};
+  if (accept.find("text/html") != accept.npos)
+    return docs_of(routes);
   return {.body = as_text(routes), .type = "text/plain; charset=utf-8"};
 }
 

@@ -9,7 +9,7 @@
 namespace phi::http {
 
 /// For people lines of text, for programs that ask for application/json in `accept` the same as
-/// JSON.
+/// JSON, for browsers (text/html) the page of /docs.
 answer index_of(const route_table& routes, std::string_view accept);
 
 } // namespace phi::http

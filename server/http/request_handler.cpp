@@ -3,9 +3,11 @@
 #include "config/defaults.hpp"
 #include "server/api/answer_format.hpp"
 #include "server/http/access.hpp"
+#include "server/http/docs.hpp"
 #include "server/http/index.hpp"
 #include "server/http/ingest_body.hpp"
 #include "server/http/limits.hpp"
+#include "server/http/openapi.hpp"
 #include "server/http/request_target.hpp"
 
 #include <algorithm>
@@ -230,6 +232,11 @@ decision request_handler::serve(const request_fields& request, exchange& current
     case endpoint_kind::live: return at_once(200, R"({"status":"ok"})");
     case endpoint_kind::ready: return readiness(request, current, draining);
     case endpoint_kind::index: return {.reply = index_of(shared_.routes, request.accept)};
+    case endpoint_kind::docs: return {.reply = docs_of(shared_.routes)};
+    case endpoint_kind::openapi:
+      return at_once(200,
+                     openapi_of(shared_.routes, admit({}, scope::read, settings_, *shared_.tokens)
+                                                  != error_code::none));
     case endpoint_kind::startup: break;
   }
   return shared_.started ? at_once(200, R"({"status":"started"})")

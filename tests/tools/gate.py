@@ -115,7 +115,9 @@ def targets_of(flavour):
 def all_steps(quick):
     readme = Step("the tour of README.md", ["python3", "tests/tools/readme_test.py", "build/test/server/phi-backend"],
                   alone=True)  # on the default port
-    first = [Step("tidy", ["tools/tidy"]), Step("tidy's own test", ["python3", "tests/tools/tidy_test.py"]), readme]
+    openapi = Step("answers, held against /openapi.json",
+                   ["python3", "tests/tools/openapi_test.py", "build/test/server/phi-backend"])
+    first = [Step("tidy", ["tools/tidy"]), Step("tidy's own test", ["python3", "tests/tools/tidy_test.py"]), readme, openapi]
     plain = [run_program(p, "test") for p in programs() if not quick or "quick" in p.how]
     if quick:
         return first + plain

@@ -190,7 +190,7 @@ TEST_CASE("request handler: who asks for nothing there is learns what there is")
   };
   CHECK(hint("/api/v1/stat/daily") == "did you mean /api/v1/stats/daily?");
   CHECK(hint("/health/ready/?x=1") == "did you mean /health/ready?");
-  CHECK(hint("/docs") == "GET / lists what there is");
+  CHECK(hint("/manual") == "GET / lists what there is");
   CHECK(at.status({.method = "GET", .target = "/"}) == 200);
   CHECK(at.last.reply->type == "text/plain; charset=utf-8");
   CHECK(at.last.reply->body.find("\nPOST /api/v1/events\n    Takes events") != std::string::npos);

@@ -39,6 +39,8 @@ TEST_CASE("routes: each with its method, what a token must allow, and whether it
     {"/health/ready", "GET", scope::none, endpoint_kind::ready},
     {"/health/startup", "GET", scope::none, endpoint_kind::startup},
     {"/", "GET", scope::none, endpoint_kind::index},
+    {"/docs", "GET", scope::none, endpoint_kind::docs},
+    {"/openapi.json", "GET", scope::none, endpoint_kind::openapi},
   };
   CHECK(rows.size() == endpoints.size());
   const route_table all{"/p", true};
@@ -65,7 +67,7 @@ TEST_CASE("routes: the path that is meant has a slash or a prefix too many, too 
   }
   CHECK(table.meant("/api/v1/health") == "/health");
   CHECK(table.meant("/health/redy") == "/health/ready");
-  for (const auto* far : {"/", "//", "/a", "/api", "/api/v1", "/docs", "/api/v1/stats/revenue",
+  for (const auto* far : {"/", "//", "/a", "/api", "/api/v1", "/manual", "/api/v1/stats/revenue",
                           "/api/v1/nothing", "/favicon.ico"}) {
     CAPTURE(far);
     CHECK(table.meant(far).empty());
