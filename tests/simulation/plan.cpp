@@ -1,0 +1,191 @@
+#include "tests/simulation/plan.hpp"
+
+#include "protocol/names.hpp"
+#include "protocol/text/duration.hpp"
+
+#include <algorithm>
+
+namespace phi::simulation {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::string_view names[] = {"database_away",
+                                      "database_slow",
+                                      "database_silent",
+                                      "database_refuses",
+                                      "database_read_only",
+                                      "database_full",
+                                      "event_refused",
+                                      "event_cursed",
+                                      "lost_before_commit",
+                                      "lost_after_commit",
+                                      "commit_unknown",
+                                      "counts_corrupted",
+                                      "spool_full",
+                                      "spool_fails",
+                                      "spool_unknown",
+                                      "spool_keeps_taken",
+                                      "spool_slow",
+                                      "actor_throws",
+                                      "actor_blocks",
+                                      "actor_killed",
+                                      "actor_frozen",
+                                      "process_stands_still",
+                                      "process_killed",
+                                      "killed_at_point",
+                                      "stop",
+                                      "stop_pressed_again",
+                                      "reload",
+                                      "reload_broken",
+                                      "lame_duck",
+                                      "dump"};
+static_assert(std::size(names) == happening_kinds);
+
+constexpr std::string_view client_names[] = {"patient", "hasty",     "leaving", "doubling",
+                                             "idle",    "dribbling", "asking"};
+static_assert(std::size(client_names) == client_kinds);
+
+/// Fault points in the code of the actors.
+const std::vector<std::string> points{
+  "stats.ingest",        "stats.committed",    "stats.spooled",    "stats.stop",
+  "stats.release",       "stats.ping",         "store.commit",     "store.committed",
+  "store.stop",          "store.release",      "store.ping",       "store.open",
+  "spool.append",        "spool.appended",     "spool.replay",     "spool.committed",
+  "spool.stop",          "spool.release",      "spool.ping",       "spool.open",
+  "http.open",           "http.stop",          "http.release",     "http.ping",
+  "watchdog.tick",       "watchdog.check",     "watchdog.stop",    "watchdog.release",
+  "reader.stop",         "reader.release",     "reader.ping",      "membership.beat",
+  "membership.stop",     "membership.release", "maintenance.step", "maintenance.stop",
+  "maintenance.release", "admin.stop",         "admin.release",    "admin.ping",
+  "signal.stop",         "signal.release",     "signal.ping",      "supervisor.ping",
+  "supervisor.tick"};
+
+const std::vector<std::string> actors{
+  actor_name::http,     actor_name::stats,  actor_name::reader,      actor_name::inspector,
+  actor_name::spool,    actor_name::store,  actor_name::maintenance, actor_name::membership,
+  actor_name::watchdog, actor_name::signal, actor_name::admin};
+
+/// What is rare in a process that works: its actors die, its signal handler too.
+bool is_of_process(happening_kind kind) {
+  return kind >= happening_kind::actor_throws && kind <= happening_kind::killed_at_point;
+}
+
+/// The embedded database finds who is at fault in a batch, whatever it says of it.
+bool needs_postgres(happening_kind kind) {
+  return (kind >= happening_kind::spool_full && kind <= happening_kind::spool_slow)
+         || kind == happening_kind::event_cursed;
+}
+
+void choose_settings(plan& out, chance& draw) {
+  auto& s = out.settings;
+  s.shutdown.timeout_secs = draw.of<int64_t>({30, 30, 10, 5, 20});
+  s.shutdown.force_delay_secs = draw.of<int64_t>({10, 10, 5, 2});
+  s.shutdown.force_quit = !draw.one_in(10);
+  s.shutdown.watchdog.enabled = draw.one_in(4);
+  s.shutdown.watchdog.interval_secs = 5;
+  s.shutdown.watchdog.timeout_secs = 20;
+  s.server.drain_delay_ms = draw.one_in(5) ? draw.between(100, 3000) : 0;
+  s.stats.batch_size = draw.of<int64_t>({10'000, 10, 3, 1});
+  s.stats.queue_max_events = draw.of<int64_t>({200'000, 200'000, 30, 8});
+  s.resolved.storage = out.postgres ? storage_kind::postgres : storage_kind::sqlite;
+  if (draw.one_in(4))
+    out.manager_limit = std::chrono::seconds{draw.of<int64_t>({20, 45, 90})};
+}
+
+void choose_clients(plan& out, chance& draw) {
+  auto some = draw.between(2, 7);
+  for (int64_t i = 0; i < some; ++i) {
+    auto kind = i == 0 ? client_kind::patient : static_cast<client_kind>(draw.below(client_kinds));
+    out.clients.push_back({.kind = kind,
+                           .requests = draw.between(3, 15),
+                           .events = draw.of<int64_t>({1, 1, 3, 12}),
+                           .pause = draw.of<duration>({0ms, 50ms, 1s, 4s})});
+  }
+}
+
+happening draw_happening(const plan& out, chance& draw) {
+  happening one;
+  do {
+    one.kind = static_cast<happening_kind>(draw.below(happening_kinds));
+  } while ((is_of_process(one.kind) && draw.one_in(2))
+           || (!out.postgres && needs_postgres(one.kind)));
+  one.at = draw.time(0ms, out.lasts);
+  one.lasts = draw.time(5ms, 20s);
+  one.instance = draw.below(out.instances);
+  one.number = draw.between(1, 4);
+  switch (one.kind) {
+    case happening_kind::actor_throws:
+    case happening_kind::killed_at_point: one.where = draw.of(points); break;
+    case happening_kind::actor_blocks:
+      one.where = draw.of(points);
+      one.lasts = draw.time(1ms, 90s);
+      break;
+    case happening_kind::actor_frozen:
+      one.where = draw.of(actors);
+      one.lasts = draw.time(1ms, 90s);
+      break;
+    case happening_kind::actor_killed: one.where = draw.of(actors); break;
+    default: break;
+  }
+  return one;
+}
+
+/// A stop is short: what is to happen in it must be near.
+void gather_around_stops(plan& out, chance& draw) {
+  std::vector<duration> stops;
+  for (const auto& one : out.happenings)
+    if (one.kind == happening_kind::stop || one.kind == happening_kind::stop_pressed_again)
+      stops.push_back(one.at);
+  for (auto& one : out.happenings)
+    if (!stops.empty() && draw.one_in(3))
+      one.at = std::max<duration>(0ms, draw.of(stops) + draw.time(-500ms, 3s));
+}
+
+} // namespace
+
+std::string_view to_string(happening_kind kind) {
+  return names[static_cast<size_t>(kind)];
+}
+
+std::string_view to_string(client_kind kind) {
+  return client_names[static_cast<size_t>(kind)];
+}
+
+std::string show(const happening& one) {
+  std::string out = show_duration(one.at) + " " + std::string{to_string(one.kind)};
+  if (!one.where.empty())
+    out += " at " + one.where;
+  return out + ", instance " + std::to_string(one.instance) + ", for " + show_duration(one.lasts)
+         + ", number " + std::to_string(one.number);
+}
+
+plan make_plan(uint64_t seed) {
+  chance draw{seed * 2 + 1};
+  plan out{.seed = seed};
+  out.postgres = !draw.one_in(3);
+  out.instances = out.postgres ? static_cast<size_t>(draw.of<int64_t>({1, 1, 1, 2, 3})) : 1;
+  out.lateness = static_cast<int>(draw.of<int64_t>({0, 100, 20, 5}));
+  out.lasts = std::chrono::seconds{draw.between(5, 40)};
+  choose_settings(out, draw);
+  choose_clients(out, draw);
+  auto some = draw.between(0, 9);
+  for (int64_t i = 0; i < some; ++i)
+    out.happenings.push_back(draw_happening(out, draw));
+  gather_around_stops(out, draw);
+  std::stable_sort(out.happenings.begin(), out.happenings.end(),
+                   [](const happening& a, const happening& b) { return a.at < b.at; });
+  return out;
+}
+
+plan only(plan from, const std::set<size_t>& places) {
+  std::vector<happening> left;
+  for (auto at : places)
+    if (at < from.happenings.size())
+      left.push_back(from.happenings[at]);
+  from.happenings = std::move(left);
+  return from;
+}
+
+} // namespace phi::simulation
