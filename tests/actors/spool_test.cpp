@@ -167,6 +167,23 @@ TEST_CASE(
   CHECK(h.stats.ledger().settled());
 }
 
+TEST_CASE("however many the database does not take, and wherever they lie, all others are stored") {
+  for (int good = 1; good <= 24; ++good) {
+    CAPTURE(good);
+    virtual_system on;
+    spool_fixture h{on};
+    std::set<int> bad;
+    for (int i = 1; i <= 24; ++i) {
+      h.append(1);
+      if (i != good)
+        bad.insert(i);
+    }
+    h.answer_for(300s, bad);
+    CHECK(h.stats.ledger().stored == 1);
+    CHECK(h.stats.ledger().spooled + h.stats.ledger().set_aside == 23);
+  }
+}
+
 TEST_CASE(
   "a connection that ends with the first alone proves nothing against it, nor does a database that "
   "is busy then: it stays, others go round it") {

@@ -347,7 +347,7 @@ bool simulated_run::drained() {
     if (!one || !one->serves() || one->queued() > 0)
       return false;
   for (const auto& disk : disks_)
-    if (disk->waiting() > 0)
+    if (disk->waiting(stored_.trouble.cursed) > 0)
       return false;
   return !stored_.shared || (!stored_.corrupted && stored_.counted == stored_.rows.size());
 }

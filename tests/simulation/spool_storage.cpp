@@ -193,11 +193,14 @@ bool spool_disk::holds(const digest& identity) const {
   });
 }
 
-uint64_t spool_disk::waiting() const {
+uint64_t spool_disk::waiting(const std::set<digest>& cursed) const {
   uint64_t out = 0;
-  for (const auto& one : batches)
-    if (one.aside.empty() || one.deferred)
+  for (const auto& one : batches) {
+    bool excused = std::any_of(one.events.begin(), one.events.end(),
+                               [&](const event& e) { return cursed.contains(e.identity); });
+    if (!excused && (one.aside.empty() || one.deferred))
       out += one.events.size();
+  }
   return out;
 }
 

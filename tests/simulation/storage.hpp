@@ -73,7 +73,9 @@ struct spool_disk {
   troubles trouble;
 
   bool holds(const digest& identity) const;
-  uint64_t waiting() const; ///< events that wait, also those set aside for a while
+  /// Events that wait, also those set aside for a while; but for batches that hold one that is
+  /// `cursed`: with which the database fails may stay until it takes others from behind it.
+  uint64_t waiting(const std::set<digest>& cursed) const;
 };
 
 /// The ports of one process to what survives it. Made anew for each process.

@@ -12,7 +12,7 @@ public:
 
   void run_ended(const seen_world& world) override {
     for (size_t i = 0; i < world.disks.size(); ++i)
-      if (auto waiting = world.disks[i]->waiting(); waiting > 0)
+      if (auto waiting = world.disks[i]->waiting(world.stored.trouble.cursed); waiting > 0)
         complain(std::to_string(waiting) + " events are left in the spool of instance "
                  + std::to_string(i));
     if (world.stored.shared && world.stored.corrupted)
