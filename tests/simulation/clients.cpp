@@ -87,8 +87,7 @@ void client::send_once() {
   auto& random = around_.on.random();
   auto there = connect();
   if (!there) {
-    later(random.time(50ms, 2s), &client::send);
-    return;
+    return send_again(random.time(50ms, 2s));
   }
   auto* front = around_.front(there->instance);
   auto of_try = ++tries_;
@@ -102,6 +101,15 @@ void client::send_once() {
     around_.on.after(random.time(50ms, 6s), [this, of_try] { give_up_waiting(of_try); });
   if (plan_.kind == client_kind::leaving || (plan_.kind == client_kind::asking && random.one_in(2)))
     around_.on.after(random.time(0ms, 500ms), [this, of_try] { give_up_waiting(of_try); });
+}
+
+void client::send_again(duration wait) {
+  if (std::exchange(sends_again_, true))
+    return;
+  around_.on.after(wait, [this] {
+    sends_again_ = false;
+    send();
+  });
 }
 
 /// Goes without its answer.
@@ -138,7 +146,9 @@ void client::told(uint64_t connection, const ingest_outcome* outcome) {
   auto wait = around_.on.random().time(10ms, 1s);
   if (outcome && outcome->retry_after_s > 0)
     wait = std::chrono::seconds{std::min<uint32_t>(outcome->retry_after_s, 3)};
-  later(wait, &client::send);
+  if (std::none_of(open_.begin(), open_.end(),
+                   [&](const place& other) { return other.request == request_; }))
+    send_again(wait);
 }
 
 } // namespace phi::simulation

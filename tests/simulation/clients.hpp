@@ -40,6 +40,7 @@ private:
   void next();
   void send();
   void send_once();
+  void send_again(duration wait);
   void make_events();
   void give_up_waiting(uint64_t of_try);
   void succeeded();
@@ -56,6 +57,7 @@ private:
   std::vector<place> open_;
   uint64_t tries_ = 0;
   bool waits_ = false; ///< for the present request
+  bool sends_again_ = false;
   bool finishing_ = false;
   bool done_ = false;
 };

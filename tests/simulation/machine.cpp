@@ -128,6 +128,8 @@ void machine::block(duration time) {
   if (!running_ || std::uncaught_exceptions() > 0)
     return;
   auto* self = running_.get();
+  if (has_ended(self->owner))
+    throw process_killed{};
   meet_new_actors(self->owner);
   self->wake = now() + time;
   auto actor = detail::actor_here;
