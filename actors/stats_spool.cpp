@@ -70,8 +70,8 @@ void take_replayed(self_ptr self, const replay_result& result) {
   state.ledger.recover(result.recovered);
   for (auto& promise : std::exchange(state.started, {}))
     promise.deliver(pong_of(state.who));
+  state.ledger.requeue(result.requeued); // and stored perhaps, with the same word
   state.ledger.replay(result.stored, result.duplicates);
-  state.ledger.requeue(result.requeued);
   state.ledger.set_aside(result.set_aside);
   auto taken = result.stored + result.duplicates;
   if (taken == 0)

@@ -164,6 +164,8 @@ TEST_CASE(
   CHECK(h.disk->kept.empty());
   CHECK(h.stats.ledger().set_aside == 0);
   CHECK(h.stats.ledger().stored == 28);
+  CHECK(h.stats.ledger().spooled == 0);
+  CHECK(h.stats.ledger().received == 28);
   CHECK(h.stats.ledger().settled());
 }
 

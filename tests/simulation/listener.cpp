@@ -134,6 +134,7 @@ void listener::answer(ticket to, const ingest_outcome& outcome, bool by_us) {
   waiting_.erase(found);
   ++answered_;
   refused_ += outcome.error == error_code::stopping;
+  record_own();
   auto& connection = connections_.at(at);
   connection.waits_for = 0;
   connection.since = seen_.world.on.now();
@@ -150,6 +151,27 @@ void listener::answer(ticket to, const ingest_outcome& outcome, bool by_us) {
                          });
   else
     end(at);
+}
+
+/// As the service counts its own requests: nobody waits for these events.
+void listener::record_own() {
+  auto stats = actors_->get<stats_actor>();
+  if (!settings_->stats.track_requests || !stats)
+    return;
+  event own{.route = "/events"};
+  auto number = ++own_;
+  own.identity[0] = 0xff; // of no client
+  for (size_t i = 0; i < 4; ++i) {
+    own.identity[i + 4] = static_cast<uint8_t>(owner_ >> (24 - 8 * i));
+    own.identity[i + 8] = static_cast<uint8_t>(number >> (24 - 8 * i));
+  }
+  auto& seen = seen_.world.processes.at(owner_);
+  ++seen.submitted;
+  ++seen.own;
+  auto turn = std::make_shared<ingest_turn>(replies_);
+  turn->requests.push_back({.awaited = false});
+  turn->requests.back().hold({std::move(own)});
+  tell_from_outside(stats, atom::ingest_v, std::move(turn));
 }
 
 void listener::give_up_later(ticket to) {

@@ -72,6 +72,7 @@ private:
   seen_request& note(uint64_t at, bool question);
   void answer(ticket to, const ingest_outcome& outcome, bool by_us);
   void give_up_later(ticket to);
+  void record_own();
   void end(uint64_t at);
   void end_idle(bool half_sent);
   void report_if_drained();
@@ -86,6 +87,7 @@ private:
   std::function<void()> drained_;
   uint64_t last_connection_ = 0;
   uint64_t answered_ = 0;
+  uint64_t own_ = 0; ///< events about our own requests
   uint64_t refused_ = 0;
   bool open_ = false;
   bool stopping_ = false;

@@ -68,6 +68,7 @@ struct seen_process {
   bool store_open = false;
   bool store_closed_well = false;
   uint64_t submitted = 0; ///< events handed to the actors
+  uint64_t own = 0;       ///< of these, about the service's own requests
   uint64_t recovered = 0; ///< events that the spool had at its start
   bool last = false;      ///< told to stop when nothing was wrong any more
 };

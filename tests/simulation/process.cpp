@@ -182,6 +182,10 @@ void process::leave_at(time_point hard, uint64_t number) {
   });
 }
 
+void process::will_be_last() {
+  seen().last = signals_->ladder.presses() == 0 && !seen().stop_began;
+}
+
 void process::stand_still(duration time) {
   seen().stood_still += time;
   on().hold_all(given_.id, time);

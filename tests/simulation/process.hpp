@@ -51,7 +51,8 @@ public:
   void inspect();
   /// Events in its queue, as it shows.
   uint64_t queued() const;
-  void will_be_last() { seen().last = true; }
+  /// Nothing is wrong any more, and nobody has told it to stop: the next signal is the first.
+  void will_be_last();
   void actor_gone(const std::string& actor, bool well);
 
   // -- for the supervisor ---------------------------------------------------------------------

@@ -109,6 +109,7 @@ private:
   void inspect_each_second();
   void calm_down();
   bool drained();
+  void wait_until_drained();
   void stop_all();
   bool all_ended() const;
 
@@ -352,6 +353,15 @@ bool simulated_run::drained() {
   return !stored_.shared || (!stored_.corrupted && stored_.counted == stored_.rows.size());
 }
 
+/// And it stays so: who was held up may have something to do still.
+void simulated_run::wait_until_drained() {
+  auto end = on_.now() + calm;
+  do {
+    on_.run_until([this] { return drained(); }, end - on_.now());
+    on_.run_until([] { return false; }, 5s);
+  } while (!drained() && on_.now() < end && on_.steps() < options_.most_steps);
+}
+
 bool simulated_run::all_ended() const {
   return std::all_of(current_.begin(), current_.end(), [](const auto& one) { return !one; });
 }
@@ -376,7 +386,7 @@ run_result simulated_run::go() {
   auto never = [] { return false; };
   on_.run_until(never, plan_.lasts);
   calm_down();
-  on_.run_until([this] { return drained(); }, calm);
+  wait_until_drained();
   world_.clients_waiting = static_cast<size_t>(
     std::count_if(clients_.begin(), clients_.end(), [](const auto& one) { return !one->done(); }));
   stop_all();

@@ -31,15 +31,9 @@ public:
 
   spool_result append(const commit_batch& batch) override {
     check_alive();
-    if (disk_.trouble.full > 0)
-      return {batch.number, error_code::spool_full, "no room"};
-    if (disk_.trouble.fails > 0)
-      return {batch.number, error_code::spool_failed, "input/output error"};
     bool doubt = disk_.trouble.unknown > 0;
     disk_.trouble.unknown -= doubt;
     disk_.trouble.was_in_doubt |= doubt;
-    if (doubt && on_.random().one_in(2))
-      return {batch.number, error_code::outcome_unknown, "fsync failed"};
     try {
       wait(time(20us, 5ms), watch_.get());
       if (disk_.trouble.slow > 0)
@@ -49,7 +43,12 @@ public:
         put(batch);
       throw;
     }
-    put(batch);
+    if (disk_.trouble.full > 0)
+      return {batch.number, error_code::spool_full, "no room"};
+    if (disk_.trouble.fails > 0)
+      return {batch.number, error_code::spool_failed, "input/output error"};
+    if (!doubt || on_.random().one_in(2))
+      put(batch);
     wait(time(0us, 1ms), watch_.get());
     if (doubt)
       return {batch.number, error_code::outcome_unknown, "fsync failed"};

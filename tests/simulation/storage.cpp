@@ -73,8 +73,8 @@ private:
   void try_to_commit(commit_batch& batch, commit_result& result) {
     reach();
     wait(time(50us, 5ms), watch_.get());
-    if (in_.trouble.slow > 0)
-      wait(time(100ms, 4s), watch_.get());
+    if (in_.trouble.slow > 0) // behind locks; the embedded one has no time-out in its statements
+      wait(time(100ms, in_.shared ? duration{4s} : duration{12s}), watch_.get());
     auto& trouble = in_.trouble;
     if (trouble.refuses > 0)
       throw failed{"canceling statement due to lock timeout", true, true};
@@ -126,7 +126,8 @@ private:
     auto& trouble = in_.trouble;
     try {
       wait(time(20us, 10ms), watch_.get());
-      for (int i = 0; i < 11 && trouble.silent > 0; ++i) // the time-out of a statement
+      // The time-out of a statement; a disk that hangs has none.
+      for (int i = 0; (i < 11 || !in_.shared) && trouble.silent > 0; ++i)
         wait(500ms, watch_.get());
     } catch (const process_killed&) { // the server may have got it
       if (!batch.abandoned() && on_.random().one_in(2))

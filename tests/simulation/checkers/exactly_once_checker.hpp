@@ -21,6 +21,9 @@ public:
       complain("request " + std::to_string(request.number) + " has "
                + std::to_string(request.identities.size()) + " events, and is told of "
                + std::to_string(told));
+    if (outcome.duplicates > 0 && world.stored.shared && !is_sent_again(world, request))
+      complain("request " + std::to_string(request.number)
+               + " is told that its events are known, and nobody had sent them before");
     auto instance = world.processes.at(request.process).instance;
     for (uint32_t i = 0; i < request.identities.size(); ++i) {
       const auto& identity = request.identities[i];
@@ -58,6 +61,16 @@ public:
   }
 
 private:
+  /// Whether another request has events of this one.
+  static bool is_sent_again(const seen_world& world, const seen_request& request) {
+    for (const auto& [number, other] : world.requests)
+      for (const auto& identity : other.identities)
+        if (number != request.number
+            && std::find(request.identities.begin(), request.identities.end(), identity)
+                 != request.identities.end())
+          return true;
+    return false;
+  }
   static bool is_refused(const ingest_outcome& outcome, uint32_t at) {
     return std::any_of(outcome.refused.begin(), outcome.refused.end(),
                        [&](const refused_event& one) { return one.at == at; });

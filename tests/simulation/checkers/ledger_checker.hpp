@@ -38,8 +38,8 @@ public:
     if (!counts)
       return;
     ledger_seen(world, process, *counts);
-    if (process.code == exit_code::clean && counts->in_queue > 0)
-      complain(process, "left clean with events in its queue");
+    if (process.code == exit_code::clean)
+      check_nothing_overlooked(world, process, *counts);
   }
 
   void run_ended(const seen_world& world) override {
@@ -55,6 +55,21 @@ public:
   }
 
 private:
+  /// What was handed over is in it, but for what nobody took out of an actor's mailbox any more.
+  void check_nothing_overlooked(const seen_world& world, const seen_process& process,
+                                const ledger_counts& counts) {
+    if (counts.in_queue > 0)
+      complain(process, "left clean with events in its queue");
+    auto least = process.recovered + process.own;
+    for (const auto& [number, request] : world.requests)
+      if (request.process == process.id && request.said
+          && request.said->error != error_code::stopping && !request.question)
+        least += request.identities.size() + request.rejected;
+    if (counts.received < least && process.died.empty())
+      complain(process, "received " + std::to_string(counts.received) + ", and had at least "
+                          + std::to_string(least));
+  }
+
   std::map<process_id, uint64_t> stored_;
   std::map<process_id, bool> in_doubt_;
 };
