@@ -8,6 +8,7 @@
 namespace phi::simulation {
 
 using namespace std::chrono_literals;
+using std::chrono::milliseconds;
 
 namespace {
 
@@ -47,29 +48,44 @@ constexpr std::string_view client_names[] = {"patient", "hasty",     "leaving", 
                                              "idle",    "dribbling", "asking"};
 static_assert(std::size(client_names) == client_kinds);
 
-/// Fault points in the code of the actors. Where events are handed over, several times as often.
-const std::vector<std::string> points = [] {
-  std::vector<std::string> out{
-    "stats.stop",         "stats.release",    "stats.ping",       "store.stop",
-    "store.release",      "store.ping",       "store.open",       "spool.stop",
-    "spool.release",      "spool.ping",       "spool.open",       "http.open",
-    "http.stop",          "http.release",     "http.ping",        "watchdog.tick",
-    "watchdog.check",     "watchdog.stop",    "watchdog.release", "reader.stop",
-    "reader.release",     "reader.ping",      "membership.beat",  "membership.stop",
-    "membership.release", "maintenance.step", "maintenance.stop", "maintenance.release",
-    "admin.stop",         "admin.release",    "admin.ping",       "signal.stop",
-    "signal.release",     "signal.ping",      "supervisor.ping",  "supervisor.tick"};
-  for (const auto* often :
-       {"stats.ingest", "stats.committed", "stats.spooled", "store.commit", "store.committed",
-        "spool.append", "spool.appended", "spool.replay", "spool.committed"})
-    out.insert(out.end(), 4, often);
-  return out;
-}();
+/// Fault points in the code of the actors: where batches are handed over, and all others.
+const std::vector<std::string> hand_over_points{
+  "stats.ingest", "stats.committed", "stats.spooled", "store.commit",   "store.committed",
+  "spool.append", "spool.appended",  "spool.replay",  "spool.committed"};
 
+const std::vector<std::string> other_points{
+  "stats.stop",         "stats.release",    "stats.ping",       "store.stop",
+  "store.release",      "store.ping",       "store.open",       "spool.stop",
+  "spool.release",      "spool.ping",       "spool.open",       "http.open",
+  "http.stop",          "http.release",     "http.ping",        "watchdog.tick",
+  "watchdog.check",     "watchdog.stop",    "watchdog.release", "reader.stop",
+  "reader.release",     "reader.ping",      "membership.beat",  "membership.stop",
+  "membership.release", "maintenance.step", "maintenance.stop", "maintenance.release",
+  "admin.stop",         "admin.release",    "admin.ping",       "signal.stop",
+  "signal.release",     "signal.ping",      "supervisor.ping",  "supervisor.tick"};
+
+/// What belongs together, and hardly ever meets among all there is: what a batch may find on its
+/// way, what is there of an event that the database does not take, what may come upon a stop.
+const std::vector<std::vector<happening_kind>> themes{
+  {happening_kind::actor_throws, happening_kind::actor_blocks, happening_kind::database_slow,
+   happening_kind::database_silent, happening_kind::commit_unknown, happening_kind::stop,
+   happening_kind::stop_pressed_again, happening_kind::spool_slow, happening_kind::spool_fails,
+   happening_kind::spool_unknown},
+  {happening_kind::event_cursed, happening_kind::event_refused, happening_kind::database_away,
+   happening_kind::killed_at_point, happening_kind::spool_keeps_taken,
+   happening_kind::process_killed, happening_kind::actor_throws, happening_kind::lost_after_commit},
+  {happening_kind::actor_killed, happening_kind::actor_frozen, happening_kind::actor_throws,
+   happening_kind::stop, happening_kind::stop_pressed_again, happening_kind::reload,
+   happening_kind::database_slow},
+};
+
+/// Those that are started again, and have clients or events, several times as often.
 const std::vector<std::string> actors{
-  actor_name::http,     actor_name::stats,  actor_name::reader,      actor_name::inspector,
-  actor_name::spool,    actor_name::store,  actor_name::maintenance, actor_name::membership,
-  actor_name::watchdog, actor_name::signal, actor_name::admin};
+  actor_name::http,      actor_name::http,       actor_name::http,        actor_name::http,
+  actor_name::store,     actor_name::store,      actor_name::store,       actor_name::spool,
+  actor_name::spool,     actor_name::spool,      actor_name::reader,      actor_name::stats,
+  actor_name::inspector, actor_name::membership, actor_name::maintenance, actor_name::watchdog,
+  actor_name::signal,    actor_name::admin};
 
 /// The embedded database finds who is at fault in a batch, whatever it says of it.
 bool needs_postgres(happening_kind kind) {
@@ -110,18 +126,23 @@ void choose_clients(plan& out, chance& draw) {
 struct palette {
   std::vector<happening_kind> kinds;
   std::vector<std::string> places;
+  std::vector<std::string> victims; ///< actors
 };
 
 palette draw_palette(const plan& out, chance& draw) {
   palette some;
-  auto kinds = draw.between(1, 8);
+  auto theme = draw.below(themes.size() + 1); // the last is: anything
+  auto kinds = draw.between(1, 6);
   while (some.kinds.size() < static_cast<size_t>(kinds)) {
-    auto kind = static_cast<happening_kind>(draw.below(happening_kinds));
+    auto kind = theme < themes.size() ? draw.of(themes[theme])
+                                      : static_cast<happening_kind>(draw.below(happening_kinds));
     if (out.postgres || !needs_postgres(kind))
       some.kinds.push_back(kind);
   }
   for (int i = 0; i < 3; ++i)
-    some.places.push_back(draw.of(points));
+    some.places.push_back(draw.of(theme < 2 ? hand_over_points : other_points));
+  for (int i = 0; i < 2; ++i)
+    some.victims.push_back(draw.of(actors));
   return some;
 }
 
@@ -139,10 +160,10 @@ happening draw_happening(const plan& out, const palette& some, chance& draw) {
       one.lasts = draw.time(1ms, 90s);
       break;
     case happening_kind::actor_frozen:
-      one.where = draw.of(actors);
+      one.where = draw.of(some.victims);
       one.lasts = draw.time(1ms, 90s);
       break;
-    case happening_kind::actor_killed: one.where = draw.of(actors); break;
+    case happening_kind::actor_killed: one.where = draw.of(some.victims); break;
     default: break;
   }
   return one;
@@ -155,12 +176,27 @@ void gather(plan& out, chance& draw) {
   for (const auto& one : out.happenings)
     if (one.kind == happening_kind::stop || one.kind == happening_kind::stop_pressed_again)
       centres.push_back(one.at);
-  auto share = draw.of<int64_t>({1, 2, 4});
+  auto share = draw.of<int64_t>({1, 1, 3});
   if (centres.empty() || draw.one_in(3))
     centres.push_back(draw.time(0ms, out.lasts));
   for (auto& one : out.happenings)
     if (draw.one_in(share))
-      one.at = std::max<duration>(0ms, draw.of(centres) + draw.time(-500ms, 3s));
+      one.at = std::max<duration>(
+        0ms, draw.of(centres)
+               + (draw.one_in(2) ? milliseconds{draw.between(-150, 150)} : draw.time(-500ms, 3s)));
+}
+
+/// Who has died a moment before a stop is about to be started again.
+void kill_before_stops(plan& out, chance& draw) {
+  auto stops = out.happenings;
+  for (const auto& one : stops)
+    if ((one.kind == happening_kind::stop || one.kind == happening_kind::stop_pressed_again)
+        && draw.one_in(4))
+      out.happenings.push_back(
+        {.kind = happening_kind::actor_killed,
+         .at = std::max<duration>(0ms, one.at - milliseconds{draw.between(0, 120)}),
+         .instance = one.instance,
+         .where = draw.of(actors)});
 }
 
 } // namespace
@@ -191,10 +227,11 @@ plan make_plan(uint64_t seed) {
   choose_settings(out, draw);
   choose_clients(out, draw);
   auto kinds = draw_palette(out, draw);
-  auto some = draw.between(0, 12);
+  auto some = draw.between(0, 16);
   for (int64_t i = 0; i < some; ++i)
     out.happenings.push_back(draw_happening(out, kinds, draw));
   gather(out, draw);
+  kill_before_stops(out, draw);
   std::stable_sort(out.happenings.begin(), out.happenings.end(),
                    [](const happening& a, const happening& b) { return a.at < b.at; });
   return out;

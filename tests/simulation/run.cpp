@@ -409,12 +409,13 @@ run_result run(const plan& chosen, const run_options& options) {
   return one.go();
 }
 
-std::set<size_t> fewest_happenings(const plan& chosen, const run_result& failed) {
+std::set<size_t> fewest_happenings(const plan& chosen, const run_result& failed,
+                                   const run_options& options) {
   std::set<size_t> left;
   for (size_t i = 0; i < chosen.happenings.size(); ++i)
     left.insert(i);
   auto fails = [&](const std::set<size_t>& places) {
-    auto found = run(only(chosen, places)).found;
+    auto found = run(only(chosen, places), options).found;
     return std::any_of(found.begin(), found.end(), [&](const violation& one) {
       return one.checker == failed.found.front().checker;
     });

@@ -36,6 +36,7 @@ run_result run(const plan& chosen, const run_options& options = {});
 
 /// The places of the fewest happenings with which the same checker still complains, as far as
 /// leaving out one or several at a time finds them.
-std::set<size_t> fewest_happenings(const plan& chosen, const run_result& failed);
+std::set<size_t> fewest_happenings(const plan& chosen, const run_result& failed,
+                                   const run_options& options = {});
 
 } // namespace phi::simulation

@@ -102,7 +102,7 @@ void print_lines(const run_result& result) {
 /// Makes it smaller, and tells all that is known of it.
 void tell_failure(const plan& chosen, const run_result& failed, const wishes& wanted) {
   std::cout << "FAILED seed " << chosen.seed << "\n";
-  auto places = fewest_happenings(chosen, failed);
+  auto places = fewest_happenings(chosen, failed, {.most_steps = wanted.steps});
   auto smaller = only(chosen, places);
   auto result =
     run(smaller, {.most_steps = wanted.steps, .trace_file = wanted.trace, .tells = true});

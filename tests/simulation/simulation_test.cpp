@@ -114,15 +114,21 @@ TEST_CASE("simulation: seeds hold") {
   }
 }
 
-TEST_CASE("simulation: a run that fails is made smaller") {
+TEST_CASE("simulation: a run that fails is made smaller, to what is needed for it") {
   plan chosen = make_plan(3);
   chosen.happenings.clear();
   for (int i = 0; i < 6; ++i)
     chosen.happenings.push_back(
       {.kind = i == 4 ? happening_kind::process_killed : happening_kind::dump, .at = 1s});
-  run_result failed;
-  failed.found.push_back({"nobody", "complains of it"});
-  CHECK(fewest_happenings(chosen, failed).size() == 6); // nothing less fails in that way
+  run_options broken{.sabotage = [](seen_world& world) { // a kill loses what is stored
+    for (const auto& [id, process] : world.processes)
+      if (process.ended == ending::crashed)
+        world.stored.rows.clear();
+  }};
+  auto failed = run(chosen, broken);
+  REQUIRE(failed.found.size() > 0);
+  CHECK(failed.found.front().checker == "exactly_once_checker");
+  CHECK(fewest_happenings(chosen, failed, broken) == std::set<size_t>{4});
 }
 
 TEST_CASE("exactly_once_checker: acknowledged and nowhere, refused and stored, stored twice") {
@@ -137,6 +143,13 @@ TEST_CASE("exactly_once_checker: acknowledged and nowhere, refused and stored, s
   CHECK(complaints(checker) == "");
   checker.answered(with.world, with.requests.at(3), taken);
   CHECK(complaints(checker) == "request 3 is acknowledged, and is nowhere");
+  checker.found.clear();
+  checker.answered(with.world, with.requests.at(2), refused);
+  CHECK(complaints(checker) == "");
+  with.stored.rows[digest{2}] = 1;
+  checker.answered(with.world, with.requests.at(2), refused);
+  CHECK(complaints(checker) == "request 2 is refused, and is stored");
+  with.stored.rows.erase(digest{2});
   with.stored.rows[digest{3}] = 1; // nobody knew
   CHECK(run_ended<exactly_once_checker>(with) == "");
   with.stored.rows[digest{2}] = 1;

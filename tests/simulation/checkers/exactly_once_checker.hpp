@@ -14,8 +14,10 @@ public:
 
   void answered(const seen_world& world, const seen_request& request,
                 const ingest_outcome& outcome) override {
-    if (request.question || outcome.error != error_code::none)
+    if (request.question || outcome.error == error_code::outcome_unknown)
       return;
+    if (outcome.error != error_code::none)
+      return check_refused(world, request);
     auto told = outcome.stored + outcome.duplicates + outcome.refused.size();
     if (told != request.identities.size())
       complain("request " + std::to_string(request.number) + " has "
@@ -61,6 +63,14 @@ public:
   }
 
 private:
+  /// Nobody but this request can have brought its events there.
+  void check_refused(const seen_world& world, const seen_request& request) {
+    bool stored = std::any_of(request.identities.begin(), request.identities.end(),
+                              [&](const digest& one) { return world.stored.holds(one); });
+    if (stored && !is_sent_again(world, request))
+      complain("request " + std::to_string(request.number) + " is refused, and is stored");
+  }
+
   /// Whether another request has events of this one.
   static bool is_sent_again(const seen_world& world, const seen_request& request) {
     for (const auto& [number, other] : world.requests)
