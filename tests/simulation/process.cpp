@@ -145,6 +145,8 @@ void process::actor_gone(const std::string& actor, bool well) {
   auto& known = seen();
   if (!well) {
     known.died.insert(actor);
+    if (actor == actor_name::spool) // in the middle of an append, perhaps
+      given_.seen.world.disks[given_.instance]->trouble.was_in_doubt = true;
     if (known.stop_began)
       known.died_in_stop.insert(actor);
   }

@@ -18,6 +18,9 @@ namespace {
 /// tries of what was set aside, several times.
 constexpr auto calm = 600s;
 
+/// Events with which the database fails. Where there are many the others are found late.
+constexpr int64_t most_cursed = 4;
+
 std::string text_of(const log_fields& fields) {
   std::string out;
   for (const auto& [key, value] : fields) {
@@ -208,7 +211,7 @@ bool simulated_run::happen_to_database(const happening& what) {
     case happening_kind::database_full: for_a_while(trouble.full, what.lasts); return true;
     case happening_kind::event_refused: refuse_next_ += what.number; return true;
     case happening_kind::event_cursed:
-      curse_next_ += what.number;
+      curse_next_ = std::min<int64_t>(curse_next_ + what.number, most_cursed);
       trouble.curse_reached = what.number % 2 == 0;
       trouble.curse_passing = what.number > 2;
       return true;
@@ -304,7 +307,8 @@ void simulated_run::make_clients() {
                               [this](const event& e) {
                                 if (refuse_next_ > 0 && --refuse_next_ >= 0)
                                   stored_.trouble.refused.insert(e.identity);
-                                else if (curse_next_ > 0 && --curse_next_ >= 0)
+                                else if (curse_next_ > 0 && --curse_next_ >= 0
+                                         && stored_.trouble.cursed.size() < most_cursed)
                                   stored_.trouble.cursed.insert(e.identity);
                               }};
   for (const auto& one : plan_.clients) {

@@ -91,8 +91,8 @@ void print_plan(const plan& chosen) {
     std::cout << "  " << i << ": " << show(chosen.happenings[i]) << "\n";
 }
 
-void print_lines(const run_result& result) {
-  auto from = result.lines.size() > lines_shown ? result.lines.size() - lines_shown : 0;
+void print_lines(const run_result& result, size_t most) {
+  auto from = result.lines.size() > most ? result.lines.size() - most : 0;
   if (from > 0)
     std::cout << "  ... " << from << " lines before these\n";
   for (auto i = from; i < result.lines.size(); ++i)
@@ -112,7 +112,7 @@ void tell_failure(const plan& chosen, const run_result& failed, const wishes& wa
   print_plan(chosen);
   std::cout << "  of these " << places.size() << " are needed: simulate --seed " << chosen.seed
             << " --tell --only '" << list << "'; the trace is in " << wanted.trace << "\n";
-  print_lines(result);
+  print_lines(result, lines_shown);
   for (const auto& one : result.found)
     std::cout << "  " << one.checker << ": " << one.text << "\n";
   std::cout << std::flush;
@@ -177,7 +177,7 @@ int simulate(const wishes& wanted) {
     auto result = run(asked, {.most_steps = wanted.steps, .tells = wanted.tells});
     all.add(result);
     if (wanted.tells)
-      print_lines(result);
+      print_lines(result, SIZE_MAX);
     if (!result.good())
       tell_failure(asked, result, wanted);
     if (all.failed == 5)

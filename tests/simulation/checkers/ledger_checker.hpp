@@ -60,6 +60,9 @@ private:
                                 const ledger_counts& counts) {
     if (counts.in_queue > 0)
       complain(process, "left clean with events in its queue");
+    if (std::find(process.states.begin(), process.states.end(), service_state::ready)
+        == process.states.end())
+      return; // a stop in the start: what the spool holds was not yet counted
     auto least = process.recovered + process.own;
     for (const auto& [number, request] : world.requests)
       if (request.process == process.id && request.said
