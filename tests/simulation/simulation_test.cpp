@@ -104,7 +104,7 @@ TEST_CASE("simulation: the same seed gives the same run, step by step") {
 }
 
 TEST_CASE("simulation: seeds hold") {
-  for (uint64_t seed = 1; seed <= 600; ++seed) {
+  for (uint64_t seed = 1; seed <= 800; ++seed) {
     CAPTURE(seed);
     auto result = run(make_plan(seed));
     std::string found;
