@@ -17,10 +17,8 @@ namespace {
 /// The whole service. Its threads are one: who would block has a fake that does not.
 struct whole_service {
   whole_service(bool with_postgres, uint32_t seed,
-                const std::function<void(fake_ports&)>& with = {},
-                std::shared_ptr<current_actors> actors = std::make_shared<current_actors>())
-    : on(seed),
-      current(std::move(actors)) {
+                const std::function<void(fake_ports&)>& with = {})
+    : on(seed) {
     if (with)
       with(ports);
     auto settings = std::make_shared<config>();
@@ -52,7 +50,7 @@ struct whole_service {
   }
   virtual_system on;
   fake_ports ports;
-  std::shared_ptr<current_actors> current;
+  std::shared_ptr<current_actors> current = std::make_shared<current_actors>();
   std::shared_ptr<fake_service> process = std::make_shared<fake_service>();
   std::shared_ptr<recorded_replies> replies = std::make_shared<recorded_replies>();
   std::optional<service_graph> graph;
@@ -148,35 +146,6 @@ TEST_CASE("the whole service: while the database is away events are spooled, and
     CHECK(service.process->result->ledger->stored == 20);
     CHECK(service.ports.database->stored.size() == 20);
   }
-}
-
-namespace {
-
-/// A client comes as soon as it is open; then the store dies.
-struct deadly_listener : fake_listener {
-  outcome open(std::function<void()> on_drained) override {
-    on_open();
-    return fake_listener::open(std::move(on_drained));
-  }
-  std::function<void()> on_open;
-};
-
-} // namespace
-
-TEST_CASE("the whole service: a store that dies in the start holds nobody up who waits for it") {
-  auto current = std::make_shared<current_actors>();
-  auto listener = std::make_shared<deadly_listener>();
-  auto replies = std::make_shared<recorded_replies>();
-  listener->on_open = [&] {
-    auto turn = std::make_shared<ingest_turn>(replies);
-    turn->requests.push_back({.to = 1, .events = {event{.feature = "a"}}});
-    tell_from_outside(current->get<stats_actor>(), atom::ingest_v, std::move(turn));
-    kill_now(current->get<store_actor>());
-  };
-  whole_service service{false, 0, [&](fake_ports& ports) { ports.listener = listener; }, current};
-  REQUIRE(service.on.advance_until([&] { return service.process->result.has_value(); }, 5s));
-  CHECK(service.process->result->code == exit_code::startup_failed);
-  CHECK(replies->outcomes.at(1).error == error_code::store_unavailable);
 }
 
 TEST_CASE("the whole service: a database that cannot be opened ends the start with its reason") {
