@@ -331,20 +331,6 @@ TEST_CASE("an actor that dies is restarted with back-off, up to the limit, then 
   CHECK(graph.service->result->detail.find("http") != std::string::npos);
 }
 
-TEST_CASE("an actor that dies while others start is given up: nobody waits for it") {
-  auto plans = three_children();
-  plans[0].acts = manner::starting_late;
-  virtual_system on;
-  fake_graph graph{on, plans};
-  REQUIRE(graph.service->state == service_state::starting);
-  CHECK(graph.given_up.empty());
-  graph.kill_child("store");
-  CHECK(graph.given_up.front() == "store");
-  REQUIRE(on.advance_until([&] { return graph.finished(); }, 5s));
-  CHECK(graph.service->result->code == exit_code::startup_failed);
-  CHECK(std::count(graph.given_up.begin(), graph.given_up.end(), "store") == 1);
-}
-
 TEST_CASE("restarts long ago are forgiven") {
   virtual_system on;
   fake_graph graph{on, three_children()};
