@@ -83,6 +83,10 @@ struct service_graph::starters {
     return spool;
   }
 
+  static void spool_given_up(service_graph& graph) {
+    tell_from_outside(graph.current_->get<stats_actor>(), atom::attach_v, spool_actor{});
+  }
+
   static child_actor store(service_graph& graph, child_identity who, bool own_thread) {
     auto store = graph.spawn(own_thread, store_behavior, std::move(who), graph.ports_.store);
     graph.current_->set(store);
@@ -177,6 +181,7 @@ const std::vector<service_graph::row>& service_graph::rows() {
      .users = {actor_name::stats},
      .own_thread = true,
      .start = &starters::spool,
+     .given_up = &starters::spool_given_up,
      .exists = [](const service_ports& ports) { return ports.spool != nullptr; }},
     {.name = actor_name::store,
      .share = &keys::store_budget_percent,

@@ -4,6 +4,7 @@
 #include "config/defaults.hpp"
 
 #include <algorithm>
+#include <bit>
 
 namespace phi {
 namespace {
@@ -133,6 +134,7 @@ commit_batch_ptr next_batch(self_ptr self) {
   auto out = read();
   if (!out && state.skip > 0) { // not one was taken: the database is away
     state.skip = state.tries = state.merged_fails = 0;
+    ++state.rounds;
     out = read();
   }
   return out;
@@ -198,6 +200,15 @@ void merged_not_committed(self_ptr self, const commit_batch& failed, const commi
   arm(self, duration::zero());
 }
 
+/// Goes on towards the end of the spool by doubling, so that few tries show whether anything is
+/// taken: to twice as many, or one more. Which of the two differs from round to round, so that in
+/// the end each batch is tried, wherever those lie with which the database fails.
+void skip_more(spool_state& state) {
+  auto doubled = std::bit_width(state.skip);
+  bool one_more = state.skip > 0 && (state.rounds >> (doubled - 1)) % 2 == 1;
+  state.skip = std::max<size_t>(1, 2 * state.skip + one_more);
+}
+
 /// The store did not take it, this time or for good.
 void not_committed(self_ptr self, const commit_result& result) {
   auto& state = self->state;
@@ -219,7 +230,7 @@ void not_committed(self_ptr self, const commit_result& result) {
     } // else others go round it, and it has its turn again
   }
   if (++state.tries >= defaults::replay_tries)
-    state.skip = std::max<size_t>(1, state.skip * 2);
+    skip_more(state);
   try_again_later(self);
 }
 

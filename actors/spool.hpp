@@ -35,6 +35,7 @@ struct spool_state {
   // takes that and not the first, the first is set aside for a while.
   size_t tries = 0;        ///< in vain, since one was taken
   size_t skip = 0;         ///< so many are gone round; doubles up to the end of the spool
+  size_t rounds = 0;       ///< times that it came there, and not one was taken
   bool well = false;       ///< the database took one from behind the first, right before
   size_t lone_lost = 0;    ///< times that the way to it failed with the first, and not with others
   size_t go_round = 0;     ///< so many more go before it for that

@@ -51,7 +51,7 @@ struct stats_state {
   child_identity who;
   stats_settings settings;
   store_actor store; ///< null: it is gone for good
-  spool_actor spool; ///< null: there is none
+  spool_actor spool; ///< null: there is none, or it is gone for good
   batch_queue queue{{}};
   phi::ledger ledger;
   rate_meter rate;

@@ -77,7 +77,7 @@ void settle_spooled(self_ptr self, const spool_result& result);
 /// Events have left the spool for the database, which therefore is there.
 void take_replayed(self_ptr self, const replay_result& result);
 
-/// The spool was restarted.
+/// The spool was restarted, or is gone for good (null).
 void attach_spool(self_ptr self, spool_actor spool);
 
 } // namespace phi::counting

@@ -70,8 +70,8 @@ void take_replayed(self_ptr self, const replay_result& result) {
   state.ledger.recover(result.recovered);
   for (auto& promise : std::exchange(state.started, {}))
     promise.deliver(pong_of(state.who));
+  state.ledger.requeue(result.requeued); // and stored perhaps, with the same word
   state.ledger.replay(result.stored, result.duplicates);
-  state.ledger.requeue(result.requeued);
   state.ledger.set_aside(result.set_aside);
   auto taken = result.stored + result.duplicates;
   if (taken == 0)
@@ -89,8 +89,15 @@ void take_replayed(self_ptr self, const replay_result& result) {
 void attach_spool(self_ptr self, spool_actor spool) {
   auto& state = self->state;
   state.spool = std::move(spool);
-  if (state.under_way && state.under_way->in_spool())
-    tell(self, state.spool, atom::append_v, state.under_way->cut.batch, spool_listener_actor{self});
+  if (!state.under_way || !state.under_way->in_spool())
+    return;
+  state.under_way->in_doubt = true; // it may have put it on disk before it died
+  const auto& batch = state.under_way->cut.batch;
+  if (state.spool)
+    return tell(self, state.spool, atom::append_v, batch, spool_listener_actor{self});
+  settle_spooled(
+    self,
+    {.number = batch->number, .error = error_code::spool_failed, .detail = "the spool is gone"});
 }
 
 } // namespace phi::counting

@@ -274,9 +274,11 @@ void child_died(self_ptr self, size_t i, const std::string& why) {
   log_error("supervisor", "loses an actor", {{"actor", child.spec.name}, {"cause", why}});
   child.actor = nullptr;
   child.state = life::gone;
-  if (state.state == service_state::starting)
+  if (state.state == service_state::starting) {
+    give_up(child); // who is there already may wait for it
     return begin_stop(self, stop_mode::graceful, stop_reason::startup_failed,
                       child.spec.name + ": " + why);
+  }
   if (child.spec.restartable)
     if (auto wait = state.restarts.on_death(now_of(self))) {
       child.state = life::waiting_for_restart;

@@ -173,7 +173,8 @@ using stats_actor =
     accepts<atom::ingest, ingest_turn_ptr>,
     // From now on this is the store (after it was restarted); null: there is none any more.
     accepts<atom::attach, store_actor>,
-    // From now on this is the spool (after it was restarted).
+    // From now on this is the spool (after it was restarted); null: it cannot be started again, and
+    // there is none any more.
     accepts<atom::attach, spool_actor>,
     // Answer with state and ledger, for GET /health.
     accepts<atom::ask, asked_ptr<health_query>>,

@@ -148,6 +148,28 @@ TEST_CASE("the whole service: while the database is away events are spooled, and
   }
 }
 
+TEST_CASE(
+  "the whole service: who is with a spool that cannot be started again is answered, and the "
+  "stop goes on") {
+  for (uint32_t seed = 1; seed <= 20; ++seed) {
+    CAPTURE(seed);
+    whole_service service{true, seed};
+    service.ports.database->away = true;
+    for (int i = 0; i < 5; ++i) { // as often as it is started again
+      kill_now(service.current->get<spool_actor>());
+      service.on.advance(2s);
+    }
+    REQUIRE(service.process->state == service_state::ready);
+    kill_now(service.current->get<spool_actor>());
+    service.send("a");
+    REQUIRE(service.on.advance_until([&] { return service.process->result.has_value(); }, 5s));
+    CHECK(service.process->result->code == exit_code::child_died);
+    REQUIRE(service.replies->outcomes.contains(1));
+    auto error = service.replies->outcomes.at(1).error;
+    CHECK((error == error_code::store_unavailable || error == error_code::outcome_unknown));
+  }
+}
+
 TEST_CASE("the whole service: a database that cannot be opened ends the start with its reason") {
   whole_service service{false, 0, [](fake_ports& ports) {
                           ports.database->refuses_to_open = outcome::failure("no such disk");

@@ -164,7 +164,26 @@ TEST_CASE(
   CHECK(h.disk->kept.empty());
   CHECK(h.stats.ledger().set_aside == 0);
   CHECK(h.stats.ledger().stored == 28);
+  CHECK(h.stats.ledger().spooled == 0);
+  CHECK(h.stats.ledger().received == 28);
   CHECK(h.stats.ledger().settled());
+}
+
+TEST_CASE("however many the database does not take, and wherever they lie, all others are stored") {
+  for (int good : {1, 4, 6, 7, 8, 12, 16, 20, 24}) {
+    CAPTURE(good);
+    virtual_system on;
+    spool_fixture h{on};
+    std::set<int> bad;
+    for (int i = 1; i <= 24; ++i) {
+      h.append(1);
+      if (i != good)
+        bad.insert(i);
+    }
+    h.answer_for(600s, bad);
+    CHECK(h.stats.ledger().stored == 1);
+    CHECK(h.stats.ledger().spooled + h.stats.ledger().set_aside == 23);
+  }
 }
 
 TEST_CASE(

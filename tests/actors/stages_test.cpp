@@ -35,6 +35,13 @@ struct one_batch : stats_fixture {
     on.run();
   }
 
+  /// The spool dies; another takes its place, or none.
+  void restart_spool(bool again = true) {
+    spool = again ? on.keep(on.system.spawn(fake_spool, spooled)) : spool_actor{};
+    tell_from_outside(stats, atom::attach_v, spool);
+    on.run();
+  }
+
   bool answered() const { return replies->outcomes.contains(1); }
   const ingest_outcome& outcome() const {
     REQUIRE(answered());
@@ -80,6 +87,37 @@ TEST_CASE("at both, the store dies, the spool is full: the sender hears so, and 
     CHECK(h.outcome().error == (in_commit ? error_code::outcome_unknown : error_code::spool_full));
     h.check_goes_on();
   }
+}
+
+TEST_CASE(
+  "at the spool, it dies with the batch and is gone for good: nobody knows, and the store has "
+  "the rest") {
+  virtual_system on;
+  one_batch h{on};
+  h.answer(error_code::store_unavailable);
+  REQUIRE(h.spooled->size() == 1);
+  h.restart_spool(false);
+  CHECK(h.outcome().error == error_code::outcome_unknown);
+  h.check_goes_on();
+}
+
+TEST_CASE(
+  "at the spool, it dies with the batch, and the next one cannot write: the first may have") {
+  virtual_system on;
+  one_batch h{on};
+  h.answer(error_code::store_unavailable);
+  h.restart_spool();
+  REQUIRE(h.spooled->size() == 2); // handed over once more
+  CHECK_FALSE(h.answered());
+  h.answer_spool(error_code::spool_failed);
+  CHECK(h.outcome().error == error_code::outcome_unknown);
+  h.check_goes_on();
+
+  virtual_system other; // and where it has not died
+  one_batch innocent{other};
+  innocent.answer(error_code::store_unavailable);
+  innocent.answer_spool(error_code::spool_failed);
+  CHECK(innocent.outcome().error == error_code::spool_failed);
 }
 
 TEST_CASE("at both, the store dies, the spool takes it: spooled") {

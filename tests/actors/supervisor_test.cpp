@@ -142,3 +142,17 @@ TEST_CASE("the status line is renewed while somebody shows it, and not in a stop
   CHECK(lines() == before + 2);
   CHECK(graph.service->texts.back().starts_with("draining: "));
 }
+
+TEST_CASE("an actor that dies while others start is given up: nobody waits for it") {
+  auto plans = three_children();
+  plans[0].acts = manner::starting_late;
+  virtual_system on;
+  fake_graph graph{on, plans};
+  REQUIRE(graph.service->state == service_state::starting);
+  CHECK(graph.given_up.empty());
+  graph.kill_child("store");
+  CHECK(graph.given_up.front() == "store");
+  REQUIRE(on.advance_until([&] { return graph.finished(); }, 5s));
+  CHECK(graph.service->result->code == exit_code::startup_failed);
+  CHECK(std::count(graph.given_up.begin(), graph.given_up.end(), "store") == 1);
+}

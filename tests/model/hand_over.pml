@@ -323,7 +323,7 @@ end:
       :: what == attach_spool ->
         spool_known++;
         if
-        :: in_spool -> append()
+        :: in_spool -> in_doubt = true; append()
         :: else
         fi
       :: what == replayed ->
@@ -426,6 +426,16 @@ end:
 }
 
 #if SPOOL
+inline spool_dies() {
+  deaths--;
+  do
+  :: nempty(to_spool) -> to_spool?_
+  :: empty(to_spool) -> break
+  od;
+  spool_run++;
+  tell_stats(attach_spool, 0, 0)
+}
+
 active proctype spool() {
   byte bits, result;
 end:
@@ -443,6 +453,10 @@ end:
         fi;
         lost_sight = true;
         tell_stats(appended, 0, IN_DOUBT)
+      :: deaths > 0 && replaying == 0 -> /* it has written it, and dies before it says so */
+        in_file = in_file | bits;
+        lost_sight = true;
+        spool_dies()
       fi;
       bits = 0 }
   :: atomic { spool_alive && in_file != 0 && replaying == 0 && store_alive && nfull(to_store) &&
@@ -459,14 +473,7 @@ end:
       fi;
       replaying = 0;
       result = 0 }
-  :: atomic { spool_alive && deaths > 0 && replaying == 0 -> /* between two messages */
-      deaths--;
-      do
-      :: nempty(to_spool) -> to_spool?_
-      :: empty(to_spool) -> break
-      od;
-      spool_run++;
-      tell_stats(attach_spool, 0, 0) }
+  :: atomic { spool_alive && deaths > 0 && replaying == 0 -> spool_dies() } /* between two messages */
   od
 }
 #endif

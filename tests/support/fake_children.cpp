@@ -139,7 +139,8 @@ fake_graph::fake_graph(virtual_system& on, std::vector<fake_child_plan> plans, b
            on_.keep(on_.system.spawn(fake_behavior, who, name, orders, manners->at(name)));
          actors_[name] = actor;
          return actor;
-       }});
+       },
+       .given_up = [this, name = plan.name] { given_up.push_back(name); }});
   }
   service->silence = watchdog_silence;
   supervisor_settings with{

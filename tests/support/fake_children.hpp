@@ -99,6 +99,7 @@ public:
   std::shared_ptr<std::map<std::string, manner>> manners =
     std::make_shared<std::map<std::string, manner>>();
   std::map<std::string, int> starts;
+  std::vector<std::string> given_up; ///< whoever uses it was told so
   std::map<std::string, activity_ptr> activities;
   supervisor_actor supervisor;
 

@@ -24,6 +24,7 @@ LIMIT_SECS = 1500
 FUZZ_SECS = 60
 SOAK_MINUTES = 3
 SOAK_SEED = 1  # the same faults at every run; tests/e2e/soak takes others
+SIMULATION_SEEDS = 4000  # from 1 on; build/test/tests/simulate takes others
 
 ASAN = {"ASAN_OPTIONS": "detect_stack_use_after_return=1:abort_on_error=0",
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
@@ -57,6 +58,7 @@ class Step:
     by_cases: bool = False
     env: dict = field(default_factory=dict)
     idle: bool = False  # takes all the processor time it can get: only what others leave
+    shows: str = ""  # lines of what it prints, as a pattern, that are shown when it is good
     code: int = None
     secs: float = 0
     counted: tuple = None
@@ -135,12 +137,15 @@ def all_steps(quick):
                  "-rss_limit_mb=2048", "build/corpus", "tests/server/api/fuzz_corpus"], needs="fuzz", idle=True)
     soak = Step(f"random faults for {SOAK_MINUTES} minutes",
                 ["build/test/tests/soak_drill", "--minutes", str(SOAK_MINUTES), "--seed", str(SOAK_SEED)])
+    simulation = Step("the whole service from seeds",
+                      ["build/test/tests/simulate", "--seeds", str(SIMULATION_SEEDS), "--trace", str(RESULTS / "simulation.json")],
+                      shows=r"^(?:\d+ seeds|fault kinds covered).*")
     recipes = Step("the recipes of CONTRIBUTING.md", ["python3", "tests/tools/recipes_test.py"], idle=True)
     models = Step("the models of the stop and of the hand-over", ["python3", "tests/model/check.py"], idle=True)
     conformance = Step("the service's stops, held against the model",
                        ["python3", "tests/model/conformance_test.py", "build/test/server/phi-backend"])
     bench = Step("the benchmarks, on a few events", ["python3", "tests/tools/bench_test.py", "build/test"])
-    return first + plain + systemd + [soak, recipes, models, conformance, bench] + steps_of("asan") + steps_of("tsan") + [fuzz]
+    return first + plain + systemd + [simulation, soak, recipes, models, conformance, bench] + steps_of("asan") + steps_of("tsan") + [fuzz]
 
 
 def all_builds(quick):
@@ -250,6 +255,8 @@ class Gate:
             good = step.code == 0 and not step.by_cases
             print(f"ok      {step.name}, {took}" if good else
                   f"FAILED  {step.name} (status {step.code}), {took}\n{tail(step.log, 60)}", flush=True)
+            for line in re.findall(step.shows, text, re.M) if good and step.shows else ():
+                print(f"        {line}", flush=True)
             return int(good), int(not good), 0
         passed, failed, skipped = map(int, found[-1])
         if any(word.startswith("-tc=") for word in step.command):

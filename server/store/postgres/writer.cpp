@@ -368,7 +368,7 @@ private:
     });
   }
 
-  /// The outcome of an earlier commit: all of the part's counts, with its first request. Which of
+  /// The outcome of an earlier commit, of which the counts of the whole part are known. Which of
   /// its events were refused then is told by what is not there: whoever asks again may not have
   /// heard it.
   void repeat_counts(const commit_batch& batch, const commit_batch::part& part,
@@ -385,14 +385,20 @@ private:
         throw aged_out{"the database has refused " + std::to_string(counts.refused)
                        + " of its events, and which ones is known no longer; phictl spool replay"
                          " keeps those apart of which nothing is known"};
-      // Fewer are absent: some were sent again meanwhile, and stored.
-      counts.stored = std::min(counts.stored, events - refused);
-      counts.duplicates = events - refused - counts.stored;
-      counts.refused = refused;
+      // Fewer may be absent: some were sent again meanwhile, and stored.
       result.refused.insert(result.refused.end(), absent.begin(), absent.end());
     }
-    for (size_t i = 0; i < requests.size(); ++i)
-      result.requests.push_back(std::exchange(counts, {}));
+    for (const auto& request : requests) { // each is told of its own events, and of no others
+      const auto place = result.requests.size();
+      auto& told = result.requests.emplace_back();
+      told.refused = static_cast<uint32_t>(
+        std::count_if(result.refused.begin(), result.refused.end(),
+                      [&](const refused_event& event) { return event.request == place; }));
+      const auto taken = static_cast<uint32_t>(request.events.size()) - told.refused;
+      told.stored = std::min(counts.stored, taken);
+      told.duplicates = taken - told.stored;
+      counts.stored -= told.stored;
+    }
   }
 
   std::vector<refused_event> absent_of(const commit_batch& batch,
