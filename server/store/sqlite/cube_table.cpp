@@ -71,6 +71,8 @@ statistics::cube cube_table::read(int64_t id, statistics::cube_parts parts) {
     return out;
   } catch (const statistics::damaged_cube&) {
     throw damaged_day{day};
+  } catch (const statistics::newer_cube& e) {
+    throw newer_day{day, e};
   }
 }
 

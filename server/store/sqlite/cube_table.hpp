@@ -19,7 +19,7 @@ struct counted_mark {
   int64_t last_cube = 0;
 };
 
-/// For any connection, within a transaction. Throws sqlite_error, `damaged_day`.
+/// For any connection, within a transaction. Throws sqlite_error, `damaged_day`, `newer_day`.
 class cube_table {
 public:
   explicit cube_table(sqlite_connection& db);

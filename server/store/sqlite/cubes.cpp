@@ -223,6 +223,10 @@ bool cubes::merge_some(bool at_rest) {
     }
   } catch (const damaged_day& e) {
     begin_repair(e.day());
+  } catch (const newer_day& e) {
+    log_warn("store", "leaves the counts of a day as they are", {{"cause", e.what()}});
+    list_.set_aside(parts.front().day());
+    return true;
     return true;
   }
   bool alike = std::all_of(parts.begin(), parts.end(),
@@ -324,7 +328,8 @@ void cubes::sort_out_some() {
   }
 }
 
-/// A step: one cube that is written or deleted, or some rows that are read. The day has no counts
+/// A step: one cube that is written or deleted, or some rows that are read: all those of the day,
+/// so that also a cube of a newer version loses nothing. The day has no counts
 /// meanwhile: also after a kill it is made anew before its rows are deleted.
 void cubes::repair_some() {
   auto& day = *repair_;
@@ -332,6 +337,7 @@ void cubes::repair_some() {
     return begin_to_replace();
   if (auto old = next_to_replace()) {
     work_done_ += old->bytes + cost_a_cube;
+  } catch (const newer_day&) { // is not lost
     return remove(*old);
   }
   if (static_cast<int64_t>(day.rows.size()) < limits_.tail_events && read_rows_of_repair())
@@ -426,8 +432,9 @@ void cubes::settled() {
   if (repair_)
     repair_->committed = repair_->open;
   if (open_.sorted_out) {
-    log_error("store", "has lost counts of a day: they are damaged, and its rows are deleted",
-              {{"day", format_date(sorting_out_->day)}, {"cubes_lost", sorting_out_->lost}});
+    if (sorting_out_->lost > 0)
+      log_error("store", "has lost counts of a day: they are damaged, and its rows are deleted",
+                {{"day", format_date(sorting_out_->day)}, {"cubes_lost", sorting_out_->lost}});
     list_.put_back(sorting_out_->day);
     damaged_->remove(sorting_out_->day);
     sorting_out_.reset();
