@@ -6,6 +6,7 @@
 #include "server/store/database_id.hpp"
 #include "server/store/halving.hpp"
 #include "server/store/sqlite/connection.hpp"
+#include "server/store/sqlite/derived_part.hpp"
 #include "server/store/sqlite/open_database.hpp"
 #include "server/store/sqlite/schema.hpp"
 #include "server/store/sqlite/watched_file.hpp"
@@ -32,12 +33,6 @@ constexpr auto derive_pause = std::chrono::seconds{10};
 
 /// A log of this size is not written back, for somebody reads what was there before it.
 constexpr uint64_t large_log_bytes = uint64_t{256} << 20;
-
-uint64_t room_beside(const std::string& file) {
-  std::error_code failed;
-  auto space = std::filesystem::space(std::filesystem::absolute(file).parent_path(), failed);
-  return failed ? 0 : space.available;
-}
 
 class sqlite_writer : public store_port {
 public:
@@ -226,6 +221,14 @@ private:
     take_in(batch, result);
     if (batch.events > 0)
       derive(batch.events);
+    if (db_.is_doomed()) { // by what is derived: the rows alone can be written
+      roll_back();
+      if (!database_)
+        open_again();
+      begin();
+      result.refused.clear();
+      take_in(batch, result);
+    }
     fault_point("store.before_commit");
     if (!batch.begin_commit()) {
       roll_back();
@@ -244,17 +247,18 @@ private:
   }
 
   /// A slice of what is derived from the rows, in the transaction that is open. Events do not
-  /// suffer when there is no room for it.
+  /// suffer when there is no room for it, nor one part by what has befallen another one.
   void derive(size_t events) {
     if (std::chrono::steady_clock::now() < derive_at_)
       return;
     activity_ = "writing identities and counts";
     database_->savepoint.execute();
     try {
-      database_->known.make_runs(events);
-      database_->counted.work(events, database_->known.last_seq());
-      if (events == 0)
-        delete_old_rows();
+      runs_.attempt(db_, [&] { database_->known.make_runs(events); });
+      counts_.attempt(db_, [&] { database_->counted.work(events, database_->known.last_seq()); });
+      old_rows_.attempt(db_, [&] {
+        events == 0 ? delete_old_rows() : database_->retention.begin(now_us(), settings_.keep_days);
+      });
       if (events == 0 && has_old_tables_)
         has_old_tables_ = drop_old_rollups(db_);
     } catch (const sqlite_error& e) {
@@ -264,7 +268,8 @@ private:
       database_->known.give_up_run();
       database_->counted.forgotten();
       database_->retention.forgotten();
-      derive_at_ = std::chrono::steady_clock::now() + derive_pause;
+      if (!is_corrupt(e))
+        derive_at_ = std::chrono::steady_clock::now() + derive_pause;
       log_warn("store", "cannot write identities and counts for now; they are made later",
                {{"cause", e.what()}});
     }
@@ -305,6 +310,8 @@ private:
     try {
       begin();
       derive(0);
+      if (db_.is_doomed()) // else nothing of what it has found would be known the next time
+        return roll_back();
       fault_point("store.derived");
       database_->commit.execute();
       settle();
@@ -338,6 +345,7 @@ private:
       return;
     log_warn("store", "finds that somebody else has written to the database");
     database_->counted.read_again();
+    database_->retention.read_again();
     if (!database_->known.catch_up()) {
       roll_back();
       open_again();
@@ -453,7 +461,7 @@ private:
         ++counts.duplicates;
         continue;
       }
-      if (database_->known.may_be_lost(e.identity, e.time_us))
+      if (database_->known.may_be_lost(e))
         throw sqlite_error{SQLITE_CONSTRAINT, "it may be stored already: what was known of ids of"
                                               " its time is damaged"};
       database_->rows.put(e, ++last_seq_);
@@ -490,7 +498,8 @@ private:
   trial_events trials_;
   std::chrono::steady_clock::time_point cut_log_at_{}; ///< not before
   std::chrono::steady_clock::time_point derive_at_{};  ///< not before
-  bool has_old_tables_ = false;                        ///< roll-ups of an earlier schema
+  derived_part runs_, counts_, old_rows_;
+  bool has_old_tables_ = false; ///< roll-ups of an earlier schema
   std::atomic<const char*> activity_{"closed"};
 };
 
