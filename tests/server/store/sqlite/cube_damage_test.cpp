@@ -130,9 +130,9 @@ TEST_CASE("cubes of a file: the number of a cube that counts no more is not give
   file.writer.reset();
   // What a flush has left that was killed, and the next one could not delete before it was killed.
   file.run(
-    "INSERT INTO cube SELECT (10 << 32) + last_cube + 1, 0, last_seq + 1, x'01' FROM counted;"
-    "CREATE TABLE dead_row (name TEXT, id INTEGER);"
-    "INSERT INTO dead_row SELECT 'cube', (10 << 32) + last_cube + 1 FROM counted");
+    "INSERT INTO cube SELECT (10 << 32) + last_cube + 1, 0, last_seq + 1, x'01' FROM counted");
+  file.run("CREATE TABLE dead_row (name TEXT, id INTEGER)");
+  file.run("INSERT INTO dead_row SELECT 'cube', (10 << 32) + last_cube + 1 FROM counted");
   file.open();
   file.commit(random.some(100));
   file.rest();
