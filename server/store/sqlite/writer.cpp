@@ -119,6 +119,7 @@ private:
     db_.open(settings_.file, sqlite_connection::access::read_write);
     db_.set_busy_timeout(settings_.busy_timeout);
     db_.watched_by(watch_.get()); // to wait for a lock is no standstill
+    free_pages::prepare(db_);
     db_.run(settings_.wal ? "PRAGMA journal_mode = WAL" : "PRAGMA journal_mode = DELETE");
     db_.run(settings_.durability == durability::full ? "PRAGMA synchronous = FULL"
                                                      : "PRAGMA synchronous = NORMAL");
@@ -259,6 +260,8 @@ private:
       old_rows_.attempt(db_, [&] {
         events == 0 ? delete_old_rows() : database_->retention.begin(now_us(), settings_.keep_days);
       });
+      if (events == 0)
+        free_pages_.attempt(db_, [&] { database_->unused.give_back(); });
       if (events == 0 && has_old_tables_)
         has_old_tables_ = drop_old_rollups(db_);
     } catch (const sqlite_error& e) {
@@ -297,10 +300,11 @@ private:
         std::min(database_->counted.last_seq(), database_->known.last_run_seq()));
   }
 
-  bool has_work_at_rest() const {
+  bool has_work_at_rest() {
     return database_->known.is_making_runs() || has_old_tables_
            || database_->counted.is_working(last_seq_)
-           || database_->retention.is_due(now_us(), settings_.keep_days);
+           || database_->retention.is_due(now_us(), settings_.keep_days)
+           || database_->unused.are_many();
   }
 
   /// While no events come, what is under way goes on, in a transaction of its own.
@@ -498,7 +502,7 @@ private:
   trial_events trials_;
   std::chrono::steady_clock::time_point cut_log_at_{}; ///< not before
   std::chrono::steady_clock::time_point derive_at_{};  ///< not before
-  derived_part runs_, counts_, old_rows_;
+  derived_part runs_, counts_, old_rows_, free_pages_;
   bool has_old_tables_ = false; ///< roll-ups of an earlier schema
   std::atomic<const char*> activity_{"closed"};
 };

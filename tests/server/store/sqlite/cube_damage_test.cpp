@@ -83,6 +83,7 @@ TEST_CASE("cubes of a file: a page that is lost is damage to the cube on it, and
       file.commit(random.some(100));
     file.writer.reset();
     REQUIRE(file.number("SELECT count(*) FROM cube") < 3);
+    make_earlier(file.settings.file);
     const auto damaged = file.number("SELECT id FROM cube ORDER BY length(body) DESC LIMIT 1");
     lose_page(file.settings.file, "body", "cube WHERE id = " + std::to_string(damaged));
     if (found_by == "a merge at the start") {

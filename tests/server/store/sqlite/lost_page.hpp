@@ -1,6 +1,7 @@
 #pragma once
 /// A page of a database file that a disk has lost: it reads as zeros.
 
+#include "server/store/sqlite/connection.hpp"
 #include "tests/support/doctest.hpp"
 #include "tests/support/stored.hpp"
 
@@ -9,6 +10,14 @@
 #include <string>
 
 namespace phi::testing {
+
+/// As an earlier version made it: in a file that cannot shrink a lost page ends a chain of pages.
+/// In others SQLite finds the next one all the same, and who reads has zeros.
+inline void make_earlier(const std::string& file) {
+  store::sqlite_connection db;
+  db.open(file, store::sqlite_connection::access::read_write);
+  db.run("PRAGMA auto_vacuum = NONE; VACUUM");
+}
 
 /// The first one with these bytes; false: there is none.
 inline bool lose_page_with(const std::string& file, const std::string& bytes) {
