@@ -20,6 +20,8 @@ struct event {
   std::string route;
   std::string method;
   int32_t status = 0;       ///< 100 to 599; 0 = none
+  bool no_time = false;     ///< the sender gave none: when it is sent again it has another one
+  bool no_id = false;       ///< the sender gave none: nobody can send it again
   int64_t duration_us = -1; ///< -1 = none
   std::string user_hash;    ///< 32 hex digits; empty = none
   std::string user_kind;

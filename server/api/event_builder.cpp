@@ -201,9 +201,11 @@ bool event_builder::finish(const place_of_value& needed) {
     return refuse(error_code::duplicate_field, "/userHash", "give user or userHash, not both");
   if (now_.footprint() - sizeof now_ + id_.size() + source_.size() > limits_.event_bytes)
     return refuse_as_too_large(); // inside an array
-  if (now_.time_us == 0)
+  now_.no_time = now_.time_us == 0;
+  if (now_.no_time)
     now_.time_us = now_us_;
-  now_.identity = id_.empty() ? uuids_.next(now_us_) : identities_.of(source_, id_);
+  now_.no_id = id_.empty();
+  now_.identity = now_.no_id ? uuids_.next(now_us_) : identities_.of(source_, id_);
   if (!user_.empty())
     now_.user_hash = users_.of(user_);
   return true;

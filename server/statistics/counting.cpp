@@ -23,7 +23,8 @@ size_t buckets_at_once(const grouped_query& query) {
 void count_each(tally_source& counts, const grouped_query& query,
                 const std::function<void(size_t bucket, groups_of_bucket groups)>& take,
                 const group_limits& limits) {
-  auto at_once = buckets_at_once(query);
+  const auto most_at_once = buckets_at_once(query);
+  auto at_once = most_at_once;
   for (size_t from = 0; from < query.buckets.size();) {
     auto some = query;
     auto first = query.buckets.begin() + static_cast<ptrdiff_t>(from);
@@ -36,6 +37,8 @@ void count_each(tally_source& counts, const grouped_query& query,
       at_once = some.buckets.size() / 2;
       continue;
     }
+    if (builder.has_room_for_twice())
+      at_once = std::min(2 * at_once, most_at_once);
     for (auto& groups : builder.take())
       take(from++, std::move(groups));
   }

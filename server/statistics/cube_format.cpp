@@ -1,5 +1,6 @@
 #include "server/statistics/cube_format.hpp"
 
+#include "server/statistics/cube_head.hpp"
 #include "server/statistics/latency.hpp"
 
 #include <cstdlib>
@@ -460,8 +461,7 @@ std::string write_cube(const cube& whole) {
   for (const auto& format : formats) {
     packed_writer body;
     format.put(body, whole);
-    head.put(body.bytes().size());
-    head.put_fixed(crc32_of(body.bytes()));
+    put_place(head, body.bytes());
     bodies.append(body.bytes());
   }
   head.put_fixed(crc32_of(head.bytes()));
@@ -470,22 +470,21 @@ std::string write_cube(const cube& whole) {
 }
 
 cube read_cube(std::string_view body, cube_parts parts) {
-  struct place {
-    uint64_t size = 0;
-    uint32_t checksum = 0;
-  };
   packed_reader from{body};
-  if (auto written = from.get_byte(); written < first_version || written > version)
+  const auto written = from.get_byte();
+  if (written > version && has_cube_head(body))
+    throw newer_cube{"it was written by a newer version (cubes of version "
+                     + std::to_string(written) + ", this program knows " + std::to_string(version)
+                     + "); install that version"};
+  if (written < first_version || written > version)
     from.fail();
   cube out;
   auto day = from.get_signed();
   out.day = static_cast<int32_t>(day);
   out.parts = parts;
-  std::array<place, sections> places;
-  for (auto& place : places) {
-    place.size = from.get();
-    place.checksum = from.get_fixed<uint32_t>();
-  }
+  std::array<section_place, sections> places;
+  for (auto& place : places)
+    place = get_place(from);
   auto head = body.substr(0, body.size() - from.left());
   if (from.get_fixed<uint32_t>() != crc32_of(head) || std::abs(day) > last_day)
     from.fail();

@@ -11,7 +11,8 @@ namespace phi::statistics {
 /// `whole`: all its parts, sorted as `cube_builder` leaves them.
 std::string write_cube(const cube& whole);
 
-/// Only `parts` of it; the counts by day and their texts are always there. Throws damaged_cube.
+/// Only `parts` of it; the counts by day and their texts are always there. Throws damaged_cube,
+/// newer_cube.
 cube read_cube(std::string_view body, cube_parts parts = all_cube_parts);
 
 } // namespace phi::statistics

@@ -138,7 +138,7 @@ void day_digests::add(const cube& whole) {
                   [&](const combination& key) { return whole.is_own(key.feature); }))
     return;
   auto& to = days_[whole.day];
-  for (size_t i = 0; i < dimensions && whole.beyond_cap > 0; ++i)
+  for (size_t i = 0; i < dimensions; ++i)
     to.mixed[i] |=
       std::find(whole.texts[i].begin(), whole.texts[i].end(), other_text) != whole.texts[i].end();
   add_counts(to, whole, texts);

@@ -52,7 +52,7 @@ private:
     int64_t last_us = std::numeric_limits<int64_t>::min();
     int64_t shortest_us = std::numeric_limits<int64_t>::max();
     int64_t longest_us = -1;
-    std::array<bool, dimensions> mixed{}; ///< holds `other_text` for want of room
+    std::array<bool, dimensions> mixed{}; ///< holds `other_text`, maybe for want of room
 
     uint64_t& operator[](aspect wanted) { return sums[static_cast<size_t>(wanted)]; }
     uint64_t of_bounds() const;

@@ -147,6 +147,10 @@ public:
   bool is_full() const {
     return query_.buckets.size() > 1 && (cells_.size() > limits_.cells || held_ > limits_.persons);
   }
+  /// So little that twice as many buckets may fit.
+  bool has_room_for_twice() const {
+    return 2 * cells_.size() <= limits_.cells && 2 * held_ <= limits_.persons;
+  }
   size_t held_persons() const { return held_; }
 
   grouped_counts take();

@@ -19,6 +19,12 @@ public:
   using std::runtime_error::runtime_error;
 };
 
+/// A cube that is whole, and whose version this program does not know.
+class newer_cube : public std::runtime_error {
+public:
+  using std::runtime_error::runtime_error;
+};
+
 /// Sums of durations: 2^63 of 2^64 events fit.
 using uint128 = unsigned __int128;
 

@@ -23,6 +23,19 @@ private:
   int32_t day_;
 };
 
+/// A cube that is whole, and of a version that this program does not know; and whose.
+class newer_day : public std::runtime_error {
+public:
+  newer_day(int32_t day, const statistics::newer_cube& cube)
+    : std::runtime_error("what was counted of " + format_date(day)
+                         + " cannot be read: " + cube.what()),
+      day_(day) {}
+  int32_t day() const { return day_; }
+
+private:
+  int32_t day_;
+};
+
 /// UTC days whose cubes somebody found damaged: they are to be made again. Any thread.
 class damaged_days {
 public:

@@ -209,6 +209,9 @@ bool counting::merge_some(postgres_connection& db, bool at_rest) {
     list_.set_aside(day);
     damaged_.insert(day);
     return true;
+  } catch (const newer_day&) {
+    list_.set_aside(day);
+    return true;
   }
   if (remove_cubes(db, ids) != static_cast<int64_t>(ids.size()))
     throw postgres_error{"cubes are gone that were there", {}};

@@ -200,6 +200,8 @@ statistics::cube read_cube_of(int64_t id, std::string_view body, statistics::cub
     auto out = statistics::read_cube(body, parts);
     if (out.day == day)
       return out;
+  } catch (const statistics::newer_cube& e) {
+    throw newer_day{day, e};
   } catch (const statistics::damaged_cube&) {
   }
   throw damaged_day{day};

@@ -5,7 +5,7 @@
 /// makes cubes of them takes the line away in the same transaction; so in any one state of the
 /// database a row is either in a cube or found by a line.
 ///
-/// For any connection, within a transaction. Throws postgres_error, `damaged_day`.
+/// For any connection, within a transaction. Throws postgres_error, `damaged_day`, `newer_day`.
 
 #include "server/statistics/counted_event.hpp"
 #include "server/statistics/cube.hpp"

@@ -38,28 +38,35 @@ void cube_tally::forget() {
   kept_bytes_ = 0;
 }
 
-/// What is damaged is read from the rows, until who has the maintenance comes to it.
+/// What is damaged is read from the rows, until who has the maintenance comes to it; so is what a
+/// newer version has counted.
 void cube_tally::read(statistics::count_reader& builder) {
   read_lines();
-  std::set<int32_t> damaged;
+  std::set<int32_t> unreadable;
+  auto read_rows_of = [&](int32_t day, const std::exception& why) {
+    auto kept_from = db_.run(raw_from_day);
+    if ((kept_from.step() && day < kept_from.integer(0)) || !unreadable.insert(day).second)
+      throw;
+    log_error("reader", "counts a day from its rows", {{"cause", why.what()}});
+  };
   while (true)
     try {
-      return read_without(damaged, builder);
+      return read_without(unreadable, builder);
     } catch (const damaged_day& e) {
-      auto kept_from = db_.run(raw_from_day);
-      if ((kept_from.step() && e.day() < kept_from.integer(0)) || !damaged.insert(e.day()).second)
-        throw;
-      log_error("reader", "counts a day from its rows", {{"cause", e.what()}});
+      read_rows_of(e.day(), e);
+    } catch (const newer_day& e) {
+      read_rows_of(e.day(), e);
     }
 }
 
-void cube_tally::read_without(const std::set<int32_t>& damaged, statistics::count_reader& builder) {
+void cube_tally::read_without(const std::set<int32_t>& unreadable,
+                              statistics::count_reader& builder) {
   builder.begin();
   const auto range = builder.range();
   std::vector<stored_cube> missing;
   for (const auto& cube : cubes_of_days(db_, statistics::day_of_slot(range.begin),
                                         statistics::day_of_slot(range.end - 1)))
-    if (!damaged.contains(cube.day()) && !add_kept(cube, builder))
+    if (!unreadable.contains(cube.day()) && !add_kept(cube, builder))
       missing.push_back(cube);
   each_cube(db_, missing, [&](const stored_cube& which, std::string_view body) {
     auto parts = builder.parts_of(which.day());
@@ -70,7 +77,7 @@ void cube_tally::read_without(const std::set<int32_t>& damaged, statistics::coun
     keep(which, std::move(cube));
   });
   auto add = [&](const auto& e) { builder.add(e); };
-  for (auto day : damaged)
+  for (auto day : unreadable)
     each_row_of(db_, counted_rows_of_day, times_of(day), add);
   each_row(db_, lines_of(range), add);
 }

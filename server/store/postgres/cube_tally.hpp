@@ -36,7 +36,7 @@ public:
   /// The connection is another one: maybe to another database.
   void forget();
 
-  /// Throws postgres_error; `damaged_day` where also the rows of the day are gone;
+  /// Throws postgres_error; `damaged_day` and `newer_day` where also the rows of the day are gone;
   /// `not_taken_over`.
   void read(statistics::count_reader& builder) override;
 
@@ -47,7 +47,7 @@ private:
     size_t bytes = 0;
     uint64_t used = 0; ///< in which question, the last time
   };
-  void read_without(const std::set<int32_t>& damaged, statistics::count_reader& builder);
+  void read_without(const std::set<int32_t>& unreadable, statistics::count_reader& builder);
   void read_lines();
   std::vector<uncounted_rows> lines_of(const statistics::slot_range& range) const;
   bool add_kept(const stored_cube& which, statistics::count_reader& to);

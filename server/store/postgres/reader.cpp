@@ -94,6 +94,9 @@ private:
     } catch (const damaged_day& e) {
       abandon();
       return {error_code::questions_unavailable, e.what(), {}};
+    } catch (const newer_day& e) {
+      abandon();
+      return {error_code::questions_unavailable, e.what(), {}};
     } catch (const not_taken_over& e) {
       abandon();
       return {error_code::questions_unavailable, e.what(), {}};

@@ -16,6 +16,12 @@ void sqlite_connection::open(const std::string& file, access mode) {
     throw sqlite_error{code, "cannot open " + file + ": " + text};
   }
   sqlite3_extended_result_codes(handle_, 1);
+  sqlite3_rollback_hook(handle_, &sqlite_connection::rolled_back, this);
+  doomed_ = false;
+}
+
+void sqlite_connection::rolled_back(void* self) {
+  static_cast<sqlite_connection*>(self)->doomed_ = false;
 }
 
 void sqlite_connection::keep_log_on_close() {
@@ -28,8 +34,10 @@ void sqlite_connection::close() noexcept {
   handle_ = nullptr;
 }
 
-void sqlite_connection::fail(const std::string& attempt) const {
-  throw sqlite_error{sqlite3_extended_errcode(handle_), attempt + ": " + sqlite3_errmsg(handle_)};
+void sqlite_connection::fail(const std::string& attempt) {
+  sqlite_error failed{sqlite3_extended_errcode(handle_), attempt + ": " + sqlite3_errmsg(handle_)};
+  doomed_ |= is_corrupt(failed) && !autocommit();
+  throw failed;
 }
 
 void sqlite_connection::run(const std::string& sql) {
@@ -83,6 +91,10 @@ int64_t sqlite_connection::changes() const {
 bool is_about_data(const sqlite_error& e) {
   auto code = e.code() & 0xff;
   return code == SQLITE_CONSTRAINT || code == SQLITE_TOOBIG || code == SQLITE_MISMATCH;
+}
+
+bool is_corrupt(const sqlite_error& e) {
+  return (e.code() & 0xff) == SQLITE_CORRUPT;
 }
 
 bool is_full(const std::exception& e) {

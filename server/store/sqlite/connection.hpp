@@ -28,6 +28,10 @@ private:
 /// Whether the data are at fault: a constraint, a size, a type. Only the statement has failed then.
 bool is_about_data(const sqlite_error& e);
 
+/// Whether a page of the file is not what was written. Rows on other pages can be read all the
+/// same.
+bool is_corrupt(const sqlite_error& e);
+
 /// Whether the disk is full.
 bool is_full(const std::exception& e);
 
@@ -71,6 +75,9 @@ public:
   int64_t changes() const;
   /// Whether no transaction is open.
   bool autocommit() const;
+  /// Whether a page of the file was found to be lost in the transaction that is open: nothing can
+  /// be written in it any more, nor can it be committed.
+  bool is_doomed() const { return doomed_; }
   /// Changes when another connection has committed, and only then.
   int64_t data_version();
   /// In a transaction, before it writes what it has concluded from data of this version. Throws
@@ -80,17 +87,19 @@ public:
   void abandon_transaction() noexcept;
 
   sqlite3* handle() const { return handle_; }
-  [[noreturn]] void fail(const std::string& attempt) const;
+  [[noreturn]] void fail(const std::string& attempt);
 
 private:
   static int check(void* self);
   static int wait_for_lock(void* self, int tries);
+  static void rolled_back(void* self);
 
   sqlite3* handle_ = nullptr;
   std::chrono::milliseconds busy_limit_{};
   std::chrono::steady_clock::time_point busy_since_{};
   work_watch* watch_ = nullptr;
   end_cause ended_ = end_cause::none;
+  bool doomed_ = false;
 };
 
 /// A transaction that is taken back unless it was committed.

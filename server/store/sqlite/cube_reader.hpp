@@ -18,7 +18,7 @@ public:
   /// The state of the transaction that has begun: what is counted from now on is as of it.
   void begin();
 
-  /// Throws sqlite_error, also when the connection's watch ends it; and `damaged_day`.
+  /// Throws sqlite_error, also when the connection's watch ends it; `damaged_day`; `newer_day`.
   void read(statistics::count_reader& builder) override;
 
 private:

@@ -15,14 +15,15 @@ int64_t first_id(int64_t day) {
 } // namespace
 
 cube_table::cube_table(sqlite_connection& db)
-  : get_mark_(db, sql::counted_mark),
+  : db_(db),
+    get_mark_(db, sql::counted_mark),
     set_mark_(db, sql::set_counted_mark),
     all_(db, sql::all_cubes),
     ids_(db, sql::cubes_of_days),
     get_(db, sql::cube_body),
     put_(db, sql::add_cube),
-    remove_(db, sql::remove_cube),
-    tail_(db, sql::counted_rows) {}
+    tail_(db, sql::counted_rows),
+    dead_(db, "cube", sql::remove_cube) {}
 
 counted_mark cube_table::mark() {
   reset_at_end reset{get_mark_};
@@ -38,13 +39,20 @@ void cube_table::set_mark(const counted_mark& mark) {
 
 std::vector<listed_cube> cube_table::all() {
   reset_at_end reset{all_};
+  const auto dead = dead_.all();
   std::vector<listed_cube> out;
   while (all_.step())
-    out.push_back({.id = all_.integer(0),
-                   .level = all_.integer(1),
-                   .last_seq = all_.integer(2),
-                   .bytes = static_cast<uint64_t>(all_.integer(3))});
+    if (!dead.contains(all_.integer(0)))
+      out.push_back({.id = all_.integer(0),
+                     .level = all_.integer(1),
+                     .last_seq = all_.integer(2),
+                     .bytes = static_cast<uint64_t>(all_.integer(3))});
   return out;
+}
+
+int64_t cube_table::last_number() {
+  statement last{db_, sql::last_number_of_cubes};
+  return last.step() ? last.integer(0) : 0;
 }
 
 std::vector<int64_t> cube_table::ids(int64_t first, int64_t last, int64_t last_seq) {
@@ -52,15 +60,19 @@ std::vector<int64_t> cube_table::ids(int64_t first, int64_t last, int64_t last_s
   constexpr int64_t any_day = std::numeric_limits<int32_t>::max();
   ids_.bind(1, first_id(std::max(first, -any_day)));
   ids_.bind(2, first_id(std::min(last, any_day - 1) + 1)).bind(3, last_seq);
+  const auto dead = dead_.all();
   std::vector<int64_t> out;
   while (ids_.step())
-    out.push_back(ids_.integer(0));
+    if (auto id = ids_.integer(0); !dead.contains(id))
+      out.push_back(id);
   return out;
 }
 
 statistics::cube cube_table::read(int64_t id, statistics::cube_parts parts) {
   reset_at_end reset{get_};
   const auto day = listed_cube{.id = id}.day();
+  if (dead_.is_lost(id))
+    throw damaged_day{day};
   get_.bind(1, id);
   try {
     if (!get_.step())
@@ -71,6 +83,13 @@ statistics::cube cube_table::read(int64_t id, statistics::cube_parts parts) {
     return out;
   } catch (const statistics::damaged_cube&) {
     throw damaged_day{day};
+  } catch (const statistics::newer_cube& e) {
+    throw newer_day{day, e};
+  } catch (const sqlite_error& e) { // it lies on many pages, of which one is lost
+    if (!is_corrupt(e))
+      throw;
+    dead_.note_lost(id);
+    throw damaged_day{day};
   }
 }
 
@@ -80,7 +99,7 @@ void cube_table::put(const listed_cube& cube, std::string_view body) {
 }
 
 void cube_table::remove(int64_t id) {
-  remove_.bind(1, id).execute();
+  dead_.remove(id);
 }
 
 statistics::counted_event counted_row(const statement& row) {

@@ -7,6 +7,7 @@
 #include "server/store/cube_list.hpp"
 #include "server/store/damaged_days.hpp"
 #include "server/store/sqlite/connection.hpp"
+#include "server/store/sqlite/dead_rows.hpp"
 
 #include <functional>
 #include <vector>
@@ -19,7 +20,7 @@ struct counted_mark {
   int64_t last_cube = 0;
 };
 
-/// For any connection, within a transaction. Throws sqlite_error, `damaged_day`.
+/// For any connection, within a transaction. Throws sqlite_error, `damaged_day`, `newer_day`.
 class cube_table {
 public:
   explicit cube_table(sqlite_connection& db);
@@ -29,10 +30,13 @@ public:
 
   /// All that are there, in the order of days and of their making.
   std::vector<listed_cube> all();
+  /// The last number that one has which is there, also of those that are in no list any more.
+  int64_t last_number();
   /// Ids of those of the days `first` to `last` that hold no row behind `last_seq`.
   std::vector<int64_t> ids(int64_t first, int64_t last, int64_t last_seq);
   statistics::cube read(int64_t id, statistics::cube_parts parts);
   void put(const listed_cube& cube, std::string_view body);
+  /// From then on it is in none of these lists, also where a lost page keeps it from being deleted.
   void remove(int64_t id);
 
   /// Adds the events of rows behind `after`, `limit` of them at most.
@@ -42,7 +46,9 @@ public:
                    const std::function<void(const statistics::counted_event&)>& take);
 
 private:
-  statement get_mark_, set_mark_, all_, ids_, get_, put_, remove_, tail_;
+  sqlite_connection& db_;
+  statement get_mark_, set_mark_, all_, ids_, get_, put_, tail_;
+  dead_rows dead_;
 };
 
 /// Of a row of `sql::counted_rows`; good until its next step.

@@ -73,8 +73,8 @@ void cubes::read_again() {
       left_.push_back(cube.id);
     if (cube.bytes == 0) // a repair did not come to its end
       damaged_->add(cube.day());
-    mark_.last_cube = std::max(mark_.last_cube, cube.id & std::numeric_limits<uint32_t>::max());
   }
+  mark_.last_cube = std::max(mark_.last_cube, table_.last_number());
   open_ = {.last_cube = mark_.last_cube};
 }
 
@@ -124,8 +124,7 @@ void cubes::work(size_t events, int64_t last_seq) {
   const bool at_rest = events == 0;
   const bool lags = last_seq - mark_.last_seq >= most_tails * limits_.tail_events;
   const auto budget = at_rest ? work_at_rest : std::max(events * work_an_event, least_work);
-  for (auto day : damaged_->take())
-    begin_repair(day);
+  begin_repairs();
   bool old = at_rest && steady_clock::now() - flushed_at_ >= limits_.tail_age;
   work_done_ = 0;
   while (work_done_ < budget && (lags || steady_clock::now() < ends)
@@ -224,6 +223,10 @@ bool cubes::merge_some(bool at_rest) {
   } catch (const damaged_day& e) {
     begin_repair(e.day());
     return true;
+  } catch (const newer_day& e) {
+    log_warn("store", "leaves the counts of a day as they are", {{"cause", e.what()}});
+    list_.set_aside(parts.front().day());
+    return true;
   }
   bool alike = std::all_of(parts.begin(), parts.end(),
                            [&](const auto& part) { return part.level == into.level; });
@@ -288,6 +291,18 @@ listed_cube cubes::put(int32_t day, int64_t level, int64_t last_seq,
   return out;
 }
 
+void cubes::begin_repairs() {
+  const auto days = damaged_->take();
+  try {
+    for (auto day : days)
+      begin_repair(day);
+  } catch (...) { // none is forgotten; one that has begun is not begun again
+    for (auto day : days)
+      damaged_->add(day);
+    throw;
+  }
+}
+
 /// Merges leave the day alone meanwhile.
 void cubes::begin_repair(int32_t day) {
   if (repair_ || sorting_out_) {
@@ -321,10 +336,12 @@ void cubes::sort_out_some() {
   } catch (const damaged_day&) {
     ++day.lost;
     remove(next);
+  } catch (const newer_day&) { // is not lost
   }
 }
 
-/// A step: one cube that is written or deleted, or some rows that are read. The day has no counts
+/// A step: one cube that is written or deleted, or some rows that are read: all those of the day,
+/// so that also a cube of a newer version loses nothing. The day has no counts
 /// meanwhile: also after a kill it is made anew before its rows are deleted.
 void cubes::repair_some() {
   auto& day = *repair_;
@@ -426,8 +443,9 @@ void cubes::settled() {
   if (repair_)
     repair_->committed = repair_->open;
   if (open_.sorted_out) {
-    log_error("store", "has lost counts of a day: they are damaged, and its rows are deleted",
-              {{"day", format_date(sorting_out_->day)}, {"cubes_lost", sorting_out_->lost}});
+    if (sorting_out_->lost > 0)
+      log_error("store", "has lost counts of a day: they are damaged, and its rows are deleted",
+                {{"day", format_date(sorting_out_->day)}, {"cubes_lost", sorting_out_->lost}});
     list_.put_back(sorting_out_->day);
     damaged_->remove(sorting_out_->day);
     sorting_out_.reset();

@@ -104,6 +104,7 @@ private:
   void add(const listed_cube& made);
   void remove(const listed_cube& gone);
   void replace(const std::vector<listed_cube>& parts, const listed_cube& by);
+  void begin_repairs();
   void begin_repair(int32_t day);
   void end_repair();
   void sort_out_some();

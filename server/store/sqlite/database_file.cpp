@@ -58,6 +58,8 @@ nlohmann::ordered_json back_up(sqlite_connection& db, const std::string& to, wor
   if (std::filesystem::exists(to))
     throw std::runtime_error(to + " is there already");
   try {
+    if (first_number(db, "PRAGMA auto_vacuum") == 0) // of an earlier version: the copy is not
+      db.run("PRAGMA auto_vacuum = INCREMENTAL");
     statement copy{db, "VACUUM INTO ?1"};
     copy.bind(1, std::string_view{to});
     copy.execute();

@@ -17,8 +17,8 @@ std::string check_file(const std::string& file, work_watch* watch = nullptr);
 /// the file, which is whole by itself then, and it is told from the database that it is a copy of.
 std::string settle_file(const std::string& file);
 
-/// Copies the database as it is now to the new file `to`, opens the copy and checks it: `{bytes,
-/// events}`. Throws on any error, and then leaves no file.
+/// Copies the database as it is now to the new file `to`, whose free pages can go, opens the copy
+/// and checks it: `{bytes, events}`. Throws on any error, and then leaves no file.
 nlohmann::ordered_json back_up(sqlite_connection& db, const std::string& to, work_watch& watch);
 
 } // namespace phi::store

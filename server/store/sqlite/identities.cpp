@@ -99,6 +99,7 @@ bool mark_damaged(sqlite_connection& db, const damaged_run& found) {
 
 void identities::load() {
   merge_.reset();
+  damage_.reset();
   newest_ = {};
   full_.clear();
   last_seq_ = 0;
@@ -140,7 +141,6 @@ std::vector<digest_range> identities::take_over(const identity_run& damaged) {
   std::vector<digest_range> gaps;
   digest last{};
   bool in_gap = false;
-  int64_t taken = 0;
   size_t next = 0;
   while (auto block = tables_.find_block(damaged.number, next)) {
     in_gap |= block->number != next || block->digests.empty();
@@ -150,11 +150,10 @@ std::vector<digest_range> identities::take_over(const identity_run& damaged) {
     if (std::exchange(in_gap, false))
       gaps.push_back({last, block->digests.front()});
     last = block->digests.back();
-    taken += static_cast<int64_t>(block->digests.size());
     for (const auto& identity : block->digests)
       learn(identity);
   }
-  if (in_gap || taken != damaged.digests) {
+  if (in_gap || next < damaged.blocks_written()) {
     gaps.push_back({last, {}});
     gaps.back().last.fill(0xff);
   }
@@ -283,9 +282,10 @@ void identities::forgotten() {
   give_up_run();
 }
 
-/// What earlier transactions wrote of it is swept up.
+/// What earlier transactions wrote of it is swept up, and what this one has swept up may be there
+/// again.
 void identities::give_up_run() {
-  sweeping_ |= merge_.has_value();
+  sweeping_ = true;
   gave_up_ |= merge_.has_value();
   merge_.reset();
   whole_ = false;
@@ -303,13 +303,10 @@ void identities::finish_generation() {
 
 bool identities::catch_up() {
   give_up_run(); // it may have been swept up
-  auto numbers = [](const std::vector<identity_run>& runs) {
-    std::set<int64_t> out;
-    for (const auto& run : runs)
-      out.insert(run.number);
-    return out;
-  };
-  if (numbers(runs_) != numbers(tables_.runs()))
+  std::set<int64_t> known;
+  for (const auto& run : runs_)
+    known.insert(run.number);
+  if (known != tables_.numbers())
     return false;
   statement rows{db_, sql::identities_after};
   rows.bind(1, last_seq_).bind(2, no_limit);

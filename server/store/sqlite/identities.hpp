@@ -37,10 +37,8 @@ public:
   void expect(const digest& identity) const;
   /// True: it is new, and from now on it is not.
   bool add(const digest& identity);
-  /// Of an event that is new as far as is known.
-  bool may_be_lost(const digest& identity, int64_t time_us) const {
-    return lost_.may_contain(identity, time_us);
-  }
+  /// Of an event that is new as far as is known: whether it may have been stored all the same.
+  bool may_be_lost(const event& e) const { return lost_.may_contain(e); }
   /// Identities of deleted rows that are known no more.
   int64_t lost() const { return lost_.size(); }
 

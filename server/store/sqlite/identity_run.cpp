@@ -43,6 +43,17 @@ std::string_view unsealed(const statement& row, int column, int64_t run, const c
   return body;
 }
 
+/// Whether the part is there. It lies on several pages, any of which may be lost.
+bool step_to(statement& row, int64_t run, const char* part) {
+  try {
+    return row.step();
+  } catch (const sqlite_error& e) {
+    if (is_corrupt(e))
+      throw damaged_run{run, part, "is on a page that is lost"};
+    throw;
+  }
+}
+
 template <class T>
 std::string_view bytes_of(std::span<const T> values) {
   return {reinterpret_cast<const char*>(values.data()), values.size_bytes()};
@@ -132,12 +143,27 @@ identity_tables::identity_tables(sqlite_connection& db)
     get_filters_(db, sql::identity_filters),
     put_filters_(db, sql::add_identity_filters),
     put_run_(db, sql::add_identity_run),
-    remove_run_(db, sql::remove_identity_run) {}
+    dead_runs_(db, "identity_run", sql::remove_identity_run),
+    dead_blocks_(db, "identity_block", sql::remove_identity_block),
+    dead_filters_(db, "identity_filter", sql::remove_identity_filters) {}
+
+std::set<int64_t> identity_tables::numbers() {
+  std::set<int64_t> out;
+  statement ask{db_, sql::identity_runs};
+  while (ask.step())
+    out.insert(ask.integer(0));
+  for (auto run : dead_runs_.all())
+    out.erase(run);
+  return out;
+}
 
 std::vector<identity_run> identity_tables::runs() {
+  const auto listed = numbers();
   std::vector<identity_run> out;
   statement ask{db_, sql::identity_runs};
   while (ask.step()) {
+    if (!listed.contains(ask.integer(0)))
+      continue;
     auto& run = out.emplace_back(identity_run{.number = ask.integer(0),
                                               .level = ask.integer(1),
                                               .digests = ask.integer(2),
@@ -146,14 +172,28 @@ std::vector<identity_run> identity_tables::runs() {
     if (run.digests < 0) // see sql::mark_identity_run
       run.digests = -1 - run.digests;
     try {
-      run.fences = copied<digest>(unsealed(ask, 4, run.number, "index"));
+      run.fences = fences_of(run.number);
     } catch (const damaged_run&) {
       run.damaged = true;
     }
-    auto blocks = (static_cast<size_t>(run.digests) + digests_a_block - 1) / digests_a_block;
-    run.damaged |= run.blocks() != blocks;
+    run.damaged |= run.blocks() != run.blocks_written();
   }
   return out;
+}
+
+std::vector<digest> identity_tables::fences_of(int64_t run) {
+  statement ask{db_, sql::identity_fences};
+  ask.bind(1, run);
+  try {
+    if (!ask.step())
+      throw damaged_run{run, "index", "is missing"};
+  } catch (const sqlite_error& e) {
+    if (!is_corrupt(e))
+      throw;
+    dead_runs_.note_lost(run);
+    throw damaged_run{run, "index", "is on a page that is lost"};
+  }
+  return copied<digest>(unsealed(ask, 0, run, "index"));
 }
 
 void identity_tables::load_filters(identity_run& into) {
@@ -162,7 +202,7 @@ void identity_tables::load_filters(identity_run& into) {
   for (size_t first = 0; first < into.blocks(); first += filters_a_row) {
     reset_at_end reset{get_filters_};
     get_filters_.bind(1, row_id(into.number, first));
-    if (!get_filters_.step())
+    if (!step_to(get_filters_, into.number, "filter"))
       throw damaged_run{into.number, "filter", "is missing"};
     auto some = copied<block_filter>(unsealed(get_filters_, 0, into.number, "filter"));
     all.insert(all.end(), some.begin(), some.end());
@@ -183,7 +223,7 @@ bool identity_tables::filter_passes(const identity_run& run, size_t number, cons
   reset_at_end reset{get_filters_};
   auto first = number - number % filters_a_row;
   get_filters_.bind(1, row_id(run.number, first));
-  if (!get_filters_.step())
+  if (!step_to(get_filters_, run.number, "filter"))
     throw damaged_run{run.number, "filter", "is missing"};
   auto some = unsealed(get_filters_, 0, run.number, "filter");
   auto offset = (number - first) * sizeof(block_filter);
@@ -215,7 +255,7 @@ bool identity_tables::block_contains(const identity_run& run, size_t number, con
 /// Good until the statement is reset.
 std::string_view identity_tables::body_of(const identity_run& run, size_t number) {
   get_block_.bind(1, row_id(run.number, number));
-  if (!get_block_.step())
+  if (!step_to(get_block_, run.number, "block"))
     throw damaged_run{run.number, "block", "is missing"};
   return unsealed(get_block_, 0, run.number, "block");
 }
@@ -232,16 +272,31 @@ bool identity_tables::mark_damaged(int64_t run) {
 }
 
 std::optional<identity_tables::found_block> identity_tables::find_block(int64_t run, size_t from) {
-  statement next{db_, sql::next_identity_block};
-  next.bind(1, row_id(run, from)).bind(2, row_id(run + 1, 0));
-  if (!next.step())
+  auto number = next_block(run, from);
+  if (!number)
     return {};
-  found_block out{.number = static_cast<size_t>(next.integer(0) - row_id(run, 0)), .digests = {}};
+  found_block out{.number = *number, .digests = {}};
   try {
-    out.digests = copied<digest>(unsealed(next, 1, run, "block"));
+    out.digests = block({.number = run}, *number);
   } catch (const damaged_run&) { // it is there, and says nothing
   }
   return out;
+}
+
+/// Where not even that can be read: this one, which is damaged then. A block takes several pages,
+/// so there are fewer of them than pages.
+std::optional<size_t> identity_tables::next_block(int64_t run, size_t from) {
+  try {
+    auto id = next_id(sql::next_identity_block, row_id(run, from));
+    return id && *id < row_id(run + 1, 0) ? std::optional{static_cast<size_t>(*id - row_id(run, 0))}
+                                          : std::nullopt;
+  } catch (const sqlite_error& e) {
+    if (!is_corrupt(e))
+      throw;
+  }
+  statement pages{db_, "PRAGMA page_count"};
+  bool may_be_there = pages.step() && static_cast<int64_t>(from) < pages.integer(0);
+  return may_be_there ? std::optional{from} : std::nullopt;
 }
 
 int64_t identity_tables::unused_number() {
@@ -272,23 +327,46 @@ void identity_tables::put_run(const identity_run& run) {
 }
 
 void identity_tables::remove_run(int64_t number) {
-  remove_run_.bind(1, number).execute();
+  dead_runs_.remove(number);
 }
 
 int64_t identity_tables::sweep(int64_t rows) {
-  for (auto [find, remove] : {std::pair{sql::orphaned_blocks, sql::remove_blocks},
-                              std::pair{sql::orphaned_filters, sql::remove_filters}}) {
-    statement runs{db_, find};
-    runs.bind(1, int64_t{run_shift});
-    if (!runs.step())
+  const auto kept = numbers();
+  auto deleted = sweep(dead_blocks_, sql::next_identity_block, kept, rows);
+  return deleted > 0 ? deleted : sweep(dead_filters_, sql::next_identity_filters, kept, rows);
+}
+
+int64_t identity_tables::sweep(dead_rows& parts, std::string_view next,
+                               const std::set<int64_t>& kept, int64_t rows) {
+  const auto dead = parts.all();
+  int64_t deleted = 0;
+  for (int64_t from = 0; deleted < rows && !cannot_sweep_;) {
+    auto id = next_to_sweep(next, from);
+    if (!id)
+      break;
+    auto run = *id >> run_shift;
+    from = kept.contains(run) ? row_id(run + 1, 0) : *id + 1;
+    if (kept.contains(run) || dead.contains(*id))
       continue;
-    auto run = runs.integer(0);
-    runs.reset();
-    statement some{db_, remove};
-    some.bind(1, run << run_shift).bind(2, (run + 1) << run_shift).bind(3, rows).execute();
-    return db_.changes();
+    parts.remove(*id);
+    ++deleted;
   }
-  return 0;
+  return deleted;
+}
+
+std::optional<int64_t> identity_tables::next_to_sweep(std::string_view next, int64_t from) {
+  try {
+    return next_id(next, from);
+  } catch (const sqlite_error& e) {
+    cannot_sweep_ |= is_corrupt(e);
+    throw;
+  }
+}
+
+std::optional<int64_t> identity_tables::next_id(std::string_view next, int64_t from) {
+  statement ask{db_, next};
+  ask.bind(1, from);
+  return ask.step() ? std::optional{ask.integer(0)} : std::nullopt;
 }
 
 } // namespace phi::store

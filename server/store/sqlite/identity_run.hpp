@@ -5,9 +5,11 @@
 
 #include "protocol/event.hpp"
 #include "server/store/sqlite/connection.hpp"
+#include "server/store/sqlite/dead_rows.hpp"
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -57,6 +59,10 @@ struct identity_run {
   std::optional<size_t> block_of(const digest& key) const;
   /// Has the processor fetch what `contains` looks at first.
   void prefetch(const digest& key, const filter_key& at) const;
+  /// As many as `digests` fill: else it is damaged.
+  size_t blocks_written() const {
+    return (static_cast<size_t>(digests) + digests_a_block - 1) / digests_a_block;
+  }
 };
 
 /// A block, a filter or an index of a run that does not hold what was written.
@@ -77,6 +83,8 @@ class identity_tables {
 public:
   explicit identity_tables(sqlite_connection& db);
 
+  /// Of those that `runs` gives.
+  std::set<int64_t> numbers();
   /// Those that are complete, oldest first, without filters. Also those that are damaged, as far as
   /// that is known.
   std::vector<identity_run> runs();
@@ -106,16 +114,24 @@ public:
   void remove_run(int64_t number);
 
   /// Deletes up to `rows` blocks or filters of runs that are not on the list: while none is being
-  /// made. How many; 0: nothing is left to delete.
+  /// made. How many; 0: nothing is left to delete, or what is cannot be found.
   int64_t sweep(int64_t rows);
 
 private:
+  std::vector<digest> fences_of(int64_t run);
+  int64_t sweep(dead_rows& parts, std::string_view next, const std::set<int64_t>& kept,
+                int64_t rows);
+  std::optional<int64_t> next_id(std::string_view next, int64_t from);
+  std::optional<int64_t> next_to_sweep(std::string_view next, int64_t from);
+  std::optional<size_t> next_block(int64_t run, size_t from);
   std::string_view body_of(const identity_run& run, size_t number);
   bool block_contains(const identity_run& run, size_t number, const digest& key);
   bool filter_passes(const identity_run& run, size_t number, const filter_key& key);
 
   sqlite_connection& db_;
-  statement get_block_, put_block_, get_filters_, put_filters_, put_run_, remove_run_;
+  statement get_block_, put_block_, get_filters_, put_filters_, put_run_;
+  dead_rows dead_runs_, dead_blocks_, dead_filters_;
+  bool cannot_sweep_ = false; ///< a page is lost that leads to others
 };
 
 } // namespace phi::store

@@ -49,10 +49,12 @@ void lost_identities::add(sqlite_connection& db, const identity_sums& lost,
   }
 }
 
-bool lost_identities::may_contain(const digest& identity, int64_t time_us) const {
+bool lost_identities::may_contain(const event& e) const {
+  if (e.no_id)
+    return false;
   return std::any_of(ranges_.begin(), ranges_.end(), [&](const range& lost) {
-    return time_us < lost.before_us && lost.digests.first <= identity
-           && identity <= lost.digests.last;
+    return (e.no_time || e.time_us < lost.before_us) && lost.digests.first <= e.identity
+           && e.identity <= lost.digests.last;
   });
 }
 

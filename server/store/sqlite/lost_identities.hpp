@@ -2,7 +2,7 @@
 /// Identities that are known no more: a run that held them was damaged, and retention had deleted
 /// their rows. An event that may be one of them must be refused, or it could count twice.
 
-#include "server/platform/digest.hpp"
+#include "protocol/event.hpp"
 #include "server/store/sqlite/row_retention.hpp"
 
 #include <vector>
@@ -25,8 +25,8 @@ public:
   static void add(sqlite_connection& db, const identity_sums& lost,
                   std::vector<digest_range> ranges, int64_t before_day);
 
-  /// Whether an event that is not known may have been stored.
-  bool may_contain(const digest& identity, int64_t time_us) const;
+  /// Whether an event that is not known may have been stored: by its time, if that is the sender's.
+  bool may_contain(const event& e) const;
   /// How many there are.
   int64_t size() const { return size_; }
 

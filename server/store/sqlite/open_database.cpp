@@ -11,9 +11,9 @@ void count_what_is_behind(open_database& database) {
   try {
     database.counted.catch_up(database.known.last_seq());
   } catch (const sqlite_error& e) {
-    if (!is_full(e))
+    if (!is_full(e) && !is_corrupt(e))
       throw;
-    log_warn("store", "has no room to count the events of its rows; they are counted later",
+    log_warn("store", "cannot count the events of its rows for now; they are counted later",
              {{"cause", e.what()}});
   }
 }

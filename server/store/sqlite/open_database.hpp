@@ -3,6 +3,7 @@
 
 #include "server/store/sqlite/connection.hpp"
 #include "server/store/sqlite/cubes.hpp"
+#include "server/store/sqlite/free_pages.hpp"
 #include "server/store/sqlite/identities.hpp"
 #include "server/store/sqlite/row_retention.hpp"
 #include "server/store/sqlite/row_writer.hpp"
@@ -27,7 +28,8 @@ struct open_database {
       rows(db),
       counted(db, sizes, std::move(damaged)),
       known(db, limits),
-      retention(db) {
+      retention(db),
+      unused(db) {
     // The newest rows may have been deleted: their numbers are not given again, for what is behind
     // the mark only is counted.
     if (counted.last_seq() > known.last_seq())
@@ -40,6 +42,7 @@ struct open_database {
   cubes counted;
   identities known; ///< it may write when it is made
   row_retention retention;
+  free_pages unused;
 };
 
 /// Opens it and counts what is behind. What somebody else writes meanwhile, who was the writer

@@ -133,6 +133,9 @@ private:
       return {error_code::questions_unavailable,
               std::string{e.what()} + "; it is made again from the events",
               {}};
+    } catch (const newer_day& e) {
+      abandon();
+      return {error_code::questions_unavailable, e.what(), {}};
     } catch (const damaged_run& e) {
       abandon();
       return {error_code::questions_unavailable,

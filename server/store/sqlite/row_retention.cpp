@@ -50,7 +50,13 @@ void forget_deleted_identities(sqlite_connection& db, const identity_sums& lost)
 }
 
 row_retention::row_retention(sqlite_connection& db) : db_(db) {
-  statement ask{db, sql::kept_rows};
+  read_again();
+}
+
+void row_retention::read_again() {
+  now_ = {};
+  pass_day_.reset();
+  statement ask{db_, sql::kept_rows};
   if (ask.step() && !ask.null(0))
     now_ = {.kept = {.from_day = ask.integer(0),
                      .keep_days = ask.integer(1),
@@ -71,6 +77,14 @@ void row_retention::note_days() {
   statement tail{db_, sql::times_behind_mark};
   while (tail.step())
     days_.insert(statistics::day_of_slot(statistics::slot_of(tail.integer(0))));
+  was_empty_ = days_.empty();
+}
+
+void row_retention::begin(int64_t now_us, int64_t keep_days) {
+  if (!was_empty_ || next_.kept.from_day)
+    return;
+  next_.kept = next_kept_rows(now_.kept, now_us, keep_days, defaults::retention_pause);
+  write();
 }
 
 bool row_retention::is_due(int64_t now_us, int64_t keep_days) const {
@@ -85,7 +99,6 @@ bool row_retention::is_due(int64_t now_us, int64_t keep_days) const {
 kept_rows row_retention::next_kept(int64_t now_us, int64_t keep_days) {
   if (now_.kept.from_day)
     return next_kept_rows(now_.kept, now_us, keep_days, defaults::retention_pause);
-  note_days(); // those that came since
   return first_kept_rows(days_, now_us, keep_days).value_or(now_.kept);
 }
 
@@ -97,24 +110,42 @@ void row_retention::step(int64_t now_us, int64_t keep_days, int64_t up_to) {
   next_.held_up = false;
   if (!next_.kept.from_day)
     return;
+  if (next_.swept_day < *next_.kept.from_day)
+    sweep_some(up_to);
+  write();
+}
+
+/// Some of those on a lost page are passed by: what can be deleted is, and they stay.
+void row_retention::sweep_some(int64_t up_to) {
   const auto from_day = *next_.kept.from_day;
-  if (next_.swept_day < from_day) {
+  if (next_.next_row == lost_from_) {
+    log_error("store", "cannot delete rows that are too old: they are on a lost page",
+              {{"from_row", lost_from_}, {"before", lost_to_}});
+    next_.next_row = lost_to_;
+  }
+  if (next_.next_row == 0) // the first day moves on in the middle of a pass
+    pass_day_ = from_day;
+  auto end = next_.next_row + rows_at_once - 1;
+  try {
     statement first{db_, sql::first_row_from};
     first.bind(1, next_.next_row);
     auto begin = first.step() && !first.null(0) ? first.integer(0) : up_to + 1;
-    auto end = std::min(begin + rows_at_once - 1, up_to);
+    end = std::min(begin + rows_at_once - 1, up_to);
     if (begin > up_to) {
       statement later{db_, sql::row_before};
       later.bind(1, up_to).bind(2, from_day * day_us);
       next_.held_up = later.step();
-      next_.swept_day = next_.held_up ? next_.swept_day : from_day;
+      next_.swept_day = next_.held_up ? next_.swept_day : pass_day_.value_or(next_.swept_day);
       next_.next_row = next_.held_up ? next_.next_row : 0;
     } else {
       delete_rows(begin, end, from_day * day_us);
       next_.next_row = end + 1;
     }
+  } catch (const sqlite_error& e) {
+    lost_from_ = is_corrupt(e) ? next_.next_row : lost_from_;
+    lost_to_ = is_corrupt(e) ? end + 1 : lost_to_;
+    throw;
   }
-  write();
 }
 
 void row_retention::delete_rows(int64_t first, int64_t last, int64_t before_us) {

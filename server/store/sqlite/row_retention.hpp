@@ -8,6 +8,7 @@
 #include "server/store/sqlite/connection.hpp"
 
 #include <limits>
+#include <optional>
 #include <set>
 
 namespace phi::store {
@@ -39,8 +40,14 @@ class row_retention {
 public:
   explicit row_retention(sqlite_connection& db);
 
+  /// Another connection has written, within the transaction that is open.
+  void read_again();
+
   /// Before anything is written with this clock: notes of which days there are rows.
   void note_days();
+  /// With the first rows of a database that had none: there was nothing to hold the clock against,
+  /// and never will be. Mostly it has nothing to do; cheap.
+  void begin(int64_t now_us, int64_t keep_days);
 
   /// Whether a step has something to do; cheap.
   bool is_due(int64_t now_us, int64_t keep_days) const;
@@ -64,14 +71,19 @@ private:
   };
 
   kept_rows next_kept(int64_t now_us, int64_t keep_days);
+  void sweep_some(int64_t up_to);
   void delete_rows(int64_t first, int64_t last, int64_t before_us);
   void write();
 
   sqlite_connection& db_;
-  state now_;              ///< committed
-  state next_;             ///< in the transaction that is open
-  int64_t held_at_ = 0;    ///< `up_to` of the last step
+  state now_;                       ///< committed
+  state next_;                      ///< in the transaction that is open
+  std::optional<int64_t> pass_day_; ///< all before it go in this pass; none: it is another's
+  int64_t held_at_ = 0;             ///< `up_to` of the last step
+  int64_t lost_from_ = -1; ///< rows from here on, and before `lost_to_`, are on a lost page
+  int64_t lost_to_ = -1;
   std::set<int64_t> days_; ///< until the first step
+  bool was_empty_ = false; ///< no day had any rows
 };
 
 } // namespace phi::store

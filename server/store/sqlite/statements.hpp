@@ -158,6 +158,22 @@ INSERT INTO kept(one, keep_days, moved_at_us, swept_day, next_row, deleted, dele
 )",
 };
 
+// -- rows that cannot be deleted, see dead_rows.hpp ----------------------------------------------
+
+// The table is made when there is one, for older programs need not know it.
+
+inline constexpr const char* create_dead_rows =
+  "CREATE TABLE IF NOT EXISTS dead_row (name TEXT NOT NULL, id INTEGER NOT NULL,"
+  " PRIMARY KEY (name, id)) STRICT, WITHOUT ROWID";
+
+inline constexpr std::string_view has_dead_rows =
+  "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'dead_row'";
+
+inline constexpr std::string_view add_dead_row =
+  "INSERT OR IGNORE INTO dead_row(name, id) VALUES (?1, ?2)";
+
+inline constexpr std::string_view dead_rows = "SELECT id FROM dead_row WHERE name = ?1";
+
 // -- which database this is: no step of a migration, for older programs need not know it ---------
 
 inline constexpr const char* create_about =
@@ -194,6 +210,8 @@ inline constexpr std::string_view add_cube =
   "INSERT INTO cube(id, level, last_seq, body) VALUES (?1, ?2, ?3, ?4)";
 
 inline constexpr std::string_view remove_cube = "DELETE FROM cube WHERE id = ?1";
+
+inline constexpr std::string_view last_number_of_cubes = "SELECT max(id & 4294967295) FROM cube";
 
 #define PHI_COUNTED                                                                                \
   "SELECT seq, time_us, feature, action, route, method, status, duration_us, user_hash,"           \
@@ -268,7 +286,10 @@ inline constexpr std::string_view identities_after =
   "SELECT seq, identity FROM event WHERE seq > ?1 ORDER BY seq LIMIT ?2";
 
 inline constexpr std::string_view identity_runs =
-  "SELECT run, level, digests, last_seq, fences FROM identity_run ORDER BY run";
+  "SELECT run, level, digests, last_seq FROM identity_run ORDER BY run";
+
+inline constexpr std::string_view identity_fences =
+  "SELECT fences FROM identity_run WHERE run = ?1";
 
 inline constexpr std::string_view add_identity_run =
   "INSERT INTO identity_run(run, level, digests, last_seq, fences) VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -280,7 +301,10 @@ inline constexpr std::string_view mark_identity_run =
   "UPDATE identity_run SET digests = -1 - digests WHERE run = ?1 AND digests >= 0";
 
 inline constexpr std::string_view next_identity_block =
-  "SELECT id, body FROM identity_block WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT 1";
+  "SELECT id FROM identity_block WHERE id >= ?1 ORDER BY id LIMIT 1";
+
+inline constexpr std::string_view next_identity_filters =
+  "SELECT id FROM identity_filter WHERE id >= ?1 ORDER BY id LIMIT 1";
 
 // Identities of deleted rows that are known no more, and may be between these two: the table is
 // made when some are lost, for older programs need not know it.
@@ -313,25 +337,10 @@ inline constexpr std::string_view identity_filters =
 inline constexpr std::string_view add_identity_filters =
   "INSERT INTO identity_filter(id, body) VALUES (?1, ?2)";
 
-// A run that has blocks and is not on the list; from run to run without looking at all blocks.
-#define PHI_ORPHANS(table)                                                                         \
-  "WITH RECURSIVE found(run) AS (SELECT min(id) >> ?1 FROM " table                                 \
-  " UNION ALL SELECT (SELECT min(id) >> ?1 FROM " table " WHERE id >= (found.run + 1) << ?1)"      \
-  " FROM found WHERE found.run IS NOT NULL)"                                                       \
-  " SELECT run FROM found WHERE run IS NOT NULL AND run NOT IN (SELECT run FROM identity_run)"     \
-  " LIMIT 1"
+inline constexpr std::string_view remove_identity_block =
+  "DELETE FROM identity_block WHERE id = ?1";
 
-inline constexpr std::string_view orphaned_blocks = PHI_ORPHANS("identity_block");
-inline constexpr std::string_view orphaned_filters = PHI_ORPHANS("identity_filter");
-
-#undef PHI_ORPHANS
-
-inline constexpr std::string_view remove_blocks =
-  "DELETE FROM identity_block WHERE id IN"
-  " (SELECT id FROM identity_block WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT ?3)";
-
-inline constexpr std::string_view remove_filters =
-  "DELETE FROM identity_filter WHERE id IN"
-  " (SELECT id FROM identity_filter WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT ?3)";
+inline constexpr std::string_view remove_identity_filters =
+  "DELETE FROM identity_filter WHERE id = ?1";
 
 } // namespace phi::store::sql

@@ -3,6 +3,7 @@
 #include "protocol/platform/files.hpp"
 
 #include <cerrno>
+#include <filesystem>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -35,6 +36,12 @@ outcome watched_file::in_place() const {
 uint64_t size_of_file(const std::string& path) {
   auto found = facts_at(path);
   return found ? found->size : 0;
+}
+
+uint64_t room_beside(const std::string& path) {
+  std::error_code failed;
+  auto space = std::filesystem::space(std::filesystem::absolute(path).parent_path(), failed);
+  return failed ? 0 : space.available;
 }
 
 void flush_directory(const std::string& path) {

@@ -29,6 +29,9 @@ private:
 /// The size of the file at `path`; 0 when there is none.
 uint64_t size_of_file(const std::string& path);
 
+/// What the disk of the file at `path` has left; 0 when nobody knows.
+uint64_t room_beside(const std::string& path);
+
 /// Flushes what a directory says about its files. Throws std::system_error.
 void flush_directory(const std::string& path);
 

@@ -6,6 +6,8 @@
 #include "server/store/database_id.hpp"
 #include "server/store/halving.hpp"
 #include "server/store/sqlite/connection.hpp"
+#include "server/store/sqlite/derived_part.hpp"
+#include "server/store/sqlite/log_cutter.hpp"
 #include "server/store/sqlite/open_database.hpp"
 #include "server/store/sqlite/schema.hpp"
 #include "server/store/sqlite/watched_file.hpp"
@@ -20,13 +22,6 @@
 namespace phi::store {
 namespace {
 
-/// While one reader follows upon another there is no moment in which the log could begin anew: once
-/// it is too large we make one. So long we wait for readers, longer the larger it is, and a tenth
-/// of the time at most.
-constexpr auto cut_log_patience = std::chrono::milliseconds{100};
-constexpr uint64_t cut_log_most_patience = 5;
-constexpr int cut_log_share = 10;
-
 /// Events that the identities are told of before they come: about as many reads of memory as a
 /// processor has under way at once.
 constexpr size_t expected_ahead = 8;
@@ -36,12 +31,6 @@ constexpr auto derive_pause = std::chrono::seconds{10};
 
 /// A log of this size is not written back, for somebody reads what was there before it.
 constexpr uint64_t large_log_bytes = uint64_t{256} << 20;
-
-uint64_t room_beside(const std::string& file) {
-  std::error_code failed;
-  auto space = std::filesystem::space(std::filesystem::absolute(file).parent_path(), failed);
-  return failed ? 0 : space.available;
-}
 
 class sqlite_writer : public store_port {
 public:
@@ -128,6 +117,7 @@ private:
     db_.open(settings_.file, sqlite_connection::access::read_write);
     db_.set_busy_timeout(settings_.busy_timeout);
     db_.watched_by(watch_.get()); // to wait for a lock is no standstill
+    free_pages::prepare(db_);
     db_.run(settings_.wal ? "PRAGMA journal_mode = WAL" : "PRAGMA journal_mode = DELETE");
     db_.run(settings_.durability == durability::full ? "PRAGMA synchronous = FULL"
                                                      : "PRAGMA synchronous = NORMAL");
@@ -192,25 +182,14 @@ private:
     return is_full(e) || (refused && (refused->code() & 0xff) == SQLITE_BUSY && !db_.autocommit());
   }
 
-  /// Readers that come meanwhile read the database alone, so that only those that are there already
-  /// are waited for. One that stays is waited for in vain: the log grows until it ends.
   void cut_log() {
-    auto now = std::chrono::steady_clock::now();
-    if (!settings_.wal || !database_ || now < cut_log_at_)
+    if (!settings_.wal || !database_)
       return;
-    auto times = size_of_file(log_.path()) / settings_.log_limit;
-    if (times == 0)
+    auto bytes = size_of_file(log_.path());
+    if (!cutter_.is_due(bytes))
       return;
     activity_ = "checkpoint";
-    std::chrono::milliseconds wait = cut_log_patience * std::min(times, cut_log_most_patience);
-    db_.set_busy_timeout(std::min(settings_.busy_timeout, wait));
-    try {
-      db_.run("PRAGMA wal_checkpoint(TRUNCATE)");
-    } catch (const sqlite_error& e) {
-      log_debug("store", "cannot cut its log", {{"cause", e.what()}});
-    }
-    db_.set_busy_timeout(settings_.busy_timeout);
-    cut_log_at_ = std::chrono::steady_clock::now() + wait * cut_log_share;
+    cutter_.cut(db_, bytes);
     activity_ = "idle";
   }
 
@@ -230,6 +209,14 @@ private:
     take_in(batch, result);
     if (batch.events > 0)
       derive(batch.events);
+    if (db_.is_doomed()) { // by what is derived: the rows alone can be written
+      roll_back();
+      if (!database_)
+        open_again();
+      begin();
+      result.refused.clear();
+      take_in(batch, result);
+    }
     fault_point("store.before_commit");
     if (!batch.begin_commit()) {
       roll_back();
@@ -248,17 +235,20 @@ private:
   }
 
   /// A slice of what is derived from the rows, in the transaction that is open. Events do not
-  /// suffer when there is no room for it.
+  /// suffer when there is no room for it, nor one part by what has befallen another one.
   void derive(size_t events) {
     if (std::chrono::steady_clock::now() < derive_at_)
       return;
     activity_ = "writing identities and counts";
     database_->savepoint.execute();
     try {
-      database_->known.make_runs(events);
-      database_->counted.work(events, database_->known.last_seq());
+      runs_.attempt(db_, [&] { database_->known.make_runs(events); });
+      counts_.attempt(db_, [&] { database_->counted.work(events, database_->known.last_seq()); });
+      old_rows_.attempt(db_, [&] {
+        events == 0 ? delete_old_rows() : database_->retention.begin(now_us(), settings_.keep_days);
+      });
       if (events == 0)
-        delete_old_rows();
+        free_pages_.attempt(db_, [&] { database_->unused.give_back(); });
       if (events == 0 && has_old_tables_)
         has_old_tables_ = drop_old_rollups(db_);
     } catch (const sqlite_error& e) {
@@ -268,7 +258,8 @@ private:
       database_->known.give_up_run();
       database_->counted.forgotten();
       database_->retention.forgotten();
-      derive_at_ = std::chrono::steady_clock::now() + derive_pause;
+      if (!is_corrupt(e))
+        derive_at_ = std::chrono::steady_clock::now() + derive_pause;
       log_warn("store", "cannot write identities and counts for now; they are made later",
                {{"cause", e.what()}});
     }
@@ -296,10 +287,11 @@ private:
         std::min(database_->counted.last_seq(), database_->known.last_run_seq()));
   }
 
-  bool has_work_at_rest() const {
+  bool has_work_at_rest() {
     return database_->known.is_making_runs() || has_old_tables_
            || database_->counted.is_working(last_seq_)
-           || database_->retention.is_due(now_us(), settings_.keep_days);
+           || database_->retention.is_due(now_us(), settings_.keep_days)
+           || database_->unused.are_many();
   }
 
   /// While no events come, what is under way goes on, in a transaction of its own.
@@ -309,6 +301,8 @@ private:
     try {
       begin();
       derive(0);
+      if (db_.is_doomed()) // else nothing of what it has found would be known the next time
+        return roll_back();
       fault_point("store.derived");
       database_->commit.execute();
       settle();
@@ -342,6 +336,7 @@ private:
       return;
     log_warn("store", "finds that somebody else has written to the database");
     database_->counted.read_again();
+    database_->retention.read_again();
     if (!database_->known.catch_up()) {
       roll_back();
       open_again();
@@ -466,7 +461,7 @@ private:
         ++counts.duplicates;
         continue;
       }
-      if (database_->known.may_be_lost(e.identity, e.time_us))
+      if (database_->known.may_be_lost(e))
         throw sqlite_error{SQLITE_CONSTRAINT, "it may be stored already: what was known of ids of"
                                               " its time is damaged"};
       database_->rows.put(e, ++last_seq_);
@@ -501,9 +496,10 @@ private:
   watched_file log_;
   int64_t last_seq_ = 0; ///< of the rows, with those of the transaction that is open
   trial_events trials_;
-  std::chrono::steady_clock::time_point cut_log_at_{}; ///< not before
-  std::chrono::steady_clock::time_point derive_at_{};  ///< not before
-  bool has_old_tables_ = false;                        ///< roll-ups of an earlier schema
+  log_cutter cutter_{settings_.log_limit, settings_.busy_timeout};
+  std::chrono::steady_clock::time_point derive_at_{}; ///< not before
+  derived_part runs_, counts_, old_rows_, free_pages_;
+  bool has_old_tables_ = false; ///< roll-ups of an earlier schema
   std::atomic<const char*> activity_{"closed"};
 };
 

@@ -61,6 +61,16 @@ TEST_CASE("events: the identity depends on source and id, and is fresh without a
   CHECK(identity(R"({"feature":"a","id":"bc","source":"a"})")
         != identity(R"({"feature":"a","id":"c","source":"ab"})"));
   CHECK(identity(R"({"feature":"a"})") != identity(R"({"feature":"a"})"));
+  // What the sender has left out is known.
+  auto read = reader.read_json(R"([{"feature":"a"},{"feature":"a","id":"1","time":null},)"
+                               R"({"feature":"a","time":"2026-01-01T12:00:00Z"},)"
+                               R"({"feature":"a","id":"","time":"2026-01-01T12:00:00Z"},)"
+                               R"({"feature":"a","id":"1","time":"2026-01-01T12:00:00Z"}])",
+                               now_us);
+  std::string left_out;
+  for (const auto& e : read.events)
+    left_out += (e.no_id ? "id " : "- ") + std::string{e.no_time ? "time," : "-,"};
+  CHECK(left_out == "id time,- time,id -,id -,- -,");
 }
 
 TEST_CASE("events: null is as good as leaving out, and time is now") {

@@ -3,11 +3,13 @@
 
 #include "server/statistics/cube_builder.hpp"
 #include "server/statistics/cube_format.hpp"
+#include "server/statistics/cube_head.hpp"
 #include "server/statistics/cube_tail.hpp"
 #include "server/statistics/distinct_count.hpp"
 #include "server/statistics/latency.hpp"
 #include "server/statistics/tally_builder.hpp"
 #include "tests/support/doctest.hpp"
+#include "tests/support/newer_cube.hpp"
 #include "tests/support/random_events.hpp"
 #include "tests/support/reference_statistics.hpp"
 
@@ -185,7 +187,7 @@ TEST_CASE("cubes: one of version 1 is read, and one of a later version is not") 
     return sealed_again(body);
   };
   CHECK(read_cube(written_by(1)).day_sums == read_cube(written_by(2)).day_sums);
-  CHECK_THROWS_AS(read_cube(written_by(3)), damaged_cube);
+  CHECK_THROWS_AS(read_cube(written_by(3)), newer_cube);
   CHECK_THROWS_AS(read_cube(written_by(0)), damaged_cube);
 }
 
@@ -222,6 +224,33 @@ TEST_CASE("cubes: only the parts that are asked for are read") {
   CHECK(counts.users.empty());
   CHECK(counts.day_buckets.empty());
   CHECK(counts.footprint() < whole.footprint() / 2);
+}
+
+TEST_CASE("cubes: one of a newer version is told from a damaged one by its head") {
+  random_events random{9};
+  const auto body = write_cube(cubes_of(random.some(300)).front());
+  CHECK_NOTHROW(read_cube(of_version(body, 2)));
+  CHECK_THROWS_WITH_AS(read_cube(of_version(body, 3)),
+                       "it was written by a newer version (cubes of version 3, this program knows"
+                       " 2); install that version",
+                       newer_cube);
+  auto damaged = body;
+  damaged[0] = 3;
+  CHECK_THROWS_AS(read_cube(damaged), damaged_cube);
+  CHECK_THROWS_AS(read_cube(of_version(body, 0)), damaged_cube);
+  for (int sections : {1, 5, 9, 64}) { // of whatever a later version consists
+    packed_writer later;
+    later.put_byte(200);
+    later.put_signed(20'000);
+    for (int i = 0; i < sections; ++i)
+      put_place(later, "x");
+    later.put_fixed(crc32_of(later.bytes()));
+    later.append(std::string(static_cast<size_t>(sections), 'x'));
+    CHECK_THROWS_AS(read_cube(later.bytes()), newer_cube);
+    auto wrong = later.bytes();
+    wrong[1] ^= 1;
+    CHECK_THROWS_AS(read_cube(wrong), damaged_cube);
+  }
 }
 
 TEST_CASE("cubes: past its cap a dimension counts under (other), and the others as before") {

@@ -7,6 +7,7 @@
 #include "tests/support/random_events.hpp"
 #include "tests/support/reference_statistics.hpp"
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <string>
@@ -123,4 +124,32 @@ TEST_CASE("days compared: what counts under (other) is compared by all that is s
   CHECK(found.contains("days by events"));
   CHECK(found.contains("days by features"));
   CHECK_FALSE(found.contains("days by routes"));
+}
+
+TEST_CASE("days compared: instances and kinds of users that had no room in a merge are no "
+          "difference, and another one still is") {
+  compared_days days{9};
+  days.cubes.clear();
+  days.rows = {};
+  std::vector<cube> parts;
+  for (int part = 0; part < 2; ++part) {
+    cube_builder builder{0, 3};
+    for (int i = 0; i < 3; ++i) {
+      const auto number = std::to_string(3 * part + i);
+      const event e{.time_us = i,
+                    .feature = "f",
+                    .user_hash = "u" + number,
+                    .user_kind = "k" + number,
+                    .instance = "i" + number};
+      days.rows.add(counted(e));
+      builder.add(counted(e));
+    }
+    parts.push_back(builder.take());
+  }
+  days.cubes = {merged(parts, 3)};
+  const auto& instances = days.cubes[0].texts[static_cast<size_t>(dimension::instance)];
+  REQUIRE(std::count(instances.begin(), instances.end(), other_text) == 1);
+  CHECK(days.differing().empty());
+  days.cubes[0].cells[0].slot = 7;
+  CHECK(days.differing().contains("days by events"));
 }

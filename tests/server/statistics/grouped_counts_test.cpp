@@ -145,6 +145,23 @@ TEST_CASE("groups: where buckets have more groups than fit, fewer are counted at
   CHECK(capped[0].at({other, other}).n == 60);
 }
 
+TEST_CASE("groups: behind a bucket with many groups more are counted at once again") {
+  std::vector<event> events;
+  for (int day = 0; day < 16; ++day)
+    for (int route = 0; route < (day == 0 ? 100 : 1); ++route)
+      events.push_back({.time_us = day * day_us, .route = "/" + std::to_string(route)});
+  counts_in_memory counts{events};
+  grouped_query query{.by = {attribute::route, attribute::method}};
+  query.want(measure::events);
+  for (int64_t day = 0; day < 16; ++day)
+    query.buckets.push_back({day * slots_per_day, (day + 1) * slots_per_day});
+  const auto counted = count_groups(counts, query, {.cells = 100});
+  CHECK(counts.reads == 5 + 4); // 16, 8, 4, 2, 1; then 1, 2, 4, 8
+  REQUIRE(counted.size() == 16);
+  for (size_t i = 0; i < counted.size(); ++i)
+    CHECK(counted[i] == reference_groups(events, query, query.buckets[i]));
+}
+
 TEST_CASE("groups: persons of many buckets are exact, and of one within what fits in memory") {
   std::vector<event> events;
   for (int day = 0; day < 4; ++day)

@@ -4,13 +4,17 @@
 #include "server/statistics/cube_format.hpp"
 #include "server/store/sqlite/open_database.hpp"
 #include "tests/server/store/sqlite/counted_file.hpp"
+#include "tests/server/store/sqlite/lost_page.hpp"
+#include "tests/support/newer_cube.hpp"
 #include "tests/support/random_events.hpp"
 #include "tests/support/recorded_log.hpp"
 #include "tests/support/second_writer.hpp"
 
 #include <nlohmann/json.hpp>
 
+#include <chrono>
 #include <set>
+#include <thread>
 
 using namespace phi;
 using namespace phi::testing;
@@ -66,6 +70,136 @@ TEST_CASE("cubes of a file: a day whose cube is damaged is made again from the r
     CHECK(log.contains("makes the counts of a day anew"));
     CHECK(log.contains("has made the counts of a day anew"));
   }
+}
+
+TEST_CASE("cubes of a file: a page that is lost is damage to the cube on it, and to no event; that "
+          "cube counts no more although it cannot be deleted") {
+  for (std::string found_by : {"a question", "a merge", "a merge at the start"}) {
+    CAPTURE(found_by);
+    recorded_log log;
+    random_events random{15, {.first_day = 10, .days = 1}};
+    counted_file file{{.tail_events = 1500, .tail_age = std::chrono::seconds{60}, .fan_in = 3}};
+    for (int i = 0; i < 30; ++i)
+      file.commit(random.some(100));
+    file.writer.reset();
+    REQUIRE(file.number("SELECT count(*) FROM cube") < 3);
+    make_earlier(file.settings.file);
+    const auto damaged = file.number("SELECT id FROM cube ORDER BY length(body) DESC LIMIT 1");
+    lose_page(file.settings.file, "body", "cube WHERE id = " + std::to_string(damaged));
+    if (found_by == "a merge at the start") {
+      file.settings.cubes.tail_events = 10'000;
+      file.open();
+      file.commit(random.some(3000));
+      file.settings.cubes.tail_events = 1500;
+      file.writer.reset();
+    }
+    file.open();
+    auto reader = make_sqlite_reader(file.settings);
+    if (found_by == "a question") {
+      auto told = ask(reader, summary("include=all"));
+      CHECK(told.error == error_code::questions_unavailable);
+      CHECK(told.detail
+            == "what was counted of 1970-01-11 is damaged; it is made again from the events");
+    }
+    for (int i = 0; i < 30; ++i)
+      file.commit(random.some(100)); // not one is refused
+    for (int i = 0; i < 50 && !log.contains("has made the counts of a day anew"); ++i) {
+      file.rest();
+      std::this_thread::sleep_for(std::chrono::milliseconds{100});
+    }
+    for (bool again : {false, true}) {
+      CAPTURE(again);
+      CHECK(file.agrees());
+      CHECK(ask(reader, summary("include=all")).error == error_code::none);
+      CHECK(nlohmann::json::parse(ask(reader, verification).body)["ok"] == true);
+      CHECK(file.number("SELECT id FROM dead_row WHERE name = 'cube'") == damaged);
+      CHECK(file.number("SELECT count(*) FROM dead_row") == 1);
+      file.open_again();
+      file.commit(random.some(2000)); // merges leave it alone
+      file.rest();
+    }
+    CHECK(log.count("has made the counts of a day anew") == 1);
+  }
+}
+
+TEST_CASE("cubes of a file: the number of a cube that counts no more is not given again") {
+  random_events random{17, {.first_day = 10, .days = 1}};
+  counted_file file;
+  for (int i = 0; i < 10; ++i)
+    file.commit(random.some(50));
+  file.rest();
+  file.writer.reset();
+  // What a flush has left that was killed, and the next one could not delete before it was killed.
+  file.run(
+    "INSERT INTO cube SELECT (10 << 32) + last_cube + 1, 0, last_seq + 1, x'01' FROM counted");
+  file.run("CREATE TABLE dead_row (name TEXT, id INTEGER)");
+  file.run("INSERT INTO dead_row SELECT 'cube', (10 << 32) + last_cube + 1 FROM counted");
+  file.open();
+  file.commit(random.some(100));
+  file.rest();
+  CHECK(file.number("SELECT last_seq FROM counted") == 600);
+  CHECK(file.agrees());
+}
+
+TEST_CASE("cubes of a file: what a newer version has counted is told so, and left as it is") {
+  recorded_log log;
+  random_events random{18, {.first_day = 10, .days = 2}};
+  counted_file file;
+  for (int i = 0; i < 30; ++i)
+    file.commit(random.some(50));
+  file.rest();
+  sqlite_connection db;
+  db.open(file.settings.file, sqlite_connection::access::read_write);
+  const auto newer = file.number("SELECT min(id) FROM cube");
+  auto write = [&](uint8_t version) {
+    statement get{db, "SELECT body FROM cube WHERE id = ?1"};
+    get.bind(1, newer).step();
+    const auto body = of_version(std::string{get.blob(0)}, version);
+    get.reset();
+    statement put{db, "UPDATE cube SET body = ?2 WHERE id = ?1"};
+    put.bind(1, newer).bind_blob(2, body.data(), body.size()).execute();
+  };
+  write(3);
+  auto reader = make_sqlite_reader(file.settings);
+  for (const auto& told : {ask(reader, summary("include=all")), ask(reader, verification)}) {
+    CHECK(told.error == error_code::questions_unavailable);
+    CHECK(told.detail
+          == "what was counted of 1970-01-11 cannot be read: it was written by a newer version"
+             " (cubes of version 3, this program knows 2); install that version");
+  }
+  CHECK(file.settings.damaged->empty());
+  for (int i = 0; i < 20; ++i)
+    file.commit(random.some(50));
+  file.rest();
+  CHECK(log.contains("leaves the counts of a day as they are"));
+  CHECK_FALSE(log.contains("makes the counts of a day anew"));
+  CHECK(file.number("SELECT count(*) FROM cube WHERE id = " + std::to_string(newer)
+                    + " AND hex(substr(body, 1, 1)) = '03'")
+        == 1);
+  CHECK(file.number("SELECT count(*) FROM cube WHERE id >> 32 = 11 AND level = 0") < 3); // merged
+  write(2); // as if that version was there again
+  CHECK(file.agrees());
+}
+
+TEST_CASE("cubes of a file: days that wait for being made anew are not forgotten when it fails as "
+          "they are begun") {
+  random_events random{16, {.first_day = 10, .days = 2}};
+  counted_file file;
+  for (int i = 0; i < 30; ++i)
+    file.commit(random.some(50));
+  file.writer.reset();
+  sqlite_connection db;
+  db.open(file.settings.file, sqlite_connection::access::read_write);
+  auto damaged = std::make_shared<damaged_days>();
+  cubes counted{db, small_cubes, damaged};
+  damaged->add(10);
+  damaged->add(11);
+  file.run("ALTER TABLE kept RENAME TO hidden");
+  db.run("BEGIN");
+  CHECK_THROWS_AS(counted.work(0, 1500), sqlite_error);
+  db.run("ROLLBACK");
+  counted.forgotten();
+  CHECK(damaged->take() == std::set<int32_t>{10, 11});
 }
 
 TEST_CASE("cubes of a file: what a merge finds damaged is made again as well") {

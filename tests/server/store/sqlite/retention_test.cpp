@@ -4,8 +4,10 @@
 #include "server/store/sqlite/cube_reader.hpp"
 #include "server/store/sqlite/identity_run.hpp"
 #include "server/store/sqlite/ports.hpp"
+#include "tests/server/store/sqlite/lost_page.hpp"
 #include "tests/server/store/store_support.hpp"
 #include "tests/support/doctest.hpp"
+#include "tests/support/newer_cube.hpp"
 #include "tests/support/random_events.hpp"
 #include "tests/support/recorded_log.hpp"
 #include "tests/support/stored.hpp"
@@ -15,6 +17,7 @@
 
 #include <algorithm>
 #include <set>
+#include <thread>
 
 using namespace phi;
 using namespace phi::store;
@@ -185,12 +188,17 @@ struct damaged_file : kept_file {
             out.insert(identity);
     return out;
   }
-  /// All of them again: which are refused. The others are known.
-  std::set<digest> refused_when_sent_again() {
+  /// All of them again, by a sender that says no time if so wished: which are refused. The others
+  /// are known.
+  std::set<digest> refused_when_sent_again(bool no_time = false) {
     std::set<digest> out;
     for (size_t i = 0; i < events.size(); i += 500) {
       std::vector<event> some{events.begin() + static_cast<ptrdiff_t>(i),
                               events.begin() + static_cast<ptrdiff_t>(i + 500)};
+      for (auto& e : some) {
+        e.no_time = no_time;
+        e.time_us = no_time ? now_us : e.time_us;
+      }
       auto result = writer->commit(*batch_of({some}));
       if (result.error != error_code::none) // the damage was found
         result = writer->commit(*batch_of({some}));
@@ -213,6 +221,38 @@ struct damaged_file : kept_file {
 
 } // namespace
 
+TEST_CASE("a cube of a newer version is not lost with its day's rows and damaged cubes") {
+  recorded_log log;
+  random_events random{12, {.first_day = today - 30, .days = 30}};
+  kept_file file;
+  for (int i = 0; i < 20; ++i)
+    file.commit(random.some(100));
+  file.rest();
+  const auto oldest = "(SELECT min(id) FROM cube)";
+  auto all = in_file(file.settings.file);
+  const auto before = all("SELECT count(*) FROM cube");
+  sqlite_connection db;
+  db.open(file.settings.file, sqlite_connection::access::read_write);
+  std::string body;
+  {
+    statement get{db, std::string{"SELECT body FROM cube WHERE id = "} + oldest};
+    REQUIRE(get.step());
+    body = of_version(std::string{get.blob(0)}, 3);
+  }
+  {
+    statement put{db, std::string{"UPDATE cube SET body = ?1 WHERE id = "} + oldest};
+    put.bind_blob(1, body.data(), body.size()).execute();
+  }
+  db.close();
+  file.settings.damaged->add(static_cast<int32_t>(today - 30)); // as a question of this one does
+  file.rest();
+  CHECK(file.settings.damaged->empty());
+  CHECK_FALSE(log.contains("has lost counts of a day"));
+  CHECK(all("SELECT count(*) FROM cube") == before);
+  CHECK(all(std::string{"SELECT hex(substr(body, 1, 1)) FROM cube WHERE id = "} + oldest)
+        == std::vector<std::string>{"03"});
+}
+
 TEST_CASE("a damaged block of identities: those of deleted rows in it are refused, and all others "
           "of deleted rows are still known") {
   recorded_log log;
@@ -225,6 +265,7 @@ TEST_CASE("a damaged block of identities: those of deleted rows in it are refuse
   CHECK(told.error == error_code::questions_unavailable);
   CHECK(told.detail.find("the block of a run of identities is damaged") != std::string::npos);
   CHECK(file.refused_when_sent_again() == lost);
+  CHECK(file.refused_when_sent_again(true) == lost);
   for (bool again : {false, true}) {
     CAPTURE(again);
     if (again) {
@@ -267,44 +308,106 @@ TEST_CASE("a filter or an index of identities that is damaged loses nothing, alt
   }
 }
 
-TEST_CASE("the first step under a clock ten years ahead deletes what was too old by the rows, and "
-          "nothing else; with the right clock nothing more goes") {
-  for (bool opened_with_rows : {true, false}) {
-    CAPTURE(opened_with_rows);
-    random_events random{6, {.first_day = today - 30, .days = 30}};
-    const auto events = random.some(2000);
+TEST_CASE(
+  "the first step under a clock ten years ahead, in a database of an earlier version, deletes "
+  "what was too old by the rows, and nothing else; with the right clock nothing more goes") {
+  random_events random{6, {.first_day = today - 30, .days = 30}};
+  const auto events = random.some(2000);
+  kept_file file;
+  file.commit(events);
+  file.writer.reset(); // it has not rested yet
+  in_file(file.settings.file)("UPDATE kept SET from_day = NULL, keep_days = 0, moved_at_us = 0");
+  const auto right = file.now_us;
+  file.now_us += 3650 * day_us;
+  file.open();
+  file.commit({make_event(1'000'000, "own", file.now_us)}); // what the service writes itself
+  file.rest();
+  file.rest();
+  const auto kept = std::count_if(events.begin(), events.end(), [](const event& e) {
+    return e.time_us >= (today - 10) * day_us;
+  });
+  CHECK(file.rows() == kept + 1);
+  CHECK(file.rows(today - 10) == 0);
+  CHECK(ask_database(file.settings.file, "SELECT from_day FROM kept") == today - 10);
+  file.now_us = right;
+  file.rest();
+  CHECK(file.rows() == kept + 1);
+  CHECK(file.verified()["ok"] == true);
+  file.now_us += day_us; // and on it goes
+  file.rest();
+  CHECK(ask_database(file.settings.file, "SELECT from_day FROM kept") == today - 9);
+  CHECK(file.rows(today - 9) == 0);
+}
+
+TEST_CASE("a new database whose first events are old keeps the rows of its last days, also when it "
+          "is killed before its first step") {
+  for (bool killed : {false, true}) {
+    CAPTURE(killed);
+    random_events random{10, {.first_day = today - 430, .days = 30}};
     kept_file file;
-    file.settings.keep_days = 36'500; // nothing is deleted, but for the clock
-    const auto right = file.now_us;
-    file.now_us += 3650 * day_us;
-    if (opened_with_rows) {
-      file.now_us = right;
-      file.commit(events);
-      file.writer.reset(); // it has not rested yet
-      file.now_us += 3650 * day_us;
-      file.settings.keep_days = 10;
+    file.commit(random.some(300));
+    file.commit({make_event(1'000'000, "first that is kept", (today - 10) * day_us)});
+    file.commit({make_event(1'000'001, "last that is not", (today - 10) * day_us - 1)});
+    const auto before = file.answer();
+    if (killed) {
+      file.writer.reset();
       file.open();
-    } else {
-      file.commit(events);
     }
-    file.commit({make_event(1'000'000, "own", file.now_us)}); // what the service writes itself
     file.rest();
-    file.rest();
-    const auto kept = std::count_if(events.begin(), events.end(), [](const event& e) {
-      return e.time_us >= (today - 10) * day_us;
-    });
-    CHECK(file.rows() == kept + 1);
-    CHECK(file.rows(today - 10) == 0);
     CHECK(ask_database(file.settings.file, "SELECT from_day FROM kept") == today - 10);
-    file.now_us = right;
-    file.rest();
-    CHECK(file.rows() == kept + 1);
+    CHECK(file.rows() == 1);
+    CHECK(file.rows(today - 10) == 0);
+    CHECK(file.answer() == before);
     CHECK(file.verified()["ok"] == true);
-    file.now_us += day_us; // and on it goes
-    file.rest();
-    CHECK(ask_database(file.settings.file, "SELECT from_day FROM kept") == today - 9);
-    CHECK(file.rows(today - 9) == 0);
   }
+}
+
+TEST_CASE("rows that are too old go, but for those about a lost page; all else goes on meanwhile") {
+  recorded_log log;
+  random_events random{13, {.first_day = today - 30, .days = 10}};
+  kept_file file;
+  file.settings.keep_days = 36'500;
+  file.writer.reset();
+  file.open();
+  for (int i = 0; i < 12; ++i) {
+    auto some = random.some(1000);
+    some[500].feature = i == 2 ? "a page that is lost" : "f";
+    file.commit(some);
+  }
+  file.rest();
+  file.writer.reset();
+  REQUIRE(lose_page_with(file.settings.file, "a page that is lost"));
+  file.settings.keep_days = 10; // holds at once
+  file.open();
+  auto is_swept = [&] {
+    return ask_database(file.settings.file, "SELECT swept_day = from_day FROM kept") == 1;
+  };
+  for (int i = 0; i < 50 && !is_swept(); ++i) {
+    file.rest();
+    file.commit({make_event(500'000 + static_cast<uint32_t>(i), "f", file.now_us)});
+    std::this_thread::sleep_for(std::chrono::milliseconds{100});
+  }
+  CHECK(is_swept());
+  CHECK(log.count("cannot delete rows that are too old") == 1);
+  // 4000 are looked at together.
+  CHECK(ask_database(file.settings.file, "SELECT min(seq) FROM event WHERE seq > 4000") == 12'001);
+  CHECK(ask_database(file.settings.file, "SELECT deleted FROM kept") == 8000);
+}
+
+TEST_CASE("what another writer has deleted meanwhile is not written over") {
+  random_events random{11, {.first_day = today - 30, .days = 30}};
+  kept_file file;
+  file.commit(random.some(500));
+  file.rest();
+  auto deleted = [&] { return ask_database(file.settings.file, "SELECT deleted FROM kept"); };
+  const auto before = deleted();
+  const auto left = file.rows();
+  in_file(file.settings.file)("UPDATE kept SET deleted = deleted + 7");
+  file.now_us += day_us;
+  file.rest();
+  CHECK(file.rows(today - 9) == 0);
+  REQUIRE(file.rows() < left);
+  CHECK(deleted() == before + 7 + left - file.rows());
 }
 
 TEST_CASE("without rows a clock decides nothing") {

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <stdexcept>
 #include <string>
 
 namespace phi::testing {
@@ -46,6 +47,15 @@ struct written_file {
     db.run("COMMIT");
     known->settled(last_seq);
   }
+  /// With the identities from number `first` on, some hundred in a transaction.
+  void fill(uint64_t first, uint64_t behind);
+  /// One with several blocks.
+  identity_run large_run() {
+    for (auto& run : identity_tables{db}.runs())
+      if (run.blocks() > 4)
+        return run;
+    throw std::logic_error("all runs are small");
+  }
   void roll_back() {
     db.run("ROLLBACK");
     known->forgotten();
@@ -78,6 +88,15 @@ inline digest identity_of(uint64_t number) {
   put(0, number % 3 == 0 ? mixed ^ mixed >> 31 : number % 3 == 1 ? number : 7);
   put(8, number % 3 == 1 ? 43 : number + 1);
   return out;
+}
+
+inline void written_file::fill(uint64_t first, uint64_t behind) {
+  for (; first < behind; first += 500) {
+    db.run("BEGIN");
+    for (uint64_t i = first; i < std::min(first + 500, behind); ++i)
+      put(identity_of(i));
+    commit(500);
+  }
 }
 
 } // namespace phi::testing
