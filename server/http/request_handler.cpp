@@ -76,6 +76,14 @@ std::string only_one(const std::vector<api::problem_detail>& rejected) {
   return pointer.empty() ? message : pointer + ": " + message;
 }
 
+/// To a request that is wrong as a whole.
+answer refusal_of(const exchange& to, const read_ingest_body& wrong) {
+  const auto& parameters = wrong.wrong_parameters;
+  return problem_answer(to, wrong.events.error,
+                        parameters.empty() ? wrong.events.detail : only_one(parameters),
+                        parameters);
+}
+
 decision at_once(int status, std::string body, std::string_view type = "application/json") {
   return {.reply = answer{.status = status, .body = std::move(body), .type = type}};
 }
@@ -148,10 +156,10 @@ std::optional<answer> request_handler::refuse_early(const request_fields& reques
     return refused;
   if (!current.is_ingest())
     return std::nullopt;
-  auto wrong = refuse_ingest(body_of(request, current)).events;
-  if (wrong.error == error_code::none)
+  auto wrong = refuse_ingest(body_of(request, current));
+  if (wrong.events.error == error_code::none)
     return std::nullopt;
-  return problem_answer(current, wrong.error, wrong.detail);
+  return refusal_of(current, wrong);
 }
 
 /// The way to the route, of which the request has the right; else the answer.
@@ -254,12 +262,13 @@ bool request_handler::is_for_administrator(const request_fields& request) const 
 }
 
 decision request_handler::ingest(const request_fields& request, exchange& current) {
-  auto [read, atomic] =
+  auto body =
     read_ingest(body_of(request, current), reader_,
                 static_cast<size_t>(settings_.server.max_expanded_bytes), current.wall_us);
-  current.atomic = atomic;
+  auto& read = body.events;
+  const bool atomic = current.atomic = body.atomic;
   if (read.error != error_code::none)
-    return problem(current, read.error, read.detail);
+    return {.reply = refusal_of(current, body)};
   if (read.events.empty() && read.rejected.empty()) // a batch of CloudEvents may be empty
     return {.reply = answer{.body = api::ingest_json({}, {})}};
   ingest_request events{.to = current.to};

@@ -162,6 +162,20 @@ TEST_CASE("request handler: one event that is wrong is told in the detail") {
         != std::string::npos);
 }
 
+TEST_CASE("request handler: a wrong parameter is named, whether the body has come or not") {
+  handler_fixture at;
+  auto wrong = post(R"({"feature":"a"})", "/api/v1/events?atomic=yes");
+  const std::string_view said =
+    R"("detail":"atomic: expected true or false","code":"invalid_query","requestId":"id",)"
+    R"("errors":[{"code":"invalid_query","pointer":"atomic","message":"expected true or false"}]})";
+  CHECK(at.status(wrong) == 422);
+  CHECK(at.last.reply->body.ends_with(said));
+  auto early = at.handler.refuse_early(wrong, at.about);
+  REQUIRE(early);
+  CHECK(early->status == 422);
+  CHECK(early->body.ends_with(said));
+}
+
 TEST_CASE("request handler: a beacon is taken from pages of an allowed origin") {
   handler_fixture at;
   at.settings.cors.allowed_origins = {"https://a.example"};
