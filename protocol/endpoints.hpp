@@ -105,7 +105,7 @@ inline constexpr std::array daily_http{
   endpoint_parameter{.name = "top",
                      .type = parameter_type::number,
                      .help = "Routes of each day, those with the most errors first; 200 unless "
-                             "given",
+                             "given, more counts as 200",
                      .most = 200},
   source,
   format};
@@ -156,7 +156,8 @@ inline constexpr std::array series{
   any_of("user_kind", "Only this kind of user"),
   endpoint_parameter{.name = "top",
                      .type = parameter_type::number,
-                     .help = "Keys that are told apart, the most frequent; 20 unless given",
+                     .help = "Keys that are told apart, the most frequent; 20 unless given, more "
+                             "than 200 counts as 200",
                      .most = 200},
   endpoint_parameter{.name = "compare",
                      .type = parameter_type::range,
@@ -177,7 +178,8 @@ inline constexpr std::array summary{
                      .may_name_none = true},
   endpoint_parameter{.name = "top",
                      .type = parameter_type::number,
-                     .help = "Rows of each added part, the most frequent first; 20 unless given",
+                     .help = "Rows of each added part, the most frequent first; 20 unless given, "
+                             "more than 200 counts as 200",
                      .most = 200},
   source};
 

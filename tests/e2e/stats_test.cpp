@@ -208,7 +208,7 @@ TEST_CASE("stats: a shortcut has the options that do something, and says what it
   CHECK(has(help, "Only these classes of statuses; 4xx,5xx unless given"));
   CHECK_FALSE(has(help, "error_rate"));
   CHECK_FALSE(has(help, "--interval"));
-  CHECK(has(help, "more counts as 200"));
+  CHECK(has(help, "20 unless given, more than 200 counts as 200"));
 }
 
 TEST_CASE("stats: sums stand below their tables") {

@@ -173,8 +173,11 @@ size_t names_in(const json& row) {
   constexpr std::string_view names[] = {"date",    "range", "bucket", "key",
                                         "feature", "route", "method"};
   size_t count = 0;
-  for (const auto& [field, value] : row.items())
-    count += std::find(std::begin(names), std::end(names), field) != std::end(names);
+  for (const auto& [field, value] : row.items()) {
+    if (std::find(std::begin(names), std::end(names), field) == std::end(names))
+      break;
+    ++count;
+  }
   return count;
 }
 
@@ -211,17 +214,20 @@ void print_http(const json& answer) {
 
 /// "only class 4xx, 5xx; route /a", where not all events are told of.
 void print_filters(const json& answer) {
+  const auto filters = answer.value("filters", json::object());
   std::string chosen;
-  for (const auto& [attribute, values] : answer["filters"].items()) {
+  for (const auto& [attribute, values] : filters.items()) {
     chosen += (chosen.empty() ? "only " : "; ") + attribute;
-    for (size_t i = 0; i < values.size(); ++i)
-      chosen += (i == 0 ? " " : ", ") + values[i].get<std::string>();
+    const char* before = " ";
+    for (const auto& value : values)
+      chosen += std::exchange(before, ", ") + text_or_dash(value);
   }
   if (!chosen.empty())
     print() << chosen << "\n\n";
 }
 
-/// What `print` shows of the range that was asked for, then of the one that it is compared with.
+/// What `print_one` shows of the range that was asked for, then of the one that it is compared
+/// with.
 void print_both(const json& answer, answer_printer print_one) {
   print_filters(answer);
   print_one(answer);

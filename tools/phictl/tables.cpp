@@ -186,6 +186,9 @@ table part_of(const table& rows, size_t names, size_t first, size_t last) {
 }
 
 void print_in_parts(table rows, size_t names, size_t room) {
+  const auto columns = widths_of(rows).size();
+  for (auto& row : rows) // whoever answers may leave fields out
+    row.resize(columns, shown{""});
   const auto heads = break_head(rows);
   const bool shortened = shorten_names(rows, names, room);
   const auto widths = widths_of(rows);
@@ -214,7 +217,8 @@ void print_table(const table& rows) {
 
 void print_numbers(const table& rows, size_t names) {
   const auto room = terminal_width();
-  if (room == 0 || width_together(widths_of(rows)) <= room)
+  const auto widths = widths_of(rows);
+  if (room == 0 || width_together(widths) <= room || widths.size() <= names)
     print_rows(rows, 1, number_columns(rows, 1), 0);
   else
     print_in_parts(rows, names, room);

@@ -222,6 +222,9 @@ TEST_CASE("request handler: who asks for nothing there is learns what there is")
   CHECK(at.last.reply->type == "application/json");
   CHECK(at.last.reply->body.find(R"({"method":"POST","path":"/api/v1/events",)")
         != std::string::npos);
+  CHECK(at.last.reply->body.find(R"("help":"Rows of each added part, the most frequent first; )"
+                                 R"(20 unless given, more than 200 counts as 200"})")
+        != std::string::npos);
 }
 
 TEST_CASE("request handler: what the head alone forbids is refused before the body comes") {
@@ -378,14 +381,15 @@ TEST_CASE("request handler: health, the index, and what is not there are never l
   at.client = "192.0.2.1";
   CHECK(at.status({.method = "GET", .target = "/api/v1/stats/summary"}) == 0);
   CHECK(at.status({.method = "GET", .target = "/api/v1/stats/summary"}) == 429);
+  const std::vector<std::pair<std::string, int>> free{{"/health/live", 200},
+                                                      {"/health/ready", 503},
+                                                      {"/health/startup", 503},
+                                                      {"/", 200},
+                                                      {"/nowhere", 404}};
   for (int i = 0; i < 3; ++i)
-    for (auto [target, status] : {std::pair{"/health/live", 200},
-                                  {"/health/ready", 503},
-                                  {"/health/startup", 503},
-                                  {"/", 200},
-                                  {"/nowhere", 404}}) {
-      CAPTURE(target);
-      CHECK(at.status({.method = "GET", .target = target}) == status);
+    for (const auto& row : free) {
+      CAPTURE(row.first);
+      CHECK(at.status({.method = "GET", .target = row.first}) == row.second);
       CHECK(at.about.rate_policy.empty());
     }
   CHECK(

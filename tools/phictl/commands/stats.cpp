@@ -203,10 +203,7 @@ std::string help_of(const endpoint_parameter& row, const std::string& otherwise,
     out = out.substr(0, out.find(';')) + "; " + otherwise + " unless given";
   if (!words.empty())
     out += ": " + std::string{words} + (row.type == parameter_type::words ? " all" : "");
-  if (row.type != parameter_type::number)
-    return out;
-  auto most = std::to_string(row.most);
-  return out + ", up to " + most + "; more counts as " + most;
+  return out;
 }
 
 /// A command from its row in the table: an option for each parameter. `shortcut`: null, or what it
