@@ -60,6 +60,7 @@ actor_status current_status(self_ptr self) {
                                      {"in_flight", counts.in_flight},
                                      {"requests", counts.requests},
                                      {"refused", counts.refused},
+                                     {"rate_limited", counts.rate_limited},
                                      {"accepted", counts.accepted},
                                      {"reset_before_accept", counts.reset_before_accept},
                                      {"failed_accepts", counts.failed_accepts},

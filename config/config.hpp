@@ -42,6 +42,12 @@ struct config {
     int64_t max_body_bytes = defaults::max_body_bytes;
     int64_t max_expanded_bytes = defaults::max_expanded_bytes;
     std::vector<std::string> trusted_proxies;
+
+    struct {
+      int64_t per_address = defaults::rate_limit_per_address; ///< 0: no limit
+      int64_t per_token = defaults::rate_limit_per_token;     ///< 0: no limit
+      int64_t window_secs = defaults::rate_limit_window_secs;
+    } rate_limit;
   } server;
 
   struct {

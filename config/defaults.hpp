@@ -31,6 +31,9 @@ inline constexpr int64_t max_header_bytes = 16 * kib;
 inline constexpr int64_t max_header_count = 100;
 inline constexpr int64_t max_body_bytes = 1 * mib;
 inline constexpr int64_t max_expanded_bytes = 8 * mib; // after gzip or zstd
+inline constexpr int64_t rate_limit_per_address = 0;   // off: how many are too many is not known
+inline constexpr int64_t rate_limit_per_token = 0;
+inline constexpr int64_t rate_limit_window_secs = 60;
 
 // -- [stats] ------------------------------------------------------------------------------------
 

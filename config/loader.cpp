@@ -396,6 +396,16 @@ void warn_of_null(loaded_config& loaded) {
       "is treated as \"*\" is, without a browser's credentials");
 }
 
+/// A proxy on this machine is one client, unless it is known to be one.
+void warn_of_one_client(loaded_config& loaded) {
+  const auto& server = loaded.values.server;
+  if (server.rate_limit.per_address > 0 && server.trusted_proxies.empty()
+      && is_loopback(server.host))
+    loaded.warnings.push_back(
+      "server.rate_limit.per_address counts all who come through a proxy as one client; name the "
+      "proxy in server.trusted_proxies");
+}
+
 /// Whether a token was made with phictl: from then on nobody gets in without one.
 bool has_tokens(const config& c) {
   std::error_code error;
@@ -478,6 +488,7 @@ loaded_config load_config(const std::string& file, const environment& env) {
     out.problems = check_config(out.values);
     name_origins(out);
     warn_of_null(out);
+    warn_of_one_client(out);
   }
   return out;
 }

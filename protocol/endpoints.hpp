@@ -14,7 +14,8 @@ enum class parameter_type : uint8_t {
   date,      ///< "2026-01-31", "today", "yesterday", "-6d": a local day of the question's zone
   moment,    ///< a day, or an RFC 3339 time, "now", "-24h", at a quarter of an hour
   time_zone, ///< an IANA name; without it, stats.timezone
-  text,      ///< up to `most` bytes, equal to what is looked for; empty: anything
+  range,     ///< "previous", or two moments with ".." between them
+  text,      ///< 1 to `most` bytes, equal to what is looked for; left out: anything
   number,    ///< from 1; more than `most` counts as `most`
   words,     ///< of `words`, parted by `, ;` or white space; "all" is every one
   choice,    ///< one of `words`
@@ -28,6 +29,7 @@ struct endpoint_parameter {
   uint32_t most = 0;           ///< of a number, or of a text's bytes
   std::string_view words = {}; ///< one line, parted by spaces
   bool repeatable = false;     ///< of a text: may be given several times
+  bool may_name_none = false;  ///< of words: an empty list is one
 };
 
 /// What a token must allow. `admin` allows everything.
@@ -105,7 +107,7 @@ inline constexpr std::array daily_http{
   endpoint_parameter{.name = "top",
                      .type = parameter_type::number,
                      .help = "Routes of each day, those with the most errors first; 200 unless "
-                             "given",
+                             "given, more counts as 200",
                      .most = 200},
   source,
   format};
@@ -156,12 +158,12 @@ inline constexpr std::array series{
   any_of("user_kind", "Only this kind of user"),
   endpoint_parameter{.name = "top",
                      .type = parameter_type::number,
-                     .help = "Keys that are told apart, the most frequent; 20 unless given",
+                     .help = "Keys that are told apart, the most frequent; 20 unless given, more "
+                             "than 200 counts as 200",
                      .most = 200},
   endpoint_parameter{.name = "compare",
-                     .type = parameter_type::text,
-                     .help = "The same of another range: previous, or START..END",
-                     .most = 100},
+                     .type = parameter_type::range,
+                     .help = "The same of another range: previous, or START..END"},
   source,
   format};
 
@@ -173,11 +175,13 @@ inline constexpr std::array summary{
   endpoint_parameter{.name = "include",
                      .type = parameter_type::words,
                      .help = "Parts to add to the answer, commas between them",
-                     .words =
-                       "routes methods status instances actions latency unique_ips user_kinds"},
+                     .words = "routes methods status instances actions latency unique_ips "
+                              "user_kinds",
+                     .may_name_none = true},
   endpoint_parameter{.name = "top",
                      .type = parameter_type::number,
-                     .help = "Rows of each added part, the most frequent first; 20 unless given",
+                     .help = "Rows of each added part, the most frequent first; 20 unless given, "
+                             "more than 200 counts as 200",
                      .most = 200},
   source};
 
@@ -237,19 +241,20 @@ struct endpoint_shortcut {
   std::string_view command;
   std::string_view help;
   std::string_view path;       ///< of the endpoint
-  std::string_view parameters; ///< a query string; what is asked goes before it
-  std::string_view metrics;    ///< that can be told with these parameters, parted by spaces
+  std::string_view fixed;      ///< a query string of parameters that the command does not have
+  std::string_view parameters; ///< the same of those that it has; what is asked goes before it
+  std::string_view metrics;    ///< worth asking for with these parameters, parted by spaces
 };
 
 inline constexpr std::array endpoint_shortcuts{
   endpoint_shortcut{
     "routes", "Routes, those with the most events first; - are events without a route",
-    "/stats/series", "by=route&interval=month&metrics=events,errors,error_rate,avg,p95",
+    "/stats/series", "by=route&interval=month", "metrics=events,errors,error_rate,avg,p95",
     "events errors error_rate avg min max p50 p90 p95 p99 p999"},
   endpoint_shortcut{"errors",
                     "Routes with errors, those with the most first; - are events without a route",
-                    "/stats/series", "by=route&interval=month&class=4xx,5xx&metrics=events",
-                    "events errors error_rate avg min max"},
+                    "/stats/series", "by=route&interval=month", "class=4xx,5xx&metrics=events",
+                    "events avg min max"},
 };
 
 } // namespace phi

@@ -33,6 +33,7 @@ constexpr std::array table{
   error_facts{method_not_allowed, "method_not_allowed", 405, "The method is not allowed here"},
   error_facts{unauthorized, "unauthorized", 401, "A valid bearer token is needed"},
   error_facts{forbidden, "forbidden", 403, "This is not allowed"},
+  error_facts{rate_limited, "rate_limited", 429, "Too many requests"},
   error_facts{nothing_valid, "nothing_valid", 400, "No event of the request is valid"},
   error_facts{atomic_refused, "atomic_refused", 400, "One event is not valid, so none was stored"},
   error_facts{not_an_object, "not_an_object", 0, "An event must be a JSON object"},

@@ -31,6 +31,7 @@ enum class error_code : uint8_t {
   method_not_allowed,
   unauthorized,
   forbidden,
+  rate_limited,
   nothing_valid,
   atomic_refused,
   // One event in a request.

@@ -31,6 +31,14 @@ struct moment {
   bool operator==(const moment&) const = default;
 };
 
+/// A range that another one is compared with. Without its ends: as long as that, right before it.
+struct range_to_compare {
+  std::optional<moment> first;
+  std::optional<moment> last; ///< a day is in it, a time is not
+
+  bool operator==(const range_to_compare&) const = default;
+};
+
 /// The parameters of a question, each checked against its row in protocol/endpoints.hpp. The names
 /// live as long as that table.
 class question_parameters {
@@ -42,6 +50,9 @@ public:
   std::optional<std::string> text(std::string_view name) const { return value<std::string>(name); }
   std::optional<uint32_t> number(std::string_view name) const { return value<uint32_t>(name); }
   std::optional<moment> time(std::string_view name) const { return value<moment>(name); }
+  std::optional<range_to_compare> range(std::string_view name) const {
+    return value<range_to_compare>(name);
+  }
   /// All values of one that may be given several times; none: not given.
   std::vector<std::string> texts(std::string_view name) const {
     return value<std::vector<std::string>>(name).value_or(std::vector<std::string>{});
@@ -52,8 +63,8 @@ public:
     return words && words->contains(word);
   }
 
-  using any_value =
-    std::variant<int32_t, uint32_t, std::string, word_set, moment, std::vector<std::string>>;
+  using any_value = std::variant<int32_t, uint32_t, std::string, word_set, moment, range_to_compare,
+                                 std::vector<std::string>>;
 
   void put(std::string_view name, any_value value) { values_[name] = std::move(value); }
   void append(std::string_view name, std::string text) {

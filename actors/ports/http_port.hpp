@@ -38,6 +38,7 @@ struct http_counts {
   uint64_t in_flight = 0;           ///< requests received whole and not yet answered
   uint64_t requests = 0;            ///< answered since the start
   uint64_t refused = 0;             ///< of these, answered 503
+  uint64_t rate_limited = 0;        ///< of these, answered 429
   uint64_t accepted = 0;            ///< connections taken since the start
   uint64_t reset_before_accept = 0; ///< clients that were gone before their connection was taken
   uint64_t failed_accepts = 0;      ///< tries to accept that the system refused

@@ -4,8 +4,10 @@
 #include "protocol/text/rfc3339.hpp"
 #include "server/api/time_trouble.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 
 namespace phi::api {
 namespace {
@@ -17,6 +19,23 @@ constexpr double max_duration_ms = 604'800'000;
 
 std::string at_most(size_t bytes, std::string_view key) {
   return "expected at most " + std::to_string(bytes) + " bytes (" + std::string{key} + ")";
+}
+
+/// Whether nothing of a text can be seen: it has white space of Unicode only, or marks that have no
+/// width.
+bool is_blank(std::string_view text) {
+  constexpr std::string_view invisible[] = {
+    " ",      "\t",     "\n",     "\v",     "\f",     "\r",     "\u0085", "\u00a0", "\u1680",
+    "\u2000", "\u2001", "\u2002", "\u2003", "\u2004", "\u2005", "\u2006", "\u2007", "\u2008",
+    "\u2009", "\u200a", "\u200b", "\u2028", "\u2029", "\u202f", "\u205f", "\u3000", "\ufeff"};
+  while (!text.empty()) {
+    auto found = std::find_if(std::begin(invisible), std::end(invisible),
+                              [&](std::string_view mark) { return text.starts_with(mark); });
+    if (found == std::end(invisible))
+      return false;
+    text.remove_prefix(found->size());
+  }
+  return true;
 }
 
 } // namespace
@@ -137,6 +156,10 @@ bool event_builder::take_text(event_field which, std::string_view text,
   if (has_nul(text))
     return refuse(error_code::forbidden_character, from,
                   "the text must not hold the character NUL");
+  bool names = which == event_field::feature || which == event_field::route;
+  if (names && !text.empty() && is_blank(text))
+    return refuse(error_code::out_of_range, from,
+                  "the text is blank; give a name, or leave it out");
   if (auto* to = text_of(which))
     *to = text;
   else if (auto* view = view_of(which))
@@ -171,12 +194,16 @@ bool event_builder::take_time(std::string_view text, const place_of_value& from)
     return refuse(error_code::invalid_time, from, what_is_wrong_with_time(text));
   if (*time > now_us_ + limits_.max_future_us)
     return refuse(error_code::invalid_time, from,
-                  "the time is too far in the future (stats.max_future_secs)");
+                  "the time is more than " + std::to_string(limits_.max_future_us / 1'000'000)
+                    + " seconds ahead of our clock (stats.max_future_secs)");
   if (*time < now_us_ - limits_.max_age_us)
     return refuse(error_code::invalid_time, from,
-                  "the time is too far in the past (stats.max_age_days)");
+                  "the time is more than " + std::to_string(limits_.max_age_us / 86'400'000'000)
+                    + " days ago (stats.max_age_days)");
   if (limits_.start_at_us && *time < *limits_.start_at_us)
-    return refuse(error_code::invalid_time, from, "the time is before stats.start_at");
+    return refuse(error_code::invalid_time, from,
+                  "the time is before " + format_rfc3339(*limits_.start_at_us)
+                    + " (stats.start_at)");
   now_.time_us = *time;
   return true;
 }

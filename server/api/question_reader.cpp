@@ -3,11 +3,11 @@
 #include "config/keys.hpp"
 #include "protocol/text/rfc3339.hpp"
 #include "server/api/answer_format.hpp"
+#include "server/api/moment_reader.hpp"
 #include "server/api/parameter_names.hpp"
 #include "server/api/zone_trouble.hpp"
 #include "server/statistics/answers.hpp"
 #include "server/statistics/series_question.hpp"
-#include "server/statistics/slots.hpp"
 #include "server/statistics/time_zones.hpp"
 
 #include <simdjson.h>
@@ -135,7 +135,7 @@ public:
   read_query run(std::string_view query_string) {
     auto list = parse_query_string(query_string);
     if (!list)
-      complain("", "the query string holds a broken %-escape, or text that is not UTF-8");
+      complain("", std::string{broken_query_string});
     else
       take_all(*list);
     if (errors_.empty())
@@ -210,6 +210,7 @@ private:
     switch (row.type) {
       case parameter_type::date: return take_date(row, value);
       case parameter_type::moment: return take_moment(row, value);
+      case parameter_type::range: return take_range(row, value);
       case parameter_type::time_zone: return take_zone(row, value);
       case parameter_type::text: return take_text(row, value);
       case parameter_type::number: return take_number(row, value);
@@ -219,52 +220,28 @@ private:
   }
 
   void take_date(const endpoint_parameter& row, const std::string& value) {
-    if (auto day = parse_date(value); day || (day = relative_day(value)))
+    if (auto day = moments().day(value))
       parameters_.put(row.name, *day);
     else
-      complain(row.name, "expected a date such as 2026-01-31, today, yesterday, or -6d");
+      complain(row.name, what_is_wrong_with_day(value));
   }
 
   void take_moment(const endpoint_parameter& row, const std::string& value) {
-    if (auto when = statistics::parse_moment(value))
+    if (auto when = moments().time(value))
       parameters_.put(row.name, *when);
-    else if (auto day = relative_day(value))
-      parameters_.put(row.name, moment{.day = *day});
-    else if (auto hours = value == "now" ? 0 : number_before(value, 'h'))
-      parameters_.put(row.name, moment{.day = {}, .time_us = now_us() - *hours * hour_us});
     else
-      complain(row.name, parse_rfc3339(value)
-                           ? "the time must be at a quarter of an hour, as everything is counted by"
-                           : "expected a date such as 2026-01-31, a time such as "
-                             "2026-01-31T18:45:00Z, today, yesterday, now, -6d, or -24h");
+      complain(row.name, what_is_wrong_with_moment(value));
   }
 
-  /// The end of the quarter of an hour that it is.
-  int64_t now_us() const {
-    return (statistics::slot_of(defaults_.now_us.value_or(wall_clock_us())) + 1)
-           * statistics::slot_us;
+  void take_range(const endpoint_parameter& row, const std::string& value) {
+    const auto read = moments();
+    if (auto range = read.range(value))
+      parameters_.put(row.name, *range);
+    else
+      complain(row.name, what_is_wrong_with_range(value, read));
   }
 
-  /// `-12d`: 12 days before today.
-  std::optional<int32_t> relative_day(std::string_view text) const {
-    auto days = text == "today"       ? std::optional<int64_t>{0}
-                : text == "yesterday" ? 1
-                                      : number_before(text, 'd');
-    if (!days)
-      return {};
-    return day_in_zone_at(zone_, defaults_.now_us.value_or(wall_clock_us()))
-           - static_cast<int32_t>(*days);
-  }
-
-  /// Of `-12d`.
-  static std::optional<int64_t> number_before(std::string_view text, char unit) {
-    int64_t number = 0;
-    if (text.size() < 3 || text[0] != '-' || text.back() != unit)
-      return {};
-    auto [end, error] = std::from_chars(text.data() + 1, text.data() + text.size() - 1, number);
-    bool whole = error == std::errc{} && end == text.data() + text.size() - 1;
-    return whole && number >= 0 && number < 100'000 ? std::optional{number} : std::nullopt;
-  }
+  moment_reader moments() const { return {zone_, defaults_.now_us.value_or(wall_clock_us())}; }
 
   void take_zone(const endpoint_parameter& row, const std::string& value) {
     if (is_time_zone(value))
@@ -273,13 +250,15 @@ private:
   }
 
   void take_text(const endpoint_parameter& row, const std::string& value) {
-    if (value.size() > row.most)
+    if (value.empty())
+      complain(row.name, "the text is empty; leave it out to mean all");
+    else if (value.size() > row.most)
       complain(row.name, "the text may have up to " + std::to_string(row.most) + " bytes");
     else if (value.find('\0') != value.npos)
       complain(row.name, "the text may not hold the character NUL");
-    else if (!value.empty() && row.repeatable)
+    else if (row.repeatable)
       parameters_.append(row.name, value);
-    else if (!value.empty())
+    else
       parameters_.put(row.name, value);
   }
 
@@ -302,6 +281,8 @@ private:
       else
         complain(row.name,
                  "unknown part " + word.substr(0, 40) + "; there are " + joined(known) + ", all");
+    if (words.empty() && !row.may_name_none && !complained_of(row.name))
+      complain(row.name, "the list is empty; leave it out, or name some of " + joined(known));
     parameters_.put(row.name, std::move(words));
   }
 
@@ -360,15 +341,14 @@ private:
     const statistics::series_range asked{*first, *last};
     const auto range = asked.in_zone(zone_);
     // A day may have an hour more.
+    constexpr int64_t hour_us = 3'600'000'000;
     constexpr int64_t day_us = 24 * hour_us;
-    if (asked.is_backwards(zone_))
-      complain("end", "end must not be before start");
+    if (auto wrong = asked.what_is_wrong(zone_); !wrong.empty())
+      complain("end", wrong);
     else if ((range.end_us - range.begin_us - 2 * hour_us) / day_us >= defaults_.max_range_days)
       complain("end",
                "the range may have up to " + std::to_string(defaults_.max_range_days) + " days");
   }
-
-  static constexpr int64_t hour_us = 3'600'000'000;
 
   const endpoint& endpoint_;
   const question_defaults& defaults_;

@@ -34,6 +34,10 @@ struct read_query {
 std::optional<std::vector<std::pair<std::string, std::string>>>
 parse_query_string(std::string_view text);
 
+/// What is wrong with a text that `parse_query_string` does not take.
+inline constexpr std::string_view broken_query_string =
+  "the query string holds a broken %-escape, or text that is not UTF-8";
+
 /// Null: there is none. `path` without api.prefix.
 const endpoint* find_question(std::string_view path);
 

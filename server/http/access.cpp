@@ -42,18 +42,18 @@ uint16_t port_of(std::string_view host) {
 
 } // namespace
 
-error_code admit(std::string_view authorization, scope needed, const config& settings,
+admission let_in(std::string_view authorization, scope needed, const config& settings,
                  const api::token_store& tokens) {
   const auto& everywhere = settings.auth.token.value;
   if (needed == scope::none)
-    return error_code::none;
+    return {};
   if (everywhere.empty() && !tokens.needed()) {
     tokens.note_anonymous();
-    return error_code::none;
+    return {};
   }
   auto given = bearer_token(authorization);
   if (!given)
-    return error_code::unauthorized;
+    return {error_code::unauthorized, {}};
   bool master = !everywhere.empty() && same_token(*given, everywhere);
   // Every digest is compared, so that the time tells nothing about which one fits.
   const api::token* found = nullptr;
@@ -63,13 +63,13 @@ error_code admit(std::string_view authorization, scope needed, const config& set
     if (same_text(digest, token.digest))
       found = &token;
   if (master)
-    return error_code::none;
+    return {error_code::none, "auth.token"};
   if (!found || found->expired(wall_clock_us()))
-    return error_code::unauthorized;
+    return {error_code::unauthorized, {}};
   for (auto has : found->scopes)
     if (has == needed || has == scope::admin)
-      return error_code::none;
-  return error_code::forbidden;
+      return {error_code::none, found->id};
+  return {error_code::forbidden, {}};
 }
 
 bool is_administrator(std::string_view authorization, const config& settings,

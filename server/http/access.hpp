@@ -11,12 +11,22 @@
 
 namespace phi::http {
 
+struct admission {
+  error_code refused = error_code::none; ///< else as of `admit`
+  std::string token; ///< the id of the one that lets in, or "auth.token"; empty: none was needed
+};
+
 /// Whether an Authorization header lets in where `needed` is asked for: `none`, `unauthorized` (no
 /// token, an unknown or an expired one) or `forbidden` (its scopes do not reach). auth.token lets
 /// in everywhere; without it, and as long as no token was ever made, everybody may. Takes the same
 /// time whatever is right about the token.
-error_code admit(std::string_view authorization, scope needed, const config& settings,
+admission let_in(std::string_view authorization, scope needed, const config& settings,
                  const api::token_store& tokens);
+
+inline error_code admit(std::string_view authorization, scope needed, const config& settings,
+                        const api::token_store& tokens) {
+  return let_in(authorization, needed, settings, tokens).refused;
+}
 
 /// Whether the header proves an administrator: auth.token, or a token with the scope admin. Where
 /// everybody may come in, nobody is one.

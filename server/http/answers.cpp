@@ -16,7 +16,8 @@ void each_cors_field(const exchange& to, Add add) {
   add("Access-Control-Allow-Origin", to.origin);
   if (to.origin_by_name)
     add("Access-Control-Allow-Credentials", "true");
-  add("Access-Control-Expose-Headers", "ETag, X-Request-Id, Retry-After");
+  add("Access-Control-Expose-Headers",
+      "ETag, X-Request-Id, Retry-After, RateLimit, RateLimit-Policy");
   add("Vary", "Origin");
   if (!to.asks_options)
     return;
@@ -37,6 +38,10 @@ void each_field(const exchange& to, const answer& reply, Add add) {
     add("Content-Type", std::string{reply.type});
   if (reply.retry_after_s > 0)
     add("Retry-After", std::to_string(reply.retry_after_s));
+  if (!to.rate_policy.empty()) { // draft-ietf-httpapi-ratelimit-headers-10
+    add("RateLimit-Policy", to.rate_policy);
+    add("RateLimit", to.rate_left);
+  }
   if (reply.status == 401)
     add("WWW-Authenticate", "Bearer");
   if (!reply.tag.empty()) {

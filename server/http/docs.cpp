@@ -44,8 +44,6 @@ std::string help_of(const endpoint_parameter& row) {
     out += ": " + code(row.words);
   if (row.type == parameter_type::words)
     out += ", or " + code("all");
-  if (row.type == parameter_type::number)
-    out += "; at most " + std::to_string(row.most);
   if (row.repeatable)
     out += "; may be given several times";
   if (row.required)

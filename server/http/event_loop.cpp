@@ -130,6 +130,7 @@ public:
     out.in_flight = in_flight_.load(std::memory_order_relaxed);
     out.requests = requests_.load(std::memory_order_relaxed);
     out.refused = refused_.load(std::memory_order_relaxed);
+    out.rate_limited = rate_limited_.load(std::memory_order_relaxed);
     auto accepts = listener_.counts();
     out.accepted = accepts.accepted - probes_;
     out.reset_before_accept = accepts.gone;
@@ -200,6 +201,8 @@ private:
       auto fields = fields_of(pending.request);
       if (auto link = pending.link.lock())
         pending.loopback_port = port_if_rebound(fields.host, *link);
+      if (limits_addresses())
+        pending.client = own_requests_.client(pending);
       execute(pending, handler_.decide(fields, pending, drain_.begun()));
     } catch (const std::exception& e) {
       log_error("http", "fails at a request", {{"id", pending.request_id}, {"cause", e.what()}});
@@ -301,6 +304,8 @@ private:
       requests_.fetch_add(1, std::memory_order_relaxed);
     if (status == 503)
       refused_.fetch_add(1, std::memory_order_relaxed);
+    if (status == 429)
+      rate_limited_.fetch_add(1, std::memory_order_relaxed);
     if (own_requests_.record(pending, status))
       end_turn_soon();
     exchanges_.remove(pending.to);
@@ -321,14 +326,19 @@ private:
   /// The same for a request whose client waits before it sends the body.
   link_registry::early_answer early_refusal(std::string_view head, const connection_link& link) {
     auto [fields, request_id, forwarded_for] = read_head(head);
-    exchange asked{.wall_us = wall_clock_us(), .began = link.request_began()};
+    exchange asked{
+      .wall_us = wall_clock_us(), .began = link.request_began(), .decided = clock::now()};
     asked.loopback_port = port_if_rebound(fields.host, link);
     asked.request_id = exchange_table::acceptable(request_id) ? std::string{request_id}
                                                               : exchanges_.next_request_id();
+    if (limits_addresses())
+      asked.client = own_requests_.client(peer_of(link), forwarded_for);
     auto refused = handler_.refuse_early(fields, asked);
     if (!refused || refused->code == error_code::none)
       return {}; // answered once its body is here
     requests_.fetch_add(1, std::memory_order_relaxed);
+    if (refused->status == 429)
+      rate_limited_.fetch_add(1, std::memory_order_relaxed);
     auto client = own_requests_.client(peer_of(link), forwarded_for);
     if (wants_requests(settings_))
       log_request(settings_, fields.method, asked, refused->status,
@@ -337,6 +347,8 @@ private:
       end_turn_soon();
     return {refused->code, answer_text(asked, *refused)};
   }
+
+  bool limits_addresses() const { return settings_.server.rate_limit.per_address > 0; }
 
   /// See exchange::loopback_port.
   uint16_t port_if_rebound(std::string_view host, const connection_link& link) const {
@@ -435,6 +447,7 @@ private:
   std::atomic<uint64_t> in_flight_{0};
   std::atomic<uint64_t> requests_{0};
   std::atomic<uint64_t> refused_{0};
+  std::atomic<uint64_t> rate_limited_{0};
   std::atomic<uint64_t> probes_{0};        ///< connections of our own
   std::atomic<int64_t> beat_posted_at_{0}; ///< ticks of `clock`; 0: none is under way
 };

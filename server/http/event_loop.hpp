@@ -7,7 +7,9 @@
 #include "protocol/outcome.hpp"
 #include "protocol/platform/descriptor.hpp"
 #include "server/api/tokens.hpp"
+#include "server/http/rate_limiter.hpp"
 #include "server/http/routes.hpp"
+#include "server/platform/digest.hpp"
 
 #include <atomic>
 #include <functional>
@@ -26,6 +28,8 @@ struct loop_shared {
   route_table routes;
   std::shared_ptr<const api::token_store> tokens;
   std::shared_ptr<backend_port> backend;
+  /// One for all loops: a client may come on the connections of several.
+  std::unique_ptr<rate_limiter> limiter = std::make_unique<rate_limiter>(random_bits());
   std::atomic<bool> ready{false};
   std::atomic<bool> started{false}; ///< was ready once
 };

@@ -27,7 +27,7 @@ exchange& exchange_table::add(restinio::request_handle_t request, int64_t wall_u
   slot.content = exchange{.request = std::move(request)};
   slot.content.to = (ticket{slot.generation} << 32) | at;
   slot.content.wall_us = wall_us;
-  slot.content.began = clock::now();
+  slot.content.began = slot.content.decided = clock::now();
   auto given = field_of(slot.content.request->header(), "X-Request-Id");
   slot.content.request_id = acceptable(given) ? std::string{given} : next_request_id();
   return slot.content;

@@ -43,6 +43,10 @@ struct exchange {
   std::vector<api::problem_detail> rejected; ///< invalid events beside valid ones
   int64_t wall_us = 0;
   time_point began{};
+  time_point decided{};    ///< when it was decided what becomes of it
+  std::string client;      ///< its address, as trusted proxies tell it; empty: not asked for
+  std::string rate_policy; ///< of the quotas that it spends from: RateLimit-Policy; empty: none
+  std::string rate_left;   ///< RateLimit
   std::weak_ptr<connection_link> link; ///< null: not known
   gone_flag gone;                      ///< of a question: whether nobody waits for its answer
   bool is_probe = false;               ///< the service asks itself: counted nowhere

@@ -104,6 +104,7 @@ public:
       out.in_flight += part.in_flight;
       out.requests += part.requests;
       out.refused += part.refused;
+      out.rate_limited += part.rate_limited;
       out.accepted += part.accepted;
       out.reset_before_accept += part.reset_before_accept;
       out.failed_accepts += part.failed_accepts;

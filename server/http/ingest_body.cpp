@@ -21,24 +21,37 @@ std::string token_of(std::string_view header) {
   return out;
 }
 
-/// The value of `atomic`; nothing when the query string holds anything else but a token.
-std::optional<bool> atomic_flag(std::string_view query_string) {
+read_ingest_body refuse(error_code code, std::string detail) {
+  return {.events = {.error = code, .detail = std::move(detail)}};
+}
+
+read_ingest_body refuse_parameter(std::string name, std::string_view message) {
+  read_ingest_body out;
+  out.events.error = error_code::invalid_query;
+  out.wrong_parameters.push_back({.code = error_code::invalid_query,
+                                  .pointer = std::move(name),
+                                  .message = std::string{message}});
+  return out;
+}
+
+/// The query string: `atomic`, or the first thing that is wrong. The token in it is read elsewhere.
+read_ingest_body read_parameters(std::string_view query_string) {
   auto list = api::parse_query_string(query_string);
   if (!list)
-    return std::nullopt;
+    return refuse_parameter("", api::broken_query_string);
   std::optional<bool> atomic;
   for (const auto& [name, value] : *list) {
     if (name == "access_token")
       continue;
-    if (atomic || name != "atomic" || (value != "true" && value != "false"))
-      return std::nullopt;
+    if (name != "atomic")
+      return refuse_parameter(name, "unknown parameter; the only one here is atomic");
+    if (atomic)
+      return refuse_parameter(name, "the parameter is given twice");
+    if (value != "true" && value != "false")
+      return refuse_parameter(name, "expected true or false");
     atomic = value == "true";
   }
-  return atomic.value_or(false);
-}
-
-read_ingest_body refuse(error_code code, std::string detail) {
-  return {.events = {.error = code, .detail = std::move(detail)}};
+  return {.atomic = atomic.value_or(false)};
 }
 
 /// How a body is read.
@@ -91,11 +104,6 @@ read_ingest_body refuse_type(std::string_view type) {
                     "application/cloudevents-batch+json");
 }
 
-read_ingest_body refuse_parameters() {
-  return refuse(error_code::invalid_query,
-                "the only parameter here is atomic=true or atomic=false, once");
-}
-
 api::read_events read_cloud_data(const ingest_body& body, std::string_view text, bool json,
                                  api::event_reader& reader, int64_t now_us) {
   auto attributes = decode(body.cloud);
@@ -111,8 +119,8 @@ api::read_events read_cloud_data(const ingest_body& body, std::string_view text,
 } // namespace
 
 read_ingest_body refuse_ingest(const ingest_body& body) {
-  if (!atomic_flag(body.query_string))
-    return refuse_parameters();
+  if (auto out = read_parameters(body.query_string); out.events.error != error_code::none)
+    return out;
   auto type = token_of(body.content_type);
   if (kind_of(body, type) == body_kind::unknown)
     return refuse_type(type);
@@ -125,9 +133,9 @@ read_ingest_body refuse_ingest(const ingest_body& body) {
 
 read_ingest_body read_ingest(const ingest_body& body, api::event_reader& reader,
                              size_t max_expanded_bytes, int64_t now_us) {
-  auto atomic = atomic_flag(body.query_string);
-  if (!atomic)
-    return refuse_parameters();
+  auto out = read_parameters(body.query_string);
+  if (out.events.error != error_code::none)
+    return out;
   auto type = token_of(body.content_type);
   auto kind = kind_of(body, type);
   if (kind == body_kind::unknown)
@@ -140,7 +148,6 @@ read_ingest_body read_ingest(const ingest_body& body, api::event_reader& reader,
       return refuse(expanded.error, std::move(expanded.detail));
     text = expanded.text;
   }
-  read_ingest_body out{.atomic = *atomic};
   switch (kind) {
     case body_kind::lines: out.events = reader.read_ndjson(text, now_us); break;
     case body_kind::cloud_event: out.events = reader.read_cloud_event(text, now_us); break;

@@ -6,6 +6,7 @@
 
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace phi::http {
 
@@ -21,7 +22,8 @@ struct ingest_body {
 
 struct read_ingest_body {
   api::read_events events;
-  bool atomic = false; ///< `?atomic=true`: all or nothing
+  bool atomic = false;                                    ///< `?atomic=true`: all or nothing
+  std::vector<api::problem_detail> wrong_parameters = {}; ///< of the query string, by their names
 };
 
 /// What is wrong with the request whatever its body is: error none, if nothing.

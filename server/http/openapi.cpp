@@ -35,8 +35,10 @@ json schema_of(const endpoint_parameter& row) {
               {"examples", {"2026-01-31", "-6d", "now", "-24h", "2026-01-31T12:00:00Z"}}};
     case parameter_type::time_zone:
       return {{"type", "string"}, {"examples", {"Europe/Berlin", "UTC"}}};
+    case parameter_type::range:
+      return {{"type", "string"}, {"examples", {"previous", "2026-01-01..2026-01-31"}}};
     case parameter_type::text: {
-      json text{{"type", "string"}, {"maxLength", row.most}};
+      json text{{"type", "string"}, {"minLength", 1}, {"maxLength", row.most}};
       return row.repeatable ? json{{"type", "array"}, {"items", std::move(text)}} : text;
     }
     case parameter_type::number: return {{"type", "integer"}, {"minimum", 1}};
@@ -49,10 +51,7 @@ json schema_of(const endpoint_parameter& row) {
 }
 
 json parameter_of(const endpoint_parameter& row) {
-  auto help = std::string{row.help};
-  if (row.type == parameter_type::number)
-    help += "; more than " + std::to_string(row.most) + " counts as " + std::to_string(row.most);
-  json out{{"name", row.name}, {"in", "query"}, {"description", help}};
+  json out{{"name", row.name}, {"in", "query"}, {"description", row.help}};
   if (row.required)
     out["required"] = true;
   if (row.type == parameter_type::words)
@@ -64,7 +63,7 @@ json parameter_of(const endpoint_parameter& row) {
 /// The statuses that it may be refused with, of those in the table of errors.
 std::set<int> refusals_of(const endpoint& described) {
   switch (described.kind) {
-    case endpoint_kind::question: return {400, 401, 403, 404, 422, 503};
+    case endpoint_kind::question: return {400, 401, 403, 404, 422, 429, 503};
     case endpoint_kind::ingest: return {400, 401, 403, 408, 413, 415, 422, 429, 503};
     case endpoint_kind::ready:
     case endpoint_kind::startup: return {400, 503};

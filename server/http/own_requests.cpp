@@ -41,7 +41,8 @@ bool own_requests::records(const exchange& answered, int status) const {
   if (!stats.enabled || !stats.track_requests || !answered.route
       || !answered.route->serves->counts())
     return false;
-  return status != 401 && status != 403; // who was not let in leaves nothing behind
+  // Who was not let in leaves nothing behind.
+  return status != 401 && status != 403 && status != 429;
 }
 
 void own_requests::keep(const exchange& answered, int status, const std::string& client) {
@@ -57,6 +58,8 @@ void own_requests::keep(const exchange& answered, int status, const std::string&
 }
 
 std::string own_requests::client(const exchange& current) const {
+  if (!current.client.empty())
+    return current.client;
   auto peer = current.request->remote_endpoint().address().to_string();
   return client(peer, all_of(current.request->header(), "X-Forwarded-For"));
 }

@@ -78,6 +78,14 @@ std::string only_one(const std::vector<api::problem_detail>& rejected) {
   return pointer.empty() ? message : pointer + ": " + message;
 }
 
+/// To a request that is wrong as a whole.
+answer refusal_of(const exchange& to, const read_ingest_body& wrong) {
+  const auto& parameters = wrong.wrong_parameters;
+  return problem_answer(to, wrong.events.error,
+                        parameters.empty() ? wrong.events.detail : only_one(parameters),
+                        parameters);
+}
+
 decision at_once(int status, std::string body, std::string_view type = "application/json") {
   return {.reply = answer{.status = status, .body = std::move(body), .type = type}};
 }
@@ -90,7 +98,7 @@ answer problem_answer(const exchange& to, error_code code, std::string_view deta
   return {.status = status,
           .body = api::problem_json(code, detail, to.request_id, errors),
           .type = "application/problem+json",
-          .retry_after_s = status == 503 ? retry_after_s : 0,
+          .retry_after_s = status == 503 || status == 429 ? retry_after_s : 0,
           .code = code};
 }
 
@@ -139,26 +147,30 @@ void request_handler::apply_settings() {
 }
 
 decision request_handler::decide(const request_fields& request, exchange& current, bool draining) {
-  if (auto refused = admit_to_route(request, current))
+  if (auto refused = admit_to_route(request, current, rate_use::spend))
     return {.reply = std::move(refused)};
   return serve(request, current, draining);
 }
 
 std::optional<answer> request_handler::refuse_early(const request_fields& request,
                                                     exchange& current) {
-  if (auto refused = admit_to_route(request, current))
-    return refused;
-  if (!current.is_ingest())
-    return std::nullopt;
-  auto wrong = refuse_ingest(body_of(request, current)).events;
-  if (wrong.error == error_code::none)
-    return std::nullopt;
-  return problem_answer(current, wrong.error, wrong.detail);
+  auto refused = admit_to_route(request, current, rate_use::ask);
+  if (!refused && current.is_ingest())
+    if (auto wrong = refuse_ingest(body_of(request, current));
+        wrong.events.error != error_code::none)
+      refused = refusal_of(current, wrong);
+  if (refused && refused->code != error_code::rate_limited) {
+    // There will be no whole request, which would spend.
+    current.rate_policy.clear();
+    current.rate_left.clear();
+    limit_address(current, rate_use::spend);
+  }
+  return refused;
 }
 
 /// The way to the route, of which the request has the right; else the answer.
 std::optional<answer> request_handler::admit_to_route(const request_fields& request,
-                                                      exchange& current) {
+                                                      exchange& current, rate_use use) {
   current.head = request.method == "HEAD";
   current.asks_options = request.method == "OPTIONS";
   auto target = read_target(request.target);
@@ -190,12 +202,14 @@ std::optional<answer> request_handler::admit_to_route(const request_fields& requ
   }
   if (!route)
     return no_such_path(current);
-  return admit_to_need(request, current);
+  if (auto refused = limit_address(current, use)) // before anybody tries tokens
+    return refused;
+  return admit_to_need(request, current, use);
 }
 
 /// Whether who asks may do what the route does.
 std::optional<answer> request_handler::admit_to_need(const request_fields& request,
-                                                     const exchange& current) const {
+                                                     exchange& current, rate_use use) const {
   auto needs = current.route->serves->needs;
   if (needs != scope::none
       && admit_host(request.host, current.loopback_port, settings_, *shared_.tokens)
@@ -208,11 +222,51 @@ std::optional<answer> request_handler::admit_to_need(const request_fields& reque
   if (!brings_token(authorization) && needs == scope::ingest)
     if (auto given = authorization_of_query(current.query_string); !given.empty())
       authorization = std::move(given);
-  auto refused = admit(authorization, needs, settings_, *shared_.tokens);
-  if (refused == error_code::none)
-    return std::nullopt;
+  auto admitted = let_in(authorization, needs, settings_, *shared_.tokens);
+  if (admitted.refused == error_code::none)
+    return limit_token(admitted.token, current, use);
   auto needed = "this path needs a token of scope " + std::string{api::to_string(needs)};
-  return problem_answer(current, refused, refused == error_code::forbidden ? needed : "");
+  return problem_answer(current, admitted.refused,
+                        admitted.refused == error_code::forbidden ? needed : "");
+}
+
+/// Who watches the service is never limited.
+std::optional<answer> request_handler::limit_address(exchange& current, rate_use use) const {
+  const auto quota = settings_.server.rate_limit.per_address;
+  if (quota == 0 || !current.route || !current.route->serves->counts())
+    return std::nullopt;
+  auto who = rate_key_of_address(current.client);
+  return who ? limit("address", *who, quota, current, use) : std::nullopt;
+}
+
+std::optional<answer> request_handler::limit_token(std::string_view token, exchange& current,
+                                                   rate_use use) const {
+  const auto quota = settings_.server.rate_limit.per_token;
+  if (quota == 0 || token.empty())
+    return std::nullopt;
+  return limit("token", rate_key_of_token(token), quota, current, use);
+}
+
+/// Tells how much of the quota is left, in the header of whatever the answer is.
+std::optional<answer> request_handler::limit(std::string_view name, const rate_key& who,
+                                             int64_t quota, exchange& current, rate_use use) const {
+  const rate_policy policy{quota, settings_.server.rate_limit.window_secs};
+  auto& limiter = *shared_.limiter;
+  const auto verdict = use == rate_use::spend ? limiter.spend(who, policy, current.decided)
+                                              : limiter.ask(who, policy, current.decided);
+  auto add = [&](std::string& list, const std::string& parameters) {
+    list.append(list.empty() ? "\"" : ", \"").append(name).append("\";").append(parameters);
+  };
+  add(current.rate_policy, "q=" + std::to_string(quota) + ";w=" + std::to_string(policy.window_s));
+  add(current.rate_left,
+      "r=" + std::to_string(verdict.remaining) + ";t=" + std::to_string(verdict.restored_s));
+  if (verdict.admitted)
+    return std::nullopt;
+  return problem_answer(current, error_code::rate_limited,
+                        "this " + std::string{name} + " may make " + std::to_string(quota)
+                          + " requests in " + std::to_string(policy.window_s)
+                          + " seconds (server.rate_limit.per_" + std::string{name} + ")",
+                        {}, verdict.retry_after_s);
 }
 
 answer request_handler::no_such_path(const exchange& current) const {
@@ -261,12 +315,13 @@ bool request_handler::is_for_administrator(const request_fields& request) const 
 }
 
 decision request_handler::ingest(const request_fields& request, exchange& current) {
-  auto [read, atomic] =
+  auto body =
     read_ingest(body_of(request, current), reader_,
                 static_cast<size_t>(settings_.server.max_expanded_bytes), current.wall_us);
-  current.atomic = atomic;
+  auto& read = body.events;
+  const bool atomic = current.atomic = body.atomic;
   if (read.error != error_code::none)
-    return problem(current, read.error, read.detail);
+    return {.reply = refusal_of(current, body)};
   if (read.events.empty() && read.rejected.empty()) // a batch of CloudEvents may be empty
     return {.reply = answer{.body = api::ingest_json({}, {})}};
   ingest_request events{.to = current.to};

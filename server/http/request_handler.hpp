@@ -63,8 +63,17 @@ public:
   std::optional<answer> refuse_early(const request_fields& request, exchange& current);
 
 private:
-  std::optional<answer> admit_to_route(const request_fields& request, exchange& current);
-  std::optional<answer> admit_to_need(const request_fields& request, const exchange& current) const;
+  /// Whether a request spends from the quotas of its client, or only asks.
+  enum class rate_use : uint8_t { spend, ask };
+
+  std::optional<answer> admit_to_route(const request_fields& request, exchange& current,
+                                       rate_use use);
+  std::optional<answer> admit_to_need(const request_fields& request, exchange& current,
+                                      rate_use use) const;
+  std::optional<answer> limit_address(exchange& current, rate_use use) const;
+  std::optional<answer> limit_token(std::string_view token, exchange& current, rate_use use) const;
+  std::optional<answer> limit(std::string_view name, const rate_key& who, int64_t quota,
+                              exchange& current, rate_use use) const;
   answer no_such_path(const exchange& current) const;
   decision serve(const request_fields& request, exchange& current, bool draining);
   decision readiness(const request_fields& request, const exchange& current, bool draining);

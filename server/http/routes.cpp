@@ -43,13 +43,16 @@ std::string route_table::meant(std::string_view path) const {
     for (const auto* before : {prefix_.c_str(), ""})
       if (auto whole = before + std::string{bare.substr(at)}; has(whole))
         return whole;
-  // The last part decides: the others are alike in many paths.
+  // The last part decides: the others are alike in many paths, or left out, as in /stats/dau.
+  auto last = [](std::string_view whole) { return whole.substr(whole.rfind('/') + 1); };
   std::vector<std::string> paths;
-  for (const auto& row : routes_)
+  for (const auto& row : routes_) {
+    if (last(row.path) == last(bare))
+      return row.path;
     if (row.path != "/")
       paths.push_back(row.path);
+  }
   auto best = closest(bare, paths);
-  auto last = [](std::string_view whole) { return whole.substr(whole.rfind('/') + 1); };
   auto wrong = edit_distance(last(bare), last(best));
   return wrong <= most_letters_wrong(last(bare).size()) ? best : std::string{};
 }

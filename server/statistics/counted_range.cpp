@@ -64,4 +64,15 @@ tally counted_range::count(slot_range range, const tally_parts& wanted) const {
   return range.empty() ? tally{} : counts_.count({range, feature_, wanted, own_});
 }
 
+void choose_each(std::initializer_list<attribute> kinds, const question_parameters& parameters,
+                 grouped_query& query, json& head) {
+  for (auto kind : kinds) {
+    const auto name = attribute_names[static_cast<size_t>(kind)];
+    if (auto text = parameters.text(name)) {
+      head[std::string{name} + "Filter"] = *text;
+      query.choose(kind, std::move(*text));
+    }
+  }
+}
+
 } // namespace phi::statistics

@@ -2,6 +2,7 @@
 /// What the questions share: from days of a zone to slots of UTC, and what is counted in them.
 
 #include "protocol/questions.hpp"
+#include "server/statistics/grouped_counts.hpp"
 #include "server/statistics/tally.hpp"
 #include "server/statistics/time_zones.hpp"
 
@@ -9,6 +10,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 
@@ -51,6 +53,11 @@ private:
   bool own_;
   std::optional<int64_t> start_at_us_;
 };
+
+/// `query` counts only events with the values that the parameters called as `kinds` give; `head`
+/// says so, as in `routeFilter`.
+void choose_each(std::initializer_list<attribute> kinds, const question_parameters& parameters,
+                 grouped_query& query, json& head);
 
 /// An empty text stands for none.
 inline json text_or_null(std::string text) {

@@ -12,6 +12,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -30,6 +31,9 @@ enum class attribute : uint8_t {
   user_kind,
 };
 inline constexpr size_t attributes = 8;
+/// In its order: of the parameters that choose by them, too.
+inline constexpr std::array<std::string_view, attributes> attribute_names{
+  "feature", "action", "route", "method", "status", "class", "instance", "user_kind"};
 
 /// Some of them, a bit each.
 using attribute_set = uint16_t;

@@ -58,12 +58,7 @@ std::string daily_http(tally_source& counts, const question_parameters& paramete
   query.want(measure::events).want(measure::details);
   query.own = range.own();
   json head = range.asked();
-  for (auto [kind, name, field] : {std::tuple{attribute::route, "route", "routeFilter"},
-                                   std::tuple{attribute::method, "method", "methodFilter"}})
-    if (auto text = parameters.text(name)) {
-      query.choose(kind, *text);
-      head[field] = *text;
-    }
+  choose_each({attribute::route, attribute::method}, parameters, query, head);
   for (const auto& day : days)
     query.buckets.push_back(range.slots_of(day.range));
   answer_list totals{columns_after({"date"})};

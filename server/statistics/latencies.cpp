@@ -3,8 +3,6 @@
 #include "server/statistics/counted_range.hpp"
 #include "server/statistics/grouped_counts.hpp"
 
-#include <tuple>
-
 namespace phi::statistics {
 namespace {
 
@@ -34,13 +32,7 @@ std::string latencies(tally_source& counts, const question_parameters& parameter
   query.own = range.own();
   json head = range.asked();
   head["bucket"] = name;
-  for (auto [kind, parameter, field] : {std::tuple{attribute::feature, "feature", "featureFilter"},
-                                        std::tuple{attribute::route, "route", "routeFilter"},
-                                        std::tuple{attribute::method, "method", "methodFilter"}})
-    if (auto text = parameters.text(parameter)) {
-      query.choose(kind, *text);
-      head[field] = *text;
-    }
+  choose_each({attribute::feature, attribute::route, attribute::method}, parameters, query, head);
   for (const auto& bucket : buckets)
     query.buckets.push_back(range.slots_of(bucket.range));
   answer_list rows{{"bucket", "feature", "route", "method", "count", "minMs", "avgMs", "maxMs",

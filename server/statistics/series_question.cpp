@@ -1,7 +1,6 @@
 #include "server/statistics/series_question.hpp"
 
 #include "protocol/text/digits.hpp"
-#include "protocol/text/rfc3339.hpp"
 #include "server/statistics/answer_list.hpp"
 #include "server/statistics/counted_range.hpp"
 
@@ -170,24 +169,18 @@ private:
   }
 
   void read_comparison() {
-    auto text = parameters_.text("compare");
-    if (!text)
+    auto other = parameters_.range("compare");
+    if (!other)
       return;
-    if (*text == "previous") {
+    if (!other->first || !other->last) {
       out_.compared = out_.range.previous(out_.zone);
       return;
     }
-    auto dots = text->find("..");
-    auto first = parse_moment(text->substr(0, dots));
-    auto last = dots == text->npos ? std::nullopt : parse_moment(text->substr(dots + 2));
-    if (!first || !last)
-      return complain("compare", "expected previous, or two days such as 2026-01-01..2026-01-31, "
-                                 "or two times at quarters of an hour");
-    out_.compared = series_range{*first, *last};
+    out_.compared = series_range{*other->first, *other->last};
     auto range = out_.compared->in_zone(out_.zone);
     auto asked = out_.range.in_zone(out_.zone);
-    if (out_.compared->is_backwards(out_.zone))
-      complain("compare", "its end must not be before its start");
+    if (auto wrong = out_.compared->what_is_wrong(out_.zone); !wrong.empty())
+      complain("compare", wrong);
     else if (range.end_us - range.begin_us > 2 * (asked.end_us - asked.begin_us) + 25 * hour_us)
       complain("compare", "it may be twice as long as the range that it is compared with");
   }
@@ -213,11 +206,14 @@ time_range series_range::in_zone(const std::string& zone) const {
           last.day ? day_in_zone(zone, *last.day).end_us : last.time_us};
 }
 
-bool series_range::is_backwards(const std::string& zone) const {
+std::string series_range::what_is_wrong(const std::string& zone) const {
+  constexpr auto backwards = "end must not be before start";
   if (first.day && last.day)
-    return *last.day < *first.day;
+    return *last.day < *first.day ? backwards : "";
   auto range = in_zone(zone);
-  return range.end_us <= range.begin_us;
+  if (range.end_us == range.begin_us)
+    return "there is nothing between start and end: a time as end is not in the range";
+  return range.end_us < range.begin_us ? backwards : "";
 }
 
 series_range series_range::previous(const std::string& zone) const {
@@ -226,15 +222,6 @@ series_range series_range::previous(const std::string& zone) const {
   auto range = in_zone(zone);
   return {{.day = {}, .time_us = range.begin_us - (range.end_us - range.begin_us)},
           {.day = {}, .time_us = range.begin_us}};
-}
-
-std::optional<moment> parse_moment(std::string_view text) {
-  if (auto day = parse_date(text))
-    return moment{.day = *day};
-  auto time_us = parse_rfc3339(text);
-  if (!time_us || *time_us % slot_us != 0)
-    return {};
-  return moment{.day = {}, .time_us = *time_us};
 }
 
 series_question read_series_question(const question_parameters& parameters,

@@ -7,17 +7,12 @@
 
 #include <nlohmann/json.hpp>
 
-#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace phi::statistics {
-
-/// The names of `attribute`, in its order.
-inline constexpr std::array<std::string_view, attributes> attribute_names{
-  "feature", "action", "route", "method", "status", "class", "instance", "user_kind"};
 
 /// A number of a row.
 struct series_metric {
@@ -35,8 +30,9 @@ struct series_range {
   moment last; ///< a day is in it, a time is not
 
   time_range in_zone(const std::string& zone) const;
-  /// It ends before it begins, or at once. (A day that a zone has skipped does so too.)
-  bool is_backwards(const std::string& zone) const;
+  /// For people: it ends before it begins, or at once. Empty: nothing. (A day that a zone has
+  /// skipped is as good as any.)
+  std::string what_is_wrong(const std::string& zone) const;
   /// As long, right before.
   series_range previous(const std::string& zone) const;
 };
@@ -57,9 +53,6 @@ struct parameter_complaint {
   std::string_view parameter;
   std::string message;
 };
-
-/// A day, or a time at a quarter of an hour. Nothing for any other text.
-std::optional<moment> parse_moment(std::string_view text);
 
 /// `complaints` not empty: it cannot be answered.
 series_question read_series_question(const question_parameters& parameters,

@@ -190,6 +190,21 @@ TEST_CASE("an origin with the port that browsers leave out is refused, and null 
   CHECK(load_config("", {{"APP_CORS_ALLOWED_ORIGINS", "https://null.example"}}).warnings.empty());
 }
 
+TEST_CASE(
+  "a limit for addresses is warned of where all may come through a proxy that nobody names") {
+  auto warnings = [](environment env) {
+    env.emplace_back("APP_SERVER_RATE_LIMIT_PER_ADDRESS", "10");
+    return load_config("", env).warnings;
+  };
+  CHECK(warnings({})
+        == std::vector<std::string>{
+          "server.rate_limit.per_address counts all who come through a proxy as one client; name "
+          "the proxy in server.trusted_proxies"});
+  CHECK(warnings({{"APP_SERVER_TRUSTED_PROXIES", "127.0.0.1"}}).empty());
+  CHECK(warnings({{"APP_SERVER_HOST", "0.0.0.0"}, {"APP_AUTH_TOKEN", "t"}}).empty());
+  CHECK(load_config("", {{"APP_SERVER_RATE_LIMIT_PER_TOKEN", "10"}}).warnings.empty());
+}
+
 TEST_CASE("loopback is an address, and not what a name begins with") {
   auto wrong = [](const std::string& host) {
     return problems_of(load_config("", {{"APP_SERVER_HOST", host}}));

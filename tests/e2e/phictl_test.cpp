@@ -176,6 +176,17 @@ TEST_CASE("exit statuses: usage, not running, timed out, refused") {
   CHECK(has(ctl(dir, {"spool", "everything"}).err,
             "there is no command spool everything; see spool --help"));
   CHECK(ctl(dir, {"cluster", "lsit"}).code == 2);
+  CHECK(has(ctl(dir, {"stats", "series", "--interva", "day"}).err,
+            "there is no option stats series --interva; did you mean --interval?"));
+  CHECK(has(ctl(dir, {"status", "--jsno"}).err,
+            "there is no option status --jsno; did you mean --json?"));
+  CHECK(has(ctl(dir, {"stop", "--whatever=1"}).err,
+            "there is no option stop --whatever; see stop --help"));
+  CHECK(has(ctl(dir, {"stats"}).err,
+            "a command is missing behind phictl stats (daily, features, dau, http, latency, "
+            "series, summary, routes, errors); see stats --help"));
+  CHECK(ctl(dir, {"stats", "series", "--interva", "day"}).code == 2);
+  CHECK(ctl(dir, {"stats"}).code == 2);
   CHECK(ctl(dir, {"stop", "--mode", "gently"}).code == 2);
   CHECK(ctl(dir, {}).code == 2);
   // Somebody who listens and never answers.

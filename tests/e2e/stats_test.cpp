@@ -5,7 +5,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <fstream>
+#include <sstream>
 
 using namespace phi::testing;
 using json = nlohmann::json;
@@ -157,7 +159,120 @@ TEST_CASE("stats: days are said once, and what is no range is told") {
   auto refused = ctl(dir, {"stats", "series", "today", "--by", "route", "--metrics", "users"});
   CHECK(refused.code == 1);
   CHECK(has(refused.err, "users: counted by feature and user_kind; here by route"));
-  auto hours = ctl(dir, {"stats", "dau", "--last", "24h"});
-  CHECK(hours.code == 1);
-  CHECK(has(hours.err, "expected a date such as 2026-01-31, today, yesterday, or -6d"));
+  CHECK(has(wrong({"dau", "--last", "24h"}),
+            "--last: whole days are told here; expected days or weeks, such as 7d or 4w"));
+  CHECK(has(wrong({"series", "--last", "24m"}),
+            "--last: expected days, weeks or hours, such as 7d, 4w or 24h"));
+  CHECK(ctl(dir, {"stats", "series", "--last", "24h"}).code == 0);
+  CHECK(has(ctl(dir, {"stats", "dau", "--help"}).out, "The last days or weeks, such as 7d or 4w"));
+  auto empty = ctl(dir, {"stats", "daily", "today", "--feature", ""});
+  CHECK(empty.code == 1);
+  CHECK(has(empty.err, "feature: the text is empty; leave it out to mean all"));
+}
+
+TEST_CASE("stats: a shortcut has the options that do something, and says what it leaves out") {
+  temp_dir dir;
+  service_process service{dir.path(), quiet};
+  std::ofstream{dir.path("events.ndjson")} << R"({"route":"/a","status":404,"id":"1"})"
+                                           << "\n"
+                                           << R"({"route":"/a","status":503,"id":"2"})"
+                                           << "\n"
+                                           << R"({"route":"/b","status":200,"id":"3"})"
+                                           << "\n";
+  CHECK(ctl(dir, {"import", dir.path("events.ndjson")}).code == 0);
+  auto told = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), "stats");
+    return ctl(dir, words);
+  };
+  auto errors = told({"errors", "today", "--compare", "yesterday..yesterday"}).out;
+  auto begins = [](const std::string& text, const std::string& with) {
+    return text.starts_with(with);
+  };
+  CHECK(begins(errors, "only class 4xx, 5xx\n\nKEY  EVENTS  \n/a        2  "));
+  CHECK(has(errors, ":\nKEY  EVENTS  \n/a        0  \n"));
+  CHECK(has(told({"errors", "today", "--class", "5xx"}).out, "only class 5xx\n"));
+  CHECK(begins(told({"routes", "today", "--metrics", "events", "--route", "/b"}).out,
+               "only route /b\n\nKEY  EVENTS  \n/b        1  "));
+  for (const std::string fixed : {"--interval", "--by"}) {
+    auto refused = told({"routes", "today", fixed, "day"});
+    CHECK(refused.code == 2);
+    CHECK(has(refused.err, "there is no option stats routes " + fixed));
+  }
+  auto share = told({"errors", "today", "--metrics", "error_rate"});
+  CHECK(share.code == 2);
+  CHECK(
+    has(share.err, "--metrics: error_rate is not told here; there are events, avg, min, max, all"));
+  CHECK(
+    has(told({"errors", "today", "--metrics", "all"}).out, "KEY  EVENTS  AVG MS  MIN MS  MAX MS"));
+  auto help = told({"errors", "--help"}).out;
+  CHECK(has(help, "Only these classes of statuses; 4xx,5xx unless given"));
+  CHECK_FALSE(has(help, "error_rate"));
+  CHECK_FALSE(has(help, "--interval"));
+  CHECK(has(help, "20 unless given, more than 200 counts as 200"));
+}
+
+TEST_CASE("stats: sums stand below their tables") {
+  temp_dir dir;
+  service_process service{dir.path(), quiet};
+  std::ofstream{dir.path("events.ndjson")}
+    << R"({"feature":"a","route":"/a","status":404,"id":"1"})"
+    << "\n"
+    << R"({"feature":"a","route":"/b","status":200,"id":"2"})"
+    << "\n"
+    << R"({"feature":"b","id":"3"})"
+    << "\n";
+  CHECK(ctl(dir, {"import", dir.path("events.ndjson")}).code == 0);
+  auto summary = ctl(dir, {"stats", "summary"}).out;
+  CHECK(has(summary, "\n3 events; 2 of them with a route, 1 of these errors\n"));
+  CHECK(has(summary, "\ntotal         3"));
+  CHECK(has(ctl(dir, {"stats", "daily", "today"}).out, "\ntotal            3       1\n"));
+}
+
+TEST_CASE("stats: on a terminal of 80 columns every number is there, and no line is longer") {
+  temp_dir dir;
+  service_process service{dir.path(), quiet};
+  const std::string route = "/api/v1/customers/orders/items/prices/of-yesterday";
+  std::ofstream{dir.path("events.ndjson")}
+    << R"({"feature":"a","route":")" << route
+    << R"(","method":"GET","status":404,"durationMs":12.5,"id":"1"})"
+    << "\n"
+    << R"({"feature":"b","route":"/short","method":"PATCH","status":200,"durationMs":8,"id":"2"})"
+    << "\n";
+  CHECK(ctl(dir, {"import", dir.path("events.ndjson")}).code == 0);
+  auto on_terminal = [&](const std::string& words) {
+    auto told = shell("NO_COLOR=1 script -qec 'stty cols 80; " + phictl() + " --socket "
+                      + dir.path("admin.sock") + " stats " + words + "' /dev/null </dev/null");
+    CHECK(told.code == 0);
+    std::erase(told.out, '\r');
+    std::istringstream lines{told.out};
+    for (std::string line; std::getline(lines, line);) {
+      CAPTURE(line);
+      CHECK(std::count_if(line.begin(), line.end(), [](char c) { return (c & 0xc0) != 0x80; })
+            <= 80);
+    }
+    return told.out;
+  };
+  const auto day = today();
+  auto http = on_terminal("http today");
+  CHECK(http.starts_with(std::string(53, ' ') + "CLIENT  SERVER\n" + std::string(29, ' ')
+                         + "ERROR  CLIENT  SERVER    ERROR   ERROR\n"
+                           "DATE        TOTAL  ERRORS     RATE  ERRORS  ERRORS     RATE    RATE\n"
+                         + day + "      2       1  50.00 %       1       0  50.00 %  0.00 %\n\n"));
+  CHECK(has(http, day + "  /short  "));
+  CHECK(has(http, "… names are shortened; --json and a pipe have them whole\n"));
+  CHECK_FALSE(has(http, route));
+  auto piped = ctl(dir, {"stats", "http", "today"}).out;
+  CHECK(has(piped, route));
+  CHECK_FALSE(has(piped, "…"));
+  auto series = on_terminal("series today --by route --metrics "
+                            "events,errors,error_rate,avg,min,max,p50,p90,p95,p99,p999");
+  for (const auto* head :
+       {"EVENTS", "ERRORS", "RATE", "AVG", "MIN", "MAX", "P50", "P90", "P95", "P99", "P999"})
+    CHECK(has(series, head));
+  CHECK(has(series, "/api/v1"));
+  CHECK(has(series, "of-yesterday"));
+  for (const auto* narrow : {"latency today", "daily today", "routes today", "features today",
+                             "series today --metrics all", "summary --include all"})
+    CHECK_FALSE(on_terminal(narrow).empty());
+  CHECK(has(on_terminal("series today --metrics all"), "\ntotal            2       1  50.00 %"));
 }

@@ -217,6 +217,12 @@ TEST_CASE(
         CAPTURE(text);
         CHECK_FALSE(steers(text));
       }
+      if (command.starts_with("stats")) { // tables that are broken up to fit, whatever is in them
+        auto narrow =
+          shell("TERM=xterm script -qec 'stty cols 40; " + line + "' /dev/null </dev/null");
+        CHECK(narrow.code == coloured.code);
+        CHECK(has(narrow.out, "evil") == has(seen, "evil"));
+      }
       if (refuses)
         continue;
       CHECK(has(plain.out + plain.err, "evil") == shows);

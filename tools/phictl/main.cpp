@@ -38,10 +38,33 @@ std::vector<std::string> names_of_commands(const CLI::App& group) {
 }
 
 /// "stats or start"; empty: none is close.
-std::string suggested(const std::string& word, const CLI::App& group) {
+std::string suggested(const std::string& word, const std::vector<std::string>& known) {
   std::string out;
-  for (const auto& name : phi::all_closest(word, names_of_commands(group)))
+  for (const auto& name : phi::all_closest(word, known))
     out += (out.empty() ? "" : " or ") + name;
+  return out;
+}
+
+/// What was named of the tree of commands.
+struct named_command {
+  const CLI::App* command;
+  std::string path;                 ///< "cluster ", or "stats series "; empty: none
+  std::vector<std::string> options; ///< with their dashes: its own and those of all above it
+};
+
+named_command named_in(const CLI::App& app) {
+  named_command out{&app, {}, {}};
+  auto add_options = [&] {
+    for (const auto* option : out.command->get_options())
+      for (const auto& name : option->get_lnames())
+        out.options.push_back("--" + name);
+  };
+  add_options();
+  for (auto named = app.get_subcommands(); !named.empty(); named = out.command->get_subcommands()) {
+    out.command = named.back();
+    out.path += out.command->get_name() + " ";
+    add_options();
+  }
   return out;
 }
 
@@ -51,19 +74,53 @@ std::string unknown_command(const CLI::App& app) {
   auto left = app.remaining();
   if (left.empty() || left.front().starts_with('-'))
     return {};
-  std::string above; // the groups that were named, such as "cluster "
-  const auto* group = &app;
-  for (auto named = app.get_subcommands(); !named.empty(); named = group->get_subcommands()) {
-    group = named.back();
-    above += group->get_name() + " ";
-  }
-  auto meant = suggested(left.front(), *group);
+  const auto [group, above, options] = named_in(app);
+  auto meant = suggested(left.front(), names_of_commands(*group));
   if (!meant.empty())
     meant = above + meant;
   else if (group != &app) // it may be there, and not in this group
-    meant = suggested(left.front(), app);
+    meant = suggested(left.front(), names_of_commands(app));
   return "there is no command " + above + left.front()
          + (meant.empty() ? "; see " + above + "--help" : "; did you mean " + meant + "?");
+}
+
+/// The same of an option.
+std::string unknown_option(const CLI::App& app) {
+  for (const auto& word : app.remaining(true)) {
+    if (!word.starts_with("--") || word.size() == 2)
+      continue;
+    const auto [command, path, options] = named_in(app);
+    const auto name = word.substr(0, word.find('='));
+    auto meant = suggested(name, options);
+    return "there is no option " + path + name
+           + (meant.empty() ? "; see " + path + "--help" : "; did you mean " + meant + "?");
+  }
+  return {};
+}
+
+/// Which commands there are, where a group was named and none of them. Empty: something else is
+/// missing.
+std::string missing_command(const CLI::App& app) {
+  const auto [group, path, options] = named_in(app);
+  if (group->get_require_subcommand_min() == 0)
+    return {};
+  std::string all;
+  for (const auto& name : names_of_commands(*group))
+    all += (all.empty() ? "" : ", ") + name;
+  return "a command is missing behind " + app.get_name() + " " + path + "(" + all + "); see " + path
+         + "--help";
+}
+
+/// What is wrong with the command line where we can say more than CLI11 does; else empty.
+std::string more_than_said(const CLI::App& app, const CLI::ParseError& e) {
+  if (e.get_exit_code() == 0) // help
+    return {};
+  if (!dynamic_cast<const CLI::RequiredError*>(&e))
+    return unknown_option(app); // whose value may have been taken for something else
+  for (auto* wrong_of : {unknown_command, unknown_option, missing_command})
+    if (auto wrong = wrong_of(app); !wrong.empty())
+      return wrong;
+  return {};
 }
 
 /// What CLI11 says, which repeats what was typed. Help goes to stdout. Returns the exit status.
@@ -134,15 +191,12 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
     print().flush();
-  } catch (const CLI::RequiredError& e) {
-    auto unknown = unknown_command(app);
-    if (unknown.empty())
-      tell(app, e);
-    else
-      warn() << name << ": " << unknown << "\n";
-    return static_cast<int>(exit_status::usage);
   } catch (const CLI::ParseError& e) {
-    return tell(app, e);
+    auto wrong = more_than_said(app, e);
+    if (wrong.empty())
+      return tell(app, e);
+    warn() << name << ": " << wrong << "\n";
+    return static_cast<int>(exit_status::usage);
   } catch (const failure& e) {
     warn_lines(name, e.what());
     return static_cast<int>(e.status());

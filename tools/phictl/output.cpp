@@ -9,7 +9,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -18,55 +17,6 @@
 #include <iterator>
 
 namespace phi::ctl {
-namespace {
-
-/// Characters as a terminal counts them: UTF-8 continuation bytes and colours have no width.
-size_t width_of(const std::string& text) {
-  size_t width = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\033') {
-      while (i < text.size() && text[i] != 'm')
-        ++i;
-      continue;
-    }
-    width += (static_cast<unsigned char>(text[i]) & 0xc0) != 0x80;
-  }
-  return width;
-}
-
-size_t terminal_width() {
-  auto columns = columns_of_terminal(standard_output);
-  return columns > 20 ? columns : 0;
-}
-
-/// "1 234", "0.5", "12.3 %", "-"; no date.
-bool is_number(const std::string& text) {
-  return text == "-" || (!text.empty() && text.find_first_not_of("0123456789 .%") == text.npos);
-}
-
-/// By column, whether all below its head are numbers.
-std::vector<bool> number_columns(const table& rows) {
-  std::vector<bool> out;
-  for (size_t r = 1; r < rows.size(); ++r)
-    for (size_t i = 0; i < rows[r].size(); ++i) {
-      out.resize(std::max(out.size(), i + 1), true);
-      out[i] = out[i] && is_number(rows[r][i].text());
-    }
-  return out;
-}
-
-shown cut_to(const shown& cell, size_t width) {
-  const auto& text = cell.text();
-  if (width_of(text) <= width || text.find('\033') != text.npos)
-    return cell;
-  size_t end = 0;
-  for (size_t characters = 0; end < text.size(); ++end)
-    if ((static_cast<unsigned char>(text[end]) & 0xc0) != 0x80 && ++characters == width)
-      break;
-  return text.substr(0, end) + "…";
-}
-
-} // namespace
 
 bool colours_wanted() {
   const char* no = std::getenv("NO_COLOR");
@@ -143,34 +93,6 @@ colour colour_of_state(const std::string& state) {
     if (state == bad)
       return colour::red;
   return colour::yellow;
-}
-
-void print_table(const table& rows, alignment align) {
-  const auto numbers = align == alignment::left ? std::vector<bool>{} : number_columns(rows);
-  std::vector<size_t> widths;
-  for (const auto& row : rows)
-    for (size_t i = 0; i < row.size(); ++i) {
-      widths.resize(std::max(widths.size(), i + 1));
-      widths[i] = std::max(widths[i], width_of(row[i].text()));
-    }
-  auto room = terminal_width();
-  for (size_t r = 0; r < rows.size(); ++r) {
-    size_t used = 0;
-    for (size_t i = 0; i < rows[r].size(); ++i) {
-      bool last = i + 1 == rows[r].size();
-      auto cell = rows[r][i];
-      if (last && room > used + 10)
-        cell = cut_to(cell, room - used);
-      bool right = i < numbers.size() && numbers[i];
-      auto missing = widths[i] - std::min(widths[i], width_of(cell.text()));
-      print() << std::string(right ? missing : 0, ' ');
-      print() << (r == 0 ? paint(colour::bold, cell) : cell);
-      if (!last)
-        print() << std::string((right ? 0 : missing) + 2, ' ');
-      used += widths[i] + 2;
-    }
-    print() << "\n";
-  }
 }
 
 std::string show_seconds(double seconds) {

@@ -1,6 +1,6 @@
 #pragma once
-/// What phictl prints: tables and colours on a terminal, the same plain elsewhere. The one way to
-/// stdout and stderr: what others wrote steers no terminal, whoever prints it.
+/// What phictl prints: with colours on a terminal, the same plain elsewhere. The one way to stdout
+/// and stderr: what others wrote steers no terminal, whoever prints it.
 
 #include "protocol/text/digits.hpp"
 #include "protocol/text/terminal_text.hpp"
@@ -11,7 +11,6 @@
 #include <iosfwd>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace phi::ctl {
 
@@ -96,19 +95,6 @@ std::string pack_json(const nlohmann::ordered_json& value);
 /// nests deeper than anybody needs: what prints or copies JSON calls itself for each level.
 nlohmann::ordered_json read_json(const std::string& text);
 nlohmann::ordered_json read_json(std::istream& from);
-
-/// Rows of cells; the first is the head.
-using table = std::vector<std::vector<shown>>;
-
-/// Where cells stand in their columns.
-enum class alignment {
-  left,
-  numbers_right, ///< those of columns that have numbers only, and "-" for none
-};
-
-/// Rows in columns as wide as their widest cell. On a terminal the last column is cut at its width;
-/// elsewhere nothing is.
-void print_table(const table& rows, alignment align = alignment::left);
 
 /// "1 d 2 h", "3 min 12 s", "0.4 s".
 std::string show_seconds(double seconds);

@@ -244,3 +244,51 @@ TEST_CASE("events: a duration has a bound, which the refusal names") {
     CHECK(refused[0].message == "expected 0 to 604800000 milliseconds (7 days)");
   }
 }
+
+TEST_CASE("events: a name of which nothing can be seen is none") {
+  event_reader reader{limits(), ""};
+  const std::string said = "the text is blank; give a name, or leave it out";
+  for (const std::string blank :
+       {" ", "\\t", "\\n\\r ", "\u00a0", "\u2003\u3000", "\u200b", "\ufeff"})
+    for (const std::string name : {"feature", "route"}) {
+      CAPTURE(blank);
+      auto read = reader.read_json(R"([{"feature":"before"},{")" + name + R"(":")" + blank
+                                     + R"("},{"feature":"behind"}])",
+                                   now_us);
+      CHECK(read.events.size() == 2);
+      REQUIRE(read.rejected.size() == 1);
+      CHECK(read.rejected[0].index == 1);
+      CHECK(read.rejected[0].code == error_code::out_of_range);
+      CHECK(read.rejected[0].pointer == "/" + name);
+      CHECK(read.rejected[0].message == said);
+    }
+  auto beside = reader.read_json(R"({"feature":" ","route":"/r"})", now_us);
+  REQUIRE(beside.rejected.size() == 1);
+  CHECK(beside.rejected[0].pointer == "/feature");
+  // What can be seen is kept as it is, and an empty text is as good as none.
+  CHECK(reader.read_json(R"({"feature":" a\u00a0"})", now_us).events.at(0).feature == " a\u00a0");
+  CHECK(reader.read_json(R"({"feature":"","route":"/r","action":" "})", now_us).events.at(0).action
+        == " ");
+  auto cloud =
+    reader.read_cloud_event(R"({"specversion":"1.0","id":"1","source":"s","type":" "})", now_us);
+  REQUIRE(cloud.rejected.size() == 1);
+  CHECK(cloud.rejected[0].pointer == "/type");
+  CHECK(cloud.rejected[0].message == said);
+}
+
+TEST_CASE("events: a time that is too far away is told the limit") {
+  auto bounds = limits();
+  bounds.start_at_us = now_us - 86'400'000'000;
+  event_reader reader{bounds, ""};
+  auto said = [&](const char* time) {
+    auto read = reader.read_json(std::string{R"({"feature":"f","time":")"} + time + "\"}", now_us);
+    REQUIRE(read.rejected.size() == 1);
+    CHECK(read.rejected[0].pointer == "/time");
+    CHECK(read.rejected[0].code == error_code::invalid_time);
+    return read.rejected[0].message;
+  };
+  CHECK(said("2025-12-03T03:04:04Z") == "the time is more than 30 days ago (stats.max_age_days)");
+  CHECK(said("2026-01-02T03:09:06Z")
+        == "the time is more than 300 seconds ahead of our clock (stats.max_future_secs)");
+  CHECK(said("2026-01-01T03:04:04Z") == "the time is before 2026-01-01T03:04:05Z (stats.start_at)");
+}

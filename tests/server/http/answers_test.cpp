@@ -89,7 +89,8 @@ TEST_CASE("answers: an origin that is allowed is told so, with what it may do wh
     fake_request{}, {.origin = "https://a.example", .origin_by_name = true}, {.body = "{}"}};
   CHECK(get.has("Access-Control-Allow-Origin: https://a.example"));
   CHECK(get.has("Access-Control-Allow-Credentials: true"));
-  CHECK(get.has("Access-Control-Expose-Headers: ETag, X-Request-Id, Retry-After"));
+  CHECK(get.has("Access-Control-Expose-Headers: ETag, X-Request-Id, Retry-After, RateLimit, "
+                "RateLimit-Policy"));
   CHECK(get.has("Vary: Origin"));
   CHECK_FALSE(get.names("Access-Control-Allow-Methods"));
   written asks{fake_request{"/", restinio::http_method_options()},

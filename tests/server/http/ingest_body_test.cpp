@@ -36,11 +36,29 @@ TEST_CASE("ingest body: atomic is the one parameter, once, and true or false") {
   CHECK(at.of(json("atomic=true")).atomic);
   CHECK_FALSE(at.of(json("atomic=false")).atomic);
   CHECK(at.error(json("atomic=false")) == error_code::none);
-  for (const auto* bad : {"atomic", "atomic=", "atomic=1", "atomic=TRUE", "Atomic=true",
-                          "atomic=true&atomic=true", "atomic=true&a=b", "a=b", "atomic=%zz"}) {
-    CAPTURE(bad);
-    auto refused = at.of(json(bad));
+  struct {
+    std::string_view query;
+    std::string said; ///< the name of the parameter, and what is wrong with it
+  } const rows[] = {
+    {"atomic", "atomic: expected true or false"},
+    {"atomic=", "atomic: expected true or false"},
+    {"atomic=yes", "atomic: expected true or false"},
+    {"atomic=TRUE", "atomic: expected true or false"},
+    {"Atomic=true", "Atomic: unknown parameter; the only one here is atomic"},
+    {"atomic=true&atomic=true", "atomic: the parameter is given twice"},
+    {"atomic=true&a=b", "a: unknown parameter; the only one here is atomic"},
+    {"a=b&atomic=yes", "a: unknown parameter; the only one here is atomic"},
+    {"atomic=%zz", ": the query string holds a broken %-escape, or text that is not UTF-8"},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.query);
+    auto refused = at.of(json(row.query));
     CHECK(refused.events.error == error_code::invalid_query);
+    REQUIRE(refused.wrong_parameters.size() == 1);
+    const auto& wrong = refused.wrong_parameters[0];
+    CHECK(wrong.pointer + ": " + wrong.message == row.said);
+    CHECK(wrong.code == error_code::invalid_query);
+    CHECK(refuse_ingest(json(row.query)).wrong_parameters.size() == 1);
     CHECK(refused.events.events.empty());
     CHECK_FALSE(refused.atomic);
   }

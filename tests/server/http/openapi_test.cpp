@@ -65,8 +65,9 @@ TEST_CASE("OpenAPI: parameters say type, words, bounds and what must be there") 
                        R"("Only these classes of statuses","explode":false,"schema":{"type":)"
                        R"("array","items":{"type":"string","enum":["1xx","2xx","3xx","4xx",)"
                        R"("5xx","all"]}}})"));
-  CHECK(parameter(series, "route")["schema"]
-        == json::parse(R"({"type":"array","items":{"type":"string","maxLength":1024}})"));
+  CHECK(
+    parameter(series, "route")["schema"]
+    == json::parse(R"({"type":"array","items":{"type":"string","minLength":1,"maxLength":1024}})"));
   CHECK(parameter(series, "top")["schema"] == json::parse(R"({"type":"integer","minimum":1})"));
   CHECK(series["responses"]["200"]["content"].contains("text/csv"));
   CHECK(series["responses"].contains("304"));

@@ -66,7 +66,7 @@ TEST_CASE("own requests: an event with the route, the status and the time it too
 
 TEST_CASE("own requests: who was not let in leaves nothing, and neither does what is not counted") {
   recording at;
-  for (int status : {401, 403})
+  for (int status : {401, 403, 429})
     CHECK_FALSE(at.own.record(at.of(), status));
   auto probe = at.of();
   probe.route = &at.quiet;

@@ -67,6 +67,10 @@ TEST_CASE("routes: the path that is meant has a slash or a prefix too many, too 
   }
   CHECK(table.meant("/api/v1/health") == "/health");
   CHECK(table.meant("/health/redy") == "/health/ready");
+  CHECK(table.meant("/api/v1/stats/dau") == "/api/v1/stats/daily/dau");
+  CHECK(table.meant("/stats/http/") == "/api/v1/stats/daily/http");
+  CHECK(table.meant("/api/v1/stats/features") == "/api/v1/stats/daily/features");
+  CHECK(table.meant("/api/v1/summary") == "/api/v1/stats/summary");
   for (const auto* far : {"/", "//", "/a", "/api", "/api/v1", "/manual", "/api/v1/stats/revenue",
                           "/api/v1/nothing", "/favicon.ico"}) {
     CAPTURE(far);

@@ -5,6 +5,7 @@
 #include "tools/phictl/commands.hpp"
 #include "tools/phictl/output.hpp"
 #include "tools/phictl/pause.hpp"
+#include "tools/phictl/tables.hpp"
 #include "tools/phictl/unit.hpp"
 
 #include <CLI/CLI.hpp>

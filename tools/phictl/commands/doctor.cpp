@@ -4,6 +4,7 @@
 #include "tools/phictl/commands.hpp"
 #include "tools/phictl/output.hpp"
 #include "tools/phictl/silent_service.hpp"
+#include "tools/phictl/tables.hpp"
 
 #include <CLI/CLI.hpp>
 

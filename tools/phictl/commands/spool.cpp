@@ -2,6 +2,7 @@
 #include "tools/phictl/admin_client.hpp"
 #include "tools/phictl/commands.hpp"
 #include "tools/phictl/output.hpp"
+#include "tools/phictl/tables.hpp"
 
 #include <CLI/CLI.hpp>
 

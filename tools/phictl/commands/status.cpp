@@ -1,9 +1,11 @@
 #include "protocol/admin.hpp"
+#include "protocol/names.hpp"
 #include "protocol/platform/descriptor.hpp"
 #include "protocol/platform/terminal.hpp"
 #include "tools/phictl/admin_client.hpp"
 #include "tools/phictl/commands.hpp"
 #include "tools/phictl/output.hpp"
+#include "tools/phictl/tables.hpp"
 #include "tools/phictl/unit.hpp"
 
 #include <CLI/CLI.hpp>
@@ -21,6 +23,18 @@ struct status_options {
 
 json ask_status(const command_context& context) {
   return ask(context, admin_wire::method_status, json::object(), 3s);
+}
+
+/// What the listener has answered.
+void print_requests(const json& status) {
+  for (const auto& actor : status["actors"]) {
+    if (actor.value("actor", std::string{}) != actor_name::http || !actor.contains("says"))
+      continue;
+    const auto gauges = actor["says"].value("gauges", json::object());
+    auto count = [&](const char* name) { return group_digits(gauges.value(name, uint64_t{0})); };
+    print() << "requests     answered " << count("requests") << ", of these refused "
+            << count("refused") << ", over their rate limit " << count("rate_limited") << "\n";
+  }
 }
 
 void print_status(const command_context& context, const json& status) {
@@ -44,6 +58,7 @@ void print_status(const command_context& context, const json& status) {
                                                 : paint(colour::red, "NOT BALANCED"))
             << "\n";
   }
+  print_requests(status);
   if (status.contains("stop"))
     print() << "stop         " << status["stop"].value("mode", "") << ", because of "
             << status["stop"].value("reason", "") << "\n";

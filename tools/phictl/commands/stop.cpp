@@ -7,6 +7,7 @@
 #include "tools/phictl/commands.hpp"
 #include "tools/phictl/exit_file.hpp"
 #include "tools/phictl/output.hpp"
+#include "tools/phictl/tables.hpp"
 #include "tools/phictl/unit.hpp"
 
 #include <CLI/CLI.hpp>
