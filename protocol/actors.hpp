@@ -200,10 +200,12 @@ using watchdog_actor = child_actor::extend<
   // Own timer: the state dump has had its time; give the process up because of this actor.
   accepts<atom::give_up, std::string>>;
 
-/// Requests of the admin socket.
+/// Requests of the admin socket, and what is asked about the whole.
 using admin_actor = child_actor::extend<
   // Do what this line asks and answer it.
-  accepts<atom::command, admin_request_ptr>>;
+  accepts<atom::command, admin_request_ptr>,
+  // Answer with all that is measured, for GET /metrics.
+  accepts<atom::ask, asked_ptr<metrics_query>>>;
 
 } // namespace phi
 
@@ -229,4 +231,5 @@ PHI_MESSAGE(phi::asked_ptr<phi::inspection_task>)
 PHI_MESSAGE(phi::asked_ptr<phi::spool_task>)
 PHI_MESSAGE(phi::asked_ptr<phi::cluster_task>)
 PHI_MESSAGE(phi::asked_ptr<phi::health_query>)
+PHI_MESSAGE(phi::asked_ptr<phi::metrics_query>)
 PHI_MESSAGE(phi::admin_request_ptr)

@@ -40,13 +40,14 @@ enum class endpoint_kind : uint8_t {
   live,
   ready,
   startup,
+  metrics,
   index, ///< which endpoints there are
 };
 
 /// A question is asked with a query string. Where it has `start` and `end`, these are the first and
 /// the last day of a range of up to stats.max_range_days.
 struct endpoint {
-  std::string_view path;    ///< behind api.prefix, but for those of the health
+  std::string_view path;    ///< behind api.prefix, if it `counts`
   std::string_view command; ///< of `phictl stats`; empty: it has none
   std::string_view help;
   std::span<const endpoint_parameter> parameters = {};
@@ -216,6 +217,9 @@ inline constexpr std::array endpoints{
            .help = "Whether the start is over",
            .kind = endpoint_kind::startup,
            .needs = scope::none},
+  endpoint{.path = "/metrics",
+           .help = "What the service measures about itself, for Prometheus",
+           .kind = endpoint_kind::metrics},
   endpoint{.path = "/",
            .help = "What there is to ask",
            .kind = endpoint_kind::index,

@@ -156,6 +156,19 @@ struct health_query {
   bool in_full = false;             ///< an administrator asks: with the words of the database
 };
 
+// -- asked of ADMIN -------------------------------------------------------------------------------
+
+/// As what metrics are written.
+enum class metrics_format : uint8_t {
+  prometheus,   ///< Prometheus' text format 0.0.4
+  open_metrics, ///< OpenMetrics 1.0.0
+};
+
+/// Everything that the service measures about itself.
+struct metrics_query {
+  metrics_format format = metrics_format::prometheus;
+};
+
 // -- asking ---------------------------------------------------------------------------------------
 
 /// Set by whoever waits for an answer when it no longer does; any thread.

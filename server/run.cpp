@@ -182,16 +182,18 @@ exit_code run_service(const settings_source& source, const loaded_config& loaded
   auto actors = std::make_shared<current_actors>();
   auto to_actors = std::make_shared<backend>(actors, &watch.board());
   auto http = http::make_http_server(settings, *salt, to_actors, tokens, std::move(*inherited));
-  console console{
-    process,
-    log,
-    source,
-    trace,
-    watch,
-    to_actors,
-    tokens,
-    *salt,
-    {[http] { return http->addresses(); }, [store = ports.store] { return store->database_id(); }}};
+  console console{process,
+                  log,
+                  source,
+                  trace,
+                  watch,
+                  to_actors,
+                  tokens,
+                  *salt,
+                  {.listeners = [http] { return http->addresses(); },
+                   .http_counts_now = [http] { return http->counts(); },
+                   .loops_alive = [http] { return http->loops_alive(); },
+                   .database_id = [store = ports.store] { return store->database_id(); }}};
   admin_socket admin{settings.resolved.admin_socket, settings.admin.group};
   listener_probe probe{[&] { return http->addresses(); }};
   watch.on_inspect_parts = [&, most = static_cast<uint64_t>(settings.server.max_connections)] {

@@ -72,6 +72,8 @@ void add_fields(restinio::response_builder_t<Output>& response, const exchange& 
 answer answer_to_question(const exchange& to, std::string body) {
   if (to.media_type.empty()) // about the service itself
     return {.body = std::move(body)};
+  if (to.untagged)
+    return {.body = std::move(body), .type = to.media_type};
   auto tag = '"' + hex_digest(body).substr(0, 32) + '"';
   // A cache between may have made a weak one of it.
   bool known = to.known_tags == "*" || to.known_tags.find(tag) != std::string::npos;

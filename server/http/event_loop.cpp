@@ -12,6 +12,7 @@
 #include "server/http/exchanges.hpp"
 #include "server/http/holders.hpp"
 #include "server/http/limits.hpp"
+#include "server/http/loop_counts.hpp"
 #include "server/http/loop_listener.hpp"
 #include "server/http/own_requests.hpp"
 #include "server/http/request_handler.hpp"
@@ -126,12 +127,9 @@ public:
 
   http_counts counts() const override {
     http_counts out;
-    out.connections = connections_.load(std::memory_order_relaxed);
-    out.in_flight = in_flight_.load(std::memory_order_relaxed);
-    out.requests = requests_.load(std::memory_order_relaxed);
-    out.refused = refused_.load(std::memory_order_relaxed);
+    counts_.tell(out);
     auto accepts = listener_.counts();
-    out.accepted = accepts.accepted - probes_;
+    out.accepted = accepts.accepted - counts_.probes;
     out.reset_before_accept = accepts.gone;
     out.failed_accepts = accepts.failed;
     out.held_back = accepts.held_back;
@@ -192,9 +190,9 @@ private:
     auto& pending = exchanges_.add(std::move(request), wall_clock_us());
     pending.link = links_.current();
     pending.is_probe = field_of(pending.request->header(), "X-Phi-Probe") == probe_sign();
-    probes_ += pending.is_probe;
-    in_flight_.store(exchanges_.size(), std::memory_order_relaxed);
-    connections_.store(links_.open_count(), std::memory_order_relaxed);
+    counts_.probes += pending.is_probe;
+    counts_.in_flight.store(exchanges_.size(), std::memory_order_relaxed);
+    counts_.connections.store(links_.open_count(), std::memory_order_relaxed);
     drain_.request_came();
     try {
       auto fields = fields_of(pending.request);
@@ -216,6 +214,8 @@ private:
     if (auto* query = std::get_if<reader_query>(&decided.question))
       shared_->backend->ask(asked_by(pending, std::move(*query)));
     if (auto* query = std::get_if<health_query>(&decided.question))
+      shared_->backend->ask(asked_by(pending, *query));
+    if (auto* query = std::get_if<metrics_query>(&decided.question))
       shared_->backend->ask(asked_by(pending, *query));
   }
 
@@ -297,21 +297,25 @@ private:
     if (wants_requests(settings_) && !pending.is_probe)
       log_request(settings_, pending.request->header().method().c_str(), pending, status, bytes,
                   own_requests_.client(pending));
-    if (!pending.is_probe)
-      requests_.fetch_add(1, std::memory_order_relaxed);
-    if (status == 503)
-      refused_.fetch_add(1, std::memory_order_relaxed);
+    if (!pending.is_probe) {
+      counts_.answered(status);
+      counts_.answered_after(kind_of(pending), clock::now() - pending.began);
+    }
     if (own_requests_.record(pending, status))
       end_turn_soon();
     exchanges_.remove(pending.to);
-    in_flight_.store(exchanges_.size(), std::memory_order_relaxed);
+    counts_.in_flight.store(exchanges_.size(), std::memory_order_relaxed);
     if (drain_.begun())
       end_turn_soon(); // it may have been the last, and its connection gone before
   }
 
+  static request_kind kind_of(const exchange& pending) {
+    return pending.route ? http::kind_of(pending.route->serves->kind) : request_kind::other;
+  }
+
   /// A whole answer for a request that RESTinio never sees.
   std::string refusal(error_code why, const connection_link& link) {
-    requests_.fetch_add(1, std::memory_order_relaxed);
+    counts_.answered(facts(why).http_status);
     exchange nobody{.request_id = exchanges_.next_request_id()};
     if (wants_requests(settings_))
       log_refusal(settings_, why, link, nobody.request_id);
@@ -328,7 +332,7 @@ private:
     auto refused = handler_.refuse_early(fields, asked);
     if (!refused || refused->code == error_code::none)
       return {}; // answered once its body is here
-    requests_.fetch_add(1, std::memory_order_relaxed);
+    counts_.answered(refused->status);
     auto client = own_requests_.client(peer_of(link), forwarded_for);
     if (wants_requests(settings_))
       log_request(settings_, fields.method, asked, refused->status,
@@ -374,7 +378,7 @@ private:
     for (auto to : exchanges_.older_than(now - limit))
       give_up(to, error_code::query_timeout);
     holders_.inspect(exchanges_, links_, now, true);
-    connections_.store(links_.open_count(), std::memory_order_relaxed);
+    counts_.connections.store(links_.open_count(), std::memory_order_relaxed);
     listener_.go_on();
   }
 
@@ -402,7 +406,7 @@ private:
   }
 
   void report_if_drained() {
-    connections_.store(links_.open_count(), std::memory_order_relaxed);
+    counts_.connections.store(links_.open_count(), std::memory_order_relaxed);
     holders_.inspect(exchanges_, links_, clock::now(), links_.count() < 10);
     if (!drain_.begun() || listener_.is_open() || links_.count() > 0 || exchanges_.size() > 0
         || turn_ || !own_requests_.empty())
@@ -431,11 +435,7 @@ private:
   holders holders_;
   std::function<void()> on_drained_;
 
-  std::atomic<uint64_t> connections_{0};
-  std::atomic<uint64_t> in_flight_{0};
-  std::atomic<uint64_t> requests_{0};
-  std::atomic<uint64_t> refused_{0};
-  std::atomic<uint64_t> probes_{0};        ///< connections of our own
+  loop_counts counts_;
   std::atomic<int64_t> beat_posted_at_{0}; ///< ticks of `clock`; 0: none is under way
 };
 

@@ -229,11 +229,19 @@ decision request_handler::serve(const request_fields& request, exchange& current
       return {.question = health_query{.in_full = is_for_administrator(request)}};
     case endpoint_kind::live: return at_once(200, R"({"status":"ok"})");
     case endpoint_kind::ready: return readiness(request, current, draining);
+    case endpoint_kind::metrics: return measure(request, current);
     case endpoint_kind::index: return {.reply = index_of(shared_.routes, request.accept)};
     case endpoint_kind::startup: break;
   }
   return shared_.started ? at_once(200, R"({"status":"started"})")
                          : problem(current, error_code::not_ready, "the service is starting");
+}
+
+decision request_handler::measure(const request_fields& request, exchange& current) {
+  auto format = api::accepted_metrics_format(request.accept);
+  current.media_type = api::media_type_of(format);
+  current.untagged = true;
+  return {.question = metrics_query{format}};
 }
 
 decision request_handler::readiness(const request_fields& request, const exchange& current,

@@ -43,7 +43,7 @@ struct decision {
   std::optional<answer> reply;
   /// For the ledger, with a reply; else to be stored.
   std::optional<ingest_request> events;
-  std::variant<std::monostate, reader_query, health_query> question;
+  std::variant<std::monostate, reader_query, health_query, metrics_query> question;
 };
 
 class request_handler {
@@ -67,6 +67,7 @@ private:
   std::optional<answer> admit_to_need(const request_fields& request, const exchange& current) const;
   answer no_such_path(const exchange& current) const;
   decision serve(const request_fields& request, exchange& current, bool draining);
+  static decision measure(const request_fields& request, exchange& current);
   decision readiness(const request_fields& request, const exchange& current, bool draining);
   decision ingest(const request_fields& request, exchange& current);
   decision ask(const request_fields& request, exchange& current);

@@ -109,6 +109,7 @@ prepared_reload service::prepare_reload() {
   prepared_reload out;
   out.report.accepted = accepted ? check_admin_group(loaded.values.admin.group) : accepted;
   out.report.warnings = std::move(loaded.warnings);
+  ++(out.report.accepted ? reloads_ : reloads_refused_);
   if (!out.report.accepted)
     return out;
   next_origins_ = std::move(loaded.origins);
@@ -146,6 +147,16 @@ std::map<std::string, std::string> service::origins() const {
 std::optional<systemd::unit_limits> service::unit_limits() const {
   std::lock_guard lock{mutex_};
   return limits_;
+}
+
+life_facts service::life() const {
+  life_facts out{.reloads = reloads_, .reloads_refused = reloads_refused_};
+  if (const auto& last = parts_.state.last_run())
+    out.last = last_stop{.crashed = last->crashed,
+                         .exit_code = last->exit_code,
+                         .took_s = last->took_ms / 1000,
+                         .at_us = last->ended_us.value_or(0)};
+  return out;
 }
 
 void service::stop_begun(const exit_report& draft, std::optional<time_point> hard) {

@@ -464,3 +464,22 @@ TEST_CASE("admin: a socket that does not open is no start") {
   CHECK(admin.gone());
   CHECK(admin.heard->stopped.empty());
 }
+
+TEST_CASE("admin: metrics are written of the supervisor's word, and without it when it is silent") {
+  admin_fixture at;
+  auto replies = std::make_shared<recorded_replies>();
+  auto ask = [&](ticket to, metrics_format format) {
+    at.admin.tell(atom::ask_v, std::make_shared<asked<metrics_query>>(metrics_query{format},
+                                                                      query_reply{replies, to}));
+  };
+  at.admin.heard->status.state = service_state::lame_duck;
+  ask(1, metrics_format::prometheus);
+  ask(2, metrics_format::open_metrics);
+  CHECK(replies->answers.at(1).body == "lame_duck 0");
+  CHECK(replies->answers.at(2).body == "lame_duck 1");
+  at.admin.heard->answers = false;
+  ask(3, metrics_format::prometheus);
+  CHECK_FALSE(replies->answers.contains(3));
+  at.on.advance(defaults::service_status_timeout);
+  CHECK(replies->answers.at(3).body == "silent 0");
+}

@@ -85,6 +85,32 @@ TEST_CASE("request handler: a question goes to the reader with its parameters") 
   CHECK(at.about.head);
 }
 
+TEST_CASE("request handler: metrics are written as Accept likes them best, and have no tag") {
+  handler_fixture at;
+  auto format_for = [&](std::string_view accept) {
+    auto asks = at.of({.method = "GET", .target = "/metrics?x=y", .accept = accept});
+    CHECK_FALSE(asks.reply);
+    CHECK(at.about.untagged);
+    return std::get<metrics_query>(asks.question).format;
+  };
+  // As Prometheus 2.42 and 3.0 ask.
+  CHECK(format_for("application/openmetrics-text;version=1.0.0,application/openmetrics-text;"
+                   "version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1")
+        == metrics_format::open_metrics);
+  CHECK(at.about.media_type == "application/openmetrics-text; version=1.0.0; charset=utf-8");
+  CHECK(format_for("application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+                   "text/plain;version=0.0.4;q=0.2,*/*;q=0.1")
+        == metrics_format::open_metrics);
+  for (const auto* accept :
+       {"", "*/*", "text/plain", "text/html,*/*;q=0.8", "application/json",
+        "text/plain,application/openmetrics-text", "application/openmetrics-text;q=0"}) {
+    CAPTURE(accept);
+    CHECK(format_for(accept) == metrics_format::prometheus);
+    CHECK(at.about.media_type == "text/plain; version=0.0.4; charset=utf-8");
+  }
+  CHECK(at.status({.method = "POST", .target = "/metrics"}) == 405);
+}
+
 TEST_CASE("request handler: readiness is ours and the actors' word") {
   handler_fixture at;
   request_fields ready{.method = "GET", .target = "/health/ready"};
