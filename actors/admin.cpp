@@ -54,14 +54,18 @@ void handle(self_ptr self, const admin_request_ptr& request) {
 }
 
 /// Also when the supervisor is silent: then without the actors.
-void answer_metrics(self_ptr self, const asked_ptr<metrics_query>& asked) {
-  auto answer = [self, asked](const std::optional<service_status>& status) {
-    asked->reply.answer({.body = self->state.console->metrics(status, asked->question.format)});
+void answer(self_ptr self, const asked_ptr<service_query>& asked, const metrics_query& query) {
+  auto answer = [self, asked, format = query.format](const std::optional<service_status>& status) {
+    asked->reply.answer({.body = self->state.console->metrics(status, format)});
   };
   ask_urgent(
     self, self->state.who.supervisor, defaults::service_status_timeout,
     [answer](const service_status& status) { answer(status); },
     [answer](const caf::error&) { answer(std::nullopt); }, atom::status_v);
+}
+
+void answer(self_ptr self, const asked_ptr<service_query>& asked, const lifecycle_query& query) {
+  asked->reply.answer({.body = self->state.console->lifecycle(query.format)});
 }
 
 } // namespace
@@ -97,7 +101,9 @@ admin_actor::behavior_type admin_behavior(self_ptr self, child_identity who,
     },
     [self](atom::apply, const config_ptr&) { return pong_of(self->state.who); },
     [self](atom::command, const admin_request_ptr& request) { handle(self, request); },
-    [self](atom::ask, const asked_ptr<metrics_query>& asked) { answer_metrics(self, asked); });
+    [self](atom::ask, const asked_ptr<service_query>& asked) {
+      std::visit([&](const auto& query) { answer(self, asked, query); }, asked->question);
+    });
 }
 
 } // namespace phi

@@ -119,6 +119,9 @@ inline constexpr auto probe_timeout = 3000ms;
 /// Between finding an actor stuck and giving the process up: time for the state dump, of which the
 /// actors' own answers take status_answer_timeout.
 inline constexpr auto stuck_dump_time = 400ms;
+/// Between two writes of what has happened to the service, and the longest the exit waits for one.
+inline constexpr auto life_write_interval = 1000ms;
+inline constexpr auto life_last_write_limit = 50ms;
 /// The longest the exit waits for the service manager to have read our last words.
 inline constexpr auto manager_barrier_limit = 50ms;
 /// The longest a question to the service manager about our unit may take.

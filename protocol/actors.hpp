@@ -204,8 +204,8 @@ using watchdog_actor = child_actor::extend<
 using admin_actor = child_actor::extend<
   // Do what this line asks and answer it.
   accepts<atom::command, admin_request_ptr>,
-  // Answer with all that is measured, for GET /metrics.
-  accepts<atom::ask, asked_ptr<metrics_query>>>;
+  // Answer what is asked about the service as a whole.
+  accepts<atom::ask, asked_ptr<service_query>>>;
 
 } // namespace phi
 
@@ -231,5 +231,5 @@ PHI_MESSAGE(phi::asked_ptr<phi::inspection_task>)
 PHI_MESSAGE(phi::asked_ptr<phi::spool_task>)
 PHI_MESSAGE(phi::asked_ptr<phi::cluster_task>)
 PHI_MESSAGE(phi::asked_ptr<phi::health_query>)
-PHI_MESSAGE(phi::asked_ptr<phi::metrics_query>)
+PHI_MESSAGE(phi::asked_ptr<phi::service_query>)
 PHI_MESSAGE(phi::admin_request_ptr)

@@ -41,7 +41,8 @@ enum class endpoint_kind : uint8_t {
   ready,
   startup,
   metrics,
-  index, ///< which endpoints there are
+  lifecycle, ///< what has happened to the service
+  index,     ///< which endpoints there are
 };
 
 /// A question is asked with a query string. Where it has `start` and `end`, these are the first and
@@ -58,7 +59,8 @@ struct endpoint {
   /// Not for those who watch the service: there with stats.enabled, behind api.prefix, recorded
   /// with stats.track_requests.
   constexpr bool counts() const {
-    return kind == endpoint_kind::question || kind == endpoint_kind::ingest;
+    return kind == endpoint_kind::question || kind == endpoint_kind::ingest
+           || kind == endpoint_kind::lifecycle;
   }
 };
 
@@ -164,6 +166,8 @@ inline constexpr std::array series{
   source,
   format};
 
+inline constexpr std::array lifecycle{format};
+
 inline constexpr std::array summary{
   start,
   end,
@@ -196,6 +200,10 @@ inline constexpr std::array endpoints{
            endpoint_table::series},
   endpoint{"/stats/summary", "summary", "Everything at a glance", endpoint_table::summary},
   endpoint{"/cluster", "", "The instances that share the database"},
+  endpoint{.path = "/lifecycle",
+           .help = "Starts, stops, crashes, reloads and times of trouble, the newest last",
+           .parameters = endpoint_table::lifecycle,
+           .kind = endpoint_kind::lifecycle},
   endpoint{.path = "/events",
            .help = "Takes events: one, an array, or a line each",
            .kind = endpoint_kind::ingest,

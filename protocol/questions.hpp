@@ -169,6 +169,13 @@ struct metrics_query {
   metrics_format format = metrics_format::prometheus;
 };
 
+/// What has happened to the service, as `json`, `csv` or `ndjson`.
+struct lifecycle_query {
+  std::string format = "json";
+};
+
+using service_query = std::variant<metrics_query, lifecycle_query>;
+
 // -- asking ---------------------------------------------------------------------------------------
 
 /// Set by whoever waits for an answer when it no longer does; any thread.

@@ -30,7 +30,7 @@ public:
   virtual void ask(asked_ptr<spool_task> task) = 0;
   virtual void ask(asked_ptr<cluster_task> task) = 0;
   virtual void ask(asked_ptr<health_query> question) = 0;
-  virtual void ask(asked_ptr<metrics_query> question) = 0;
+  virtual void ask(asked_ptr<service_query> question) = 0;
   /// How the service is as a whole, as last seen.
   virtual health_view health() const { return {}; }
 };

@@ -58,6 +58,9 @@ public:
   health_view health() const override { return backend_->health(); }
   std::string metrics(const std::optional<service_status>& status,
                       metrics_format format) const override;
+  std::string lifecycle(std::string_view format) const override {
+    return life_answer(process_.life_rows(), format);
+  }
   void ingest(std::string_view lines, std::function<void(query_answer)> then) override;
   result<created_token> create_token(const std::string& name,
                                      const std::vector<std::string>& scopes,

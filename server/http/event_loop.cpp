@@ -215,8 +215,8 @@ private:
       shared_->backend->ask(asked_by(pending, std::move(*query)));
     if (auto* query = std::get_if<health_query>(&decided.question))
       shared_->backend->ask(asked_by(pending, *query));
-    if (auto* query = std::get_if<metrics_query>(&decided.question))
-      shared_->backend->ask(asked_by(pending, *query));
+    if (auto* query = std::get_if<service_query>(&decided.question))
+      shared_->backend->ask(asked_by(pending, std::move(*query)));
   }
 
   template <class Question>

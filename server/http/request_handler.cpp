@@ -224,7 +224,8 @@ answer request_handler::no_such_path(const exchange& current) const {
 decision request_handler::serve(const request_fields& request, exchange& current, bool draining) {
   switch (current.route->serves->kind) {
     case endpoint_kind::ingest: return ingest(request, current);
-    case endpoint_kind::question: return ask(request, current);
+    case endpoint_kind::question:
+    case endpoint_kind::lifecycle: return ask(request, current);
     case endpoint_kind::health:
       return {.question = health_query{.in_full = is_for_administrator(request)}};
     case endpoint_kind::live: return at_once(200, R"({"status":"ok"})");
@@ -241,7 +242,7 @@ decision request_handler::measure(const request_fields& request, exchange& curre
   auto format = api::accepted_metrics_format(request.accept);
   current.media_type = api::media_type_of(format);
   current.untagged = true;
-  return {.question = metrics_query{format}};
+  return {.question = service_query{metrics_query{format}}};
 }
 
 decision request_handler::readiness(const request_fields& request, const exchange& current,
@@ -295,6 +296,9 @@ decision request_handler::ask(const request_fields& request, exchange& current) 
     return problem(current, error_code::invalid_query, {}, read.errors);
   current.media_type = read.media_type;
   current.known_tags = request.if_none_match;
+  if (current.route->serves->kind == endpoint_kind::lifecycle)
+    return {.question =
+              service_query{lifecycle_query{read.parameters.text("format").value_or("json")}}};
   return {.question = std::move(read.query)};
 }
 

@@ -43,7 +43,7 @@ struct decision {
   std::optional<answer> reply;
   /// For the ledger, with a reply; else to be stored.
   std::optional<ingest_request> events;
-  std::variant<std::monostate, reader_query, health_query, metrics_query> question;
+  std::variant<std::monostate, reader_query, health_query, service_query> question;
 };
 
 class request_handler {

@@ -1,5 +1,6 @@
 #include "server/process/run_end.hpp"
 
+#include "protocol/names.hpp"
 #include "protocol/text/rfc3339.hpp"
 
 #include <nlohmann/json.hpp>
@@ -40,7 +41,8 @@ std::optional<run_end> read_run_end(const json& report) {
   out.reason = text_in(report, "reason");
   out.detail = text_in(report, "detail");
   if (auto held = report.find("heldBy"); held != report.end() && held->is_object()) {
-    out.held_by = text_in(*held, "who");
+    bool client = text_in(*held, "kind") == to_string(wait_kind::client);
+    out.held_by = client ? "a client" : text_in(*held, "who");
     if (auto deed = text_in(*held, "what"); !deed.empty())
       out.held_by += ": " + deed;
     out.held_ms = number_in(*held, "ms");

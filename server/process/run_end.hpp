@@ -23,8 +23,8 @@ struct run_end {
   std::string mode;
   std::string reason;
   std::string detail;
-  std::string held_by;  ///< who held its stop the longest, and in what
-  double held_ms = 0;   ///< for how long
+  std::string held_by; ///< who held its stop the longest, and in what; a client without its address
+  double held_ms = 0;  ///< for how long
   std::string stuck_in; ///< whom the watchdog had given it up for
 };
 

@@ -7,6 +7,7 @@
 #include "server/observe/logging.hpp"
 #include "server/observe/metrics.hpp"
 #include "server/process/last_resort.hpp"
+#include "server/process/life_history.hpp"
 #include "server/process/process_watch.hpp"
 #include "server/process/settings_source.hpp"
 #include "server/process/state_directory.hpp"
@@ -30,6 +31,7 @@ struct service_parts {
   const settings_source& source;
   systemd::service_manager& manager;
   process_watch& watch;
+  life_history& life;
 };
 
 class service : public service_port {
@@ -45,6 +47,7 @@ public:
   std::optional<systemd::unit_limits> unit_limits() const;
   const std::string& run_id() const { return parts_.state.run_id(); }
   life_facts life() const;
+  std::vector<life_row> life_rows() const { return parts_.life.rows(); }
 
   /// Called on every change of readiness.
   std::function<void(bool)> on_ready_changed;

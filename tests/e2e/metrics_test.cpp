@@ -116,7 +116,7 @@ TEST_CASE("metrics: who may read statistics may read them, once there are tokens
   temp_dir dir;
   service_process service{dir.path(), quiet};
   auto token = [&](const std::string& scope) {
-    auto made = ctl(dir, {"--json", "token", "create", scope, "--scope", scope, "--yes"});
+    auto made = ctl(dir, {"--json", "token", "create", "--name", scope, "--scope", scope, "--yes"});
     return nlohmann::json::parse(made.out)["secret"].get<std::string>();
   };
   auto status_with = [&](const std::string& secret) {

@@ -135,6 +135,7 @@ struct fake_console : console_port {
   std::string metrics(const std::optional<service_status>&, metrics_format) const override {
     return {};
   }
+  std::string lifecycle(std::string_view) const override { return R"({"rows":[]})"; }
   void ingest(std::string_view, std::function<void(query_answer)>) override {}
   result<created_token> create_token(const std::string&, const std::vector<std::string>&,
                                      std::optional<int64_t>, bool) override {

@@ -60,6 +60,9 @@ struct recorded_console : fake_console {
     return (status ? std::string{to_string(status->state)} : "silent")
            + (format == metrics_format::open_metrics ? " 1" : " 0");
   }
+  std::string lifecycle(std::string_view format) const override {
+    return R"({"rows":[{"format":")" + std::string{format} + "\"}]}";
+  }
   void ingest(std::string_view text, std::function<void(query_answer)> then) override {
     lines = text;
     waiting.push_back(std::move(then));

@@ -22,8 +22,8 @@ struct console_fixture {
     loaded = source.load();
     REQUIRE(loaded.ok());
     running = std::make_shared<config>(loaded.values);
-    process = std::make_unique<service>(service_parts{state, resort, log, source, manager, watch},
-                                        running, loaded.origins);
+    process = std::make_unique<service>(
+      service_parts{state, resort, log, source, manager, watch, life}, running, loaded.origins);
     desk = std::make_unique<console>(
       *process, log, source, trace, watch, backend, tokens, "salt",
       console_views{.listeners = [] { return std::vector<std::string>{"127.0.0.1:4711"}; },
@@ -54,6 +54,7 @@ struct console_fixture {
   std::string file = dir.path("phi.toml");
   state_directory state{state_dir.path()};
   last_resort resort;
+  life_history life{""};
   process_log log{log_level::error, "compact"};
   settings_source source{file};
   systemd::service_manager manager;

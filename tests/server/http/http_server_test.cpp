@@ -36,7 +36,7 @@ struct storing_backend : backend_port {
   void ask(asked_ptr<spool_task>) override {}
   void ask(asked_ptr<cluster_task>) override {}
   void ask(asked_ptr<health_query>) override {}
-  void ask(asked_ptr<metrics_query>) override {}
+  void ask(asked_ptr<service_query>) override {}
 
   size_t waiting() {
     std::lock_guard lock{mutex};

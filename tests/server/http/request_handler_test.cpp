@@ -85,13 +85,29 @@ TEST_CASE("request handler: a question goes to the reader with its parameters") 
   CHECK(at.about.head);
 }
 
+TEST_CASE("request handler: what has happened is asked for in a format, and nothing else") {
+  handler_fixture at;
+  auto format_for = [&](std::string_view target, std::string_view accept = "") {
+    auto asks = at.of({.method = "GET", .target = target, .accept = accept});
+    REQUIRE_FALSE(asks.reply);
+    return std::get<lifecycle_query>(std::get<service_query>(asks.question)).format;
+  };
+  CHECK(format_for("/api/v1/lifecycle") == "json");
+  CHECK(at.about.media_type == "application/json");
+  CHECK(format_for("/api/v1/lifecycle", "text/csv") == "csv");
+  CHECK(format_for("/api/v1/lifecycle?format=ndjson", "text/csv") == "ndjson");
+  CHECK(at.about.media_type == "application/x-ndjson");
+  CHECK(at.status({.method = "GET", .target = "/api/v1/lifecycle?format=xml"}) == 422);
+  CHECK(at.status({.method = "GET", .target = "/api/v1/lifecycle?start=today"}) == 422);
+}
+
 TEST_CASE("request handler: metrics are written as Accept likes them best, and have no tag") {
   handler_fixture at;
   auto format_for = [&](std::string_view accept) {
     auto asks = at.of({.method = "GET", .target = "/metrics?x=y", .accept = accept});
     CHECK_FALSE(asks.reply);
     CHECK(at.about.untagged);
-    return std::get<metrics_query>(asks.question).format;
+    return std::get<metrics_query>(std::get<service_query>(asks.question)).format;
   };
   // As Prometheus 2.42 and 3.0 ask.
   CHECK(format_for("application/openmetrics-text;version=1.0.0,application/openmetrics-text;"
