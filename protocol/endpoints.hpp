@@ -41,6 +41,7 @@ enum class endpoint_kind : uint8_t {
   ready,
   startup,
   metrics,
+  stream,    ///< server-sent events
   lifecycle, ///< what has happened to the service
   index,     ///< which endpoints there are
 };
@@ -60,7 +61,7 @@ struct endpoint {
   /// with stats.track_requests.
   constexpr bool counts() const {
     return kind == endpoint_kind::question || kind == endpoint_kind::ingest
-           || kind == endpoint_kind::lifecycle;
+           || kind == endpoint_kind::lifecycle || kind == endpoint_kind::stream;
   }
 };
 
@@ -166,6 +167,13 @@ inline constexpr std::array series{
   source,
   format};
 
+inline constexpr std::array live{
+  endpoint_parameter{.name = "events",
+                     .type = parameter_type::choice,
+                     .help = "Whether each event is sent as well when it is stored; false unless "
+                             "given",
+                     .words = "true false"}};
+
 inline constexpr std::array lifecycle{format};
 
 inline constexpr std::array summary{
@@ -200,6 +208,10 @@ inline constexpr std::array endpoints{
            endpoint_table::series},
   endpoint{"/stats/summary", "summary", "Everything at a glance", endpoint_table::summary},
   endpoint{"/cluster", "", "The instances that share the database"},
+  endpoint{.path = "/stats/live",
+           .help = "Counters each second, as server-sent events, until you hang up",
+           .parameters = endpoint_table::live,
+           .kind = endpoint_kind::stream},
   endpoint{.path = "/lifecycle",
            .help = "Starts, stops, crashes, reloads and times of trouble, the newest last",
            .parameters = endpoint_table::lifecycle,

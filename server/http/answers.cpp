@@ -100,6 +100,15 @@ void write_answer(const exchange& to, answer reply, bool close) {
   response.done();
 }
 
+restinio::response_builder_t<restinio::chunked_output_t> begin_stream(const exchange& to) {
+  auto response = to.request->create_response<restinio::chunked_output_t>();
+  add_fields(response, to, {}, true);
+  response.append_header("Content-Type", "text/event-stream");
+  response.append_header("Cache-Control", "no-store");
+  response.append_header("X-Accel-Buffering", "no"); // nginx would keep it back
+  return response;
+}
+
 std::string answer_text(const exchange& to, const answer& reply) {
   auto out = "HTTP/1.1 " + std::to_string(reply.status) + " "
              + std::string{api::reason_phrase(reply.status)} + "\r\nConnection: close\r\n";

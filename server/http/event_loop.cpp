@@ -12,6 +12,7 @@
 #include "server/http/exchanges.hpp"
 #include "server/http/holders.hpp"
 #include "server/http/limits.hpp"
+#include "server/http/live_streams.hpp"
 #include "server/http/loop_counts.hpp"
 #include "server/http/loop_listener.hpp"
 #include "server/http/own_requests.hpp"
@@ -57,6 +58,7 @@ public:
       sweep_(io_),
       replies_(std::make_shared<loop_replies>(*this)),
       handler_(*shared_, settings_),
+      live_(io_, shared_->backend, std::max<size_t>(1, defaults::live_clients / shared_->loops)),
       exchanges_(random_bits()),
       own_requests_(settings_, shared_->salt) {
     links_.limits = limits_of(settings_);
@@ -107,6 +109,7 @@ public:
   void stop_accepting(std::function<void()> drained) override {
     asio_ns::post(io_, [this, drained = std::move(drained)]() mutable {
       on_drained_ = std::move(drained);
+      live_.stop();
       const auto& server = settings_.server;
       drain_.begin({std::chrono::milliseconds{server.keepalive_grace_ms},
                     std::chrono::milliseconds{server.partial_grace_ms}},
@@ -211,6 +214,10 @@ private:
       turn().requests.push_back(std::move(*decided.events));
     if (decided.reply)
       return answer_later(pending, std::move(*decided.reply));
+    if (auto* query = std::get_if<stream_query>(&decided.question)) {
+      streams_.emplace_back(pending.to, query->events);
+      end_turn_soon();
+    }
     if (auto* query = std::get_if<reader_query>(&decided.question))
       shared_->backend->ask(asked_by(pending, std::move(*query)));
     if (auto* query = std::get_if<health_query>(&decided.question))
@@ -276,6 +283,9 @@ private:
     for (auto& [to, reply] : std::exchange(later_, {}))
       if (auto* pending = exchanges_.find(to))
         respond(*pending, std::move(reply));
+    for (auto [to, events] : std::exchange(streams_, {}))
+      if (auto* pending = exchanges_.find(to))
+        open_stream(*pending, events);
     if (!own_requests_.empty())
       turn().requests.push_back(own_requests_.take());
     if (turn_)
@@ -294,6 +304,20 @@ private:
     auto status = reply.status;
     auto bytes = pending.head ? 0 : reply.body.size();
     write_answer(pending, std::move(reply), drain_.begun());
+    settle(pending, status, bytes);
+  }
+
+  void open_stream(exchange& pending, bool events) {
+    if (drain_.begun())
+      return respond(pending, problem_answer(pending, error_code::stopping));
+    if (live_.full())
+      return respond(pending, problem_answer(pending, error_code::too_many_streams));
+    live_.open(pending, events);
+    settle(pending, 200, 0);
+  }
+
+  /// It is answered.
+  void settle(exchange& pending, int status, size_t bytes) {
     if (wants_requests(settings_) && !pending.is_probe)
       log_request(settings_, pending.request->header().method().c_str(), pending, status, bytes,
                   own_requests_.client(pending));
@@ -424,12 +448,14 @@ private:
   asio_ns::steady_timer sweep_;
   std::shared_ptr<loop_replies> replies_;
   request_handler handler_;
+  live_streams live_;
   exchange_table exchanges_;
   std::thread thread_;
 
   ingest_turn_ptr turn_;
   bool turn_ends_ = false;
   std::vector<std::pair<ticket, answer>> later_;
+  std::vector<std::pair<ticket, bool>> streams_; ///< to begin, and whether with events
   own_requests own_requests_;
   bool sweep_armed_ = false;
   holders holders_;

@@ -225,7 +225,8 @@ decision request_handler::serve(const request_fields& request, exchange& current
   switch (current.route->serves->kind) {
     case endpoint_kind::ingest: return ingest(request, current);
     case endpoint_kind::question:
-    case endpoint_kind::lifecycle: return ask(request, current);
+    case endpoint_kind::lifecycle:
+    case endpoint_kind::stream: return ask(request, current);
     case endpoint_kind::health:
       return {.question = health_query{.in_full = is_for_administrator(request)}};
     case endpoint_kind::live: return at_once(200, R"({"status":"ok"})");
@@ -296,6 +297,10 @@ decision request_handler::ask(const request_fields& request, exchange& current) 
     return problem(current, error_code::invalid_query, {}, read.errors);
   current.media_type = read.media_type;
   current.known_tags = request.if_none_match;
+  if (current.route->serves->kind == endpoint_kind::stream && current.head)
+    return at_once(200, {}, "text/event-stream");
+  if (current.route->serves->kind == endpoint_kind::stream)
+    return {.question = stream_query{read.parameters.text("events") == "true"}};
   if (current.route->serves->kind == endpoint_kind::lifecycle)
     return {.question =
               service_query{lifecycle_query{read.parameters.text("format").value_or("json")}}};

@@ -38,12 +38,17 @@ struct request_fields {
 
 request_fields fields_of(const restinio::request_handle_t& request);
 
+/// To be answered by a stream of server-sent events.
+struct stream_query {
+  bool events = false; ///< each event too, not only counters
+};
+
 struct decision {
   /// Nothing: the actors answer.
   std::optional<answer> reply;
   /// For the ledger, with a reply; else to be stored.
   std::optional<ingest_request> events;
-  std::variant<std::monostate, reader_query, health_query, service_query> question;
+  std::variant<std::monostate, reader_query, health_query, service_query, stream_query> question;
 };
 
 class request_handler {

@@ -38,6 +38,7 @@ TEST_CASE("routes: each with its method, what a token must allow, and whether it
     {"/health/live", "GET", scope::none, endpoint_kind::live},
     {"/health/ready", "GET", scope::none, endpoint_kind::ready},
     {"/health/startup", "GET", scope::none, endpoint_kind::startup},
+    {"/p/stats/live", "GET", scope::read, endpoint_kind::stream},
     {"/p/lifecycle", "GET", scope::read, endpoint_kind::lifecycle},
     {"/metrics", "GET", scope::read, endpoint_kind::metrics},
     {"/", "GET", scope::none, endpoint_kind::index},
