@@ -199,10 +199,10 @@ TEST_CASE("metrics: every row says its own number of a status that is known") {
     {"process_max_fds", 1024},
   };
   auto read = read_metrics(write_metrics(whole(), metrics_format::prometheus));
-  for (const auto& [name, value] : known) {
-    CAPTURE(name);
-    REQUIRE(read.samples.contains(name));
-    CHECK(read.samples.at(name) == doctest::Approx(value));
+  for (const auto& row : known) {
+    CAPTURE(row.first);
+    REQUIRE(read.samples.contains(row.first));
+    CHECK(read.samples.at(row.first) == doctest::Approx(row.second));
   }
 }
 
