@@ -63,6 +63,7 @@ TEST_CASE(
     {"dump", ""},
     {"log-level", ""},
     {"last-exit", ""},
+    {"lifecycle", ""},
     {"reload", ""},
     {"drain", ""},
     {"undrain", ""},
