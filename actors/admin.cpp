@@ -1,6 +1,7 @@
 #include "actors/admin.hpp"
 
 #include "actors/admin_methods.hpp"
+#include "config/defaults.hpp"
 #include "protocol/text/json_depth.hpp"
 
 namespace phi {
@@ -52,6 +53,21 @@ void handle(self_ptr self, const admin_request_ptr& request) {
             "method \"" + name + "\" is not one of " + method_names());
 }
 
+/// Also when the supervisor is silent: then without the actors.
+void answer(self_ptr self, const asked_ptr<service_query>& asked, const metrics_query& query) {
+  auto answer = [self, asked, format = query.format](const std::optional<service_status>& status) {
+    asked->reply.answer({.body = self->state.console->metrics(status, format)});
+  };
+  ask_urgent(
+    self, self->state.who.supervisor, defaults::service_status_timeout,
+    [answer](const service_status& status) { answer(status); },
+    [answer](const caf::error&) { answer(std::nullopt); }, atom::status_v);
+}
+
+void answer(self_ptr self, const asked_ptr<service_query>& asked, const lifecycle_query& query) {
+  asked->reply.answer({.body = self->state.console->lifecycle(query.format)});
+}
+
 } // namespace
 
 admin_actor::behavior_type admin_behavior(self_ptr self, child_identity who,
@@ -84,7 +100,10 @@ admin_actor::behavior_type admin_behavior(self_ptr self, child_identity who,
                               .gauges = {{"requests", state.requests}}});
     },
     [self](atom::apply, const config_ptr&) { return pong_of(self->state.who); },
-    [self](atom::command, const admin_request_ptr& request) { handle(self, request); });
+    [self](atom::command, const admin_request_ptr& request) { handle(self, request); },
+    [self](atom::ask, const asked_ptr<service_query>& asked) {
+      std::visit([&](const auto& query) { answer(self, asked, query); }, asked->question);
+    });
 }
 
 } // namespace phi

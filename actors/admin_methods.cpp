@@ -195,6 +195,10 @@ std::function<void(query_answer)> passed_on(const admin_call& call) {
   };
 }
 
+void show_lifecycle(self_ptr self, const admin_call& call) {
+  call.answer(json::parse(self->state.console->lifecycle("json")));
+}
+
 void ask(self_ptr self, const admin_call& call) {
   self->state.console->ask(call.text("path"), call.text("query"), call.request->asker_gone,
                            passed_on(call));
@@ -311,6 +315,7 @@ constexpr std::array table{
   method{admin_wire::method_config_diff, show_difference},
   method{admin_wire::method_doctor, examine},
   method{admin_wire::method_ask, ask},
+  method{admin_wire::method_lifecycle, show_lifecycle},
   method{admin_wire::method_events, answer_events},
   method{admin_wire::method_verify, ask_without_params<inspection_task, verify_task>},
   method{admin_wire::method_backup, back_up},

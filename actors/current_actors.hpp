@@ -34,7 +34,7 @@ public:
 private:
   mutable std::mutex mutex_;
   std::tuple<stats_actor, reader_actor, inspector_actor, spool_actor, maintenance_actor,
-             membership_actor, store_actor, watchdog_actor>
+             membership_actor, store_actor, watchdog_actor, admin_actor>
     actors_;
 };
 

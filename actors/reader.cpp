@@ -31,6 +31,7 @@ void answer(Self self, asked<Question>& asked) {
     ++state.dropped;
     return asked.reply.answer(ended_answer(why));
   }
+  auto began = clock::now();
   fault_of(self, ".ask");
   auto found = state.port->answer(asked.question, watch);
   state.asked =
@@ -38,6 +39,7 @@ void answer(Self self, asked<Question>& asked) {
   state.asked_at = now_of(self);
   asked.reply.answer(std::move(found));
   ++state.answered;
+  state.times.add(clock::now() - began);
 }
 
 template <class Self>
@@ -51,7 +53,8 @@ actor_status current_status(Self self) {
                           .gauges = {{"questions", state.answered}, {"dropped", state.dropped}},
                           .degraded = fresh ? state.asked.why() : "",
                           .ails = "the database cannot be asked",
-                          .code = ailment::questions_fail});
+                          .code = ailment::questions_fail,
+                          .times = {{times_name::answer, state.times}}});
 }
 
 template <class Actor, class Question>

@@ -13,6 +13,7 @@ struct reader_state {
   duration query_timeout{};
   uint64_t answered = 0;
   uint64_t dropped = 0; ///< their askers had gone
+  time_counts times;    ///< of those that were answered
   outcome asked;        ///< whether the last question could be asked of the database
   time_point asked_at{};
 };

@@ -138,12 +138,15 @@ struct service_graph::starters {
   }
 
   static child_actor admin(service_graph& graph, child_identity who, bool own_thread) {
-    return graph.spawn(own_thread, admin_behavior, std::move(who), graph.ports_.console,
-                       [admin = graph.ports_.admin](const admin_actor& actor) {
-                         return admin->open([actor](admin_request_ptr request) {
-                           tell_urgent_from_outside(actor, atom::command_v, std::move(request));
-                         });
-                       });
+    auto admin =
+      graph.spawn(own_thread, admin_behavior, std::move(who), graph.ports_.console,
+                  [socket = graph.ports_.admin](const admin_actor& actor) {
+                    return socket->open([actor](admin_request_ptr request) {
+                      tell_urgent_from_outside(actor, atom::command_v, std::move(request));
+                    });
+                  });
+    graph.current_->set(admin);
+    return admin;
   }
 };
 

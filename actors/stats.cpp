@@ -19,7 +19,7 @@ void take_request(self_ptr self, ingest_request request, const reply_sink_ptr& s
   auto valid = event_count(request);
   state.ledger.receive(valid, request.rejected);
   auto refuse = [&](error_code why) {
-    state.ledger.refuse(valid);
+    state.ledger.refuse(valid, why);
     if (request.awaited)
       out.add(sink, request.to, refusal(state, why));
   };
@@ -55,7 +55,7 @@ void refuse_the_waiting(self_ptr self) {
     return;
   answers out;
   for (auto& [request, waiting] : state.queue.take_awaited()) {
-    state.ledger.refuse(event_count(request));
+    state.ledger.refuse(event_count(request), error_code::stopping);
     out.add(waiting, request.to, refusal(state, error_code::stopping));
   }
   give_up_batch(self, error_code::stopping);
@@ -168,24 +168,35 @@ std::string what_it_does(self_ptr self, bool in_full) {
   return doing;
 }
 
+/// For how long the oldest event has waited that is in no batch yet.
+uint64_t oldest_ms(self_ptr self) {
+  auto oldest = self->state.queue.oldest();
+  if (!oldest)
+    return 0;
+  return static_cast<uint64_t>((now_of(self) - *oldest) / std::chrono::milliseconds{1});
+}
+
 actor_status current_status(self_ptr self) {
   const auto& state = self->state;
   const auto backlog = state.queue.events();
-  return status_of(self,
-                   {.doing = what_it_does(self, true),
-                    .idle = backlog == 0 && !state.under_way,
-                    .progress = state.ledger.counts().stored + state.ledger.counts().duplicates,
-                    .gauges = {{"queue_events", backlog},
-                               {"queue_bytes", state.queue.bytes()},
-                               {"drain_per_second", static_cast<uint64_t>(state.rate.per_second())},
-                               {gauge_name::refusing, refuses(self)},
-                               {gauge_name::counted_as_other, state.counted_as_other},
-                               {gauge_name::identities_lost, state.identities_lost}},
-                    .backlog_s = state.rate.seconds_for(backlog),
-                    .degraded = what_is_degraded(self, true),
-                    .ails = what_is_degraded(self, false),
-                    .code = ailment_of(state),
-                    .ledger = state.ledger.counts()});
+  return status_of(
+    self, {.doing = what_it_does(self, true),
+           .idle = backlog == 0 && !state.under_way,
+           .progress = state.ledger.counts().stored + state.ledger.counts().duplicates,
+           .gauges = {{"queue_events", backlog},
+                      {"queue_bytes", state.queue.bytes()},
+                      {"drain_per_second", static_cast<uint64_t>(state.rate.per_second())},
+                      {gauge_name::refusing, refuses(self)},
+                      {gauge_name::oldest_ms, oldest_ms(self)},
+                      {gauge_name::counted_as_other, state.counted_as_other},
+                      {gauge_name::identities_lost, state.identities_lost}},
+           .backlog_s = state.rate.seconds_for(backlog),
+           .degraded = what_is_degraded(self, true),
+           .ails = what_is_degraded(self, false),
+           .code = ailment_of(state),
+           .ledger = state.ledger.counts(),
+           .rejected = state.ledger.rejected(),
+           .times = {{times_name::commit, state.commits}, {times_name::flush, state.flushes}}});
 }
 
 void answer_health(self_ptr self, asked<health_query>& asked) {

@@ -55,6 +55,8 @@ struct stats_state {
   batch_queue queue{{}};
   phi::ledger ledger;
   rate_meter rate;
+  time_counts commits; ///< transactions that stored a batch
+  time_counts flushes; ///< from the cut of a batch until the store had it
   std::optional<commit_under_way> under_way;
 
   drain_credit credit; ///< for live events, while the spool is being emptied

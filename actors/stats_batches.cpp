@@ -110,7 +110,7 @@ void batch_committed(self_ptr self, const commit_result& result) {
   for (size_t i = 0; i < cut.fates.size(); ++i) {
     auto [stored, duplicates, refused] = result.requests[i];
     state.ledger.settle(stored, duplicates);
-    state.ledger.refuse(refused);
+    state.ledger.refuse(refused, error_code::refused_by_store);
     events += stored + duplicates;
     if (cut.fates[i] == fate::awaited)
       out.add(cut.waiting[i], cut.batch->requests[i].to,
@@ -122,6 +122,8 @@ void batch_committed(self_ptr self, const commit_result& result) {
     log_warn("stats", "rejects events that the database cannot hold",
              {{"events", result.refused.size()}, {"cause", result.refused.front().detail}});
   state.rate.add(events, result.took);
+  state.commits.add(result.took);
+  state.flushes.add(now_of(self) - state.under_way->since);
   if (std::exchange(state.away_said, false))
     log_info("stats", "sends events to the database again");
   if (std::exchange(state.store_refuses, false))
@@ -162,7 +164,8 @@ void batch_refused(self_ptr self, const commit_result& result) {
     if (cut.fates[i] == fate::awaited)
       out.add(cut.waiting[i], request.to, refusal(state, why));
     if (cut.fates[i] == fate::awaited || cut.fates[i] == fate::unknown)
-      state.ledger.refuse(event_count(request));
+      state.ledger.refuse(event_count(request),
+                          cut.fates[i] == fate::awaited ? why : error_code::outcome_unknown);
   }
   state.queue.put_back(std::move(cut), now_of(self));
   out.deliver();
@@ -256,10 +259,10 @@ void give_up_batch(self_ptr self, error_code why) {
       continue;
     const auto& request = cut.batch->requests[i];
     cut.fates[i] = abandoned ? fate::given_up : fate::unknown;
-    out.add(std::exchange(cut.waiting[i], nullptr), request.to,
-            refusal(state, not_stored ? why : error_code::outcome_unknown));
+    auto told = not_stored ? why : error_code::outcome_unknown;
+    out.add(std::exchange(cut.waiting[i], nullptr), request.to, refusal(state, told));
     if (abandoned)
-      state.ledger.refuse(event_count(request));
+      state.ledger.refuse(event_count(request), told);
   }
   out.deliver();
 }

@@ -17,6 +17,13 @@ json to_json(const std::vector<counted>& counts) {
   return out;
 }
 
+json to_json(const std::vector<timed>& times) {
+  json out = json::object();
+  for (const auto& [name, counts] : times)
+    out[name] = {{"count", counts.count()}, {"totalMs", milliseconds(counts.total)}};
+  return out;
+}
+
 json to_json(const std::vector<waited>& waits) {
   json out = json::array();
   for (const auto& wait : waits) {
@@ -79,6 +86,10 @@ json to_json(const actor_status& status) {
            {"thread", status.thread}};
   if (status.backlog_s > 0)
     out["backlogSeconds"] = status.backlog_s;
+  if (!status.rejected.empty())
+    out["rejected"] = to_json(status.rejected);
+  if (!status.times.empty())
+    out["times"] = to_json(status.times);
   if (!status.degraded.empty()) {
     out["degraded"] = status.degraded;
     out["degradedCode"] = to_string(status.code);
@@ -151,9 +162,8 @@ json to_json(const stop_forecast& forecast) {
 
 std::string health_json(const actor_status& stats, const std::vector<std::string>& causes) {
   auto queue = to_json(stats);
-  for (auto inside :
-       {"idle", "degradedCode", "mailbox", "last", "thread"}) // for operators, not for everybody
-    queue.erase(inside);
+  for (auto inside : {"idle", "degradedCode", "mailbox", "last", "thread", "rejected", "times"})
+    queue.erase(inside); // for operators, not for everybody
   json out{{"status", causes.empty() ? "ok" : "degraded"},
            {"service", "phi-backend"},
            {"version", PHI_VERSION},

@@ -38,7 +38,8 @@ service_status own_status(self_ptr self) {
   for (size_t i = 0; i < state.children.size(); ++i)
     out.children.push_back({.actor = state.children[i].spec.name,
                             .state = state_of(state, i),
-                            .restarts = state.children[i].restarts});
+                            .restarts = state.children[i].restarts,
+                            .waits = state.children[i].spec.seen_at->waits()});
   return out;
 }
 

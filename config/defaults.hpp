@@ -122,6 +122,17 @@ inline constexpr auto probe_timeout = 3000ms;
 /// Between finding an actor stuck and giving the process up: time for the state dump, of which the
 /// actors' own answers take status_answer_timeout.
 inline constexpr auto stuck_dump_time = 400ms;
+/// GET /stats/live: clients at a time, of all event loops; between two looks for new events;
+/// between two signs of life; what may wait for a client that does not read; how long a stop waits
+/// for one.
+inline constexpr size_t live_clients = 32;
+inline constexpr auto live_interval = 250ms;
+inline constexpr uint64_t live_heartbeat_secs = 15;
+inline constexpr size_t live_client_bytes = 512 * 1024;
+inline constexpr auto live_farewell = 100ms;
+/// Between two writes of what has happened to the service, and the longest the exit waits for one.
+inline constexpr auto life_write_interval = 1000ms;
+inline constexpr auto life_last_write_limit = 50ms;
 /// The longest the exit waits for the service manager to have read our last words.
 inline constexpr auto manager_barrier_limit = 50ms;
 /// The longest a question to the service manager about our unit may take.

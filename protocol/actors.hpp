@@ -201,10 +201,12 @@ using watchdog_actor = child_actor::extend<
   // Own timer: the state dump has had its time; give the process up because of this actor.
   accepts<atom::give_up, std::string>>;
 
-/// Requests of the admin socket.
+/// Requests of the admin socket, and what is asked about the whole.
 using admin_actor = child_actor::extend<
   // Do what this line asks and answer it.
-  accepts<atom::command, admin_request_ptr>>;
+  accepts<atom::command, admin_request_ptr>,
+  // Answer what is asked about the service as a whole.
+  accepts<atom::ask, asked_ptr<service_query>>>;
 
 } // namespace phi
 
@@ -230,4 +232,5 @@ PHI_MESSAGE(phi::asked_ptr<phi::inspection_task>)
 PHI_MESSAGE(phi::asked_ptr<phi::spool_task>)
 PHI_MESSAGE(phi::asked_ptr<phi::cluster_task>)
 PHI_MESSAGE(phi::asked_ptr<phi::health_query>)
+PHI_MESSAGE(phi::asked_ptr<phi::service_query>)
 PHI_MESSAGE(phi::admin_request_ptr)

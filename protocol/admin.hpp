@@ -36,6 +36,7 @@ inline constexpr std::string_view method_config = "config";
 inline constexpr std::string_view method_config_diff = "config-diff";
 inline constexpr std::string_view method_doctor = "doctor";
 inline constexpr std::string_view method_ask = "ask";
+inline constexpr std::string_view method_lifecycle = "lifecycle";
 inline constexpr std::string_view method_events = "events";
 inline constexpr std::string_view method_verify = "verify";
 inline constexpr std::string_view method_backup = "backup";

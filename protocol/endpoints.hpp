@@ -42,15 +42,18 @@ enum class endpoint_kind : uint8_t {
   live,
   ready,
   startup,
-  index,   ///< which endpoints there are
-  docs,    ///< the same with all parameters, to read in a browser
-  openapi, ///< the same for programs
+  metrics,
+  stream,    ///< server-sent events
+  lifecycle, ///< what has happened to the service
+  index,     ///< which endpoints there are
+  docs,      ///< the same with all parameters, to read in a browser
+  openapi,   ///< the same for programs
 };
 
 /// A question is asked with a query string. Where it has `start` and `end`, these are the first and
 /// the last day of a range of up to stats.max_range_days.
 struct endpoint {
-  std::string_view path;    ///< behind api.prefix, but for those of the health
+  std::string_view path;    ///< behind api.prefix, if it `counts`
   std::string_view command; ///< of `phictl stats`; empty: it has none
   std::string_view help;
   std::span<const endpoint_parameter> parameters = {};
@@ -61,7 +64,8 @@ struct endpoint {
   /// Not for those who watch the service: there with stats.enabled, behind api.prefix, recorded
   /// with stats.track_requests.
   constexpr bool counts() const {
-    return kind == endpoint_kind::question || kind == endpoint_kind::ingest;
+    return kind == endpoint_kind::question || kind == endpoint_kind::ingest
+           || kind == endpoint_kind::lifecycle || kind == endpoint_kind::stream;
   }
 };
 
@@ -167,6 +171,15 @@ inline constexpr std::array series{
   source,
   format};
 
+inline constexpr std::array live{
+  endpoint_parameter{.name = "events",
+                     .type = parameter_type::choice,
+                     .help = "Whether each event is sent as well when it is stored; false unless "
+                             "given",
+                     .words = "true false"}};
+
+inline constexpr std::array lifecycle{format};
+
 inline constexpr std::array summary{
   start,
   end,
@@ -201,6 +214,14 @@ inline constexpr std::array endpoints{
            endpoint_table::series},
   endpoint{"/stats/summary", "summary", "Everything at a glance", endpoint_table::summary},
   endpoint{"/cluster", "", "The instances that share the database"},
+  endpoint{.path = "/stats/live",
+           .help = "Counters each second, as server-sent events, until you hang up",
+           .parameters = endpoint_table::live,
+           .kind = endpoint_kind::stream},
+  endpoint{.path = "/lifecycle",
+           .help = "Starts, stops, crashes, reloads and times of trouble, the newest last",
+           .parameters = endpoint_table::lifecycle,
+           .kind = endpoint_kind::lifecycle},
   endpoint{.path = "/events",
            .help = "Takes events: one, an array, or a line each",
            .kind = endpoint_kind::ingest,
@@ -222,6 +243,9 @@ inline constexpr std::array endpoints{
            .help = "Whether the start is over",
            .kind = endpoint_kind::startup,
            .needs = scope::none},
+  endpoint{.path = "/metrics",
+           .help = "What the service measures about itself, for Prometheus",
+           .kind = endpoint_kind::metrics},
   endpoint{.path = "/",
            .help = "What there is to ask",
            .kind = endpoint_kind::index,

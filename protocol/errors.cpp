@@ -58,6 +58,7 @@ constexpr std::array table{
   error_facts{outcome_unknown, "outcome_unknown", 500, "The events may or may not be stored"},
   error_facts{query_timeout, "query_timeout", 503, "The query took too long"},
   error_facts{too_many_questions, "too_many_questions", 503, "Too many questions wait"},
+  error_facts{too_many_streams, "too_many_streams", 503, "Too many clients have a live stream"},
   error_facts{questions_unavailable, "questions_unavailable", 503,
               "The database cannot be asked now"},
   error_facts{not_ready, "not_ready", 503, "The service is not ready"},

@@ -56,6 +56,7 @@ enum class error_code : uint8_t {
   outcome_unknown,
   query_timeout,
   too_many_questions,
+  too_many_streams,
   questions_unavailable,
   not_ready,
   internal,

@@ -38,6 +38,28 @@ std::string_view to_string(stop_reason reason) {
   return "unknown";
 }
 
+std::string_view to_string(life_kind kind) {
+  switch (kind) {
+    case life_kind::start: return "start";
+    case life_kind::stop: return "stop";
+    case life_kind::crash: return "crash";
+    case life_kind::forced: return "forced";
+    case life_kind::reload: return "reload";
+    case life_kind::degraded: return "degraded";
+    case life_kind::spooling: return "spooling";
+    case life_kind::lame_duck: return "lame_duck";
+    case life_kind::upgrade: return "upgrade";
+  }
+  return "unknown";
+}
+
+std::optional<life_kind> parse_life_kind(std::string_view text) {
+  for (auto kind : life_kinds)
+    if (text == to_string(kind))
+      return kind;
+  return std::nullopt;
+}
+
 std::string_view to_string(exit_code code) {
   switch (code) {
     case exit_code::clean: return "clean";

@@ -66,6 +66,27 @@ struct heard_signal {
   int press = 0;                 ///< which wish for a stop this is, from 1; 0: it asks for none
 };
 
+/// What happens to the service in the course of time, as GET /lifecycle tells it.
+enum class life_kind : uint8_t {
+  start,
+  stop,      ///< a run ended with a report, and by itself
+  crash,     ///< a run ended without one: seen at the next start
+  forced,    ///< a run was ended by the deadline, or by a user who would not wait
+  reload,    ///< the settings were read again
+  degraded,  ///< something was not as it should be
+  spooling,  ///< events went to the spool
+  lame_duck, ///< readiness failed because somebody wished so
+  upgrade,   ///< a run began with another version than the one before it
+};
+inline constexpr life_kind life_kinds[] = {
+  life_kind::start,    life_kind::stop,      life_kind::crash,
+  life_kind::forced,   life_kind::reload,    life_kind::degraded,
+  life_kind::spooling, life_kind::lame_duck, life_kind::upgrade};
+
+std::string_view to_string(life_kind);
+/// Nothing for any other text.
+std::optional<life_kind> parse_life_kind(std::string_view text);
+
 std::string_view to_string(service_state);
 std::string_view to_string(stop_mode);
 std::string_view to_string(stop_reason);

@@ -45,6 +45,20 @@ std::optional<instance_wish> parse_instance_wish(std::string_view text) {
   return std::nullopt;
 }
 
+std::string_view to_string(rejection why) {
+  switch (why) {
+    case rejection::invalid: return "invalid";
+    case rejection::overloaded: return "overloaded";
+    case rejection::stopping: return "stopping";
+    case rejection::store_unavailable: return "store_unavailable";
+    case rejection::spool_unavailable: return "spool_unavailable";
+    case rejection::outcome_unknown: return "outcome_unknown";
+    case rejection::refused_by_store: return "refused_by_store";
+    case rejection::own: return "own";
+  }
+  return "unknown";
+}
+
 std::string_view to_string(wait_kind kind) {
   switch (kind) {
     case wait_kind::actor: return "actor";

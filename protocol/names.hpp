@@ -50,7 +50,8 @@ enum class work_code : uint8_t { none, commit, close_database };
 /// The gauges that somebody decides by, or reads of another actor. An actor may show more.
 namespace gauge_name {
 
-inline constexpr const char* refusing = "refusing"; ///< of stats: who sends now is refused
+inline constexpr const char* refusing = "refusing";   ///< of stats: who sends now is refused
+inline constexpr const char* oldest_ms = "oldest_ms"; ///< of stats: what waits has for so long
 /// Of stats: events with a value that counts under "(other)", since the start.
 inline constexpr const char* counted_as_other = "counted_as_other";
 /// Of stats: identities of deleted rows that the database knows no more.
@@ -63,6 +64,32 @@ inline constexpr const char* set_aside = "set_aside"; ///< of the spool: batches
 inline constexpr const char* uncounted_bytes = "uncounted_bytes";
 
 } // namespace gauge_name
+
+/// The kinds of work whose times an actor shows.
+namespace times_name {
+
+inline constexpr const char* commit = "commit"; ///< of stats: transactions that stored a batch
+inline constexpr const char* flush = "flush";   ///< of stats: from a batch's cut to its settling
+inline constexpr const char* answer = "answer"; ///< of the reader and the inspector
+
+} // namespace times_name
+
+/// Why an event is rejected.
+enum class rejection : uint8_t {
+  invalid,           ///< by its form, or beside one that is, where all or nothing was asked for
+  overloaded,        ///< the queue was full
+  stopping,          ///< the service was
+  store_unavailable, ///< the database did not take it
+  spool_unavailable, ///< nor did the spool
+  outcome_unknown,   ///< its sender was told that nobody knows, and it is not stored
+  refused_by_store,  ///< the database cannot hold it
+  own,               ///< about our own requests: given up at the end of a stop
+};
+inline constexpr rejection rejections[] = {
+  rejection::invalid,           rejection::overloaded,
+  rejection::stopping,          rejection::store_unavailable,
+  rejection::spool_unavailable, rejection::outcome_unknown,
+  rejection::refused_by_store,  rejection::own};
 
 /// Whom or what somebody waits for: what kind of name a wait has.
 enum class wait_kind : uint8_t {
@@ -158,6 +185,7 @@ std::string_view to_string(exit_trouble);
 std::string_view to_string(instance_wish);
 /// Nothing for any other text.
 std::optional<instance_wish> parse_instance_wish(std::string_view text);
+std::string_view to_string(rejection);
 std::string_view to_string(wait_kind);
 std::string_view to_string(actor_state);
 std::string_view to_string(exit_state);

@@ -167,6 +167,26 @@ struct health_query {
   bool in_full = false;             ///< an administrator asks: with the words of the database
 };
 
+// -- asked of ADMIN -------------------------------------------------------------------------------
+
+/// As what metrics are written.
+enum class metrics_format : uint8_t {
+  prometheus,   ///< Prometheus' text format 0.0.4
+  open_metrics, ///< OpenMetrics 1.0.0
+};
+
+/// Everything that the service measures about itself.
+struct metrics_query {
+  metrics_format format = metrics_format::prometheus;
+};
+
+/// What has happened to the service, as `json`, `csv` or `ndjson`.
+struct lifecycle_query {
+  std::string format = "json";
+};
+
+using service_query = std::variant<metrics_query, lifecycle_query>;
+
 // -- asking ---------------------------------------------------------------------------------------
 
 /// Set by whoever waits for an answer when it no longer does; any thread.

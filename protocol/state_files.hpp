@@ -15,6 +15,9 @@ inline constexpr const char* running = "running.json";
 /// How the last run ended. JSON.
 inline constexpr const char* last_exit = "last-exit.json";
 
+/// What has happened to the service, in this run and those before it. JSON.
+inline constexpr const char* lifecycle = "lifecycle.json";
+
 /// The tokens that were made with `phictl token`. JSON.
 inline constexpr const char* tokens = "tokens.json";
 

@@ -6,6 +6,7 @@
 #include "protocol/names.hpp"
 #include "protocol/outcome.hpp"
 #include "protocol/time.hpp"
+#include "protocol/time_counts.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -32,6 +33,12 @@ struct release_order {
 struct counted {
   std::string name;
   uint64_t count = 0;
+};
+
+/// How long a kind of work took, of all of it since the start, by its name (`times_name`).
+struct timed {
+  std::string name;
+  time_counts counts;
 };
 
 /// Time that an actor spent waiting for another, or for the outside world.
@@ -71,6 +78,8 @@ struct actor_status {
   std::string last;             ///< the last message that it handled, `ping` and `status` aside
   int thread = 0;               ///< the system's number of the thread that runs it
   std::optional<ledger_counts> ledger;
+  std::vector<counted> rejected; ///< of the ledger's `rejected`: how many for which reason
+  std::vector<timed> times;
 
   /// One of its gauges by its name (`gauge_name`); 0 when it shows none of that name.
   uint64_t gauge(std::string_view name) const {
@@ -92,6 +101,7 @@ struct child_status {
   actor_state state = actor_state::absent;
   uint32_t restarts = 0;
   std::optional<actor_status> says; ///< nothing when it did not answer in time
+  std::vector<waited> waits;        ///< whom it waits for now, and since when
 };
 
 /// Answer of the supervisor to `status`.

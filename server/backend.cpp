@@ -49,6 +49,11 @@ void backend::ask(asked_ptr<health_query> question) {
   tell_urgent_from_outside(actors_->get<stats_actor>(), atom::ask_v, std::move(question));
 }
 
+void backend::ask(asked_ptr<service_query> question) {
+  if (admit(question))
+    tell_urgent_from_outside(actors_->get<admin_actor>(), atom::ask_v, std::move(question));
+}
+
 health_view backend::health() const {
   return board_ ? board_->read(clock::now()) : health_view{};
 }

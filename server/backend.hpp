@@ -21,6 +21,7 @@ public:
   void ask(asked_ptr<spool_task> task) override;
   void ask(asked_ptr<cluster_task> task) override;
   void ask(asked_ptr<health_query> question) override;
+  void ask(asked_ptr<service_query> question) override;
   health_view health() const override;
 
 private:

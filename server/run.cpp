@@ -95,6 +95,27 @@ outcome take_places(const config& settings, state_directory& state, api::token_s
   return {};
 }
 
+/// What is known of the runs before this one; in memory only where the directory is another's.
+std::string life_file(const config& settings, const state_directory& state) {
+  return state.taken() ? state_files::path(settings.resolved.state_dir, state_files::lifecycle)
+                       : std::string{};
+}
+
+/// Before the report of this run takes the place of that of the last.
+void learn_end(const state_directory& state, life_history& life) {
+  if (!life.trouble().empty())
+    log_warn("supervisor", life.trouble());
+  if (const auto& last = state.last_run())
+    life.learn_end(*last);
+}
+
+void begin_run(state_directory& state, life_history& life) {
+  if (auto begun = state.begin_run(); !begun)
+    log_warn("supervisor", "cannot mark its run: a crash would pass unnoticed",
+             {{"cause", begun.why()}});
+  life.begin_run(state.run_id(), PHI_VERSION);
+}
+
 /// The configured one, or our own of the state directory.
 result<std::string> salt_of(const config& settings, state_directory& state) {
   const auto& configured = settings.stats.user_hash_salt.value;
@@ -152,6 +173,8 @@ exit_code run_service(const settings_source& source, const loaded_config& loaded
   systemd::service_manager manager;
   auto inherited = systemd::take_inherited_sockets();
   state_directory state{settings.resolved.state_dir};
+  life_history life{life_file(settings, state)};
+  learn_end(state, life);
   trace_recorder trace; // outlives the actors: a stop is traced to the last of them
   last_words_scope words{resort,
                          {[&](const exit_report& report) { say_last_words(report, manager, log); },
@@ -169,29 +192,30 @@ exit_code run_service(const settings_source& source, const loaded_config& loaded
   auto salt = salt_of(settings, state);
   if (!salt)
     return fail_start(state, resort, manager, salt.why());
-  if (auto begun = state.begin_run(); !begun)
-    log_warn("supervisor", "cannot mark its run: a crash would pass unnoticed",
-             {{"cause", begun.why()}});
+  begin_run(state, life);
   trace_if_asked(trace);
 
   auto current = std::make_shared<const config>(settings);
   process_watch watch{manager, settings.shutdown.watchdog.abort,
                       [&](const std::string& stuck) { state.note_stuck(stuck); }};
-  service process{{state, resort, log, source, manager, watch}, current, loaded.origins};
+  watch.on_health = [&](const health_view& health) { life.observe(health); };
+  service process{{state, resort, log, source, manager, watch, life}, current, loaded.origins};
   auto ports = make_store_ports(settings);
   auto actors = std::make_shared<current_actors>();
   auto to_actors = std::make_shared<backend>(actors, &watch.board());
   auto http = http::make_http_server(settings, *salt, to_actors, tokens, std::move(*inherited));
-  console console{
-    process,
-    log,
-    source,
-    trace,
-    watch,
-    to_actors,
-    tokens,
-    *salt,
-    {[http] { return http->addresses(); }, [store = ports.store] { return store->database_id(); }}};
+  console console{process,
+                  log,
+                  source,
+                  trace,
+                  watch,
+                  to_actors,
+                  tokens,
+                  *salt,
+                  {.listeners = [http] { return http->addresses(); },
+                   .http_counts_now = [http] { return http->counts(); },
+                   .loops_alive = [http] { return http->loops_alive(); },
+                   .database_id = [store = ports.store] { return store->database_id(); }}};
   admin_socket admin{settings.resolved.admin_socket, settings.admin.group};
   listener_probe probe{[&] { return http->addresses(); }};
   watch.on_inspect_parts = [&, most = static_cast<uint64_t>(settings.server.max_connections)] {

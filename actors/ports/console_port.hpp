@@ -99,6 +99,14 @@ public:
   /// How the service is as a whole, as last seen.
   virtual health_view health() const = 0;
 
+  /// All that is measured. `status`: as for `examine`.
+  virtual std::string metrics(const std::optional<service_status>& status,
+                              metrics_format format) const = 0;
+
+  /// What has happened to the service, in this run and those before it: `{"rows":[...]}`, or the
+  /// rows alone as `csv` or `ndjson`.
+  virtual std::string lifecycle(std::string_view format) const = 0;
+
   /// Takes events in, one JSON object a line, as POST /events does. The answer has the same body.
   virtual void ingest(std::string_view lines, std::function<void(query_answer)> then) = 0;
 

@@ -9,7 +9,9 @@
 #include "protocol/questions.hpp"
 #include "protocol/status.hpp"
 #include "protocol/time.hpp"
+#include "protocol/time_counts.hpp"
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -28,9 +30,14 @@ public:
   virtual void ask(asked_ptr<spool_task> task) = 0;
   virtual void ask(asked_ptr<cluster_task> task) = 0;
   virtual void ask(asked_ptr<health_query> question) = 0;
+  virtual void ask(asked_ptr<service_query> question) = 0;
   /// How the service is as a whole, as last seen.
   virtual health_view health() const { return {}; }
 };
+
+/// What a request is about, for the times that requests take.
+enum class request_kind : uint8_t { ingest, question, other };
+inline constexpr size_t request_kinds = 3;
 
 /// What happens on the listener now.
 struct http_counts {
@@ -44,7 +51,10 @@ struct http_counts {
   uint64_t failed_accepts = 0;      ///< tries to accept that the system refused
   uint64_t held_back =
     0; ///< times that connections waited because server.max_connections were there
-  uint64_t made_room = 0; ///< idle connections ended for them
+  uint64_t made_room = 0;             ///< idle connections ended for them
+  std::array<uint64_t, 6> by_class{}; ///< of the requests, by the first digit of their status
+  /// From a whole request to its answer, by `request_kind`.
+  std::array<time_counts, request_kinds> took{};
 };
 
 /// How an event loop of the listener is.

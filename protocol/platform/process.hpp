@@ -26,6 +26,19 @@ void keep_new_files_private();
 /// Ends this process as a power cut would: nothing of it runs any more.
 void kill_this_process();
 
+/// What this process takes of the machine now.
+struct process_usage {
+  duration processor{}; ///< of all its threads, since it began
+  uint64_t resident_bytes = 0;
+  uint64_t virtual_bytes = 0;
+  uint64_t threads = 0;
+  uint64_t open_files = 0;
+  uint64_t most_open_files = 0; ///< the limit
+};
+
+/// What the system does not tell is 0.
+process_usage usage_of_process();
+
 // -- its threads --------------------------------------------------------------------------------
 
 /// The number of this thread, by which the system's tools show it.

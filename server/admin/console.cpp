@@ -5,6 +5,7 @@
 #include "protocol/text/rfc3339.hpp"
 #include "server/admin/doctor.hpp"
 #include "server/api/question_reader.hpp"
+#include "server/observe/metrics.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -111,6 +112,19 @@ std::vector<finding> console::examine(const std::optional<service_status>& statu
                           .unit = process_.unit_limits(),
                           .health = health(),
                           .status = status});
+}
+
+std::string console::metrics(const std::optional<service_status>& status,
+                             metrics_format format) const {
+  return write_metrics({.status = status,
+                        .health = health(),
+                        .http = views_.http_counts_now(),
+                        .loops = views_.loops_alive(),
+                        .process = usage_of_process(),
+                        .life = process_.life(),
+                        .settings = process_.settings(),
+                        .started_us = started_us_},
+                       format);
 }
 
 void console::ask(const std::string& path, const std::string& query_string, gone_flag asker_gone,

@@ -4,6 +4,7 @@
 #include "actors/ports/console_port.hpp"
 #include "actors/ports/http_port.hpp"
 #include "config/config.hpp"
+#include "protocol/text/rfc3339.hpp"
 #include "server/api/event_reader.hpp"
 #include "server/api/tokens.hpp"
 #include "server/observe/logging.hpp"
@@ -18,7 +19,9 @@ namespace phi {
 /// What the console learns of other rooms, in any thread.
 struct console_views {
   std::function<std::vector<std::string>()> listeners; ///< where the HTTP server listens now
-  std::function<std::string()> database_id;            ///< `store_port::database_id`
+  std::function<http_counts()> http_counts_now;
+  std::function<std::vector<loop_life>()> loops_alive;
+  std::function<std::string()> database_id; ///< `store_port::database_id`
 };
 
 class console : public console_port {
@@ -53,6 +56,11 @@ public:
   void ask(operator_question question, gone_flag asker_gone,
            std::function<void(query_answer)> then) override;
   health_view health() const override { return backend_->health(); }
+  std::string metrics(const std::optional<service_status>& status,
+                      metrics_format format) const override;
+  std::string lifecycle(std::string_view format) const override {
+    return life_answer(process_.life_rows(), format);
+  }
   void ingest(std::string_view lines, std::function<void(query_answer)> then) override;
   result<created_token> create_token(const std::string& name,
                                      const std::vector<std::string>& scopes,
@@ -75,6 +83,7 @@ private:
   std::shared_ptr<api::token_store> tokens_;
   api::event_reader reader_; ///< used by the admin actor only
   console_views views_;
+  int64_t started_us_ = wall_clock_us();
 };
 
 } // namespace phi

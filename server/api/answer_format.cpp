@@ -100,4 +100,17 @@ std::string_view accepted_format(std::string_view accept) {
   return best;
 }
 
+std::string_view media_type_of(metrics_format format) {
+  return format == metrics_format::open_metrics
+           ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+           : "text/plain; version=0.0.4; charset=utf-8";
+}
+
+metrics_format accepted_metrics_format(std::string_view accept) {
+  return preference_for("application/openmetrics-text", accept).weight
+             > preference_for("text/plain", accept).weight
+           ? metrics_format::open_metrics
+           : metrics_format::prometheus;
+}
+
 } // namespace phi::api

@@ -143,6 +143,8 @@ public:
     if (!errors_.empty())
       return {.query = {}, .errors = std::move(errors_)};
     auto type = media_type_of(parameters_.text("format").value_or("json"));
+    if (endpoint_.kind != endpoint_kind::question)
+      return {.parameters = std::move(parameters_), .media_type = type};
     return {.query = make_query(endpoint_, std::move(parameters_)), .media_type = type};
   }
 
@@ -308,8 +310,8 @@ private:
 
   void check_together() {
     std::vector<statistics::parameter_complaint> found;
-    if (auto check = answerer_of(endpoint_.path)->check)
-      check(parameters_, found);
+    if (auto answers = answerer_of(endpoint_.path); answers != answerers.end() && answers->check)
+      answers->check(parameters_, found);
     for (auto& complaint : found)
       complain(complaint.parameter, std::move(complaint.message));
   }

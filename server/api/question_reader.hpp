@@ -24,7 +24,8 @@ struct question_defaults {
 };
 
 struct read_query {
-  reader_query query;
+  reader_query query;                               ///< of an endpoint that the reader answers
+  question_parameters parameters;                   ///< of any other
   std::string_view media_type = "application/json"; ///< of its answer; a literal
   std::vector<problem_detail> errors;               ///< not empty: it is not valid (422)
 };
@@ -41,8 +42,8 @@ inline constexpr std::string_view broken_query_string =
 /// Null: there is none. `path` without api.prefix.
 const endpoint* find_question(std::string_view path);
 
-/// Every parameter is checked against the endpoint's row; one that it does not have is an error
-/// too.
+/// Also of an endpoint that others answer. Every parameter is checked against the endpoint's row;
+/// one that it does not have is an error too.
 read_query read_question(const endpoint& asked, std::string_view query_string,
                          const question_defaults& defaults);
 

@@ -253,6 +253,14 @@ constexpr std::string_view schemas = R"json({
     "instances": {"type": "array", "items": {"type": "object", "required": ["instance", "version"],
       "properties": {"instance": {"type": "string"}, "version": {"type": "string"},
         "self": {"type": "boolean"}}}}}},
+"Lifecycle": {"type": "object", "additionalProperties": false, "required": ["rows"],
+  "properties": {"rows": {"type": "array", "items": {"type": "object", "required": ["at", "kind"],
+    "properties": {
+      "at": {"type": "string", "format": "date-time"},
+      "until": {"$ref": "#/components/schemas/Moment"},
+      "kind": {"enum": ["start", "stop", "crash", "forced", "reload", "degraded", "spooling",
+        "lame_duck", "upgrade"]},
+      "detail": {"type": ["string", "null"]}}}}}},
 "Health": {"type": "object", "required": ["status", "service", "version", "causes"],
   "properties": {
     "status": {"enum": ["ok", "degraded"]},
@@ -277,7 +285,7 @@ constexpr std::string_view schemas = R"json({
             "help": {"type": "string"}}}}}}}}}
 })json";
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 14> of_paths{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 15> of_paths{{
   {"/events", "IngestAnswer"},
   {"/stats/daily", "Daily"},
   {"/stats/daily/features", "DailyFeatures"},
@@ -287,6 +295,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 14> of_paths
   {"/stats/series", "Series"},
   {"/stats/summary", "Summary"},
   {"/cluster", "Cluster"},
+  {"/lifecycle", "Lifecycle"},
   {"/health", "Health"},
   {"/health/live", "State"},
   {"/health/ready", "State"},

@@ -82,6 +82,8 @@ void add_fields(restinio::response_builder_t<Output>& response, const exchange& 
 answer answer_to_question(const exchange& to, std::string body) {
   if (to.media_type.empty()) // about the service itself
     return {.body = std::move(body)};
+  if (to.untagged)
+    return {.body = std::move(body), .type = to.media_type};
   auto tag = '"' + hex_digest(body).substr(0, 32) + '"';
   // A cache between may have made a weak one of it.
   bool known = to.known_tags == "*" || to.known_tags.find(tag) != std::string::npos;
@@ -106,6 +108,15 @@ void write_answer(const exchange& to, answer reply, bool close) {
   add_fields(response, to, reply, close);
   response.set_body(std::move(reply.body));
   response.done();
+}
+
+restinio::response_builder_t<restinio::chunked_output_t> begin_stream(const exchange& to) {
+  auto response = to.request->create_response<restinio::chunked_output_t>();
+  add_fields(response, to, {}, true);
+  response.append_header("Content-Type", "text/event-stream");
+  response.append_header("Cache-Control", "no-store");
+  response.append_header("X-Accel-Buffering", "no"); // nginx would keep it back
+  return response;
 }
 
 std::string answer_text(const exchange& to, const answer& reply) {

@@ -28,6 +28,10 @@ answer answer_to_question(const exchange& to, std::string body);
 /// the connection behind it.
 void write_answer(const exchange& to, answer reply, bool close);
 
+/// The head of an answer of server-sent events that follow one by one; the connection ends behind
+/// it. The same as for `write_answer` holds.
+restinio::response_builder_t<restinio::chunked_output_t> begin_stream(const exchange& to);
+
 /// The whole answer as it goes over the wire, and the last on its connection: for requests that
 /// RESTinio does not see, or not to their end.
 std::string answer_text(const exchange& to, const answer& reply);

@@ -12,6 +12,8 @@
 #include "server/http/exchanges.hpp"
 #include "server/http/holders.hpp"
 #include "server/http/limits.hpp"
+#include "server/http/live_streams.hpp"
+#include "server/http/loop_counts.hpp"
 #include "server/http/loop_listener.hpp"
 #include "server/http/own_requests.hpp"
 #include "server/http/request_handler.hpp"
@@ -56,6 +58,7 @@ public:
       sweep_(io_),
       replies_(std::make_shared<loop_replies>(*this)),
       handler_(*shared_, settings_),
+      live_(io_, shared_->backend, std::max<size_t>(1, defaults::live_clients / shared_->loops)),
       exchanges_(random_bits()),
       own_requests_(settings_, shared_->salt) {
     links_.limits = limits_of(settings_);
@@ -106,6 +109,7 @@ public:
   void stop_accepting(std::function<void()> drained) override {
     asio_ns::post(io_, [this, drained = std::move(drained)]() mutable {
       on_drained_ = std::move(drained);
+      live_.stop();
       const auto& server = settings_.server;
       drain_.begin({std::chrono::milliseconds{server.keepalive_grace_ms},
                     std::chrono::milliseconds{server.partial_grace_ms}},
@@ -126,13 +130,9 @@ public:
 
   http_counts counts() const override {
     http_counts out;
-    out.connections = connections_.load(std::memory_order_relaxed);
-    out.in_flight = in_flight_.load(std::memory_order_relaxed);
-    out.requests = requests_.load(std::memory_order_relaxed);
-    out.refused = refused_.load(std::memory_order_relaxed);
-    out.rate_limited = rate_limited_.load(std::memory_order_relaxed);
+    counts_.tell(out);
     auto accepts = listener_.counts();
-    out.accepted = accepts.accepted - probes_;
+    out.accepted = accepts.accepted - counts_.probes;
     out.reset_before_accept = accepts.gone;
     out.failed_accepts = accepts.failed;
     out.held_back = accepts.held_back;
@@ -193,9 +193,9 @@ private:
     auto& pending = exchanges_.add(std::move(request), wall_clock_us());
     pending.link = links_.current();
     pending.is_probe = field_of(pending.request->header(), "X-Phi-Probe") == probe_sign();
-    probes_ += pending.is_probe;
-    in_flight_.store(exchanges_.size(), std::memory_order_relaxed);
-    connections_.store(links_.open_count(), std::memory_order_relaxed);
+    counts_.probes += pending.is_probe;
+    counts_.in_flight.store(exchanges_.size(), std::memory_order_relaxed);
+    counts_.connections.store(links_.open_count(), std::memory_order_relaxed);
     drain_.request_came();
     try {
       auto fields = fields_of(pending.request);
@@ -216,10 +216,16 @@ private:
       turn().requests.push_back(std::move(*decided.events));
     if (decided.reply)
       return answer_later(pending, std::move(*decided.reply));
+    if (auto* query = std::get_if<stream_query>(&decided.question)) {
+      streams_.emplace_back(pending.to, query->events);
+      end_turn_soon();
+    }
     if (auto* query = std::get_if<reader_query>(&decided.question))
       shared_->backend->ask(asked_by(pending, std::move(*query)));
     if (auto* query = std::get_if<health_query>(&decided.question))
       shared_->backend->ask(asked_by(pending, *query));
+    if (auto* query = std::get_if<service_query>(&decided.question))
+      shared_->backend->ask(asked_by(pending, std::move(*query)));
   }
 
   template <class Question>
@@ -279,6 +285,9 @@ private:
     for (auto& [to, reply] : std::exchange(later_, {}))
       if (auto* pending = exchanges_.find(to))
         respond(*pending, std::move(reply));
+    for (auto [to, events] : std::exchange(streams_, {}))
+      if (auto* pending = exchanges_.find(to))
+        open_stream(*pending, events);
     if (!own_requests_.empty())
       turn().requests.push_back(own_requests_.take());
     if (turn_)
@@ -297,26 +306,42 @@ private:
     auto status = reply.status;
     auto bytes = pending.head ? 0 : reply.body.size();
     write_answer(pending, std::move(reply), drain_.begun());
+    settle(pending, status, bytes);
+  }
+
+  void open_stream(exchange& pending, bool events) {
+    if (drain_.begun())
+      return respond(pending, problem_answer(pending, error_code::stopping));
+    if (live_.full())
+      return respond(pending, problem_answer(pending, error_code::too_many_streams));
+    live_.open(pending, events);
+    settle(pending, 200, 0);
+  }
+
+  /// It is answered.
+  void settle(exchange& pending, int status, size_t bytes) {
     if (wants_requests(settings_) && !pending.is_probe)
       log_request(settings_, pending.request->header().method().c_str(), pending, status, bytes,
                   own_requests_.client(pending));
-    if (!pending.is_probe)
-      requests_.fetch_add(1, std::memory_order_relaxed);
-    if (status == 503)
-      refused_.fetch_add(1, std::memory_order_relaxed);
-    if (status == 429)
-      rate_limited_.fetch_add(1, std::memory_order_relaxed);
+    if (!pending.is_probe) {
+      counts_.answered(status);
+      counts_.answered_after(kind_of(pending), clock::now() - pending.began);
+    }
     if (own_requests_.record(pending, status))
       end_turn_soon();
     exchanges_.remove(pending.to);
-    in_flight_.store(exchanges_.size(), std::memory_order_relaxed);
+    counts_.in_flight.store(exchanges_.size(), std::memory_order_relaxed);
     if (drain_.begun())
       end_turn_soon(); // it may have been the last, and its connection gone before
   }
 
+  static request_kind kind_of(const exchange& pending) {
+    return pending.route ? http::kind_of(pending.route->serves->kind) : request_kind::other;
+  }
+
   /// A whole answer for a request that RESTinio never sees.
   std::string refusal(error_code why, const connection_link& link) {
-    requests_.fetch_add(1, std::memory_order_relaxed);
+    counts_.answered(facts(why).http_status);
     exchange nobody{.request_id = exchanges_.next_request_id()};
     if (wants_requests(settings_))
       log_refusal(settings_, why, link, nobody.request_id);
@@ -336,9 +361,7 @@ private:
     auto refused = handler_.refuse_early(fields, asked);
     if (!refused || refused->code == error_code::none)
       return {}; // answered once its body is here
-    requests_.fetch_add(1, std::memory_order_relaxed);
-    if (refused->status == 429)
-      rate_limited_.fetch_add(1, std::memory_order_relaxed);
+    counts_.answered(refused->status);
     auto client = own_requests_.client(peer_of(link), forwarded_for);
     if (wants_requests(settings_))
       log_request(settings_, fields.method, asked, refused->status,
@@ -386,7 +409,7 @@ private:
     for (auto to : exchanges_.older_than(now - limit))
       give_up(to, error_code::query_timeout);
     holders_.inspect(exchanges_, links_, now, true);
-    connections_.store(links_.open_count(), std::memory_order_relaxed);
+    counts_.connections.store(links_.open_count(), std::memory_order_relaxed);
     listener_.go_on();
   }
 
@@ -414,7 +437,7 @@ private:
   }
 
   void report_if_drained() {
-    connections_.store(links_.open_count(), std::memory_order_relaxed);
+    counts_.connections.store(links_.open_count(), std::memory_order_relaxed);
     holders_.inspect(exchanges_, links_, clock::now(), links_.count() < 10);
     if (!drain_.begun() || listener_.is_open() || links_.count() > 0 || exchanges_.size() > 0
         || turn_ || !own_requests_.empty())
@@ -432,23 +455,20 @@ private:
   asio_ns::steady_timer sweep_;
   std::shared_ptr<loop_replies> replies_;
   request_handler handler_;
+  live_streams live_;
   exchange_table exchanges_;
   std::thread thread_;
 
   ingest_turn_ptr turn_;
   bool turn_ends_ = false;
   std::vector<std::pair<ticket, answer>> later_;
+  std::vector<std::pair<ticket, bool>> streams_; ///< to begin, and whether with events
   own_requests own_requests_;
   bool sweep_armed_ = false;
   holders holders_;
   std::function<void()> on_drained_;
 
-  std::atomic<uint64_t> connections_{0};
-  std::atomic<uint64_t> in_flight_{0};
-  std::atomic<uint64_t> requests_{0};
-  std::atomic<uint64_t> refused_{0};
-  std::atomic<uint64_t> rate_limited_{0};
-  std::atomic<uint64_t> probes_{0};        ///< connections of our own
+  loop_counts counts_;
   std::atomic<int64_t> beat_posted_at_{0}; ///< ticks of `clock`; 0: none is under way
 };
 

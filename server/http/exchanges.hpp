@@ -34,7 +34,7 @@ struct exchange {
   std::string_view path;
   std::string_view query_string;
   std::string request_id;
-  std::string_view media_type;               ///< of what was counted; a literal; else empty
+  std::string_view media_type;               ///< of the answer that is awaited; empty: JSON
   std::string known_tags;                    ///< If-None-Match of a question; empty: none
   std::string origin;                        ///< allowed by CORS; empty: none
   std::string asked_attributes;              ///< ", ce-..." that a page asks for; empty: none
@@ -54,6 +54,7 @@ struct exchange {
   bool asks_options = false;
   bool origin_by_name = false; ///< and not by "*"
   bool atomic = false;
+  bool untagged = false; ///< the answer is another one each time
   /// Where a client on this machine has connected to on loopback, if its Host is a name that
   /// strangers can have; else 0.
   uint16_t loopback_port = 0;

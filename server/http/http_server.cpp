@@ -13,6 +13,21 @@
 namespace phi::http {
 namespace {
 
+void add(const http_counts& part, http_counts& to) {
+  for (auto member : {&http_counts::connections, &http_counts::in_flight, &http_counts::requests,
+                      &http_counts::refused, &http_counts::rate_limited, &http_counts::accepted,
+                      &http_counts::reset_before_accept, &http_counts::failed_accepts,
+                      &http_counts::held_back, &http_counts::made_room})
+    to.*member += part.*member;
+  for (size_t i = 0; i < part.by_class.size(); ++i)
+    to.by_class[i] += part.by_class[i];
+  for (size_t kind = 0; kind < part.took.size(); ++kind) {
+    for (size_t i = 0; i < part.took[kind].in.size(); ++i)
+      to.took[kind].in[i] += part.took[kind].in[i];
+    to.took[kind].total += part.took[kind].total;
+  }
+}
+
 class http_server : public http_port {
 public:
   http_server(const config& settings, std::string salt, std::shared_ptr<backend_port> backend,
@@ -98,19 +113,8 @@ public:
 
   http_counts counts() const override {
     http_counts out;
-    for (const auto& loop : loops_) {
-      auto part = loop->counts();
-      out.connections += part.connections;
-      out.in_flight += part.in_flight;
-      out.requests += part.requests;
-      out.refused += part.refused;
-      out.rate_limited += part.rate_limited;
-      out.accepted += part.accepted;
-      out.reset_before_accept += part.reset_before_accept;
-      out.failed_accepts += part.failed_accepts;
-      out.held_back += part.held_back;
-      out.made_room += part.made_room;
-    }
+    for (const auto& loop : loops_)
+      add(loop->counts(), out);
     return out;
   }
 

@@ -63,8 +63,11 @@ json parameter_of(const endpoint_parameter& row) {
 /// The statuses that it may be refused with, of those in the table of errors.
 std::set<int> refusals_of(const endpoint& described) {
   switch (described.kind) {
-    case endpoint_kind::question: return {400, 401, 403, 404, 422, 429, 503};
+    case endpoint_kind::question:
+    case endpoint_kind::lifecycle:
+    case endpoint_kind::stream: return {400, 401, 403, 404, 422, 429, 503};
     case endpoint_kind::ingest: return {400, 401, 403, 408, 413, 415, 422, 429, 503};
+    case endpoint_kind::metrics: return {400, 401, 403, 503};
     case endpoint_kind::ready:
     case endpoint_kind::startup: return {400, 503};
     default: return {400};
@@ -83,6 +86,11 @@ json content_of(const endpoint& described) {
     out["text/plain"]["schema"] = {{"type", "string"}};
   if (described.kind == endpoint_kind::index || described.kind == endpoint_kind::docs)
     out["text/html"]["schema"] = {{"type", "string"}};
+  if (described.kind == endpoint_kind::metrics)
+    for (const auto* type : {"text/plain", "application/openmetrics-text"})
+      out[type]["schema"] = {{"type", "string"}};
+  if (described.kind == endpoint_kind::stream)
+    out["text/event-stream"]["schema"] = {{"type", "string"}};
   if (described.kind == endpoint_kind::openapi)
     out["application/json"]["schema"] = {{"type", "object"}};
   return out;
@@ -129,7 +137,9 @@ std::string name_of(const endpoint& described) {
 std::string tag_of(const endpoint& described) {
   if (described.kind == endpoint_kind::ingest)
     return "events";
-  return described.kind == endpoint_kind::question ? "questions" : "operation";
+  return described.kind == endpoint_kind::question || described.kind == endpoint_kind::stream
+           ? "questions"
+           : "operation";
 }
 
 json operation_of(const endpoint& described, bool with_tokens) {

@@ -280,11 +280,14 @@ answer request_handler::no_such_path(const exchange& current) const {
 decision request_handler::serve(const request_fields& request, exchange& current, bool draining) {
   switch (current.route->serves->kind) {
     case endpoint_kind::ingest: return ingest(request, current);
-    case endpoint_kind::question: return ask(request, current);
+    case endpoint_kind::question:
+    case endpoint_kind::lifecycle:
+    case endpoint_kind::stream: return ask(request, current);
     case endpoint_kind::health:
       return {.question = health_query{.in_full = is_for_administrator(request)}};
     case endpoint_kind::live: return at_once(200, R"({"status":"ok"})");
     case endpoint_kind::ready: return readiness(request, current, draining);
+    case endpoint_kind::metrics: return measure(request, current);
     case endpoint_kind::index: return {.reply = index_of(shared_.routes, request.accept)};
     case endpoint_kind::docs: return {.reply = docs_of(shared_.routes)};
     case endpoint_kind::openapi:
@@ -295,6 +298,13 @@ decision request_handler::serve(const request_fields& request, exchange& current
   }
   return shared_.started ? at_once(200, R"({"status":"started"})")
                          : problem(current, error_code::not_ready, "the service is starting");
+}
+
+decision request_handler::measure(const request_fields& request, exchange& current) {
+  auto format = api::accepted_metrics_format(request.accept);
+  current.media_type = api::media_type_of(format);
+  current.untagged = true;
+  return {.question = service_query{metrics_query{format}}};
 }
 
 decision request_handler::readiness(const request_fields& request, const exchange& current,
@@ -349,6 +359,13 @@ decision request_handler::ask(const request_fields& request, exchange& current) 
     return problem(current, error_code::invalid_query, {}, read.errors);
   current.media_type = read.media_type;
   current.known_tags = request.if_none_match;
+  if (current.route->serves->kind == endpoint_kind::stream && current.head)
+    return at_once(200, {}, "text/event-stream");
+  if (current.route->serves->kind == endpoint_kind::stream)
+    return {.question = stream_query{read.parameters.text("events") == "true"}};
+  if (current.route->serves->kind == endpoint_kind::lifecycle)
+    return {.question =
+              service_query{lifecycle_query{read.parameters.text("format").value_or("json")}}};
   return {.question = std::move(read.query)};
 }
 

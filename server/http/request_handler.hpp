@@ -38,12 +38,17 @@ struct request_fields {
 
 request_fields fields_of(const restinio::request_handle_t& request);
 
+/// To be answered by a stream of server-sent events.
+struct stream_query {
+  bool events = false; ///< each event too, not only counters
+};
+
 struct decision {
   /// Nothing: the actors answer.
   std::optional<answer> reply;
   /// For the ledger, with a reply; else to be stored.
   std::optional<ingest_request> events;
-  std::variant<std::monostate, reader_query, health_query> question;
+  std::variant<std::monostate, reader_query, health_query, service_query, stream_query> question;
 };
 
 class request_handler {
@@ -76,6 +81,7 @@ private:
                               exchange& current, rate_use use) const;
   answer no_such_path(const exchange& current) const;
   decision serve(const request_fields& request, exchange& current, bool draining);
+  static decision measure(const request_fields& request, exchange& current);
   decision readiness(const request_fields& request, const exchange& current, bool draining);
   decision ingest(const request_fields& request, exchange& current);
   decision ask(const request_fields& request, exchange& current);

@@ -26,6 +26,8 @@ void process_watch::show_late(const std::string& text) {
 
 void process_watch::show_health(const health_view& view) {
   board_.write(view, clock::now());
+  if (on_health)
+    on_health(view);
   ails_ = view.text();
   show();
 }

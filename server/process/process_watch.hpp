@@ -24,6 +24,7 @@ public:
   /// Set before the watchdog starts: what is no actor, and what to do when nobody looks any more.
   std::function<std::vector<outside_part>()> on_inspect_parts;
   std::function<void()> on_rest;
+  std::function<void(const health_view&)> on_health; ///< once a second
 
   /// How the service is as a whole, for all who ask.
   const health_board& board() const { return board_; }

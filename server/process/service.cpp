@@ -60,6 +60,10 @@ void service::state_changed(service_state state, const std::string& text) {
     // Readiness first: the service manager is told when a request would really be served.
     if (on_ready_changed && state != service_state::reloading)
       on_ready_changed(state == service_state::ready);
+    if (state == service_state::lame_duck)
+      parts_.life.begin(life_kind::lame_duck, "somebody wishes so");
+    else if (state != service_state::reloading)
+      parts_.life.end(life_kind::lame_duck);
   }
   show(state, text);
   shown_ = state;
@@ -109,6 +113,12 @@ prepared_reload service::prepare_reload() {
   prepared_reload out;
   out.report.accepted = accepted ? check_admin_group(loaded.values.admin.group) : accepted;
   out.report.warnings = std::move(loaded.warnings);
+  ++(out.report.accepted ? reloads_ : reloads_refused_);
+  parts_.life.add(life_kind::reload,
+                  out.report.accepted
+                    ? std::to_string(merged.changed.size()) + " settings changed, "
+                        + std::to_string(merged.needs_restart.size()) + " need a restart"
+                    : "refused: the settings are not valid; the log says why");
   if (!out.report.accepted)
     return out;
   next_origins_ = std::move(loaded.origins);
@@ -148,14 +158,26 @@ std::optional<systemd::unit_limits> service::unit_limits() const {
   return limits_;
 }
 
+life_facts service::life() const {
+  life_facts out{.reloads = reloads_, .reloads_refused = reloads_refused_};
+  if (const auto& last = parts_.state.last_run())
+    out.last = last_stop{.crashed = last->crashed,
+                         .exit_code = last->exit_code,
+                         .took_s = last->took_ms / 1000,
+                         .at_us = last->ended_us.value_or(0)};
+  return out;
+}
+
 void service::stop_begun(const exit_report& draft, std::optional<time_point> hard) {
   parts_.resort.keep(draft);
   if (hard)
     parts_.resort.arm(*hard);
+  parts_.life.stop_under_way(draft.mode, draft.reason);
 }
 
 void service::stop_moved(const exit_report& draft) {
   parts_.resort.keep(draft);
+  parts_.life.stop_under_way(draft.mode, draft.reason);
 }
 
 void service::finished(const exit_report& report) {

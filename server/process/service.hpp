@@ -5,13 +5,16 @@
 #include "actors/ports/service_port.hpp"
 #include "config/config.hpp"
 #include "server/observe/logging.hpp"
+#include "server/observe/metrics.hpp"
 #include "server/process/last_resort.hpp"
+#include "server/process/life_history.hpp"
 #include "server/process/process_watch.hpp"
 #include "server/process/settings_source.hpp"
 #include "server/process/state_directory.hpp"
 #include "server/systemd/service_manager.hpp"
 #include "server/systemd/unit_limits.hpp"
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -28,6 +31,7 @@ struct service_parts {
   const settings_source& source;
   systemd::service_manager& manager;
   process_watch& watch;
+  life_history& life;
 };
 
 class service : public service_port {
@@ -42,6 +46,8 @@ public:
   std::map<std::string, std::string> origins() const;
   std::optional<systemd::unit_limits> unit_limits() const;
   const std::string& run_id() const { return parts_.state.run_id(); }
+  life_facts life() const;
+  std::vector<life_row> life_rows() const { return parts_.life.rows(); }
 
   /// Called on every change of readiness.
   std::function<void(bool)> on_ready_changed;
@@ -78,6 +84,8 @@ private:
   std::optional<systemd::unit_limits> limits_;
   std::condition_variable over_;
   std::optional<exit_code> code_;
+  std::atomic<uint64_t> reloads_{0};
+  std::atomic<uint64_t> reloads_refused_{0};
 };
 
 /// Writes a report's table, blame and verdict to the log.

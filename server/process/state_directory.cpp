@@ -189,8 +189,10 @@ state_directory::~state_directory() = default;
 
 void state_directory::notice_crash() {
   auto mark = files_->read(state_files::running);
-  if (mark.is_null())
+  if (mark.is_null()) {
+    last_run_ = read_run_end(files_->read(state_files::last_exit));
     return;
+  }
   if (!mark.is_object())
     mark = json::object();
   auto started = mark.value("startedAt", "?");
@@ -202,6 +204,7 @@ void state_directory::notice_crash() {
               {"exitText", "ended without a report"},
               {"noticedAt", now_text()}};
   report.update(mark);
+  last_run_ = read_run_end(report);
   if (!crashed) {
     crash_notice_ = who + "with status " + std::to_string(mark.value("exitCode", 0)) + " ("
                     + mark.value("exitText", "?")

@@ -4,6 +4,7 @@
 #include "actors/exit_report.hpp"
 #include "protocol/outcome.hpp"
 #include "protocol/platform/descriptor.hpp"
+#include "server/process/run_end.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -24,6 +25,9 @@ public:
   /// What the last run left behind when it ended without a report: a crash or a kill. A sentence
   /// for people; empty after a run that reported.
   const std::string& crash_notice() const { return crash_notice_; }
+
+  /// How the last run ended, with a report or without; nothing: there was none, or nobody knows.
+  const std::optional<run_end>& last_run() const { return last_run_; }
 
   /// The key of the hashes of users, where the configuration has none: made at the first start and
   /// kept in the file user_hash_salt, for its owner only. A file that cannot be read is an error:
@@ -59,6 +63,7 @@ private:
   std::string path_;
   outcome taken_;
   std::string crash_notice_;
+  std::optional<run_end> last_run_;
   std::string started_at_;
   std::string run_id_;
   owned_fd lock_;

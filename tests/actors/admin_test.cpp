@@ -464,3 +464,31 @@ TEST_CASE("admin: a socket that does not open is no start") {
   CHECK(admin.gone());
   CHECK(admin.heard->stopped.empty());
 }
+
+TEST_CASE("admin: metrics are written of the supervisor's word, and without it when it is silent") {
+  admin_fixture at;
+  auto replies = std::make_shared<recorded_replies>();
+  auto ask = [&](ticket to, metrics_format format) {
+    at.admin.tell(atom::ask_v, std::make_shared<asked<service_query>>(
+                                 service_query{metrics_query{format}}, query_reply{replies, to}));
+  };
+  at.admin.heard->status.state = service_state::lame_duck;
+  ask(1, metrics_format::prometheus);
+  ask(2, metrics_format::open_metrics);
+  CHECK(replies->answers.at(1).body == "lame_duck 0");
+  CHECK(replies->answers.at(2).body == "lame_duck 1");
+  at.admin.heard->answers = false;
+  ask(3, metrics_format::prometheus);
+  CHECK_FALSE(replies->answers.contains(3));
+  at.on.advance(defaults::service_status_timeout);
+  CHECK(replies->answers.at(3).body == "silent 0");
+}
+
+TEST_CASE("admin: what has happened is told as the console has it, in the format that is asked") {
+  admin_fixture at;
+  CHECK(at.result("lifecycle").dump() == R"({"rows":[{"format":"json"}]})");
+  auto replies = std::make_shared<recorded_replies>();
+  at.admin.tell(atom::ask_v, std::make_shared<asked<service_query>>(
+                               service_query{lifecycle_query{"csv"}}, query_reply{replies, 1}));
+  CHECK(replies->answers.at(1).body == R"({"rows":[{"format":"csv"}]})");
+}

@@ -68,6 +68,31 @@ TEST_CASE("stats: what the store refuses of a batch is refused to its sender, an
   CHECK(ledger.duplicates == 1);
   CHECK(ledger.rejected == 5);
   CHECK(ledger.settled());
+  CHECK(h.rejected(rejection::refused_by_store) == 5);
+}
+
+TEST_CASE("stats: commits are timed as the store says, and flushes from the cut of the batch") {
+  virtual_system on;
+  graph h{on};
+  h.send(1);
+  on.advance(40ms);
+  h.answer(); // says that it took 1 ms
+  h.send(2);
+  on.advance(3ms);
+  h.send(3);
+  on.advance(4ms);
+  auto waits = h.status();
+  CHECK(waits.gauge(gauge_name::oldest_ms) == 4); // the one before is under way
+  h.answer(error_code::store_unavailable);
+  auto status = h.status();
+  REQUIRE(status.times.size() == 2);
+  CHECK(status.times[0].name == "commit");
+  CHECK(status.times[0].counts.count() == 1); // what failed was none
+  CHECK(status.times[0].counts.total == 1ms);
+  CHECK(status.times[1].name == "flush");
+  CHECK(status.times[1].counts.count() == 1);
+  CHECK(status.times[1].counts.total == 40ms);
+  CHECK(h.rejected(rejection::store_unavailable) == 1);
 }
 
 TEST_CASE("flaw 11: what nobody waits for is flushed within the interval, whatever trickles in") {

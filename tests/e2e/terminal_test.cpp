@@ -63,6 +63,7 @@ TEST_CASE(
     {"dump", ""},
     {"log-level", ""},
     {"last-exit", ""},
+    {"lifecycle", ""},
     {"reload", ""},
     {"drain", ""},
     {"undrain", ""},
@@ -107,9 +108,9 @@ TEST_CASE(
     {"restore", " " + file("events.ndjson") + " --state-dir " + dir.path()},
   };
   std::set<std::string> tested;
-  const std::set<std::string> painted{"status",        "health",     "actors",       "doctor",
-                                      "verify",        "tail",       "config show",  "stats http",
-                                      "stats summary", "token list", "cluster list", "stop"};
+  const std::set<std::string> painted{
+    "status",     "health",        "actors",     "doctor",       "verify",    "tail", "config show",
+    "stats http", "stats summary", "token list", "cluster list", "lifecycle", "stop"};
   for (const auto& [command, arguments] : table) {
     CAPTURE(command);
     tested.insert(command);

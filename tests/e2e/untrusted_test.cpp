@@ -152,6 +152,7 @@ TEST_CASE(
     {"dump", "", false, false},
     {"log-level"},
     {"last-exit", state},
+    {"lifecycle"},
     {"reload"},
     {"drain", "", false},
     {"undrain", "", false},

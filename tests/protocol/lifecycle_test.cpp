@@ -48,3 +48,10 @@ TEST_CASE("who has heard nothing has heard no wish") {
   CHECK_FALSE(nothing.wish);
   CHECK(nothing.press == 0);
 }
+
+TEST_CASE("what happens to the service has a name, and the name means it") {
+  for (auto kind : life_kinds)
+    CHECK(parse_life_kind(to_string(kind)) == kind);
+  CHECK_FALSE(parse_life_kind("unknown"));
+  CHECK_FALSE(parse_life_kind(""));
+}

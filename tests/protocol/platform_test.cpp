@@ -248,3 +248,16 @@ TEST_CASE("platform: a process is known by its start as well as by its number") 
   CHECK(process_is_gone(beyond_all));
   CHECK(facts_of_process(beyond_all).started.empty());
 }
+
+TEST_CASE("this process: what it takes of the machine") {
+  auto before = usage_of_process();
+  CHECK(before.resident_bytes > 1'000'000);
+  CHECK(before.virtual_bytes > before.resident_bytes);
+  CHECK(before.threads >= 1);
+  CHECK(before.most_open_files >= before.open_files);
+  auto ends = connection();
+  CHECK(usage_of_process().open_files == before.open_files + 2);
+  while (usage_of_process().processor == before.processor)
+    ;
+  CHECK(usage_of_process().processor > before.processor);
+}

@@ -62,6 +62,8 @@ TEST_CASE("protocol/README.md lists the codes that programs decide by") {
     CHECK(codes.find("unknown") == codes.npos);
     CHECK(text.find("| " + codes + " |") != text.npos);
   }
+  CHECK(text.find("| " + listed(life_kind::upgrade) + " |") != text.npos);
+  CHECK(text.find("| " + listed(rejection::own) + " |") != text.npos);
   std::string verdicts;
   for (auto code : exit_codes)
     verdicts += (verdicts.empty() ? "`" : ", `") + std::string{to_string(code)} + "`";

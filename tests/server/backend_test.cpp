@@ -64,6 +64,11 @@ membership_actor::behavior_type membership(std::shared_ptr<heard_by_actors> hear
   return hears<membership_actor, cluster_task>(std::move(heard), [](atom::tick) {});
 }
 
+admin_actor::behavior_type admin(std::shared_ptr<heard_by_actors> heard) {
+  return hears<admin_actor, service_query>(std::move(heard),
+                                           [](atom::command, const admin_request_ptr&) {});
+}
+
 struct backend_fixture {
   ~backend_fixture() { actors->clear(); }
 
@@ -71,6 +76,7 @@ struct backend_fixture {
     put(stats);
     put(reader);
     put(inspector);
+    put(admin);
     if (with_postgres) {
       put(spool);
       put(membership);
@@ -124,6 +130,10 @@ TEST_CASE("backend: events and questions go to the actor that is there for them"
   CHECK(at.heard->cluster_tasks.size() == 1);
   REQUIRE(at.heard->healths.size() == 1);
   CHECK(at.heard->healths[0]->question.in_full);
+  at.ask(6, service_query{metrics_query{metrics_format::open_metrics}});
+  REQUIRE(at.heard->service_questions.size() == 1);
+  CHECK(std::get<metrics_query>(at.heard->service_questions[0]->question).format
+        == metrics_format::open_metrics);
   CHECK(at.replies->answers.empty()); // that is theirs to do
 }
 

@@ -87,6 +87,8 @@ private:
               {"latency", {{"sampleCount", 1}, {"avgMs", 1.5}, {"note", e}}}};
     if (method == "events")
       return {{"events", json::array({{{"time", e}, {"feature", e}, {"action", e}}})}, {"last", 1}};
+    if (method == "lifecycle")
+      return {{"rows", json::array({{{"at", e}, {"until", e}, {"kind", e}, {"detail", e}}})}};
     if (method == "trace-read")
       return {{"lines", json::array({"{}"})}, {"note", e}};
     auto all = everything();

@@ -42,6 +42,10 @@ struct fake_console : console_port {
            std::function<void(query_answer)>) override {}
   void ask(operator_question, gone_flag, std::function<void(query_answer)>) override {}
   health_view health() const override { return {}; }
+  std::string metrics(const std::optional<service_status>&, metrics_format) const override {
+    return {};
+  }
+  std::string lifecycle(std::string_view) const override { return R"({"rows":[]})"; }
   void ingest(std::string_view, std::function<void(query_answer)>) override {}
   result<created_token> create_token(const std::string&, const std::vector<std::string>&,
                                      std::optional<int64_t>, bool) override {

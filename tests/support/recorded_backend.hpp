@@ -15,6 +15,9 @@ struct recorded_backend : backend_port {
   void ask(asked_ptr<spool_task> task) override { spool_tasks.push_back(std::move(task)); }
   void ask(asked_ptr<cluster_task> task) override { cluster_tasks.push_back(std::move(task)); }
   void ask(asked_ptr<health_query> question) override { healths.push_back(std::move(question)); }
+  void ask(asked_ptr<service_query> question) override {
+    service_questions.push_back(std::move(question));
+  }
   health_view health() const override { return view; }
 
   /// Of all that waits for its answer.
@@ -25,6 +28,7 @@ struct recorded_backend : backend_port {
     spool_tasks.clear();
     cluster_tasks.clear();
     healths.clear();
+    service_questions.clear();
   }
 
   std::vector<ingest_turn_ptr> turns;
@@ -33,6 +37,7 @@ struct recorded_backend : backend_port {
   std::vector<asked_ptr<spool_task>> spool_tasks;
   std::vector<asked_ptr<cluster_task>> cluster_tasks;
   std::vector<asked_ptr<health_query>> healths;
+  std::vector<asked_ptr<service_query>> service_questions;
   health_view view;
 };
 

@@ -55,6 +55,14 @@ struct recorded_console : fake_console {
     waiting.push_back(std::move(then));
   }
   health_view health() const override { return view; }
+  std::string metrics(const std::optional<service_status>& status,
+                      metrics_format format) const override {
+    return (status ? std::string{to_string(status->state)} : "silent")
+           + (format == metrics_format::open_metrics ? " 1" : " 0");
+  }
+  std::string lifecycle(std::string_view format) const override {
+    return R"({"rows":[{"format":")" + std::string{format} + "\"}]}";
+  }
   void ingest(std::string_view text, std::function<void(query_answer)> then) override {
     lines = text;
     waiting.push_back(std::move(then));

@@ -105,14 +105,24 @@ struct stats_fixture {
     on.run();
   }
 
-  ledger_counts ledger() {
+  actor_status status() {
     caf::scoped_actor asker{on.system};
     auto pending = asker->request(stats, 1s, atom::status_v);
     on.run();
-    ledger_counts out;
-    pending.receive([&](const actor_status& status) { out = *status.ledger; },
+    actor_status out;
+    pending.receive([&](const actor_status& status) { out = status; },
                     [](const caf::error&) { FAIL("no answer"); });
     return out;
+  }
+
+  ledger_counts ledger() { return *status().ledger; }
+
+  /// How many events were rejected for this reason.
+  uint64_t rejected(rejection why) {
+    for (const auto& [reason, count] : status().rejected)
+      if (reason == to_string(why))
+        return count;
+    return 0;
   }
 
   /// Whether it has left.

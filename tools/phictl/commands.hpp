@@ -32,6 +32,7 @@ void add_actors(CLI::App& app, command_context& context);
 void add_dump(CLI::App& app, command_context& context);
 void add_log_level(CLI::App& app, command_context& context);
 void add_last_exit(CLI::App& app, command_context& context);
+void add_lifecycle(CLI::App& app, command_context& context);
 void add_config(CLI::App& app, command_context& context);
 void add_doctor(CLI::App& app, command_context& context);
 void add_trace(CLI::App& app, command_context& context);

@@ -23,11 +23,12 @@ constexpr auto footer =
   "Example:\n  phictl status\n  phictl stop --mode fast";
 
 /// In the order of --help.
-constexpr std::array commands{
-  add_start,     add_stop,    add_restart, add_enable,  add_disable, add_logs,   add_status,
-  add_health,    add_reload,  add_drain,   add_undrain, add_actors,  add_dump,   add_log_level,
-  add_last_exit, add_config,  add_doctor,  add_trace,   add_send,    add_import, add_tail,
-  add_backup,    add_restore, add_verify,  add_stats,   add_token,   add_spool,  add_cluster};
+constexpr std::array commands{add_start,     add_stop,   add_restart, add_enable,    add_disable,
+                              add_logs,      add_status, add_health,  add_reload,    add_drain,
+                              add_undrain,   add_actors, add_dump,    add_log_level, add_last_exit,
+                              add_lifecycle, add_config, add_doctor,  add_trace,     add_send,
+                              add_import,    add_tail,   add_backup,  add_restore,   add_verify,
+                              add_stats,     add_token,  add_spool,   add_cluster};
 
 std::vector<std::string> names_of_commands(const CLI::App& group) {
   std::vector<std::string> out;

@@ -8,6 +8,7 @@
 #include <iterator>
 #include <pthread.h>
 #include <sstream>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
@@ -45,6 +46,30 @@ void keep_new_files_private() {
 
 void kill_this_process() {
   ::raise(SIGKILL);
+}
+
+process_usage usage_of_process() {
+  process_usage out{.processor = now_on(CLOCK_PROCESS_CPUTIME_ID)};
+  // proc(5): sizes in pages, the whole first, then what is resident.
+  uint64_t whole = 0;
+  uint64_t resident = 0;
+  auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  if (std::ifstream{"/proc/self/statm"} >> whole >> resident) {
+    out.virtual_bytes = whole * page;
+    out.resident_bytes = resident * page;
+  }
+  auto entries_of = [](const char* directory) {
+    std::error_code none;
+    std::filesystem::directory_iterator all{directory, none};
+    return static_cast<uint64_t>(std::distance(begin(all), end(all)));
+  };
+  out.threads = entries_of("/proc/self/task");
+  if (auto files = entries_of("/proc/self/fd"); files > 0)
+    out.open_files = files - 1; // one is that of the look itself
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0)
+    out.most_open_files = limit.rlim_cur;
+  return out;
 }
 
 int thread_id() {

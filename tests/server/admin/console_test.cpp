@@ -22,11 +22,13 @@ struct console_fixture {
     loaded = source.load();
     REQUIRE(loaded.ok());
     running = std::make_shared<config>(loaded.values);
-    process = std::make_unique<service>(service_parts{state, resort, log, source, manager, watch},
-                                        running, loaded.origins);
+    process = std::make_unique<service>(
+      service_parts{state, resort, log, source, manager, watch, life}, running, loaded.origins);
     desk = std::make_unique<console>(
       *process, log, source, trace, watch, backend, tokens, "salt",
       console_views{.listeners = [] { return std::vector<std::string>{"127.0.0.1:4711"}; },
+                    .http_counts_now = [] { return http_counts{.connections = 3}; },
+                    .loops_alive = [] { return std::vector<loop_life>{{.accepts = true}}; },
                     .database_id = [] { return std::string{"d-1"}; }});
   }
   std::function<void(query_answer)> then() {
@@ -52,6 +54,7 @@ struct console_fixture {
   std::string file = dir.path("phi.toml");
   state_directory state{state_dir.path()};
   last_resort resort;
+  life_history life{""};
   process_log log{log_level::error, "compact"};
   settings_source source{file};
   systemd::service_manager manager;
@@ -227,4 +230,20 @@ TEST_CASE("console: the doctor names what is ill, and finds the rest well") {
   CHECK(difference->live[0].starts_with("logging.level"));
   REQUIRE(difference->needs_restart.size() == 1);
   CHECK(difference->needs_restart[0].starts_with("server.port"));
+}
+
+TEST_CASE("console: metrics are those of the listener, the process and the supervisor's word") {
+  console_fixture at;
+  service_status status{.state = service_state::lame_duck};
+  auto told = at.desk->metrics(status, metrics_format::prometheus);
+  CHECK(told.find("\nphi_http_connections 3\n") != told.npos);
+  CHECK(told.find("\nphi_event_loop_accepts{loop=\"1\"} 1\n") != told.npos);
+  CHECK(told.find("\nphi_state{state=\"lame_duck\"} 1\n") != told.npos);
+  CHECK(told.find("\nphi_reloads_total{result=\"refused\"} 0\n") != told.npos);
+  write_text(at.file, "[nonsense]\n");
+  CHECK_FALSE(at.process->prepare_reload().report.accepted);
+  told = at.desk->metrics(std::nullopt, metrics_format::open_metrics);
+  CHECK(told.find("\nphi_supervisor_responding 0\n") != told.npos);
+  CHECK(told.find("\nphi_reloads_total{result=\"refused\"} 1\n") != told.npos);
+  CHECK(told.ends_with("# EOF\n"));
 }

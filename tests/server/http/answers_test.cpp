@@ -179,4 +179,9 @@ TEST_CASE("answers: what was counted has a tag, and who has the same already get
   auto health = answer_to_question(about, "{}");
   CHECK(health.status == 200);
   CHECK(health.tag.empty());
+  exchange other_each_time{.media_type = "text/plain", .known_tags = "*", .untagged = true};
+  auto metrics = answer_to_question(other_each_time, "a 1");
+  CHECK(metrics.status == 200);
+  CHECK(metrics.type == "text/plain");
+  CHECK(metrics.tag.empty());
 }

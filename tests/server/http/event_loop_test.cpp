@@ -43,6 +43,7 @@ struct played_backend : backend_port {
   void ask(asked_ptr<spool_task>) override {}
   void ask(asked_ptr<cluster_task>) override {}
   void ask(asked_ptr<health_query>) override {}
+  void ask(asked_ptr<service_query>) override {}
   health_view health() const override {
     if (throws)
       throw std::runtime_error("nobody is there");
@@ -199,6 +200,7 @@ TEST_CASE("event loop: whoever sends events hears what became of them") {
   CHECK_FALSE(unknown.headers.contains("retry-after"));
   CHECK(at.has_answered(4, 1));
   CHECK(at.loop->counts().accepted == 1);
+  CHECK(at.loop->counts().by_class == std::array<uint64_t, 6>{0, 0, 2, 0, 0, 2});
 }
 
 TEST_CASE("event loop: events that the database refuses are told with their places") {

@@ -36,6 +36,7 @@ struct storing_backend : backend_port {
   void ask(asked_ptr<spool_task>) override {}
   void ask(asked_ptr<cluster_task>) override {}
   void ask(asked_ptr<health_query>) override {}
+  void ask(asked_ptr<service_query>) override {}
 
   size_t waiting() {
     std::lock_guard lock{mutex};
@@ -99,6 +100,11 @@ TEST_CASE("http server: serves what comes, and counts it") {
   auto counts = at.server->counts();
   CHECK(counts.requests == 6);
   CHECK(counts.refused == 2);
+  CHECK(counts.by_class == std::array<uint64_t, 6>{0, 0, 3, 0, 1, 2});
+  CHECK(counts.took[static_cast<size_t>(request_kind::ingest)].count() == 1);
+  CHECK(counts.took[static_cast<size_t>(request_kind::question)].count() == 0);
+  CHECK(counts.took[static_cast<size_t>(request_kind::other)].count() == 5);
+  CHECK(counts.took[static_cast<size_t>(request_kind::ingest)].total > duration::zero());
   CHECK(counts.accepted == 6);
   CHECK(counts.in_flight == 0);
   auto loops = at.server->loops_alive();

@@ -45,8 +45,8 @@ TEST_CASE("OpenAPI: every route is there once, with the parameters of the table 
     CHECK(asked.size() == endpoint.parameters.size() + atomic);
     const auto& content = operation["responses"]["200"]["content"];
     CHECK_FALSE(content.empty());
-    if (endpoint.kind == endpoint_kind::docs || endpoint.kind == endpoint_kind::openapi)
-      continue;
+    if (!content.contains("application/json") || endpoint.kind == endpoint_kind::openapi)
+      continue; // pages, streams and measurements have no schema
     auto schema = std::string{answer_schema_of(endpoint.path)};
     REQUIRE(schema != "");
     CHECK(content["application/json"]["schema"]["$ref"] == "#/components/schemas/" + schema);

@@ -1,55 +1,11 @@
 // What becomes of a request, decided without a socket.
 
-#include "server/http/request_handler.hpp"
+#include "tests/server/http/handler_fixture.hpp"
 #include "tests/support/doctest.hpp"
-#include "tests/support/recorded_backend.hpp"
-#include "tests/support/temp_dir.hpp"
-
-#include <array>
-#include <vector>
 
 using namespace phi;
 using namespace phi::http;
-using phi::testing::recorded_backend;
-
-namespace {
-
-struct handler_fixture {
-  handler_fixture() {
-    shared.tokens = std::make_shared<api::token_store>("/nonexistent/tokens.json");
-    shared.backend = backend;
-  }
-  const decision& of(request_fields request, bool draining = false) {
-    about = {};
-    about.to = 7;
-    about.request_id = "id";
-    about.client = client;
-    about.decided = now;
-    last = handler.decide(request, about, draining);
-    return last;
-  }
-  int status(const request_fields& request, bool draining = false) {
-    auto decided = of(request, draining);
-    return decided.reply ? decided.reply->status : 0;
-  }
-
-  std::shared_ptr<recorded_backend> backend = std::make_shared<recorded_backend>();
-  config settings;
-  loop_shared shared{.routes = route_table{"/api/v1", true}};
-  request_handler handler{shared, settings};
-  exchange about;
-  decision last;
-  std::string client; ///< the address that requests come from
-  time_point now{std::chrono::hours{1000}};
-};
-
-constexpr std::string_view events_path = "/api/v1/events";
-
-request_fields post(std::string_view body, std::string_view target = events_path) {
-  return {.method = "POST", .target = target, .content_type = "application/json", .body = body};
-}
-
-} // namespace
+using namespace phi::testing;
 
 TEST_CASE("request handler: events go to the actors, and none is answered before they say") {
   handler_fixture at;
@@ -91,6 +47,48 @@ TEST_CASE("request handler: a question goes to the reader with its parameters") 
   CHECK(
     std::holds_alternative<health_query>(at.of({.method = "HEAD", .target = "/health"}).question));
   CHECK(at.about.head);
+}
+
+TEST_CASE("request handler: what has happened is asked for in a format, and nothing else") {
+  handler_fixture at;
+  auto format_for = [&](std::string_view target, std::string_view accept = "") {
+    auto asks = at.of({.method = "GET", .target = target, .accept = accept});
+    REQUIRE_FALSE(asks.reply);
+    return std::get<lifecycle_query>(std::get<service_query>(asks.question)).format;
+  };
+  CHECK(format_for("/api/v1/lifecycle") == "json");
+  CHECK(at.about.media_type == "application/json");
+  CHECK(format_for("/api/v1/lifecycle", "text/csv") == "csv");
+  CHECK(format_for("/api/v1/lifecycle?format=ndjson", "text/csv") == "ndjson");
+  CHECK(at.about.media_type == "application/x-ndjson");
+  CHECK(at.status({.method = "GET", .target = "/api/v1/lifecycle?format=xml"}) == 422);
+  CHECK(at.status({.method = "GET", .target = "/api/v1/lifecycle?start=today"}) == 422);
+}
+
+TEST_CASE("request handler: metrics are written as Accept likes them best, and have no tag") {
+  handler_fixture at;
+  auto format_for = [&](std::string_view accept) {
+    auto asks = at.of({.method = "GET", .target = "/metrics?x=y", .accept = accept});
+    CHECK_FALSE(asks.reply);
+    CHECK(at.about.untagged);
+    return std::get<metrics_query>(std::get<service_query>(asks.question)).format;
+  };
+  // As Prometheus 2.42 and 3.0 ask.
+  CHECK(format_for("application/openmetrics-text;version=1.0.0,application/openmetrics-text;"
+                   "version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1")
+        == metrics_format::open_metrics);
+  CHECK(at.about.media_type == "application/openmetrics-text; version=1.0.0; charset=utf-8");
+  CHECK(format_for("application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+                   "text/plain;version=0.0.4;q=0.2,*/*;q=0.1")
+        == metrics_format::open_metrics);
+  for (const auto* accept :
+       {"", "*/*", "text/plain", "text/html,*/*;q=0.8", "application/json",
+        "text/plain,application/openmetrics-text", "application/openmetrics-text;q=0"}) {
+    CAPTURE(accept);
+    CHECK(format_for(accept) == metrics_format::prometheus);
+    CHECK(at.about.media_type == "text/plain; version=0.0.4; charset=utf-8");
+  }
+  CHECK(at.status({.method = "POST", .target = "/metrics"}) == 405);
 }
 
 TEST_CASE("request handler: readiness is ours and the actors' word") {
@@ -339,154 +337,4 @@ TEST_CASE("request handler: a token in the address counts where the header bring
   request.target = events_path;
   request.authorization = "Basic dTpw";
   CHECK(at.status(request) == 401);
-}
-
-TEST_CASE("request handler: who asks too often is told when to come again, and nobody else is") {
-  handler_fixture at;
-  at.settings.server.rate_limit = {.per_address = 2, .per_token = 0, .window_secs = 60};
-  const auto event = post(R"({"feature":"a"})");
-  const request_fields question{.method = "GET", .target = "/api/v1/stats/summary"};
-  auto from = [&](std::string address, const request_fields& request) {
-    at.client = std::move(address);
-    return at.status(request);
-  };
-  CHECK(from("192.0.2.1", event) == 0);
-  CHECK(at.about.rate_policy == R"("address";q=2;w=60)");
-  CHECK(at.about.rate_left == R"("address";r=1;t=30)");
-  CHECK(from("192.0.2.1", question) == 0);
-  CHECK(at.about.rate_left == R"("address";r=0;t=60)");
-  CHECK(from("192.0.2.1", event) == 429);
-  CHECK_FALSE(at.last.events); // neither read nor counted
-  CHECK(at.last.reply->retry_after_s == 30);
-  CHECK(at.last.reply->type == "application/problem+json");
-  CHECK(at.about.rate_left == R"("address";r=0;t=60)");
-  CHECK(at.last.reply->body
-        == R"({"type":"urn:x-phi-backend:rate_limited","title":"Too many requests","status":429,)"
-           R"_("detail":"this address may make 2 requests in 60 seconds )_"
-           R"_((server.rate_limit.per_address)","code":"rate_limited","requestId":"id"})_");
-  CHECK(from("192.0.2.1", question) == 429);
-  CHECK(from("192.0.2.2", event) == 0);
-  CHECK(from("", event) == 0); // whose connection is gone
-  CHECK(at.about.rate_policy.empty());
-  at.now += std::chrono::seconds{30};
-  CHECK(from("192.0.2.1", event) == 0);
-  CHECK(from("192.0.2.1", event) == 429);
-  at.settings.server.rate_limit.per_address = 0;
-  CHECK(from("192.0.2.1", event) == 0);
-}
-
-TEST_CASE("request handler: health, the index, and what is not there are never limited") {
-  handler_fixture at;
-  at.settings.server.rate_limit = {.per_address = 1, .per_token = 1, .window_secs = 86'400};
-  at.client = "192.0.2.1";
-  CHECK(at.status({.method = "GET", .target = "/api/v1/stats/summary"}) == 0);
-  CHECK(at.status({.method = "GET", .target = "/api/v1/stats/summary"}) == 429);
-  const std::vector<std::pair<std::string, int>> free{{"/health/live", 200},
-                                                      {"/health/ready", 503},
-                                                      {"/health/startup", 503},
-                                                      {"/", 200},
-                                                      {"/nowhere", 404}};
-  for (int i = 0; i < 3; ++i)
-    for (const auto& row : free) {
-      CAPTURE(row.first);
-      CHECK(at.status({.method = "GET", .target = row.first}) == row.second);
-      CHECK(at.about.rate_policy.empty());
-    }
-  CHECK(
-    std::holds_alternative<health_query>(at.of({.method = "GET", .target = "/health"}).question));
-}
-
-TEST_CASE("request handler: a token has a quota of its own, from wherever it is used") {
-  handler_fixture at;
-  phi::testing::temp_dir directory;
-  auto tokens = std::make_shared<api::token_store>(directory.path("tokens.json"));
-  at.shared.tokens = tokens;
-  auto first = "Bearer " + tokens->create("a", {scope::read}, std::nullopt)->secret;
-  auto second = "Bearer " + tokens->create("b", {scope::admin}, std::nullopt)->secret;
-  at.settings.auth.token.value = "S3cret";
-  at.settings.server.rate_limit = {.per_address = 10, .per_token = 2, .window_secs = 60};
-  auto asks = [&](const std::string& authorization, std::string from) {
-    at.client = std::move(from);
-    return at.status(
-      {.method = "GET", .target = "/api/v1/stats/summary", .authorization = authorization});
-  };
-  CHECK(asks(first, "192.0.2.1") == 0);
-  CHECK(at.about.rate_policy == R"("address";q=10;w=60, "token";q=2;w=60)");
-  CHECK(at.about.rate_left == R"("address";r=9;t=6, "token";r=1;t=30)");
-  CHECK(asks(first, "192.0.2.2") == 0);
-  CHECK(asks(first, "192.0.2.3") == 429);
-  CHECK(at.last.reply->body.find("server.rate_limit.per_token") != std::string::npos);
-  CHECK(at.last.reply->retry_after_s == 30);
-  for (const auto& other : {second, std::string{"Bearer S3cret"}}) {
-    CHECK(asks(other, "192.0.2.3") == 0);
-    CHECK(asks(other, "192.0.2.3") == 0);
-    CHECK(asks(other, "192.0.2.3") == 429);
-  }
-  // Who guesses tokens spends from the quota of the address alone, and is stopped there.
-  for (int i = 0; i < 10; ++i)
-    CHECK(asks("Bearer guess" + std::to_string(i), "192.0.2.9") == 401);
-  CHECK(asks("Bearer S3cret", "192.0.2.9") == 429);
-}
-
-TEST_CASE("request handler: a request whose head comes first spends once") {
-  handler_fixture at;
-  at.settings.server.rate_limit = {.per_address = 2, .per_token = 0, .window_secs = 60};
-  at.client = "192.0.2.1";
-  auto early = [&](const request_fields& request) {
-    at.about = {.decided = at.now, .client = at.client};
-    auto refused = at.handler.refuse_early(request, at.about);
-    return refused ? refused->status : 0;
-  };
-  const auto event = post(R"({"feature":"a"})");
-  CHECK(early(event) == 0);
-  CHECK(at.status(event) == 0);
-  CHECK(at.about.rate_left == R"("address";r=1;t=30)");
-  CHECK(early(post("", "/api/v1/events?dry=true")) == 422); // the whole request never comes
-  CHECK(at.about.rate_left == R"("address";r=0;t=60)");
-  CHECK(early(event) == 429);
-  CHECK(at.about.rate_left == R"("address";r=0;t=60)");
-  CHECK(at.status(event) == 429);
-}
-
-TEST_CASE("request handler: a token lets in where its scope reaches, and nowhere else") {
-  handler_fixture at;
-  phi::testing::temp_dir directory;
-  auto tokens = std::make_shared<api::token_store>(directory.path("tokens.json"));
-  at.shared.tokens = tokens;
-  const std::array bearers{std::string{},
-                           "Bearer " + tokens->create("i", {scope::ingest}, std::nullopt)->secret,
-                           "Bearer " + tokens->create("r", {scope::read}, std::nullopt)->secret,
-                           "Bearer " + tokens->create("a", {scope::admin}, std::nullopt)->secret};
-  struct row {
-    std::string path;
-    std::string_view method;
-    /// Without a token, and with one of the scope ingest, read, admin; 0: let in.
-    std::array<int, 4> refused;
-  };
-  constexpr std::array sends{401, 0, 403, 0};
-  constexpr std::array reads{401, 403, 0, 0};
-  constexpr std::array everybody{0, 0, 0, 0};
-  const std::vector<row> rows{{"/api/v1/events", "POST", sends},
-                              {"/api/v1/stats/daily", "GET", reads},
-                              {"/api/v1/stats/daily/features", "GET", reads},
-                              {"/api/v1/stats/daily/dau", "GET", reads},
-                              {"/api/v1/stats/daily/http", "GET", reads},
-                              {"/api/v1/stats/latency", "GET", reads},
-                              {"/api/v1/stats/series", "GET", reads},
-                              {"/api/v1/stats/summary", "GET", reads},
-                              {"/api/v1/cluster", "GET", reads},
-                              {"/health", "GET", everybody},
-                              {"/health/live", "GET", everybody},
-                              {"/health/ready", "GET", everybody},
-                              {"/health/startup", "GET", everybody},
-                              {"/", "GET", everybody}};
-  CHECK(rows.size() == endpoints.size());
-  for (const auto& row : rows)
-    for (size_t i = 0; i < bearers.size(); ++i) {
-      CAPTURE(row.path);
-      CAPTURE(i);
-      auto status =
-        at.status({.method = row.method, .target = row.path, .authorization = bearers[i]});
-      CHECK((status == 401 || status == 403 ? status : 0) == row.refused[i]);
-    }
 }

@@ -34,7 +34,7 @@ struct service_fixture {
     rewrite(settings_text);
     auto loaded = source.load();
     REQUIRE(loaded.ok());
-    process.emplace(service_parts{state, resort, log, source, manager, watch},
+    process.emplace(service_parts{state, resort, log, source, manager, watch, life},
                     std::make_shared<const config>(loaded.values), loaded.origins);
   }
 
@@ -50,6 +50,7 @@ struct service_fixture {
   recorded_log said; // in the place of the log
   state_directory state;
   last_resort resort;
+  life_history life{""};
   settings_source source{file};
   systemd::service_manager manager;
   std::vector<std::string> stuck;

@@ -3,6 +3,8 @@
 #include "tests/support/doctest.hpp"
 #include "tests/support/temp_dir.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include <chrono>
 #include <filesystem>
 #include <string>
@@ -62,4 +64,58 @@ TEST_CASE("the state directory: a run that cannot be marked is said") {
   REQUIRE(state.taken().why() == "");
   std::filesystem::create_directories(path + "/running.json/in the way");
   CHECK(state.begin_run().why() == "cannot write " + path + "/running.json: Is a directory");
+}
+
+TEST_CASE("the state directory: how the last run ended, whatever it left behind") {
+  temp_dir dir;
+  auto path = dir.path();
+  {
+    state_directory first{path};
+    CHECK_FALSE(first.last_run());
+    CHECK(first.begin_run().why() == "");
+    exit_report report{.mode = stop_mode::fast,
+                       .reason = stop_reason::terminate,
+                       .code = exit_code::forced_by_deadline,
+                       .took = std::chrono::milliseconds{1500}};
+    CHECK(first.end_run(report).why() == "");
+  }
+  std::string second_id;
+  {
+    state_directory second{path};
+    REQUIRE(second.last_run());
+    CHECK_FALSE(second.last_run()->crashed);
+    CHECK(second.last_run()->exit_code == 81);
+    CHECK(second.last_run()->took_ms == 1500);
+    CHECK(second.last_run()->mode == "fast");
+    CHECK(second.last_run()->reason == "terminate");
+    CHECK(second.last_run()->version == PHI_VERSION);
+    CHECK(second.last_run()->ended_us >= second.last_run()->started_us);
+    CHECK(second.begin_run().why() == "");
+    second_id = second.run_id();
+  } // without a report
+  state_directory third{path};
+  REQUIRE(third.last_run());
+  CHECK(third.last_run()->crashed);
+  CHECK(third.last_run()->run_id == second_id);
+  CHECK(third.last_run()->ended_us); // when it was noticed
+}
+
+TEST_CASE("how a run ended: what is not as it should be counts as missing") {
+  using json = nlohmann::ordered_json;
+  for (const auto* text : {"[]", "7", "null", "\"x\""})
+    CHECK_FALSE(read_run_end(json::parse(text)));
+  auto odd = read_run_end(json::parse(
+    R"({"exitCode":"0","runId":7,"startedAt":"soon","noticedAt":[],"heldBy":{"who":1}})"));
+  REQUIRE(odd);
+  CHECK(odd->crashed);
+  CHECK(odd->run_id.empty());
+  CHECK_FALSE(odd->started_us);
+  CHECK_FALSE(odd->ended_us);
+  auto held = read_run_end(json::parse(
+    R"({"exitCode":0,"tookMs":"1","heldBy":{"who":"store","what":"COMMIT","ms":12.5}})"));
+  REQUIRE(held);
+  CHECK_FALSE(held->crashed);
+  CHECK(held->took_ms == 0);
+  CHECK(held->held_by == "store: COMMIT");
+  CHECK(held->held_ms == 12.5);
 }

@@ -46,15 +46,15 @@ void fail_unless(const outcome& done) {
     fail(done.why());
 }
 
-class open_file {
+class opened_file {
 public:
-  explicit open_file(int fd) : fd_(fd) {}
-  ~open_file() {
+  explicit opened_file(int fd) : fd_(fd) {}
+  ~opened_file() {
     if (fd_ >= 0)
       ::close(fd_);
   }
-  open_file(open_file&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  open_file& operator=(open_file&& other) noexcept {
+  opened_file(opened_file&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  opened_file& operator=(opened_file&& other) noexcept {
     std::swap(fd_, other.fd_);
     return *this;
   }
@@ -72,7 +72,7 @@ private:
 /// it is not, as errno.
 struct source_part {
   const char* part;
-  open_file file;
+  opened_file file;
   int error = 0;
 };
 
@@ -82,7 +82,7 @@ std::vector<source_part> open_parts(Open open) {
   std::vector<source_part> out;
   for (const auto* part : database_parts)
     if (std::string_view{part} != "-shm") { // made again from the log
-      open_file file{open(part)};
+      opened_file file{open(part)};
       out.push_back({part, std::move(file), errno});
     }
   return out;
@@ -97,16 +97,17 @@ bool is_trusted(uid_t owner) {
 }
 
 /// The directory of a file by a way without links; none when somebody else owns it.
-open_file trusted_directory(const std::string& file) {
-  open_file at{::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)};
+opened_file trusted_directory(const std::string& file) {
+  opened_file at{::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)};
   auto above = fs::absolute(file).lexically_normal().parent_path();
   for (const auto& name : above.relative_path()) {
-    open_file next{::openat(at.get(), name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
+    opened_file next{
+      ::openat(at.get(), name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)};
     std::swap(at, next);
   }
   struct stat about {};
   return at && ::fstat(at.get(), &about) == 0 && is_trusted(about.st_uid) ? std::move(at)
-                                                                          : open_file{-1};
+                                                                          : opened_file{-1};
 }
 
 /// What only root may read of a backup. Whoever may not read it must not get it by us: no link is
@@ -118,7 +119,7 @@ std::vector<source_part> open_as_root(const std::string& file) {
   auto directory = trusted_directory(file);
   auto name = fs::path{file}.filename().string();
   return open_parts([&](const char* part) {
-    open_file in{::openat(directory.get(), (name + part).c_str(), to_read)};
+    opened_file in{::openat(directory.get(), (name + part).c_str(), to_read)};
     struct stat about {};
     if (in && ::fstat(in.get(), &about) == 0 && is_trusted(about.st_uid))
       return in.release();
@@ -176,7 +177,7 @@ void copy_into(int to, int from, const std::string& name) {
 
 void copy_beside(const std::vector<source_part>& source, const std::string& copy) {
   for (const auto& [part, in, error] : source) {
-    open_file out{
+    opened_file out{
       ::open((copy + part).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)};
     if (!out)
       fail("cannot write " + copy + part + ": " + std::strerror(errno));
@@ -225,7 +226,7 @@ public:
   }
 
 private:
-  open_file file_;
+  opened_file file_;
 };
 
 /// `key = "VALUE"  # origin` of --print-config.
