@@ -17,7 +17,7 @@ def normal(text):
     text = re.sub(r"\d{4}-\d{2}-\d{2}", "DATE", text)
     text = re.sub(r'"requestId":"[^"]*"', '"requestId":"ID"', text)
     # What depends on timing: how far the queue is, what own requests have come in.
-    text = re.sub(r'"(progress|drain_per_second|queue_events|queue_bytes|received|inQueue|backlogSeconds)":[\d.e-]+', r'"\1":N', text)
+    text = re.sub(r'"(progress|drain_per_second|queue_events|queue_bytes|oldest_ms|received|inQueue|backlogSeconds)":[\d.e-]+', r'"\1":N', text)
     text = re.sub(r'"stored":\d+,"duplicates":(\d+),"rejected":(\d+),"spooled"', r'"stored":N,"duplicates":\1,"rejected":\2,"spooled"', text)
     text = re.sub(r'"doing":"[^"]*"', '"doing":"D"', text)
     text = re.sub(r',"backlogSeconds":N', "", text)
