@@ -40,7 +40,9 @@ public:
   /// A line, with its number in the file for messages; `id` is for an event that has none.
   void add(std::string line, uint64_t number, const std::string& id);
 
-  /// Counts a line that is too long to be read.
+  /// Counts a line that is no event, and says why on stderr: a code, and words.
+  void refuse(uint64_t number, const std::string& why);
+  /// A line that is too long to be read.
   void refuse_long(uint64_t number);
 
   /// Sends what has been gathered and waits for the answer.
@@ -59,7 +61,6 @@ public:
   bool knows_database() const;
 
 private:
-  void refuse(uint64_t number, const std::string& why);
   size_t deliver(const line_batch& from, size_t n, size_t count);
 
   std::unique_ptr<batch_sender> sender_;

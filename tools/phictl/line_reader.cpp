@@ -5,6 +5,7 @@
 #include "tools/phictl/context.hpp"
 
 #include <openssl/evp.h>
+#include <openssl/rand.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -149,6 +150,17 @@ private:
 
 using hash_ptr = std::unique_ptr<EVP_MD_CTX, decltype(&::EVP_MD_CTX_free)>;
 
+/// Of 16 bytes.
+std::string hex_of_16(const unsigned char* bytes) {
+  std::string out;
+  for (size_t i = 0; i < 16; ++i) {
+    constexpr auto digits = "0123456789abcdef";
+    out += digits[bytes[i] >> 4];
+    out += digits[bytes[i] & 15];
+  }
+  return out;
+}
+
 hash_ptr new_hash() {
   hash_ptr out{::EVP_MD_CTX_new(), &::EVP_MD_CTX_free};
   ::EVP_DigestInit_ex(out.get(), ::EVP_sha256(), nullptr);
@@ -167,13 +179,15 @@ line_reader::line_reader(const std::string& file) {
     source_ = std::make_unique<gzip_source>(file);
 }
 
-line_reader::line_reader(int fd) : source_(std::make_unique<plain_source>(fd)) {}
+line_reader::line_reader(int fd, at_end end)
+  : source_(std::make_unique<plain_source>(fd)),
+    waits_at_end_(end == at_end::waits) {}
 
 line_reader::~line_reader() = default;
 
 bool line_reader::next(std::string& line) {
   cut_ = false;
-  if (!std::exchange(begun_, true))
+  if (!begun_)
     skip_byte_order_mark();
   for (;;) {
     if (auto end = rest_.find('\n', std::max(at_, searched_)); end != rest_.npos || ended_) {
@@ -190,6 +204,10 @@ bool line_reader::next(std::string& line) {
     at_ = 0;
     searched_ = rest_.size();
     read_on();
+    if (ended_ && waits_at_end_) {
+      ended_ = false;
+      return false;
+    }
   }
 }
 
@@ -197,6 +215,7 @@ void line_reader::read_on() {
   char block[65536];
   auto size = source_->read(block, sizeof block);
   rest_.append(block, size);
+  bytes_ += size;
   ended_ = size == 0;
 }
 
@@ -206,6 +225,8 @@ void line_reader::skip_byte_order_mark() {
     read_on();
   if (rest_.starts_with(mark))
     rest_.erase(0, mark.size());
+  begun_ = !ended_ || !waits_at_end_; // of a file that is still empty it may come yet
+  ended_ &= !waits_at_end_;
 }
 
 /// The rest of the line goes through the digest and is forgotten.
@@ -230,6 +251,7 @@ bool line_reader::take_cut_line(std::string& line) {
   unsigned length = 0;
   ::EVP_DigestFinal_ex(hash.get(), digest, &length);
   line.append(reinterpret_cast<const char*>(digest), length);
+  ended_ &= !waits_at_end_;
   return true;
 }
 
@@ -241,6 +263,13 @@ double line_reader::done() const {
   return size_ > 0 ? std::min(1.0, source_->position() / size_) : 1;
 }
 
+std::string random_identity() {
+  unsigned char bytes[16];
+  if (::RAND_bytes(bytes, sizeof bytes) != 1)
+    throw failure{exit_status::failed, "the system gives no random numbers"};
+  return hex_of_16(bytes);
+}
+
 line_chain::line_chain(const std::string& name) {
   next("phi-backend lines 1 " + name);
 }
@@ -250,13 +279,7 @@ std::string line_chain::next(std::string_view line) {
   ::EVP_DigestUpdate(hash.get(), digest_.data(), digest_.size());
   ::EVP_DigestUpdate(hash.get(), line.data(), line.size());
   ::EVP_DigestFinal_ex(hash.get(), digest_.data(), nullptr);
-  std::string out;
-  for (size_t i = 0; i < 16; ++i) {
-    constexpr auto digits = "0123456789abcdef";
-    out += digits[digest_[i] >> 4];
-    out += digits[digest_[i] & 15];
-  }
-  return out;
+  return hex_of_16(digest_.data());
 }
 
 } // namespace phi::ctl

@@ -49,20 +49,6 @@ struct send_options {
   }
 };
 
-/// 128 random bits in hex.
-std::string random_id() {
-  unsigned char bits[16];
-  if (::getentropy(bits, sizeof bits) != 0)
-    throw failure{exit_status::failed, "the system gives no random numbers"};
-  std::string out;
-  for (auto byte : bits) {
-    constexpr auto digits = "0123456789abcdef";
-    out += digits[byte >> 4];
-    out += digits[byte & 15];
-  }
-  return out;
-}
-
 /// A file that is read from its beginning can be sent again; a pipe cannot.
 bool stdin_is_whole_file() {
   struct stat about {};
@@ -78,14 +64,14 @@ void send(const command_context& context, const send_options& options) {
       if (value.is_string()
           && find_invalid_utf8(value.get_ref<const std::string&>()) != std::string::npos)
         throw failure{exit_status::usage, "--" + name + " is no UTF-8"};
-    to.add(pack_json(event), 1, random_id());
+    to.add(pack_json(event), 1, random_identity());
     to.flush();
     return finish_delivery(context, to.counts());
   }
   line_reader in{standard_input};
   auto file = stdin_is_whole_file();
   bool told = file || is_terminal(standard_input); // nobody types the same lines again
-  line_chain chain{file ? "" : random_id()};
+  line_chain chain{file ? "" : random_identity()};
   std::string line;
   for (uint64_t number = 1; in.next(line); ++number) {
     auto id = chain.next(line);
