@@ -26,9 +26,9 @@ struct service_graph::row {
   std::vector<const char*> users;
   bool own_thread = false; ///< it blocks; the others share a pool
   bool restartable = true;
-  bool accepts_clients = false; ///< see child_spec
-  bool spared = false;          ///< see shutdown_plan::child
-  bool watched = true;          ///< by the watchdog
+  bool needed_in_stop = false; ///< see child_spec
+  bool spared = false;         ///< see shutdown_plan::child
+  bool watched = true;         ///< by the watchdog
   child_actor (*start)(service_graph& graph, child_identity who, bool own_thread) = nullptr;
   void (*given_up)(service_graph& graph) = nullptr;     ///< see child_spec; null: nothing
   bool (*exists)(const service_ports& ports) = nullptr; ///< null: always
@@ -156,7 +156,7 @@ const std::vector<service_graph::row>& service_graph::rows() {
   static const std::vector<row> table{
     {.name = actor_name::http,
      .share = &keys::http_budget_percent,
-     .accepts_clients = true,
+     .needed_in_stop = true,
      .start = &starters::http,
      .given_up = &starters::http_given_up},
     {.name = actor_name::stats,
@@ -183,6 +183,7 @@ const std::vector<service_graph::row>& service_graph::rows() {
      .share = &keys::spool_budget_percent,
      .users = {actor_name::stats},
      .own_thread = true,
+     .needed_in_stop = true,
      .start = &starters::spool,
      .given_up = &starters::spool_given_up,
      .exists = [](const service_ports& ports) { return ports.spool != nullptr; }},
@@ -190,6 +191,7 @@ const std::vector<service_graph::row>& service_graph::rows() {
      .share = &keys::store_budget_percent,
      .users = {actor_name::stats, actor_name::reader, actor_name::inspector, actor_name::spool},
      .own_thread = true,
+     .needed_in_stop = true,
      .start = &starters::store,
      .given_up = &starters::store_given_up},
     {.name = actor_name::membership,
@@ -212,7 +214,7 @@ const std::vector<service_graph::row>& service_graph::rows() {
     {.name = actor_name::admin,
      .share = &keys::admin_budget_percent,
      .users = {actor_name::signal},
-     .accepts_clients = true,
+     .needed_in_stop = true,
      .start = &starters::admin},
   };
   return table;
@@ -251,7 +253,7 @@ child_spec service_graph::describe(const row& entry, const std::vector<child_spe
                  .budget_of = budget,
                  .users = std::move(users),
                  .restartable = entry.restartable,
-                 .accepts_clients = entry.accepts_clients,
+                 .needed_in_stop = entry.needed_in_stop,
                  .spared = entry.spared,
                  .seen_at = seen_at,
                  .start = [this, &entry, seen_at](supervisor_actor supervisor) {

@@ -41,7 +41,8 @@ plan_actions shutdown_plan::begin(stop_mode mode, stop_reason reason, std::strin
   for (auto i : not_started)
     states_[i].state = phase::gone;
   plan_actions out;
-  if (settings_.drain_delay > duration::zero() && mode_ == stop_mode::graceful)
+  bool listens = reason_ != stop_reason::startup_failed;
+  if (listens && settings_.drain_delay > duration::zero() && mode_ == stop_mode::graceful)
     out.push_back(
       say(log_level::info, "keeps accepting for " + show_duration(settings_.drain_delay)));
   else

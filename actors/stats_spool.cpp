@@ -89,6 +89,8 @@ void take_replayed(self_ptr self, const replay_result& result) {
 void attach_spool(self_ptr self, spool_actor spool) {
   auto& state = self->state;
   state.spool = std::move(spool);
+  if (!state.spool)
+    state.away = false; // nothing goes there any more
   if (!state.under_way || !state.under_way->in_spool())
     return;
   state.under_way->in_doubt = true; // it may have put it on disk before it died

@@ -118,7 +118,7 @@ void begin_stop(self_ptr self, stop_mode mode, stop_reason reason, const std::st
   refuse_reloads(self);
   for (size_t i = 0; i < state.children.size(); ++i)
     if (state.children[i].state == life::waiting_for_restart) {
-      if (state.children[i].spec.accepts_clients)
+      if (state.children[i].spec.needed_in_stop)
         start_child(self, i);
       else
         give_up(state.children[i]);

@@ -26,9 +26,9 @@ struct child_spec {
   std::function<duration(const config&)> budget_of; ///< after a reload; empty: stays as it is
   std::vector<size_t> users;
   bool restartable = false;
-  /// It has clients to refuse: when a stop begins while it waits for its restart it is started at
-  /// once, to refuse them.
-  bool accepts_clients = false;
+  /// It has clients to refuse, or takes what was acknowledged: when a stop begins while it waits
+  /// for its restart it is started at once.
+  bool needed_in_stop = false;
   bool spared = false; ///< see shutdown_plan::child
   activity_ptr seen_at;
   /// Spawns it and tells those who use it. Called in the supervisor's thread.

@@ -7,6 +7,7 @@
 #include "protocol/time.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -96,6 +97,10 @@ struct statistics_query {
   question_parameters parameters;
   answer_function answer = nullptr; ///< never null in a question that is asked
 };
+
+/// A number that is still missing after this long was rolled back: a commit takes no longer, with
+/// stats.busy_timeout_ms as it is by default.
+inline constexpr std::chrono::seconds gap_patience{10};
 
 /// The latest events, or those behind a number.
 struct recent_events_query {

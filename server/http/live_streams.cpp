@@ -125,6 +125,7 @@ void live_streams::ask_events() {
   if (stopped_ || std::exchange(events_asked_, true))
     return;
   recent_events_query query{.limit = behind_ ? page_events : 1, .after = behind_};
+  query.over_gaps = clock::now() - went_on_ > gap_patience;
   backend_->ask(std::make_shared<asked<reader_query>>(reader_query{std::move(query)},
                                                       query_reply{replies_, events_wanted}));
 }
@@ -157,6 +158,7 @@ void live_streams::take_events(const std::string& page) {
   auto last = all.at("last").get<int64_t>();
   if (!behind_) {
     behind_ = last;
+    went_on_ = clock::now();
     return join_waiting();
   }
   std::string text;
@@ -165,11 +167,13 @@ void live_streams::take_events(const std::string& page) {
     text += sent_event("event", one_line(event), event.at("seq").get<int64_t>());
     ++count;
   }
+  if (last > *behind_ || !all.value("held", false))
+    went_on_ = clock::now();
   behind_ = std::max(*behind_, last);
   for (const auto& each : std::vector{clients_}) {
     if (!each->joined || count == 0)
       continue;
-    bool fits = each->has_room(text.size());
+    bool fits = !each->writing || each->has_room(text.size());
     (fits ? each->sent : each->dropped) += count;
     if (fits)
       send(each, text);

@@ -67,6 +67,7 @@ private:
   bool counters_asked_ = false;
   bool events_asked_ = false;
   std::optional<int64_t> behind_; ///< the number of the last event that was looked at
+  time_point went_on_{};          ///< when no number before the next event was missing
 };
 
 } // namespace phi::http

@@ -66,7 +66,8 @@ std::set<int> refusals_of(const endpoint& described) {
     case endpoint_kind::question:
     case endpoint_kind::lifecycle:
     case endpoint_kind::stream: return {400, 401, 403, 404, 422, 429, 503};
-    case endpoint_kind::ingest: return {400, 401, 403, 408, 413, 415, 422, 429, 503};
+    case endpoint_kind::ingest: return {400, 401, 403, 408, 413, 415, 422, 429, 500, 503};
+    case endpoint_kind::health: return {400, 503};
     case endpoint_kind::metrics: return {400, 401, 403, 503};
     case endpoint_kind::ready:
     case endpoint_kind::startup: return {400, 503};
@@ -106,7 +107,7 @@ json responses_of(const endpoint& described) {
   if (described.kind == endpoint_kind::ingest)
     out["202"] = {{"description", "Accepted, and kept on local disk until the database takes it"},
                   {"content", content}};
-  if (described.kind == endpoint_kind::question) {
+  if (described.kind == endpoint_kind::question || described.kind == endpoint_kind::lifecycle) {
     out["200"]["headers"]["ETag"]["schema"]["type"] = "string";
     out["304"] = {{"description", "It is what the ETag in If-None-Match says"}};
   }

@@ -130,6 +130,7 @@ request_fields fields_of(const restinio::request_handle_t& request) {
   const auto& header = request->header();
   request_fields out{
     .method = header.method().c_str(), .target = header.request_target(), .body = request->body()};
+  out.is_http_1_0 = header.http_major() == 1 && header.http_minor() == 0;
   header.for_each_field([&](const auto& field) { out.take(field.name(), field.value()); });
   return out;
 }
@@ -242,7 +243,7 @@ std::optional<answer> request_handler::limit_address(exchange& current, rate_use
 std::optional<answer> request_handler::limit_token(std::string_view token, exchange& current,
                                                    rate_use use) const {
   const auto quota = settings_.server.rate_limit.per_token;
-  if (quota == 0 || token.empty())
+  if (quota == 0 || token.empty() || !current.route->serves->counts())
     return std::nullopt;
   return limit("token", rate_key_of_token(token), quota, current, use);
 }
@@ -361,6 +362,9 @@ decision request_handler::ask(const request_fields& request, exchange& current) 
   current.known_tags = request.if_none_match;
   if (current.route->serves->kind == endpoint_kind::stream && current.head)
     return at_once(200, {}, "text/event-stream");
+  if (current.route->serves->kind == endpoint_kind::stream && request.is_http_1_0)
+    return problem(current, error_code::unsupported_version,
+                   "an answer without an end needs HTTP/1.1 (behind nginx: proxy_http_version)");
   if (current.route->serves->kind == endpoint_kind::stream)
     return {.question = stream_query{read.parameters.text("events") == "true"}};
   if (current.route->serves->kind == endpoint_kind::lifecycle)

@@ -31,6 +31,7 @@ struct request_fields {
   std::vector<raw_cloud_attribute> cloud;
   std::string_view body;
   std::string_view if_none_match;
+  bool is_http_1_0 = false;
 
   /// Takes a field of the header if it is one of these.
   void take(std::string_view name, std::string_view value);

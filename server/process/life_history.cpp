@@ -247,7 +247,10 @@ void life_history::begin(life_kind kind, std::string detail) {
                              [&](const life_row& row) { return row.kind == kind; });
     if (last != rows.rend() && !last->until_us)
       return false;
-    if (last != rows.rend() && now - *last->until_us < same_trouble_us) {
+    // The same trouble goes on: not behind a start, and not when it is another one.
+    auto is_start = [](const life_row& row) { return row.kind == life_kind::start; };
+    bool of_this_run = std::none_of(rows.rbegin(), last, is_start);
+    if (last != rows.rend() && of_this_run && now - *last->until_us < same_trouble_us) {
       last->until_us.reset();
       return true;
     }

@@ -25,6 +25,12 @@ std::vector<batch_piece> spread_of(std::span<const batch_piece> pieces, size_t m
   return out;
 }
 
+bool is_told(const commit_result& result, const batch_piece& piece) {
+  return std::any_of(result.refused.begin(), result.refused.end(), [&](const auto& told) {
+    return told.request == piece.request && told.at == piece.first;
+  });
+}
+
 void refuse(commit_result& result, const batch_piece& piece, const std::string& why) {
   result.requests[piece.request].refused += piece.events;
   auto code = piece.events > 1 ? error_code::atomic_refused : error_code::refused_by_store;

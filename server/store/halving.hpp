@@ -59,6 +59,9 @@ std::vector<batch_piece> spread_of(std::span<const batch_piece> pieces, size_t m
 /// and an event of ours that nothing is wrong with as well.
 inline constexpr size_t trial_pieces = 256;
 
+/// Whether it is written down that the database refuses this piece.
+bool is_told(const commit_result& result, const batch_piece& piece);
+
 /// Writes down that the database refuses this piece, and why.
 void refuse(commit_result& result, const batch_piece& piece, const std::string& why);
 

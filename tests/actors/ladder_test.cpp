@@ -365,7 +365,7 @@ TEST_CASE("an actor with clients that waits for its restart is started to refuse
           "begins") {
   virtual_system on;
   auto plans = three_children();
-  plans[0].accepts_clients = true;
+  plans[0].needed_in_stop = true;
   fake_graph graph{on, plans};
   graph.kill_child("http");
   CHECK(graph.starts["http"] == 1);

@@ -156,3 +156,15 @@ TEST_CASE("an actor that dies while others start is given up: nobody waits for i
   CHECK(graph.service->result->code == exit_code::startup_failed);
   CHECK(std::count(graph.given_up.begin(), graph.given_up.end(), "store") == 1);
 }
+TEST_CASE("the store that waits for its restart is started for what was acknowledged when a stop "
+          "begins, and who is not needed then is not") {
+  virtual_system on;
+  auto plans = three_children();
+  plans[2].needed_in_stop = true;
+  fake_graph graph{on, plans};
+  graph.kill_child(plans[2].name);
+  graph.terminate();
+  REQUIRE(graph.finished());
+  CHECK(graph.starts[plans[2].name] == 2);
+  CHECK(graph.service->result->code == exit_code::clean);
+}

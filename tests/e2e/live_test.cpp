@@ -67,9 +67,12 @@ struct curl_reader {
 
 template <class Condition>
 bool soon(Condition holds, std::chrono::milliseconds limit = 10s) {
-  for (auto until = steady::now() + limit; steady::now() < until && !holds();)
+  for (auto until = steady::now() + limit; steady::now() < until;) {
+    if (holds()) // asked once more it may hold no longer: it may open a stream
+      return true;
     std::this_thread::sleep_for(20ms);
-  return holds();
+  }
+  return false;
 }
 
 std::string stream_request(const std::string& query = "") {

@@ -292,8 +292,8 @@ inline begin_stop(wanted) {
       do
       :: n < CHILDREN ->
         if
-        :: life[n] == IN_BACKOFF && (n == HTTP || n == ADMIN) -> start_child(n)
-        :: life[n] == IN_BACKOFF && n != HTTP && n != ADMIN -> give_up(n)
+        :: life[n] == IN_BACKOFF && (n == HTTP || n == STORE || n == ADMIN) -> start_child(n)
+        :: life[n] == IN_BACKOFF && n != HTTP && n != STORE && n != ADMIN -> give_up(n)
         :: else
         fi;
         if

@@ -129,7 +129,7 @@ fake_graph::fake_graph(virtual_system& on, std::vector<fake_child_plan> plans, b
        .budget = timeout / 3 - 500ms,
        .users = plan.users,
        .restartable = plan.restartable,
-       .accepts_clients = plan.accepts_clients,
+       .needed_in_stop = plan.needed_in_stop,
        .spared = plan.spared,
        .seen_at = seen_at,
        .start = [this, name = plan.name, seen_at](supervisor_actor up) -> child_actor {

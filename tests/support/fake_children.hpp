@@ -77,7 +77,7 @@ struct fake_child_plan {
   manner acts = manner::obedient;
   bool restartable = false;
   std::vector<size_t> users;
-  bool accepts_clients = false;
+  bool needed_in_stop = false;
   bool spared = false;
 };
 

@@ -24,6 +24,9 @@ struct logged_request {
   std::optional<int64_t> bytes;
 };
 
+/// As long as a text of an event may be by default (limits of the service), in bytes.
+constexpr size_t longest_text = 256;
+
 bool says_nothing(std::string_view text) {
   return text.empty() || text == "-";
 }
@@ -47,23 +50,34 @@ bool is_bot(std::string agent) {
   return says_nothing(agent) || !agent.starts_with("mozilla/");
 }
 
+/// Up to so many bytes, whole characters of UTF-8: the service takes no longer texts, and a long
+/// path or agent is no reason to count less.
+std::string shortened(std::string_view text, size_t most) {
+  if (text.size() <= most)
+    return std::string{text};
+  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0) == 0x80)
+    --most;
+  return std::string{text.substr(0, most)};
+}
+
 std::string without_query(std::string_view target) {
   return std::string{target.substr(0, target.find_first_of("?#"))};
 }
 
 json event_of(const logged_request& request) {
   json out{{"time", request.time}};
-  out["route"] = says_nothing(request.path) ? "(unreadable)" : without_query(request.path);
+  out["route"] = says_nothing(request.path) ? "(unreadable)"
+                                            : shortened(without_query(request.path), longest_text);
   if (!says_nothing(request.method))
     out["method"] = request.method;
-  if (request.status)
+  if (request.status && *request.status >= 100 && *request.status <= 599) // 0: nothing was answered
     out["status"] = *request.status;
   if (request.seconds)
     out["durationMs"] = std::round(*request.seconds * 1e6) / 1e3;
   if (!says_nothing(request.login))
-    out["user"] = request.login;
+    out["user"] = shortened(request.login, longest_text);
   else if (!says_nothing(request.address))
-    out["user"] = request.address + " " + request.agent;
+    out["user"] = shortened(request.address + " " + request.agent, longest_text);
   if (out.contains("user"))
     out["userKind"] = is_bot(request.agent)         ? "bot"
                       : says_nothing(request.login) ? "visitor"
@@ -108,6 +122,16 @@ public:
 
   /// Up to a blank.
   std::optional<std::string> word() { return up_to(' '); }
+  /// Up to a blank with what follows it, which is left.
+  std::optional<std::string> up_to_text(std::string_view behind) {
+    auto at = rest_.find(behind);
+    if (at == rest_.npos)
+      return {};
+    std::string out{rest_.substr(0, at)};
+    rest_.remove_prefix(at);
+    skip_blank();
+    return out;
+  }
   /// Between these two.
   std::optional<std::string> between(char begin, char end) {
     if (!rest_.starts_with(begin))
@@ -160,7 +184,7 @@ public:
     logged_request request;
     auto address = parts.word();
     auto identity = parts.word();
-    auto login = parts.word();
+    auto login = parts.up_to_text(" [");
     auto time = parts.between('[', ']');
     auto request_line = parts.between('"', '"');
     auto status = parts.word();
@@ -207,6 +231,8 @@ std::string text_of(const json& object, const char* name) {
     return {};
   if (found->is_string())
     return found->get<std::string>();
+  if (found->is_number_integer())
+    return std::to_string(found->get<int64_t>());
   return found->is_number() ? text_of_number(*found) : std::string{};
 }
 

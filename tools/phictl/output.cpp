@@ -37,16 +37,23 @@ shown paint(colour tint, const shown& text) {
 }
 
 terminal& terminal::write(std::string_view text) {
+  if (!to_.good())
+    return *this;
+  errno = 0;
   to_ << text;
+  if (!to_.good())
+    error_ = errno; // of what it had kept so far
   return *this;
 }
 
 void terminal::flush() {
   errno = 0;
-  if (!to_.flush())
-    throw failure{exit_status::failed,
-                  std::string{"cannot write the output"}
-                    + (errno != 0 ? std::string{": "} + std::strerror(errno) : std::string{})};
+  if (to_.flush())
+    return;
+  const int error = error_ != 0 ? error_ : errno;
+  throw failure{exit_status::failed,
+                std::string{"cannot write the output"}
+                  + (error != 0 ? std::string{": "} + std::strerror(error) : std::string{})};
 }
 
 terminal& print() {

@@ -73,6 +73,7 @@ private:
   terminal& write(std::string_view text);
 
   std::ostream& to_;
+  int error_ = 0; ///< errno of the first write that failed; 0: none, or not known
 };
 
 terminal& print(); ///< to stdout

@@ -88,6 +88,7 @@ int32_t move_first_day(postgres_connection& db, int64_t now, int64_t keep_days) 
   return in_transaction(db, [&] {
     db.run(lock_schema);
     kept_rows was;
+    bool is_created = false;
     for (auto rows = db.run(retention); rows.step();) {
       constexpr int64_t never = -1'000'000;
       auto name = rows.text(0);
@@ -96,11 +97,14 @@ int32_t move_first_day(postgres_connection& db, int64_t now, int64_t keep_days) 
         was.keep_days = number;
       else if (name == "moved_at_us")
         was.moved_at_us = number;
+      else if (name == "created_us")
+        is_created = true;
       else if (number > never)
         was.from_day = number;
     }
     // At first there is no earlier move to hold the clock against, but there may be rows.
-    auto next = was.from_day ? std::nullopt : first_kept_rows(days_of_rows(db), now, keep_days);
+    auto next =
+      was.from_day || is_created ? std::nullopt : first_kept_rows(days_of_rows(db), now, keep_days);
     if (!next)
       next = next_kept_rows(was, now, keep_days, defaults::retention_pause);
     if (*next != was)

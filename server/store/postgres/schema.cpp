@@ -131,6 +131,8 @@ found_schema migrate_in_transaction(postgres_connection& db, int32_t today) {
     if (next == last_with_rollups)
       prepare_rollups(db);
   }
+  if (found.version == 0)
+    db.run(note_creation);
   if (found.version < current_postgres_schema())
     make_partitions(db, today - 1, today + days_ahead);
   db.commit();

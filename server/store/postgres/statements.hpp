@@ -437,7 +437,11 @@ inline constexpr const char* rows_with_identity =
 
 /// What retention remembers: name and value.
 inline constexpr const char* retention =
-  "SELECT name, value FROM about WHERE name IN ('raw_from_day', 'keep_days', 'moved_at_us')";
+  "SELECT name, value FROM about WHERE name IN ('raw_from_day', 'keep_days', 'moved_at_us',"
+  " 'created_us')";
+/// Of a database that had no rows before it had this schema: retention may believe the clock.
+inline constexpr const char* note_creation =
+  "INSERT INTO about VALUES ('created_us', (extract(epoch FROM now()) * 1000000)::int8)";
 inline constexpr const char* set_retention =
   "INSERT INTO about SELECT * FROM (VALUES ('raw_from_day', $1::int8), ('keep_days', $2::int8),"
   " ('moved_at_us', $3::int8)) AS t ON CONFLICT (name) DO UPDATE SET value = excluded.value";

@@ -236,7 +236,8 @@ private:
       result.detail.clear();
       try_to_commit(batch, result);
       for (const auto& [piece, why] : culprits)
-        refuse(result, piece, why);
+        if (!is_told(result, piece)) // known parts tell what they were refused
+          refuse(result, piece, why);
       std::sort(result.refused.begin(), result.refused.end(), [](const auto& a, const auto& b) {
         return std::pair{a.request, a.at} < std::pair{b.request, b.at};
       });

@@ -21,7 +21,7 @@ std::set<int64_t> dead_rows::all() {
 }
 
 void dead_rows::remove(int64_t id) {
-  if (is_lost(id)) {
+  if (is_lost(id) || undeletable_.contains(id)) {
     db_.run(sql::create_dead_rows);
     statement note{db_, sql::add_dead_row};
     note.bind(1, table_).bind(2, id).execute();
@@ -31,7 +31,7 @@ void dead_rows::remove(int64_t id) {
     remove_.bind(1, id).execute();
   } catch (const sqlite_error& e) {
     if (is_corrupt(e))
-      note_lost(id);
+      undeletable_.insert(id);
     throw;
   }
 }

@@ -25,7 +25,8 @@ public:
   void note_lost(int64_t id) { lost_.insert(id); }
   bool is_lost(int64_t id) const { return lost_.contains(id); }
 
-  /// Deletes a row, or buries one that is known to be lost. Within a transaction.
+  /// Deletes a row, or buries one that is known to be lost, or to lie beside what is: SQLite looks
+  /// at the neighbours when it deletes. Such a row can be read as ever. Within a transaction.
   void remove(int64_t id);
 
 private:
@@ -33,6 +34,7 @@ private:
   std::string_view table_;
   statement remove_;
   std::set<int64_t> lost_;
+  std::set<int64_t> undeletable_;
 };
 
 } // namespace phi::store

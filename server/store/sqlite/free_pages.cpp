@@ -44,9 +44,15 @@ bool free_pages::are_many() {
 }
 
 void free_pages::give_back() {
-  if (are_many())
+  if (!are_many())
+    return;
+  try {
     db_.run("PRAGMA incremental_vacuum(" + std::to_string(std::min(pages_at_once, too_many()))
             + ")");
+  } catch (const sqlite_error& e) {
+    may_go_ = may_go_ && !is_corrupt(e); // it would come to the same lost page each time
+    throw;
+  }
 }
 
 } // namespace phi::store

@@ -227,8 +227,8 @@ bool identity_tables::filter_passes(const identity_run& run, size_t number, cons
     throw damaged_run{run.number, "filter", "is missing"};
   auto some = unsealed(get_filters_, 0, run.number, "filter");
   auto offset = (number - first) * sizeof(block_filter);
-  if (offset + sizeof(block_filter) > some.size())
-    throw damaged_run{run.number, "filter", "is cut off"};
+  if (some.size() != std::min(filters_a_row, run.blocks() - first) * sizeof(block_filter))
+    throw damaged_run{run.number, "filter", "is of another size"};
   block_filter filter;
   std::memcpy(&filter, some.data() + offset, sizeof filter);
   return filter.may_contain(key);

@@ -14,15 +14,16 @@ constexpr int share = 10;
 
 } // namespace
 
-void log_cutter::cut(sqlite_connection& db, uint64_t bytes) {
+void log_cutter::cut(sqlite_connection& db, uint64_t bytes,
+                     std::chrono::milliseconds busy_timeout) {
   std::chrono::milliseconds wait = patience * std::min(bytes / limit_, most_patience);
-  db.set_busy_timeout(std::min(busy_timeout_, wait));
+  db.set_busy_timeout(std::min(busy_timeout, wait));
   try {
     db.run("PRAGMA wal_checkpoint(TRUNCATE)");
   } catch (const sqlite_error& e) {
     log_debug("store", "cannot cut its log", {{"cause", e.what()}});
   }
-  db.set_busy_timeout(busy_timeout_);
+  db.set_busy_timeout(busy_timeout);
   at_ = std::chrono::steady_clock::now() + wait * share;
 }
 

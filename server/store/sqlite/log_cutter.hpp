@@ -11,11 +11,8 @@ namespace phi::store {
 
 class log_cutter {
 public:
-  /// A log is too large from `limit` bytes on. `busy_timeout`: how long the connection waits for
-  /// others in all else.
-  log_cutter(uint64_t limit, std::chrono::milliseconds busy_timeout)
-    : limit_(limit),
-      busy_timeout_(busy_timeout) {}
+  /// A log is too large from `limit` bytes on.
+  explicit log_cutter(uint64_t limit) : limit_(limit) {}
 
   /// Whether it is time to try it with a log of so many bytes.
   bool is_due(uint64_t bytes) const {
@@ -23,12 +20,11 @@ public:
   }
   /// Readers that come meanwhile read the database alone, so that only those that are there already
   /// are waited for. One that stays is waited for in vain: the log grows until it ends. Outside of
-  /// any transaction.
-  void cut(sqlite_connection& db, uint64_t bytes);
+  /// any transaction. `busy_timeout`: how long the connection waits for others in all else.
+  void cut(sqlite_connection& db, uint64_t bytes, std::chrono::milliseconds busy_timeout);
 
 private:
   uint64_t limit_;
-  std::chrono::milliseconds busy_timeout_;
   std::chrono::steady_clock::time_point at_{}; ///< not before
 };
 

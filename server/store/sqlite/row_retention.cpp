@@ -110,6 +110,8 @@ void row_retention::step(int64_t now_us, int64_t keep_days, int64_t up_to) {
   next_.held_up = false;
   if (!next_.kept.from_day)
     return;
+  if (next_.deleted.number == 0) // the clock by which it was set may have run ahead
+    next_.kept.from_day = std::min(*next_.kept.from_day, now_us / day_us - keep_days);
   if (next_.swept_day < *next_.kept.from_day)
     sweep_some(up_to);
   write();

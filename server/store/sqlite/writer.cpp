@@ -189,7 +189,7 @@ private:
     if (!cutter_.is_due(bytes))
       return;
     activity_ = "checkpoint";
-    cutter_.cut(db_, bytes);
+    cutter_.cut(db_, bytes, settings_.busy_timeout);
     activity_ = "idle";
   }
 
@@ -296,9 +296,11 @@ private:
 
   /// While no events come, what is under way goes on, in a transaction of its own.
   void derive_at_rest() {
-    if (!database_ || !has_work_at_rest() || !in_place())
+    if (!database_)
       return;
     try {
+      if (!has_work_at_rest() || !in_place())
+        return;
       begin();
       derive(0);
       if (db_.is_doomed()) // else nothing of what it has found would be known the next time
@@ -496,7 +498,7 @@ private:
   watched_file log_;
   int64_t last_seq_ = 0; ///< of the rows, with those of the transaction that is open
   trial_events trials_;
-  log_cutter cutter_{settings_.log_limit, settings_.busy_timeout};
+  log_cutter cutter_{settings_.log_limit};
   std::chrono::steady_clock::time_point derive_at_{}; ///< not before
   derived_part runs_, counts_, old_rows_, free_pages_;
   bool has_old_tables_ = false; ///< roll-ups of an earlier schema

@@ -12,6 +12,8 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <iterator>
 #include <memory>
@@ -173,6 +175,8 @@ void follow_file(const command_context& context, const std::string& file,
   for (;;) {
     auto opened = open_unknown(file);
     if (!opened) {
+      if (errno != ENOENT) // where there is none, one may come
+        throw failure{exit_status::failed, "cannot read " + file + ": " + std::strerror(errno)};
       pause_for(follow_pause);
       continue;
     }
@@ -240,7 +244,7 @@ void add_import(CLI::App& app, command_context& context) {
       " variables), csv (the first line has the names of\nfields). Of a request its path is the "
       "route,"
       " and who says that it is a bot, or names no browser, has the\nuserKind bot."
-      "\n\nExamples: phictl import 2025.ndjson.zst\n          phictl import --format combined "
+      "\n\nExample: phictl import 2025.ndjson.zst\n         phictl import --format combined "
       "--follow"
       " /var/log/nginx/access.log")
     ->callback([&context, options] { import(context, *options); });

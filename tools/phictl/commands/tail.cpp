@@ -1,4 +1,5 @@
 #include "protocol/admin.hpp"
+#include "protocol/questions.hpp"
 #include "tools/phictl/admin_client.hpp"
 #include "tools/phictl/commands.hpp"
 #include "tools/phictl/output.hpp"
@@ -36,10 +37,6 @@ void print_event(const command_context& context, const json& event) {
     print() << " " << show_json(event["durationMs"]) << " ms";
   print() << "\n";
 }
-
-/// A number that is still missing after this long was rolled back: a commit takes no longer, with
-/// stats.busy_timeout_ms as it is by default.
-constexpr auto gap_patience = 10s;
 
 void tail(const command_context& context, const tail_options& options) {
   admin_client client{context};

@@ -34,6 +34,7 @@ TEST_CASE(
   on.writer("one");
   auto settings = on.settings("retention");
   settings.keep_days = 100;
+  on.server.ask("DELETE FROM about WHERE name = 'created_us'"); // of an earlier version
   int64_t expected = on.server.number("SELECT extract(epoch FROM now())::int8 / 86400") - 100;
   SUBCASE("none: the clock") {}
   SUBCASE("of no partition, and one of a wrong clock") {
@@ -42,6 +43,10 @@ TEST_CASE(
     events[1].time_us = 303LL * 86'400'000'000;
     on.commit(events);
     expected = 303 + 1 - 100;
+  }
+  SUBCASE("old ones, but there were none when the database was made: the clock") {
+    on.commit(random_events{43, {.first_day = 300, .days = 4}}.some(50));
+    on.server.ask("INSERT INTO about VALUES ('created_us', 1)");
   }
   SUBCASE("of a partition") {
     on.server.ask("CREATE TABLE event_1970_11_01 PARTITION OF event FOR VALUES FROM"
