@@ -182,14 +182,15 @@ private:
   bool written_ = false;
 };
 
-life_history::life_history(std::string file)
-  : shared_(std::make_shared<shared_rows>(std::move(file))) {
+life_history::life_history(std::string file, duration last_write)
+  : shared_(std::make_shared<shared_rows>(std::move(file))),
+    last_write_(last_write) {
   trouble_ = shared_->read();
   std::thread{[shared_rows = shared_] { shared_rows->write_changes(); }}.detach();
 }
 
 life_history::~life_history() {
-  shared_->leave(defaults::life_last_write_limit);
+  shared_->leave(last_write_);
 }
 
 void life_history::learn_end(const run_end& end) {

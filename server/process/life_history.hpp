@@ -2,8 +2,10 @@
 /// What has happened to the service, in this run and in those before it, kept in a small file of
 /// the state directory.
 
+#include "config/defaults.hpp"
 #include "protocol/health.hpp"
 #include "protocol/lifecycle.hpp"
+#include "protocol/time.hpp"
 #include "server/process/run_end.hpp"
 
 #include <nlohmann/json_fwd.hpp>
@@ -48,8 +50,8 @@ public:
   static constexpr size_t most_rows = 500;
 
   /// Reads what is kept in `file`; where there is nothing, or it cannot be read, it begins anew.
-  /// An empty name: nothing is read or written.
-  explicit life_history(std::string file);
+  /// An empty name: nothing is read or written. `last_write`: as long the end waits for it.
+  explicit life_history(std::string file, duration last_write = defaults::life_last_write_limit);
   /// What is not written yet has a moment to be.
   ~life_history();
   life_history(const life_history&) = delete;
@@ -81,6 +83,7 @@ private:
 
   std::string trouble_;
   std::shared_ptr<shared_rows> shared_; ///< shared with the thread, which may hang in a write
+  duration last_write_;
 };
 
 /// All rows as the answer to GET /lifecycle: `format` as in api/answer_format.

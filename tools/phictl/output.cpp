@@ -67,7 +67,7 @@ terminal& warn() {
 }
 
 void print_json(const nlohmann::ordered_json& value, int indent) {
-  std::cout << show_json(value, indent) << "\n";
+  print().write(show_json(value, indent) + "\n");
 }
 
 nlohmann::ordered_json read_json(const std::string& text) {

@@ -70,6 +70,7 @@ public:
   void flush();
 
 private:
+  friend void print_json(const nlohmann::ordered_json& value, int indent);
   terminal& write(std::string_view text);
 
   std::ostream& to_;

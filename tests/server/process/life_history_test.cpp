@@ -19,6 +19,8 @@ using json = nlohmann::ordered_json;
 
 namespace {
 
+constexpr auto patience = 30s; // the disk of a busy machine
+
 constexpr int64_t noon = 1'767'268'800'000'000; // 2026-01-01T12:00:00Z
 
 run_end clean_end(const std::string& run) {
@@ -54,13 +56,13 @@ TEST_CASE("life: a run's end is taken out of its report once, with its stop's le
   temp_dir dir;
   auto file = dir.path("lifecycle.json");
   {
-    life_history first{file};
+    life_history first{file, patience};
     CHECK(first.trouble() == "");
     CHECK(first.rows().empty());
     first.begin_run("r1", "1");
   }
   {
-    life_history second{file};
+    life_history second{file, patience};
     CHECK(kinds(second) == "start");
     second.learn_end(clean_end("r1"));
     second.learn_end(clean_end("r1")); // it is known already
@@ -132,7 +134,7 @@ TEST_CASE("life: a stop under way is told, with its mode of now, and not kept") 
   temp_dir dir;
   auto file = dir.path("lifecycle.json");
   {
-    life_history life{file};
+    life_history life{file, patience};
     life.begin_run("r1", "1");
     life.stop_under_way(stop_mode::graceful, stop_reason::terminate);
     auto at = life.rows().back().at_us;
@@ -148,7 +150,7 @@ TEST_CASE("life: only the newest rows are kept, in memory and in the file") {
   temp_dir dir;
   auto file = dir.path("lifecycle.json");
   {
-    life_history life{file};
+    life_history life{file, patience};
     for (size_t i = 0; i < life_history::most_rows + 7; ++i)
       life.add(life_kind::reload, std::to_string(i));
     CHECK(life.rows().size() == life_history::most_rows);
@@ -166,7 +168,7 @@ TEST_CASE("life: a damaged file is said and kept, a row that is none is left out
                            R"({"rows":7})" + std::string(2'000'000, ' ')}) {
     write_text(file, text);
     {
-      life_history life{file};
+      life_history life{file, patience};
       CHECK(life.trouble()
             == "cannot read " + file + ": it is not what was written there; it is kept as " + file
                  + ".damaged and a new history begins");
@@ -179,7 +181,7 @@ TEST_CASE("life: a damaged file is said and kept, a row that is none is left out
   write_text(file, R"({"rows":[7,{},{"kind":"stop"},{"at":"soon","kind":"stop"},)"
                    R"({"at":"2026-01-01T12:00:00Z","kind":"dance"},)"
                    R"({"at":"2026-01-01T12:00:00Z","kind":"reload","detail":5,"exitCode":"x"}]})");
-  life_history life{file};
+  life_history life{file, patience};
   CHECK(life.trouble() == "");
   REQUIRE(life.rows().size() == 1);
   CHECK(life.rows()[0] == life_row{.kind = life_kind::reload, .at_us = noon});
