@@ -249,7 +249,9 @@ TEST_CASE("cubes of a file: a repair is done in steps of a tail; rolled back or 
       }
     }
     CHECK(told > 3);
-    CHECK(told < 200);
+    for (int i = 0; i < 200; ++i) // where nothing throws it back any more it is soon whole
+      file.commit(random.some(1));
+    CHECK(ask(reader, summary("include=all")).error == error_code::none);
     CHECK(file.agrees());
     CHECK(most > 30);
     CHECK(most <= 60);
