@@ -36,6 +36,7 @@ TEST_CASE(
   settings.keep_days = 100;
   on.server.ask("DELETE FROM about WHERE name = 'created_us'"); // of an earlier version
   int64_t expected = on.server.number("SELECT extract(epoch FROM now())::int8 / 86400") - 100;
+  bool all_stay = true;
   SUBCASE("none: the clock") {}
   SUBCASE("of no partition, and one of a wrong clock") {
     auto events = random_events{41, {.first_day = 300, .days = 4}}.some(50);
@@ -47,6 +48,7 @@ TEST_CASE(
   SUBCASE("old ones, but there were none when the database was made: the clock") {
     on.commit(random_events{43, {.first_day = 300, .days = 4}}.some(50));
     on.server.ask("INSERT INTO about VALUES ('created_us', 1)");
+    all_stay = false;
   }
   SUBCASE("of a partition") {
     on.server.ask("CREATE TABLE event_1970_11_01 PARTITION OF event FOR VALUES FROM"
@@ -59,5 +61,5 @@ TEST_CASE(
   auto maintenance = make_postgres_maintenance(settings);
   CHECK(maintenance->step().ended.why() == "");
   CHECK(on.server.number("SELECT value FROM about WHERE name = 'raw_from_day'") == expected);
-  CHECK(on.server.number("SELECT count(*) FROM event") == rows);
+  CHECK((on.server.number("SELECT count(*) FROM event") == rows) == all_stay);
 }
