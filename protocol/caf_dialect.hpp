@@ -202,6 +202,7 @@ auto observe(Self* self, Handler handler) {
 /// The behaviour of `self`, made of its handlers.
 template <class Self, class... Handlers>
 auto handlers(Self* self, Handlers... list) {
+  before_hand_over(); // what the start has written, the first handler sees on whatever thread
   return typename Self::behavior_type{observe(self, std::move(list))...};
 }
 
