@@ -60,6 +60,29 @@ TEST_CASE("logs: bots say so, or name no browser; what is no request has no path
   CHECK(strange["status"] == 400);
 }
 
+TEST_CASE(
+  "logs: what is ordinary in a log and too much for an event is no reason to refuse a line") {
+  const std::string before = "203.0.113.7 - ";
+  const std::string time = " [01/Feb/2026:00:00:00 +0000] ";
+  auto long_one =
+    json::parse(event("combined", before + "-" + time + "\"GET /" + std::string(300, 'p')
+                                    + " HTTP/1.1\" 000 1 \"-\" \"Mozilla/5.0 "
+                                    + std::string(280, 'a') + "\xc3\xa4\""));
+  CHECK(long_one["route"] == "/" + std::string(255, 'p'));
+  CHECK(long_one["user"] == ("203.0.113.7 Mozilla/5.0 " + std::string(280, 'a')).substr(0, 256));
+  CHECK_FALSE(long_one.contains("status"));
+  auto umlauts = json::parse(event("common", before + "x" + std::string(127, 'y') + "\xc3\xa4"
+                                               + std::string(125, 'z') + "\xc3\xa4" + time
+                                               + "\"GET / HTTP/1.1\" 200 1"));
+  CHECK(umlauts["user"] == "x" + std::string(127, 'y') + "\xc3\xa4" + std::string(125, 'z'));
+  auto two_words =
+    json::parse(event("common", before + "ada lovelace" + time + "\"GET / HTTP/1.1\" 200 1"));
+  CHECK(two_words["user"] == "ada lovelace");
+  CHECK(json::parse(event("caddy", R"({"ts":1767225600,"request":{"uri":"/"},"size":1000000,)"
+                                   R"("status":0})"))
+        == json::parse(R"({"time":"2026-01-01T00:00:00Z","route":"/","extra":{"bytes":1000000}})"));
+}
+
 TEST_CASE("logs: what is wrong with a line is said") {
   CHECK(wrong("combined", "hello")
         == "the line is not like HOST IDENT USER [TIME] \"REQUEST\" STATUS BYTES \"REFERRER\" "

@@ -92,6 +92,8 @@ TEST_CASE("request handler: a token has a quota of its own, from wherever it is 
     CHECK(asks(other, "192.0.2.3") == 0);
     CHECK(asks(other, "192.0.2.3") == 429);
   }
+  CHECK(at.status({.method = "GET", .target = "/metrics", .authorization = first}) == 0);
+  CHECK(at.about.rate_policy.empty()); // who watches the service is never limited
   // Who guesses tokens spends from the quota of the address alone, and is stopped there.
   for (int i = 0; i < 10; ++i)
     CHECK(asks("Bearer guess" + std::to_string(i), "192.0.2.9") == 401);

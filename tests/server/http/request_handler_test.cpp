@@ -91,6 +91,16 @@ TEST_CASE("request handler: metrics are written as Accept likes them best, and h
   CHECK(at.status({.method = "POST", .target = "/metrics"}) == 405);
 }
 
+TEST_CASE("request handler: a stream has no end that HTTP/1.0 could know") {
+  handler_fixture at;
+  request_fields asked{.method = "GET", .target = "/api/v1/stats/live"};
+  CHECK(at.status(asked) == 0);
+  asked.is_http_1_0 = true;
+  CHECK(at.status(asked) == 505);
+  asked.target = "/api/v1/stats/summary";
+  CHECK(at.status(asked) == 0);
+}
+
 TEST_CASE("request handler: readiness is ours and the actors' word") {
   handler_fixture at;
   request_fields ready{.method = "GET", .target = "/health/ready"};

@@ -130,6 +130,16 @@ TEST_CASE("life: troubles begin and end with the health, and hosts and paths are
   CHECK(life.rows().at(1).until_us == noon);
 }
 
+TEST_CASE("life: a trouble that comes again behind a start is another one") {
+  life_history life{""};
+  life.begin_run("r1", "1");
+  life.begin(life_kind::lame_duck, "");
+  life.end(life_kind::lame_duck);
+  life.begin_run("r2", "1");
+  life.begin(life_kind::lame_duck, "");
+  CHECK(kinds(life) == "start lame_duck start lame_duck");
+}
+
 TEST_CASE("life: a stop under way is told, with its mode of now, and not kept") {
   temp_dir dir;
   auto file = dir.path("lifecycle.json");
