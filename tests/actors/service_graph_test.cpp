@@ -124,6 +124,19 @@ TEST_CASE("the whole service: who is there, and in which order they would go") {
         == static_cast<std::ptrdiff_t>(std::size(actor_name::all)));
 }
 
+TEST_CASE(
+  "the whole service: who is started for a stop has clients, or takes what was acknowledged") {
+  virtual_system on{0};
+  fake_ports ports;
+  service_graph graph{std::make_shared<config>(), ports.all(true),
+                      std::make_shared<current_actors>(), service_graph::threads::shared};
+  std::string needed;
+  for (const auto& child : graph.children(on.system))
+    if (child.needed_in_stop)
+      needed += child.name + " ";
+  CHECK(needed == "http spool store admin ");
+}
+
 TEST_CASE("the whole service: while the database is away events are spooled, and stored when it is "
           "back, each once") {
   for (uint32_t seed = 0; seed < 50; ++seed) {

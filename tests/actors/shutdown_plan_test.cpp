@@ -33,6 +33,16 @@ TEST_CASE("flaw 3: with the default shares every rung of the ladder can be reach
   CHECK(plan.verdict({}) == exit_code::forced_by_deadline);
 }
 
+TEST_CASE("a delay in which clients are taken is for who has some: not for a start that failed") {
+  for (auto reason : {stop_reason::terminate, stop_reason::startup_failed}) {
+    shutdown_plan plan{{{"only", 1s, {}}}, {.timeout = 30s, .drain_delay = 5s}};
+    auto begun = plan.begin(stop_mode::graceful, reason, "", t0);
+    CHECK(std::any_of(begun.begin(), begun.end(),
+                      [](auto& a) { return a.type == plan_action::kind::release; })
+          == (reason == stop_reason::startup_failed));
+  }
+}
+
 TEST_CASE("verdict: an unsettled ledger has a code of its own, worse things are told first") {
   shutdown_plan plan{{{"only", 1s, {}}}, {.timeout = 30s}};
   ledger_counts lost{.received = 2, .stored = 1, .in_queue = 1};

@@ -92,7 +92,7 @@ def main():
     ask_the_question()
     apply_and_build("actor", ["tests/actors_test"])
     out = run(["build/test/tests/actors_test", "-tc=the greeter counts,the whole service*"])
-    if not re.search(r"test cases: +6 ", out):
+    if not re.search(r"test cases: +7 ", out):
         sys.exit("the cases of the greeter and of the graph did not run:\n" + out)
 
 
